@@ -1,0 +1,20 @@
+//! What is generated from `wit/`, kept in one place and hidden.
+//!
+//! Only `convert`, `exports` and the wasm side of `telemetry` name these types;
+//! everything an author sees is written by hand. The file is not called
+//! `bindings.rs` because `cargo component` overwrites files of that name.
+
+#![expect(
+    unsafe_code,
+    missing_docs,
+    clippy::missing_safety_doc,
+    reason = "generated: the canonical ABI passes raw pointers, and the words stand in wit/"
+)]
+
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "agent",
+    pub_export_macro: true,
+    export_macro_name: "export_agent_world",
+    default_bindings_module: "chimera_agent_sdk::__private::contract",
+});

@@ -1,0 +1,130 @@
+//! What was typed, layer upon layer: flag over environment over file.
+
+use std::collections::BTreeMap;
+
+use super::resolve::{NOT_YET, SETTINGS};
+
+/// Variables with this prefix are settings, or mistakes.
+const PREFIX: &str = "LAYER4_";
+
+/// The settings as they were typed.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    values: BTreeMap<String, Typed>,
+    complaints: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Typed {
+    pub(super) text: String,
+    pub(super) origin: String,
+}
+
+/// A configuration file that is not TOML.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} is not valid TOML: {reason}")]
+pub struct InvalidFile {
+    path: String,
+    reason: String,
+}
+
+impl Layers {
+    /// Nothing typed: every setting has its default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file, under the environment and the flags.
+    ///
+    /// # Errors
+    /// [`InvalidFile`] when the text is not TOML. Unknown keys are complaints
+    /// of [`resolve`](super::resolve()).
+    pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, InvalidFile> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| InvalidFile {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+        let mut flat = Vec::new();
+        flatten("", &table, &mut flat);
+        for (key, text) in flat {
+            let origin = format!("{key} in {path}");
+            self.add(&key, text, origin, Rank::Under);
+        }
+        Ok(self)
+    }
+
+    /// Adds the environment, over the file. Only `LAYER4_` variables are looked at.
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        for (name, text) in variables {
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            match SETTINGS.iter().find(|setting| setting.variable == name) {
+                Some(setting) => self.add(setting.key, text, name, Rank::Over),
+                None => {
+                    self.complain_of(&name, NOT_YET.iter().any(|(_, variable)| *variable == name))
+                }
+            }
+        }
+        self
+    }
+
+    /// Adds one flag, over everything else.
+    #[must_use]
+    pub fn with_flag(mut self, key: &str, text: String, flag: &str) -> Self {
+        self.add(key, text, flag.into(), Rank::Over);
+        self
+    }
+
+    fn add(&mut self, key: &str, text: String, origin: String, rank: Rank) {
+        if !SETTINGS.iter().any(|setting| setting.key == key) {
+            return self.complain_of(&origin, NOT_YET.iter().any(|(known, _)| *known == key));
+        }
+        let typed = Typed { text, origin };
+        match rank {
+            Rank::Over => drop(self.values.insert(key.into(), typed)),
+            Rank::Under => drop(self.values.entry(key.into()).or_insert(typed)),
+        }
+    }
+
+    fn complain_of(&mut self, origin: &str, planned: bool) {
+        self.complaints.push(if planned {
+            format!("{origin}: this version does not have it yet; remove it")
+        } else {
+            let keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+            format!("{origin}: no such setting; the settings are {}", keys.join(", "))
+        });
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Typed> {
+        self.values.get(key)
+    }
+
+    pub(super) fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+}
+
+/// Whether a value replaces one that is there.
+enum Rank {
+    Over,
+    Under,
+}
+
+/// `[default_resource_quota] max_memory_mb = 64` becomes
+/// `default_resource_quota.max_memory_mb`.
+fn flatten(prefix: &str, table: &toml::Table, into: &mut Vec<(String, String)>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&key, inner, into),
+            toml::Value::String(text) => into.push((key, text.clone())),
+            other => into.push((key, other.to_string())),
+        }
+    }
+}

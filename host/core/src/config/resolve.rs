@@ -1,0 +1,250 @@
+//! From text to values: one pass that collects every complaint.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{Layer4Config, Layers, MOST_AGENTS};
+use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
+
+/// One setting: its name in the file, in the environment, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in `chimera.toml`.
+    pub key: &'static str,
+    /// Its name in the environment.
+    pub variable: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+}
+
+const fn setting(key: &'static str, variable: &'static str, help: &'static str) -> Setting {
+    Setting { key, variable, help }
+}
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    setting("max_agents", "LAYER4_MAX_AGENTS", "agents at once"),
+    setting("default_resource_quota.max_cpu_cores", "LAYER4_MAX_CPU_CORES", "share of a core"),
+    setting("default_resource_quota.max_memory_mb", "LAYER4_MAX_MEMORY_MB", "MiB of guest memory"),
+    setting(
+        "default_resource_quota.max_execution_time_secs",
+        "LAYER4_MAX_EXECUTION_TIME_SECS",
+        "seconds for one task",
+    ),
+    setting(
+        "default_resource_quota.max_network_mbps",
+        "LAYER4_MAX_NETWORK_MBPS",
+        "Mbit/s each way",
+    ),
+    setting(
+        "task_queue_capacity",
+        "LAYER4_TASK_QUEUE_CAPACITY",
+        "tasks waiting for one agent type",
+    ),
+    setting(
+        "heartbeat_interval_secs",
+        "LAYER4_HEARTBEAT_INTERVAL_SECS",
+        "seconds between heartbeats",
+    ),
+    setting(
+        "agent_timeout_secs",
+        "LAYER4_AGENT_TIMEOUT_SECS",
+        "seconds for init, health, shutdown",
+    ),
+    setting("max_component_mb", "LAYER4_MAX_COMPONENT_MB", "MiB of one component"),
+    setting("data_dir", "LAYER4_DATA_DIR", "folder for compiled code"),
+    setting("compile_program", "LAYER4_COMPILE_PROGRAM", "the chimera program that compiles"),
+    setting("debug_mode", "LAYER4_DEBUG_MODE", "detailed logging"),
+];
+
+/// Settings of the specification that nothing reads yet. Taking one in silence
+/// would promise something, so it is refused by name.
+pub(super) const NOT_YET: &[(&str, &str)] = &[
+    ("kpi_reporting_interval_secs", "LAYER4_KPI_REPORTING_INTERVAL_SECS"),
+    ("redis_url", "LAYER4_REDIS_URL"),
+    ("metrics_port", "LAYER4_METRICS_PORT"),
+];
+
+/// What each whole number may be.
+fn range(key: &str) -> RangeInclusive<u64> {
+    match key {
+        "max_agents" => 1..=MOST_AGENTS as u64,
+        "default_resource_quota.max_memory_mb" => 1..=MAX_MEMORY_MB,
+        "default_resource_quota.max_execution_time_secs" => 1..=MAX_EXECUTION_TIME_SECS,
+        "task_queue_capacity" => 1..=1_000_000,
+        "heartbeat_interval_secs" | "agent_timeout_secs" => 1..=86_400,
+        "max_component_mb" => 1..=1024,
+        _ => 0..=u64::MAX,
+    }
+}
+
+pub(super) fn out_of_range(key: &str, value: u64) -> Option<String> {
+    let allowed = range(key);
+    (!allowed.contains(&value))
+        .then(|| format!("{key} is {value}; allowed is {} to {}", allowed.start(), allowed.end()))
+}
+
+/// Turns what was typed into settings.
+///
+/// # Errors
+/// Every complaint at once: where it was typed, the value and what is allowed.
+pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
+    let mut reader = Reader { layers, complaints: layers.complaints().to_vec() };
+    let mut config = Layer4Config::default();
+    let quota = &mut config.default_resource_quota;
+
+    reader.cores("default_resource_quota.max_cpu_cores", &mut quota.max_cpu_cores);
+    reader.whole("default_resource_quota.max_memory_mb", &mut quota.max_memory_mb);
+    reader.whole(
+        "default_resource_quota.max_execution_time_secs",
+        &mut quota.max_execution_time_secs,
+    );
+    reader.network("default_resource_quota.max_network_mbps", &mut quota.max_network_mbps);
+    reader.count("max_agents", &mut config.max_agents);
+    reader.count("task_queue_capacity", &mut config.task_queue_capacity);
+    reader.whole("heartbeat_interval_secs", &mut config.heartbeat_interval_secs);
+    reader.whole("agent_timeout_secs", &mut config.agent_timeout_secs);
+    reader.whole("max_component_mb", &mut config.max_component_mb);
+    reader.path("data_dir", &mut config.data_dir);
+    reader.path("compile_program", &mut config.compile_program);
+    reader.switch("debug_mode", &mut config.debug_mode);
+
+    if reader.complaints.is_empty() { Ok(config) } else { Err(reader.complaints) }
+}
+
+struct Reader<'a> {
+    layers: &'a Layers,
+    complaints: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn whole(&mut self, key: &str, into: &mut u64) {
+        let allowed = range(key);
+        let words = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        if let Some(value) = self.parsed(key, &words, |value| allowed.contains(value)) {
+            *into = value;
+        }
+    }
+
+    fn count(&mut self, key: &str, into: &mut usize) {
+        let mut value = *into as u64;
+        self.whole(key, &mut value);
+        *into = usize::try_from(value).unwrap_or(usize::MAX);
+    }
+
+    fn cores(&mut self, key: &str, into: &mut f64) {
+        let words = format!("a number from {MIN_CPU_CORES} to {MAX_CPU_CORES}");
+        if let Some(value) =
+            self.parsed(key, &words, |v| (MIN_CPU_CORES..=MAX_CPU_CORES).contains(v))
+        {
+            *into = value;
+        }
+    }
+
+    fn network(&mut self, key: &str, into: &mut Option<f64>) {
+        if self.layers.get(key).is_some_and(|typed| typed.text.trim() == "none") {
+            *into = None;
+            return;
+        }
+        let words = "a number above 0, or `none`";
+        if let Some(value) = self.parsed(key, words, |v: &f64| v.is_finite() && *v > 0.0) {
+            *into = Some(value);
+        }
+    }
+
+    fn switch(&mut self, key: &str, into: &mut bool) {
+        if let Some(value) = self.parsed(key, "`true` or `false`", |_| true) {
+            *into = value;
+        }
+    }
+
+    fn path(&mut self, key: &str, into: &mut Option<PathBuf>) {
+        if let Some(value) = self.parsed(key, "a path", |v: &PathBuf| !v.as_os_str().is_empty()) {
+            *into = Some(value);
+        }
+    }
+
+    fn parsed<T: FromStr>(
+        &mut self,
+        key: &str,
+        allowed: impl Display,
+        fits: impl Fn(&T) -> bool,
+    ) -> Option<T> {
+        let typed = self.layers.get(key)?;
+        let value = typed.text.trim().parse().ok().filter(|value| fits(value));
+        if value.is_none() {
+            let shown: String = typed.text.chars().take(100).collect();
+            self.complaints.push(format!("{} is {shown:?}; allowed is {allowed}", typed.origin));
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Layers {
+        Layers::new().with_environment(pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())))
+    }
+
+    #[test]
+    fn nothing_typed_is_the_default() {
+        assert_eq!(resolve(&Layers::new()), Ok(Layer4Config::default()));
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_that_the_file() {
+        let layers = environment(&[("LAYER4_MAX_AGENTS", "3"), ("LAYER4_MAX_MEMORY_MB", "64")])
+            .with_file(
+                "chimera.toml",
+                "max_agents = 2\nagent_timeout_secs = 7\n[default_resource_quota]\nmax_memory_mb = 9",
+            )
+            .unwrap()
+            .with_flag("max_agents", "4".into(), "--max-agents");
+        let config = resolve(&layers).unwrap();
+        assert_eq!(config.max_agents, 4);
+        assert_eq!(config.default_resource_quota.max_memory_mb, 64);
+        assert_eq!(config.agent_timeout_secs, 7);
+    }
+
+    #[test]
+    fn every_complaint_comes_at_once_with_its_origin() {
+        let layers = environment(&[
+            ("LAYER4_MAX_AGENTS", "many"),
+            ("LAYER4_MAX_CPU_CORES", "-1"),
+            ("LAYER4_REDIS_URL", "redis://localhost"),
+            ("LAYER4_TYPO", "1"),
+            ("HOME", "/root"),
+        ]);
+        let complaints = resolve(&layers).unwrap_err();
+        assert_eq!(complaints.len(), 4, "{complaints:#?}");
+        let all = complaints.join("\n");
+        assert!(
+            all.contains(
+                "LAYER4_MAX_AGENTS is \"many\"; allowed is a whole number from 1 to 10000"
+            ),
+            "{all}"
+        );
+        assert!(
+            all.contains("LAYER4_MAX_CPU_CORES is \"-1\"; allowed is a number from 0.001 to 1024"),
+            "{all}"
+        );
+        assert!(all.contains("LAYER4_REDIS_URL: this version does not have it yet"), "{all}");
+        assert!(all.contains("LAYER4_TYPO: no such setting"), "{all}");
+    }
+
+    #[test]
+    fn a_setting_made_by_hand_is_held_to_the_same_ranges() {
+        let config = Layer4Config { max_agents: 0, ..Layer4Config::default() };
+        assert_eq!(config.complaints(), ["max_agents is 0; allowed is 1 to 10000"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_refused_with_its_name() {
+        let error = Layers::new().with_file("chimera.toml", "max_agents = ").unwrap_err();
+        assert!(error.to_string().starts_with("chimera.toml is not valid TOML"), "{error}");
+    }
+}

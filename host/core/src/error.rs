@@ -1,0 +1,153 @@
+//! The library's error.
+//!
+//! A variant exists where the caller would act differently. Messages carry the
+//! value that was wrong, what is allowed and what to do.
+
+use std::time::Duration;
+
+use crate::refusal::Refusal;
+use crate::{AgentId, Breach, Fault, HostFault, TaskId};
+
+/// What the library returns.
+pub type Layer4Result<T> = Result<T, Layer4Error>;
+
+/// Why an operation of the fabric did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Layer4Error {
+    /// The WebAssembly engine failed.
+    #[error("the WebAssembly engine failed: {0}")]
+    WasmRuntime(String),
+    /// The bytes were not accepted as an agent.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The agent's own code failed while the agent was being set up or asked.
+    #[error("agent {agent_id}: {fault}")]
+    AgentFault {
+        /// Which agent.
+        agent_id: AgentId,
+        /// What happened.
+        fault: Fault,
+    },
+    /// A value could not be turned into JSON or back.
+    #[error("not valid JSON: {0}")]
+    Serialization(#[from] serde_json::Error),
+    /// No such task.
+    #[error("there is no task {0}")]
+    TaskNotFound(TaskId),
+    /// No agent with this id.
+    #[error("there is no agent {0}; `get_active_agents` lists those that run")]
+    AgentNotFound(AgentId),
+    /// No agent of this type runs, and none is registered under this name.
+    #[error("no agent of type {agent_type:?} runs and none is registered; known: {}", list(.known))]
+    AgentTypeNotFound {
+        /// The name that was asked for.
+        agent_type: String,
+        /// The names that would do.
+        known: Vec<String>,
+    },
+    /// A limit was met while an agent was being set up or asked.
+    #[error("agent {agent_id}: {breach}")]
+    ResourceQuotaExceeded {
+        /// Which agent.
+        agent_id: AgentId,
+        /// Which limit.
+        breach: Breach,
+    },
+    /// A housekeeping call into the agent did not return in time.
+    #[error("agent {agent_id} did not answer within {} s (setting `agent_timeout_secs`)", .limit.as_secs_f64())]
+    AgentTimeout {
+        /// Which agent.
+        agent_id: AgentId,
+        /// The limit.
+        limit: Duration,
+    },
+    /// All agents that the configuration allows are there.
+    #[error(
+        "{max_agents} agents run, which is all that `max_agents` allows; end one or raise the setting"
+    )]
+    TooManyAgents {
+        /// The limit.
+        max_agents: usize,
+    },
+    /// So many tasks wait for the agent already.
+    #[error(
+        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that `task_queue_capacity` allows; submit again when some have ended"
+    )]
+    QueueFull {
+        /// The type whose queue is full.
+        agent_type: String,
+        /// The limit.
+        capacity: usize,
+    },
+    /// The fabric was not started, or is shutting down.
+    #[error("the fabric is {state}; tasks are taken between `start` and `shutdown`")]
+    NotRunning {
+        /// What it is instead.
+        state: &'static str,
+    },
+    /// Something given to the library is out of range.
+    #[error("{}", .0.join("; "))]
+    InvalidRequest(Vec<String>),
+    /// A connection to another part failed.
+    #[error("communication failed: {0}")]
+    Communication(String),
+    /// The Redis store failed.
+    #[error("redis: {0}")]
+    Redis(String),
+    /// The configuration is wrong; every complaint is listed.
+    #[error("the configuration is wrong: {}", .0.join("; "))]
+    Configuration(Vec<String>),
+    /// The host failed.
+    #[error(transparent)]
+    Host(HostFault),
+    /// Something that should not happen.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Layer4Error {
+    /// The error for a fault outside any task.
+    #[must_use]
+    pub fn from_fault(agent_id: AgentId, fault: Fault, timeout: Duration) -> Self {
+        match fault {
+            Fault::OverQuota(breach) if breach.quota == crate::QuotaKind::AgentTimeout => {
+                Layer4Error::AgentTimeout { agent_id, limit: timeout }
+            }
+            Fault::OverQuota(breach) => Layer4Error::ResourceQuotaExceeded { agent_id, breach },
+            Fault::Host(fault) => Layer4Error::Host(fault),
+            Fault::Guest(_) | Fault::Stopped | Fault::Cancelled => {
+                Layer4Error::AgentFault { agent_id, fault }
+            }
+        }
+    }
+
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Layer4Error::WasmRuntime(_) => "wasm-runtime",
+            Layer4Error::Refused(refusal) => refusal.code(),
+            Layer4Error::AgentFault { fault, .. } => fault.code(),
+            Layer4Error::Serialization(_) => "serialization",
+            Layer4Error::TaskNotFound(_) => "task-not-found",
+            Layer4Error::AgentNotFound(_) => "agent-not-found",
+            Layer4Error::AgentTypeNotFound { .. } => "agent-type-not-found",
+            Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
+            Layer4Error::AgentTimeout { .. } => "agent-timeout",
+            Layer4Error::TooManyAgents { .. } => "too-many-agents",
+            Layer4Error::QueueFull { .. } => "queue-full",
+            Layer4Error::NotRunning { .. } => "not-running",
+            Layer4Error::InvalidRequest(_) => "invalid-request",
+            Layer4Error::Communication(_) => "communication",
+            Layer4Error::Redis(_) => "redis",
+            Layer4Error::Configuration(_) => "configuration",
+            Layer4Error::Host(fault) => fault.code(),
+            Layer4Error::Internal(_) => "internal",
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}

@@ -1,0 +1,363 @@
+//! Why a run did not succeed, and who is to blame.
+//!
+//! Who is to blame decides what happens next, so the kinds are types that are
+//! matched without a `_` arm: a fault of the guest counts against the agent, a
+//! breach names its quota, a fault of the host is ours, and being stopped or
+//! cancelled blames nobody.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a run did not succeed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "detail")]
+pub enum Fault {
+    /// The agent failed, or said that it cannot do this task.
+    #[error(transparent)]
+    Guest(GuestFault),
+    /// The run met one of its limits.
+    #[error(transparent)]
+    OverQuota(Breach),
+    /// The host failed; the agent did nothing wrong.
+    #[error(transparent)]
+    Host(HostFault),
+    /// The host is shutting down.
+    #[error("stopped, because the host is shutting down")]
+    Stopped,
+    /// The submitter took the task back.
+    #[error("cancelled by its submitter")]
+    Cancelled,
+}
+
+impl Fault {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::Guest(fault) => fault.code(),
+            Fault::OverQuota(breach) => breach.quota.code(),
+            Fault::Host(fault) => fault.code(),
+            Fault::Stopped => "stopped",
+            Fault::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The calls that the host makes into a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// Making the instance, which runs its start functions.
+    Instantiate,
+    /// `init`.
+    Init,
+    /// `capabilities`.
+    Capabilities,
+    /// `execute-task`.
+    ExecuteTask,
+    /// `health`.
+    Health,
+    /// `shutdown`.
+    Shutdown,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Instantiate => "instantiation",
+            Call::Init => "`init`",
+            Call::Capabilities => "`capabilities`",
+            Call::ExecuteTask => "`execute-task`",
+            Call::Health => "`health`",
+            Call::Shutdown => "`shutdown`",
+        })
+    }
+}
+
+/// The agent failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "fault")]
+pub enum GuestFault {
+    /// The agent says that the input is wrong. Another attempt ends the same way.
+    #[error("{during} refused its input: {message}")]
+    InvalidInput {
+        /// Where it happened.
+        during: Call,
+        /// The agent's own words.
+        message: String,
+    },
+    /// The agent says that something it needs is away. It may work later.
+    #[error("{during} lacked something outside the agent: {message}")]
+    Unavailable {
+        /// Where it happened.
+        during: Call,
+        /// The agent's own words.
+        message: String,
+        /// Milliseconds before another attempt makes sense, if the agent knows.
+        retry_after_ms: Option<u64>,
+    },
+    /// The agent says that it failed for good.
+    #[error("{during} failed: {message}")]
+    Failed {
+        /// Where it happened.
+        during: Call,
+        /// The agent's own words.
+        message: String,
+    },
+    /// The guest trapped.
+    #[error("{during} trapped: {code}{}", in_parentheses(.message))]
+    Trap {
+        /// Where it happened.
+        during: Call,
+        /// What kind of trap.
+        code: TrapCode,
+        /// Innermost frames of the guest, or what else is known; may be empty.
+        message: String,
+    },
+    /// The guest called `exit`, which ends an instance in the middle of a call.
+    #[error("{during} called exit with status {status}; an agent returns from its calls instead")]
+    Exited {
+        /// Where it happened.
+        during: Call,
+        /// The status that it gave.
+        status: i32,
+    },
+    /// The output is not what the contract promises.
+    #[error("{during} returned an output that is not JSON: {reason}")]
+    BadOutput {
+        /// Where it happened.
+        during: Call,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn in_parentheses(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(" ({message})") }
+}
+
+impl GuestFault {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            GuestFault::InvalidInput { .. } => "invalid-input",
+            GuestFault::Unavailable { .. } => "unavailable",
+            GuestFault::Failed { .. } => "failed",
+            GuestFault::Trap { .. } => "trap",
+            GuestFault::Exited { .. } => "exited",
+            GuestFault::BadOutput { .. } => "bad-output",
+        }
+    }
+}
+
+/// The kinds of trap, in the words of the WebAssembly specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrapCode {
+    /// `unreachable` was executed: what a panic ends in.
+    Unreachable,
+    /// The call stack ran out.
+    StackOverflow,
+    /// A memory was accessed out of bounds.
+    MemoryOutOfBounds,
+    /// A table was accessed out of bounds.
+    TableOutOfBounds,
+    /// An indirect call met no function, or one of another type.
+    BadIndirectCall,
+    /// Arithmetic without a result: division by zero, overflow.
+    Arithmetic,
+    /// A component-model rule was broken: a bad pointer, a re-entered instance.
+    ComponentModel,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for TrapCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrapCode::Unreachable => "unreachable code was reached, as after a panic",
+            TrapCode::StackOverflow => "the call stack ran out",
+            TrapCode::MemoryOutOfBounds => "memory was accessed out of bounds",
+            TrapCode::TableOutOfBounds => "a table was accessed out of bounds",
+            TrapCode::BadIndirectCall => "an indirect call met no fitting function",
+            TrapCode::Arithmetic => "arithmetic without a result",
+            TrapCode::ComponentModel => "a rule of the component model was broken",
+            TrapCode::Other => "the guest could not go on",
+        })
+    }
+}
+
+/// The limits that a run can meet. The CPU share is not among them: a guest
+/// over its share waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaKind {
+    /// `max_memory_mb`.
+    Memory,
+    /// `max_execution_time_secs`.
+    ExecutionTime,
+    /// The task's deadline.
+    Deadline,
+    /// The host's limit for housekeeping calls, `agent_timeout_secs`.
+    AgentTimeout,
+    /// What one call may make the host hold on the guest's behalf.
+    HostMemory,
+    /// Open handles: streams, folders, spans.
+    Handles,
+    /// Instances, memories or tables inside one component.
+    Instances,
+}
+
+impl QuotaKind {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            QuotaKind::Memory => "over-memory",
+            QuotaKind::ExecutionTime => "over-execution-time",
+            QuotaKind::Deadline => "past-deadline",
+            QuotaKind::AgentTimeout => "agent-timeout",
+            QuotaKind::HostMemory => "over-host-memory",
+            QuotaKind::Handles => "over-handles",
+            QuotaKind::Instances => "over-instances",
+        }
+    }
+
+    /// The name that an operator sets, or the limit's own where it is fixed.
+    #[must_use]
+    pub fn setting(self) -> &'static str {
+        match self {
+            QuotaKind::Memory => "max_memory_mb",
+            QuotaKind::ExecutionTime => "max_execution_time_secs",
+            QuotaKind::Deadline => "deadline",
+            QuotaKind::AgentTimeout => "agent_timeout_secs",
+            QuotaKind::HostMemory => "host memory per call",
+            QuotaKind::Handles => "open handles",
+            QuotaKind::Instances => "instances in one component",
+        }
+    }
+}
+
+/// Who set the limit that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitSource {
+    /// The task's own quota.
+    Task,
+    /// The agent's quota.
+    Agent,
+    /// The host, for every guest alike.
+    Host,
+}
+
+impl fmt::Display for LimitSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LimitSource::Task => "the task's quota",
+            LimitSource::Agent => "the agent's quota",
+            LimitSource::Host => "the host's own limit",
+        })
+    }
+}
+
+/// A run met one of its limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{during} went over {}: {detail} ({set_by})", .quota.setting())]
+pub struct Breach {
+    /// Which limit.
+    pub quota: QuotaKind,
+    /// In which call.
+    pub during: Call,
+    /// Who set the limit.
+    pub set_by: LimitSource,
+    /// What was asked for and what is allowed, with units.
+    pub detail: String,
+}
+
+/// The host failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "fault")]
+pub enum HostFault {
+    /// Every instance slot of the engine is taken.
+    #[error("no room for another instance: {message}; raise `max_agents`, or wait for one to end")]
+    NoRoom {
+        /// What the engine said.
+        message: String,
+    },
+    /// A granted folder cannot be opened.
+    #[error("the granted folder {path} cannot be opened: {reason}")]
+    Folder {
+        /// The folder on the host.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Something that should not happen.
+    #[error("internal: {message}")]
+    Internal {
+        /// What is known.
+        message: String,
+    },
+}
+
+impl HostFault {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            HostFault::NoRoom { .. } => "no-room",
+            HostFault::Folder { .. } => "folder-unavailable",
+            HostFault::Internal { .. } => "host-internal",
+        }
+    }
+}
+
+impl From<GuestFault> for Fault {
+    fn from(fault: GuestFault) -> Self {
+        Fault::Guest(fault)
+    }
+}
+
+impl From<Breach> for Fault {
+    fn from(breach: Breach) -> Self {
+        Fault::OverQuota(breach)
+    }
+}
+
+impl From<HostFault> for Fault {
+    fn from(fault: HostFault) -> Self {
+        Fault::Host(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breach_names_the_setting_the_call_and_who_set_it() {
+        let breach = Breach {
+            quota: QuotaKind::Memory,
+            during: Call::ExecuteTask,
+            set_by: LimitSource::Agent,
+            detail: "wanted 65 MiB of 64 MiB".into(),
+        };
+        assert_eq!(
+            Fault::from(breach).to_string(),
+            "`execute-task` went over max_memory_mb: wanted 65 MiB of 64 MiB (the agent's quota)"
+        );
+    }
+
+    #[test]
+    fn a_fault_survives_its_json() {
+        let fault = Fault::Guest(GuestFault::Unavailable {
+            during: Call::Init,
+            message: "no oracle".into(),
+            retry_after_ms: Some(50),
+        });
+        let json = serde_json::to_string(&fault).unwrap();
+        assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault);
+    }
+}

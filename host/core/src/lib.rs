@@ -1,0 +1,30 @@
+//! What Chimera Layer 4 decides, apart from how it is done.
+//!
+//! Tasks, quotas, configuration and the outcome of a run are plain data and
+//! functions here. This crate does no I/O, reads no clock and no environment:
+//! whoever calls it hands in all three, so every rule is tested in
+//! milliseconds and holds on every host.
+
+pub mod agent;
+pub mod config;
+pub mod digest;
+pub mod error;
+pub mod fault;
+pub mod grants;
+pub mod id;
+pub mod quota;
+pub mod refusal;
+pub mod task;
+pub mod usage;
+
+pub use agent::{AgentCapabilities, AgentConfig, AgentHealth, HealthStatus, InstancePolicy};
+pub use config::Layer4Config;
+pub use digest::Digest;
+pub use error::{Layer4Error, Layer4Result};
+pub use fault::{Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode};
+pub use grants::{FolderAccess, FolderGrant, Grants};
+pub use id::{AgentId, TaskId};
+pub use quota::ResourceQuota;
+pub use refusal::Refusal;
+pub use task::{ExecutionResult, Priority, Task};
+pub use usage::ResourceUsage;

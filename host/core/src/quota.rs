@@ -1,0 +1,122 @@
+//! What a task or an agent may use, and the rules for a sensible quota.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes in one mebibyte, the unit of every memory limit.
+pub const MEBIBYTE: u64 = 1024 * 1024;
+
+/// The most memory one guest can address: linear memories are 32-bit.
+pub const MAX_MEMORY_MB: u64 = 4096;
+
+/// A week. A call that needs longer is better cut into tasks.
+pub const MAX_EXECUTION_TIME_SECS: u64 = 7 * 24 * 3600;
+
+/// More cores than any call can use: a guest has one thread.
+pub const MAX_CPU_CORES: f64 = 1024.0;
+
+/// Below a thousandth of a core the bucket refills slower than the tick debits.
+pub const MIN_CPU_CORES: f64 = 0.001;
+
+/// The limits on one agent or one task. All are enforced by the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourceQuota {
+    /// Share of processor cores; 0.25 is a quarter of one core. Over it the
+    /// guest is paused, not ended.
+    pub max_cpu_cores: f64,
+    /// Mebibytes of linear memory and tables, summed over the instance.
+    pub max_memory_mb: u64,
+    /// Seconds of wall time for one call.
+    pub max_execution_time_secs: u64,
+    /// Megabits per second in each direction; `None`: no network.
+    pub max_network_mbps: Option<f64>,
+}
+
+impl Default for ResourceQuota {
+    /// The defaults of the configuration: one core, 512 MiB, 300 s, 10 Mbit/s.
+    fn default() -> Self {
+        Self {
+            max_cpu_cores: 1.0,
+            max_memory_mb: 512,
+            max_execution_time_secs: 300,
+            max_network_mbps: Some(10.0),
+        }
+    }
+}
+
+impl ResourceQuota {
+    /// Every field that is out of range, in words for whoever set it.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        if !(MIN_CPU_CORES..=MAX_CPU_CORES).contains(&self.max_cpu_cores) {
+            complaints.push(out_of_range(
+                "max_cpu_cores",
+                self.max_cpu_cores,
+                MIN_CPU_CORES,
+                MAX_CPU_CORES,
+            ));
+        }
+        if !(1..=MAX_MEMORY_MB).contains(&self.max_memory_mb) {
+            complaints.push(out_of_range("max_memory_mb", self.max_memory_mb, 1, MAX_MEMORY_MB));
+        }
+        if !(1..=MAX_EXECUTION_TIME_SECS).contains(&self.max_execution_time_secs) {
+            let (value, most) = (self.max_execution_time_secs, MAX_EXECUTION_TIME_SECS);
+            complaints.push(out_of_range("max_execution_time_secs", value, 1, most));
+        }
+        match self.max_network_mbps {
+            Some(rate) if !(rate.is_finite() && rate > 0.0) => complaints.push(format!(
+                "max_network_mbps is {rate}; allowed is a number above 0, or nothing for no network"
+            )),
+            _ => {}
+        }
+        complaints
+    }
+
+    /// The limit on memory in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.max_memory_mb.saturating_mul(MEBIBYTE)
+    }
+
+    /// The limit on the wall time of one call.
+    #[must_use]
+    pub fn execution_time(&self) -> Duration {
+        Duration::from_secs(self.max_execution_time_secs)
+    }
+}
+
+fn out_of_range<T: std::fmt::Display>(name: &str, value: T, least: T, most: T) -> String {
+    format!("{name} is {value}; allowed is {least} to {most}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_sensible() {
+        assert_eq!(ResourceQuota::default().complaints(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_bad_field_is_named_with_its_value() {
+        let quota = ResourceQuota {
+            max_cpu_cores: f64::NAN,
+            max_memory_mb: 0,
+            max_execution_time_secs: u64::MAX,
+            max_network_mbps: Some(-1.0),
+        };
+        assert_eq!(
+            quota.complaints(),
+            [
+                "max_cpu_cores is NaN; allowed is 0.001 to 1024",
+                "max_memory_mb is 0; allowed is 1 to 4096",
+                "max_execution_time_secs is 18446744073709551615; allowed is 1 to 604800",
+                "max_network_mbps is -1; allowed is a number above 0, or nothing for no network",
+            ]
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! Why bytes were not accepted as an agent.
+//!
+//! A refusal comes before anything of the guest runs. Each names what is wrong
+//! and what its author or operator can do about it.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a component was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "refusal")]
+pub enum Refusal {
+    /// Larger than the host accepts.
+    #[error(
+        "the component has {bytes} bytes; this host accepts {limit} (setting `max_component_mb`)"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The most that is accepted.
+        limit: u64,
+    },
+    /// Not WebAssembly, or a core module instead of a component.
+    #[error(
+        "not a component: {found}; build it with `cargo build --target wasm32-wasip2` or `cargo component build`"
+    )]
+    NotAComponent {
+        /// What it is instead.
+        found: String,
+    },
+    /// Starts like a component, but does not validate.
+    #[error("the component is malformed: {reason}; it may be truncated, build or copy it again")]
+    Malformed {
+        /// What the validator said, with the offset.
+        reason: String,
+    },
+    /// Does not meet the contract.
+    #[error("the component does not meet chimera:agent@{contract}: {}", .reasons.join("; "))]
+    WrongContract {
+        /// The contract version that it was held against.
+        contract: String,
+        /// Each function or type that is missing or different.
+        reasons: Vec<String>,
+    },
+    /// Imports something that this host does not offer or did not grant.
+    #[error("the component imports {}, which this host does not grant; remove the import or have it granted", .imports.join(", "))]
+    NotGranted {
+        /// The interfaces.
+        imports: Vec<String>,
+    },
+    /// The compiler gave up, or was stopped at its limits.
+    #[error("the component does not compile: {reason}")]
+    DoesNotCompile {
+        /// What happened, with the limit that was met.
+        reason: String,
+    },
+    /// Needs an environment variable that was not granted.
+    #[error("the agent needs the environment variable {}; grant it with `--env` or in `AgentConfig::environment`", .missing.join(" and "))]
+    MissingEnvironment {
+        /// Each as `NAME (what it is for)`.
+        missing: Vec<String>,
+    },
+}
+
+impl Refusal {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::TooLarge { .. } => "component-too-large",
+            Refusal::NotAComponent { .. } => "not-a-component",
+            Refusal::Malformed { .. } => "malformed-component",
+            Refusal::WrongContract { .. } => "wrong-contract",
+            Refusal::NotGranted { .. } => "import-not-granted",
+            Refusal::DoesNotCompile { .. } => "does-not-compile",
+            Refusal::MissingEnvironment { .. } => "missing-environment",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A task and its result.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Fault, ResourceQuota, ResourceUsage, TaskId};
+
+/// How urgent a task is, most urgent first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Before everything else.
+    Critical,
+    /// Before ordinary work.
+    High,
+    /// Ordinary work.
+    #[default]
+    Normal,
+    /// After ordinary work.
+    Low,
+    /// When there is room.
+    Background,
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Priority::Critical => "critical",
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+            Priority::Background => "background",
+        })
+    }
+}
+
+/// One piece of work for an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The task's identity.
+    pub id: TaskId,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// The input, handed to the agent as JSON text.
+    pub payload: Value,
+    /// When it was submitted.
+    pub created_at: SystemTime,
+    /// When its result stops being of use. A call still running then is ended.
+    #[serde(default)]
+    pub deadline: Option<SystemTime>,
+    /// The limits for this task. Where the agent's own are tighter, those rule.
+    #[serde(default)]
+    pub resource_quota: ResourceQuota,
+    /// Who submitted it.
+    #[serde(default)]
+    pub source_layer: String,
+    /// The agent type that it is for.
+    pub target_agent_type: String,
+    /// The submitter's labels.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionResult {
+    /// The task that this is about.
+    pub task_id: TaskId,
+    /// Whether the agent returned an output.
+    pub success: bool,
+    /// The agent's output; `null` without success.
+    pub output: Value,
+    /// Wall time from the start of the run to its end, in milliseconds.
+    pub execution_time_ms: u64,
+    /// What the run used.
+    pub resource_usage: ResourceUsage,
+    /// What went wrong, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What went wrong, for a program to act on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// When the run ended.
+    pub completed_at: SystemTime,
+}
