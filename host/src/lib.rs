@@ -1,1 +1,44 @@
-//! stub
+//! Chimera Layer 4: a host for AI agents that are untrusted WebAssembly
+//! components.
+//!
+//! [`Layer4Fabric`] is the whole of it: it loads components, runs tasks on
+//! them inside enforced quotas and says what each task really cost. The
+//! program `chimera` does nothing that this library cannot.
+//!
+//! ```no_run
+//! use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, utils};
+//! use serde_json::json;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let fabric = Layer4Fabric::new(Layer4Config::default())?;
+//! fabric.start().await?;
+//!
+//! let component = std::fs::read("echo.wasm")?;
+//! let config = utils::agent_config("echo", utils::default_resource_quota());
+//! fabric.spawn_agent(&component, config).await?;
+//!
+//! let task = utils::default_task("echo", json!({ "text": "hello" }));
+//! let result = fabric.execute_task(task).await?;
+//! println!("{} for {} s of processor", result.output, result.resource_usage.cpu_seconds);
+//!
+//! fabric.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Components are compiled by the program `chimera` in a process of its own.
+//! It is looked for beside the running program and in `PATH`;
+//! [`Layer4Config::compile_program`] names it otherwise.
+
+pub mod cli;
+pub mod fabric;
+pub mod utils;
+
+pub use chimera_layer4_core::{
+    AgentCapabilities, AgentConfig, AgentHealth, AgentId, Breach, Call, Digest, ExecutionResult,
+    Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault, InstancePolicy,
+    Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind, Refusal,
+    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, config,
+};
+pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
+pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus};

@@ -15,6 +15,7 @@ pub mod id;
 pub mod quota;
 pub mod refusal;
 pub mod task;
+pub mod telemetry;
 pub mod usage;
 
 pub use agent::{AgentCapabilities, AgentConfig, AgentHealth, HealthStatus, InstancePolicy};
@@ -27,4 +28,5 @@ pub use id::{AgentId, TaskId};
 pub use quota::ResourceQuota;
 pub use refusal::Refusal;
 pub use task::{ExecutionResult, Priority, Task};
+pub use telemetry::RunTelemetry;
 pub use usage::ResourceUsage;

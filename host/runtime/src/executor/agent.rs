@@ -1,0 +1,279 @@
+//! An agent: a genome, its configuration and its instances.
+//!
+//! An agent is resident by default: its instances live on from task to task,
+//! up to a bounded number of tasks. A trap, a timeout or a breach discards the
+//! instance it happened in; the next task gets a new one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use chimera_layer4_core::{
+    AgentCapabilities, AgentConfig, AgentHealth, Fault, HealthStatus, Layer4Error, Layer4Result,
+    Refusal, Task,
+};
+use tokio::sync::Semaphore;
+
+use super::engine::HostEngine;
+use super::instance::{Driver, Ended, Instance};
+use super::limits::cpu::{Bucket, Shares};
+use super::limits::run::RunLimits;
+use super::report::{RunReport, usage};
+use super::totals::{Totals, TotalsNow};
+use crate::genome::Genome;
+
+/// One agent. Cheap to hold: an idle one is an instance and a page of words.
+pub struct Agent {
+    host: Arc<HostEngine>,
+    genome: Arc<Genome>,
+    config: AgentConfig,
+    capabilities: AgentCapabilities,
+    housekeeping: Duration,
+    /// One share for all instances of the agent.
+    share: Bucket,
+    slots: Semaphore,
+    idle: Mutex<Vec<Instance>>,
+    generation: AtomicU64,
+    stopping: AtomicBool,
+    totals: Totals,
+}
+
+impl Agent {
+    /// Makes the first instance, so that an agent that cannot start is known at once.
+    pub(super) async fn spawn(
+        host: Arc<HostEngine>,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+        housekeeping: Duration,
+        most_instances: u32,
+    ) -> Layer4Result<Self> {
+        let share = Bucket::new(config.resource_quota.max_cpu_cores);
+        let totals = Totals::default();
+        let mut meter = totals.meter();
+        let shares = Shares { agent: &share, task: None };
+        let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu };
+        let id = config.agent_id;
+        let failed = |fault| Layer4Error::from_fault(id, fault, housekeeping);
+        let mut first = Instance::start(&genome.linked, &config, &mut driver, housekeeping)
+            .await
+            .map_err(failed)?;
+        let capabilities =
+            first.capabilities(&mut driver, housekeeping, most_instances).await.map_err(failed)?;
+        check_environment(&capabilities, &config)?;
+        drop(meter);
+        let slots = Semaphore::new(capabilities.max_concurrent_tasks as usize);
+        let idle = Mutex::new(vec![first]);
+        let generation = AtomicU64::new(0);
+        Ok(Self {
+            host,
+            genome,
+            config,
+            capabilities,
+            housekeeping,
+            share,
+            slots,
+            idle,
+            generation,
+            stopping: AtomicBool::new(false),
+            totals,
+        })
+    }
+
+    /// How the operator set it up.
+    #[must_use]
+    pub fn config(&self) -> &AgentConfig {
+        &self.config
+    }
+
+    /// What it says it can do, as far as the host allows it.
+    #[must_use]
+    pub fn capabilities(&self) -> &AgentCapabilities {
+        &self.capabilities
+    }
+
+    /// The genome that it runs.
+    #[must_use]
+    pub fn genome(&self) -> &Arc<Genome> {
+        &self.genome
+    }
+
+    /// What it has done and used since it was spawned.
+    #[must_use]
+    pub fn totals(&self) -> TotalsNow {
+        self.totals.now()
+    }
+
+    /// Does one task, as soon as an instance is free.
+    ///
+    /// Dropping the future ends the task: its instance is discarded and what
+    /// it used is still counted.
+    pub async fn run(&self, task: &Task, attempt: u32) -> RunReport {
+        let submitted = Instant::now();
+        let slot = self.slots.acquire().await;
+        let waited = submitted.elapsed();
+        if slot.is_err() || self.stopping.load(Ordering::Acquire) {
+            return RunReport { waited, ..RunReport::unstarted(Fault::Stopped) };
+        }
+        let mut meter = self.totals.meter();
+        let mut report = self.run_in_slot(task, attempt, &mut meter.cpu).await;
+        report.waited = waited;
+        meter.finish(&report);
+        report
+    }
+
+    async fn run_in_slot(&self, task: &Task, attempt: u32, cpu: &mut Duration) -> RunReport {
+        let started = Instant::now();
+        let quota = &self.config.resource_quota;
+        let limits = RunLimits::new(quota, &task.resource_quota, task.deadline, SystemTime::now());
+        let shares = Shares { agent: &self.share, task: limits.cpu.as_ref() };
+        let mut driver = Driver { host: &self.host, shares, cpu };
+
+        let (instance, new_instance) = match self.instance(&limits, &mut driver).await {
+            Ok(taken) => taken,
+            Err(fault) => {
+                let used = usage(*driver.cpu, 0);
+                return RunReport { usage: used, ..RunReport::unstarted(fault) };
+            }
+        };
+        let ended = instance.execute(task, attempt, &limits, &mut driver).await;
+        let Ended { result, memory_peak, telemetry, instance } = ended;
+        let shutdown_fault = match instance {
+            Some(instance) => self.give_back(instance, &mut driver).await.err(),
+            None => None,
+        };
+        RunReport {
+            result,
+            usage: usage(*driver.cpu, memory_peak),
+            wall: started.elapsed(),
+            waited: Duration::ZERO,
+            new_instance,
+            shutdown_fault,
+            telemetry,
+        }
+    }
+
+    /// An idle instance, or a new one and how long that took.
+    async fn instance(
+        &self,
+        limits: &RunLimits,
+        driver: &mut Driver<'_>,
+    ) -> Result<(Instance, Option<Duration>), Fault> {
+        // One that already holds more than the task allows is of no use to it.
+        let fits = |instance: &Instance| instance.memory_held() <= limits.memory.0;
+        if let Some(instance) = self.take_idle().filter(fits) {
+            return Ok((instance, None));
+        }
+        let started = Instant::now();
+        let instance = self.start_instance(driver).await?;
+        Ok((instance, Some(started.elapsed())))
+    }
+
+    async fn start_instance(&self, driver: &mut Driver<'_>) -> Result<Instance, Fault> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let linked = &self.genome.linked;
+        let mut instance = Instance::start(linked, &self.config, driver, self.housekeeping).await?;
+        instance.generation = generation;
+        Ok(instance)
+    }
+
+    /// Keeps the instance for the next task, or retires it.
+    async fn give_back(&self, instance: Instance, driver: &mut Driver<'_>) -> Result<(), Fault> {
+        let spent = instance.served >= self.config.instances.tasks_per_instance();
+        let old = instance.generation != self.generation.load(Ordering::Acquire);
+        if spent || old {
+            return instance.shutdown(driver, self.housekeeping).await;
+        }
+        self.idle().push(instance);
+        Ok(())
+    }
+
+    /// Asks an idle instance how it is; `None` when all are busy with tasks,
+    /// whose own limits bound them.
+    pub async fn health(&self) -> Option<AgentHealth> {
+        let _slot = self.slots.try_acquire().ok()?;
+        let mut meter = self.totals.meter();
+        let mut driver = self.driver(&mut meter.cpu);
+        let instance = match self.take_idle() {
+            Some(instance) => Ok(instance),
+            None => self.start_instance(&mut driver).await,
+        };
+        let asked = match instance {
+            Ok(instance) => instance.health(&mut driver, self.housekeeping).await,
+            Err(fault) => Err(fault),
+        };
+        Some(match asked {
+            Ok((health, instance)) => {
+                self.idle().push(instance);
+                health
+            }
+            Err(fault) => {
+                AgentHealth { status: HealthStatus::Unhealthy, message: Some(fault.to_string()) }
+            }
+        })
+    }
+
+    /// Replaces every instance. Tasks in hand finish in the old ones.
+    ///
+    /// # Errors
+    /// The error of the new instance, which the next task would meet too.
+    pub async fn restart(&self) -> Layer4Result<()> {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let old = std::mem::take(&mut *self.idle());
+        drop(old); // Unasked: whoever restarts an agent does not trust it to end well.
+        self.totals.restarted();
+        let mut meter = self.totals.meter();
+        let mut driver = self.driver(&mut meter.cpu);
+        let fresh = self.start_instance(&mut driver).await.map_err(|fault| {
+            Layer4Error::from_fault(self.config.agent_id, fault, self.housekeeping)
+        })?;
+        self.idle().push(fresh);
+        Ok(())
+    }
+
+    /// Ends the agent: waiting tasks are stopped, those in hand have until
+    /// `limit`, idle instances are retired.
+    ///
+    /// # Errors
+    /// The first fault of a guest's own `shutdown`.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), Fault> {
+        self.stopping.store(true, Ordering::Release);
+        // Every slot is free once those who waited before have been turned
+        // away and those in hand have ended.
+        let all = self.slots.acquire_many(self.capabilities.max_concurrent_tasks);
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!(agent = %self.config.agent_id, "tasks still ran when the agent was ended");
+        }
+        let mut meter = self.totals.meter();
+        let mut driver = self.driver(&mut meter.cpu);
+        let idle = std::mem::take(&mut *self.idle());
+        let mut first = Ok(());
+        for instance in idle {
+            first = first.and(instance.shutdown(&mut driver, self.housekeeping).await);
+        }
+        first
+    }
+
+    fn driver<'a>(&'a self, cpu: &'a mut Duration) -> Driver<'a> {
+        Driver { host: &self.host, shares: Shares { agent: &self.share, task: None }, cpu }
+    }
+
+    /// The one used last, whose memory is warm.
+    fn take_idle(&self) -> Option<Instance> {
+        self.idle().pop()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An agent that says it needs a variable and was not granted it would fail
+/// later, and less clearly.
+fn check_environment(said: &AgentCapabilities, config: &AgentConfig) -> Result<(), Refusal> {
+    let needed = said.required_env_vars.iter();
+    let missing: Vec<String> = needed
+        .filter(|(name, _)| !config.environment.contains_key(*name))
+        .map(|(name, why)| format!("{name} ({why})"))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::MissingEnvironment { missing }) }
+}

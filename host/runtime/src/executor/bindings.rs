@@ -1,0 +1,147 @@
+//! The contract as Rust: generated here and nowhere else, with the
+//! conversions between the contract's words and ours.
+#![allow(unreachable_pub, reason = "generated code is public within its own module")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chimera_layer4_core as core;
+use chimera_layer4_core::{AgentConfig, Call, GuestFault, ResourceQuota, Task};
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "agent",
+    imports: { default: trappable },
+    exports: { default: async },
+    with: {
+        "chimera:agent/telemetry.span": crate::executor::grants::telemetry::SpanHandle,
+    },
+});
+
+pub(crate) use self::chimera::agent::{telemetry, types};
+
+pub(crate) fn quota(quota: &ResourceQuota) -> types::ResourceQuota {
+    types::ResourceQuota {
+        max_cpu_cores: quota.max_cpu_cores,
+        max_memory_mb: quota.max_memory_mb,
+        max_execution_time_secs: quota.max_execution_time_secs,
+        max_network_mbps: quota.max_network_mbps,
+    }
+}
+
+pub(crate) fn config(config: &AgentConfig) -> types::Config {
+    let parameters = config.parameters.iter();
+    types::Config {
+        agent_id: config.agent_id.to_string(),
+        agent_type: config.agent_type.clone(),
+        // What is in force: nothing grants a network yet.
+        quota: types::ResourceQuota { max_network_mbps: None, ..quota(&config.resource_quota) },
+        environment: config.environment.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        parameters: parameters.map(|(name, value)| (name.clone(), value.to_string())).collect(),
+    }
+}
+
+pub(crate) fn task(task: &Task, in_force: &ResourceQuota, attempt: u32) -> types::Task {
+    types::Task {
+        id: task.id.to_string(),
+        priority: priority(task.priority),
+        payload: task.payload.to_string(),
+        created_at: unix_millis(task.created_at),
+        deadline: task.deadline.map(unix_millis),
+        attempt,
+        quota: quota(in_force),
+        source_layer: task.source_layer.clone(),
+        agent_type: task.target_agent_type.clone(),
+        metadata: task.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+    }
+}
+
+fn priority(priority: core::Priority) -> types::Priority {
+    match priority {
+        core::Priority::Critical => types::Priority::Critical,
+        core::Priority::High => types::Priority::High,
+        core::Priority::Normal => types::Priority::Normal,
+        core::Priority::Low => types::Priority::Low,
+        core::Priority::Background => types::Priority::Background,
+    }
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Words of the guest that the host keeps: bounded, since a guest chose their
+/// length, and escaped, since a terminal may show them.
+const WORDS: usize = 4096;
+
+pub(crate) fn words(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len().min(WORDS));
+    for c in text.chars() {
+        if kept.len() >= WORDS {
+            kept.push('…');
+            break;
+        }
+        match c {
+            '\n' | '\t' => kept.push(c),
+            c if c.is_control() => kept.extend(c.escape_default()),
+            c => kept.push(c),
+        }
+    }
+    kept
+}
+
+pub(crate) fn agent_error(error: &types::AgentError, during: Call) -> GuestFault {
+    match error {
+        types::AgentError::InvalidInput(message) => {
+            GuestFault::InvalidInput { during, message: words(message) }
+        }
+        types::AgentError::Unavailable(unavailable) => GuestFault::Unavailable {
+            during,
+            message: words(&unavailable.message),
+            retry_after_ms: unavailable.retry_after_ms,
+        },
+        types::AgentError::Failed(message) => {
+            GuestFault::Failed { during, message: words(message) }
+        }
+    }
+}
+
+/// Entries of a guest's lists that the host keeps.
+const ENTRIES: usize = 64;
+
+pub(crate) fn capabilities(said: types::AgentCapabilities, most: u32) -> core::AgentCapabilities {
+    let list = |items: Vec<String>| items.iter().take(ENTRIES).map(|item| words(item)).collect();
+    let needed = said.required_env_vars.iter().take(ENTRIES);
+    core::AgentCapabilities {
+        supported_task_types: list(said.supported_task_types),
+        max_concurrent_tasks: said.max_concurrent_tasks.clamp(1, most),
+        resource_quota: said.wanted_quota.map(|quota| ResourceQuota {
+            max_cpu_cores: quota.max_cpu_cores,
+            max_memory_mb: quota.max_memory_mb,
+            max_execution_time_secs: quota.max_execution_time_secs,
+            max_network_mbps: quota.max_network_mbps,
+        }),
+        required_env_vars: needed.map(|(name, why)| (words(name), words(why))).collect(),
+        features: list(said.features),
+    }
+}
+
+pub(crate) fn health(said: &types::AgentHealth) -> core::AgentHealth {
+    let status = match said.status {
+        types::HealthStatus::Healthy => core::HealthStatus::Healthy,
+        types::HealthStatus::Degraded => core::HealthStatus::Degraded,
+        types::HealthStatus::Unhealthy => core::HealthStatus::Unhealthy,
+    };
+    core::AgentHealth { status, message: said.message.as_deref().map(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_words_are_bounded_and_harmless_on_a_terminal() {
+        assert_eq!(words("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+        assert!(words(&"é".repeat(10_000)).len() <= WORDS + '…'.len_utf8() + 2);
+    }
+}

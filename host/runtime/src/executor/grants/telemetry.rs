@@ -1,0 +1,247 @@
+//! `chimera:agent/telemetry`: what a guest says of its own work.
+//!
+//! No call fails. Each kind is kept up to a bound for each run; the rest is
+//! counted as dropped, so a flood costs the guest its own words and the host
+//! nothing.
+
+use std::time::Instant;
+
+use chimera_layer4_core::telemetry::{
+    Dropped, LogLevel, LogLine, Metric, Progress, RunTelemetry, Span,
+};
+use wasmtime::component::Resource;
+
+use crate::executor::bindings::telemetry::{Host, HostSpan, Label, Level};
+use crate::executor::bindings::words;
+use crate::executor::sandbox::Sandbox;
+
+const METRICS: usize = 256;
+const SPANS: usize = 256;
+const LOG_BYTES: usize = 64 * 1024;
+const LABELS: usize = 16;
+const NAME_BYTES: usize = 64;
+const VALUE_BYTES: usize = 256;
+
+/// A guest's handle to a span: its index, in the run that it was opened in.
+#[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct SpanHandle {
+    run: u64,
+    index: Option<usize>,
+}
+
+/// Collects one run's telemetry.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    run: u64,
+    started: Instant,
+    log_bytes: usize,
+    open: Vec<usize>,
+    kept: RunTelemetry,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Self {
+        let started = Instant::now();
+        Self { run: 0, started, log_bytes: 0, open: Vec::new(), kept: RunTelemetry::default() }
+    }
+
+    /// Starts a run. A handle from an earlier one no longer means anything.
+    pub(crate) fn start_run(&mut self) {
+        *self = Self { run: self.run + 1, ..Self::new() };
+    }
+
+    /// Ends what is still open and takes all that the run reported.
+    pub(crate) fn take(&mut self) -> RunTelemetry {
+        while let Some(index) = self.open.last().copied() {
+            self.close(index);
+        }
+        std::mem::take(&mut self.kept)
+    }
+
+    fn dropped(&mut self) -> &mut Dropped {
+        &mut self.kept.dropped
+    }
+
+    fn open(&mut self, name: &str) -> SpanHandle {
+        if self.kept.spans.len() >= SPANS {
+            self.dropped().spans += 1;
+            return SpanHandle { run: self.run, index: None };
+        }
+        let index = self.kept.spans.len();
+        self.kept.spans.push(Span {
+            name: cut(name, NAME_BYTES),
+            parent: self.open.last().copied(),
+            start: self.started.elapsed(),
+            duration: std::time::Duration::ZERO,
+            attributes: Vec::new(),
+        });
+        self.open.push(index);
+        SpanHandle { run: self.run, index: Some(index) }
+    }
+
+    fn close(&mut self, index: usize) {
+        self.open.retain(|open| *open != index);
+        let now = self.started.elapsed();
+        if let Some(span) = self.kept.spans.get_mut(index) {
+            span.duration = now.saturating_sub(span.start);
+        }
+    }
+
+    fn attribute(&mut self, index: usize, name: &str, value: &str) {
+        let Some(span) = self.kept.spans.get_mut(index) else { return };
+        let (name, value) = (cut(name, NAME_BYTES), cut(value, VALUE_BYTES));
+        if let Some((_, old)) = span.attributes.iter_mut().find(|(known, _)| *known == name) {
+            *old = value;
+        } else if span.attributes.len() < LABELS {
+            span.attributes.push((name, value));
+        }
+    }
+
+    fn metric(&mut self, name: &str, value: f64, labels: &[Label]) {
+        let well_formed = is_metric_name(name)
+            && value.is_finite()
+            && labels.len() <= LABELS
+            && labels.iter().all(|label| is_metric_name(&label.name));
+        if !well_formed || self.kept.metrics.len() >= METRICS {
+            self.dropped().metrics += 1;
+            return;
+        }
+        let labels = labels.iter().map(|l| (l.name.clone(), cut(&l.value, VALUE_BYTES))).collect();
+        self.kept.metrics.push(Metric { name: name.to_owned(), value, labels });
+    }
+
+    fn log(&mut self, level: LogLevel, message: &str) {
+        if self.log_bytes >= LOG_BYTES {
+            self.dropped().log_bytes += message.len() as u64;
+            return;
+        }
+        let message = words(message);
+        // An empty line costs its bookkeeping, so it counts for something too.
+        self.log_bytes += message.len() + size_of::<LogLine>();
+        self.kept.log.push(LogLine { level, message });
+    }
+}
+
+fn cut(text: &str, bytes: usize) -> String {
+    words(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default())
+}
+
+/// Prometheus' alphabet for names, and a length that fits a label.
+fn is_metric_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.len() <= NAME_BYTES
+        && name.bytes().next().is_some_and(letter)
+        && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+}
+
+impl Host for Sandbox {
+    fn start_tracking(&mut self, name: String) -> wasmtime::Result<Resource<SpanHandle>> {
+        let handle = self.recorder.open(&name);
+        Ok(self.table.push(handle)?)
+    }
+
+    fn record_metric(
+        &mut self,
+        name: String,
+        value: f64,
+        labels: Vec<Label>,
+    ) -> wasmtime::Result<()> {
+        self.recorder.metric(&name, value, &labels);
+        Ok(())
+    }
+
+    fn progress(&mut self, fraction: f64, message: Option<String>) -> wasmtime::Result<()> {
+        if fraction.is_finite() {
+            let message = message.as_deref().map(|text| cut(text, VALUE_BYTES));
+            let fraction = fraction.clamp(0.0, 1.0);
+            self.recorder.kept.progress = Some(Progress { fraction, message });
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => LogLevel::Trace,
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        self.recorder.log(level, &message);
+        Ok(())
+    }
+}
+
+impl HostSpan for Sandbox {
+    fn set_attribute(
+        &mut self,
+        span: Resource<SpanHandle>,
+        attribute: Label,
+    ) -> wasmtime::Result<()> {
+        let handle = self.table.get(&span)?;
+        if let (run, Some(index)) = (handle.run, handle.index)
+            && run == self.recorder.run
+        {
+            self.recorder.attribute(index, &attribute.name, &attribute.value);
+        }
+        Ok(())
+    }
+
+    fn drop(&mut self, span: Resource<SpanHandle>) -> wasmtime::Result<()> {
+        let handle = self.table.delete(span)?;
+        if let (run, Some(index)) = (handle.run, handle.index)
+            && run == self.recorder.run
+        {
+            self.recorder.close(index);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_nest_and_the_open_ones_end_with_the_run() {
+        let mut recorder = Recorder::new();
+        let outer = recorder.open("outer");
+        let inner = recorder.open("inner");
+        recorder.attribute(inner.index.unwrap(), "rows", "1");
+        recorder.attribute(inner.index.unwrap(), "rows", "2");
+        recorder.close(outer.index.unwrap());
+        let kept = recorder.take();
+        assert_eq!(kept.spans[1].parent, Some(0));
+        assert_eq!(kept.spans[1].attributes, [("rows".to_string(), "2".to_string())]);
+        assert!(recorder.open.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let mut recorder = Recorder::new();
+        for _ in 0..1000 {
+            recorder.metric("rows_total", 1.0, &[]);
+            recorder.open("span");
+            recorder.log(LogLevel::Info, "");
+        }
+        recorder.metric("not a name", 1.0, &[]);
+        recorder.metric("nan", f64::NAN, &[]);
+        let kept = recorder.take();
+        assert_eq!(
+            (kept.metrics.len(), kept.dropped.metrics),
+            (METRICS, 1000 - METRICS as u64 + 2)
+        );
+        assert_eq!((kept.spans.len(), kept.dropped.spans), (SPANS, 1000 - SPANS as u64));
+        assert!(kept.log.len() * size_of::<LogLine>() <= LOG_BYTES + size_of::<LogLine>());
+    }
+
+    #[test]
+    fn a_handle_of_an_earlier_run_means_nothing() {
+        let mut recorder = Recorder::new();
+        let old = recorder.open("old");
+        recorder.take();
+        recorder.start_run();
+        assert_ne!(old.run, recorder.run);
+    }
+}

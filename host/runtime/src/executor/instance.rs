@@ -1,0 +1,161 @@
+//! One live instance of a genome and the calls into it.
+//!
+//! A call that traps, overruns or is dropped half-way leaves the store in a
+//! state nobody vouches for, so every call takes the instance and gives it
+//! back only when it ended well.
+
+use std::time::Duration;
+
+use chimera_layer4_core::{
+    AgentCapabilities, AgentConfig, AgentHealth, Call, Fault, GuestFault, RunTelemetry, Task,
+};
+use serde_json::Value;
+use wasmtime::Store;
+
+use super::bindings;
+use super::engine::HostEngine;
+use super::fault;
+use super::limits::cpu::{Shares, metered};
+use super::limits::run::{RunLimits, WallLimit};
+use super::sandbox::{Guest, Linked, Sandbox};
+
+/// What drives calls: the engine, the shares that bound them, the time they used.
+pub(super) struct Driver<'a> {
+    pub(super) host: &'a HostEngine,
+    pub(super) shares: Shares<'a>,
+    pub(super) cpu: &'a mut Duration,
+}
+
+impl Driver<'_> {
+    async fn drive<F, T>(&mut self, call: F, during: Call, wall: WallLimit) -> Result<T, Fault>
+    where
+        F: Future<Output = wasmtime::Result<T>>,
+    {
+        if wall.limit.is_zero() {
+            return Err(wall.breach(during).into());
+        }
+        let _running = self.host.running();
+        let metered = metered(call, self.shares, self.cpu);
+        match tokio::time::timeout(wall.limit, metered).await {
+            Ok(Ok(Ok(value))) => Ok(value),
+            Ok(Ok(Err(error))) => Err(fault::of_call(&error, during)),
+            Ok(Err(panic)) => Err(fault::of_panic(&panic, during)),
+            Err(_) => Err(wall.breach(during).into()),
+        }
+    }
+}
+
+pub(super) struct Instance {
+    store: Store<Sandbox>,
+    guest: Guest,
+    /// Tasks done so far.
+    pub(super) served: u32,
+    /// The agent's count of restarts when this instance was made.
+    pub(super) generation: u64,
+}
+
+/// How one task ended inside an instance.
+pub(super) struct Ended {
+    pub(super) result: Result<Value, Fault>,
+    pub(super) memory_peak: u64,
+    pub(super) telemetry: RunTelemetry,
+    /// The instance, where it may be used again.
+    pub(super) instance: Option<Instance>,
+}
+
+impl Instance {
+    /// A new instance with its `init` done.
+    pub(super) async fn start(
+        linked: &Linked,
+        config: &AgentConfig,
+        driver: &mut Driver<'_>,
+        limit: Duration,
+    ) -> Result<Self, Fault> {
+        let wall = WallLimit::housekeeping(limit);
+        let mut store = Sandbox::store(driver.host.engine(), config)?;
+        let instantiate = linked.instantiate_async(&mut store);
+        let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
+        let wire = bindings::config(config);
+        let init = guest.chimera_agent_lifecycle().call_init(&mut store, &wire);
+        let said = driver.drive(init, Call::Init, wall).await?;
+        said.map_err(|error| bindings::agent_error(&error, Call::Init))?;
+        Ok(Self { store, guest, served: 0, generation: 0 })
+    }
+
+    pub(super) async fn capabilities(
+        &mut self,
+        driver: &mut Driver<'_>,
+        limit: Duration,
+        most: u32,
+    ) -> Result<AgentCapabilities, Fault> {
+        let wall = WallLimit::housekeeping(limit);
+        let call = self.guest.chimera_agent_lifecycle().call_capabilities(&mut self.store);
+        let said = driver.drive(call, Call::Capabilities, wall).await?;
+        Ok(bindings::capabilities(said, most))
+    }
+
+    /// Does one task within `limits`.
+    pub(super) async fn execute(
+        mut self,
+        task: &Task,
+        attempt: u32,
+        limits: &RunLimits,
+        driver: &mut Driver<'_>,
+    ) -> Ended {
+        let (bytes, set_by) = limits.memory;
+        let sandbox = self.store.data_mut();
+        sandbox.memory.start_run(bytes, set_by);
+        sandbox.recorder.start_run();
+        let wire = bindings::task(task, &limits.quota, attempt);
+        let call = self.guest.chimera_agent_lifecycle().call_execute_task(&mut self.store, &wire);
+        let returned = driver.drive(call, Call::ExecuteTask, limits.wall).await;
+        self.served = self.served.saturating_add(1);
+        let alive = returned.is_ok();
+        let result = returned.and_then(|said| match said {
+            Ok(text) => parse_output(&text),
+            Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
+        });
+        let sandbox = self.store.data_mut();
+        Ended {
+            result,
+            memory_peak: sandbox.memory.peak(),
+            telemetry: sandbox.take_telemetry(),
+            instance: alive.then_some(self),
+        }
+    }
+
+    /// Asks how it is; gives the instance back where the call ended well.
+    pub(super) async fn health(
+        mut self,
+        driver: &mut Driver<'_>,
+        limit: Duration,
+    ) -> Result<(AgentHealth, Self), Fault> {
+        let wall = WallLimit::housekeeping(limit);
+        let call = self.guest.chimera_agent_lifecycle().call_health(&mut self.store);
+        let said = driver.drive(call, Call::Health, wall).await?;
+        Ok((bindings::health(&said), self))
+    }
+
+    /// Retires it in good order.
+    pub(super) async fn shutdown(
+        mut self,
+        driver: &mut Driver<'_>,
+        limit: Duration,
+    ) -> Result<(), Fault> {
+        let wall = WallLimit::housekeeping(limit);
+        let call = self.guest.chimera_agent_lifecycle().call_shutdown(&mut self.store);
+        let said = driver.drive(call, Call::Shutdown, wall).await?;
+        said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
+    }
+
+    /// Bytes of memories and tables held now.
+    pub(super) fn memory_held(&self) -> u64 {
+        self.store.data().memory.held()
+    }
+}
+
+fn parse_output(text: &str) -> Result<Value, Fault> {
+    serde_json::from_str(text).map_err(|error| {
+        GuestFault::BadOutput { during: Call::ExecuteTask, reason: error.to_string() }.into()
+    })
+}

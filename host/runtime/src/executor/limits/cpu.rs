@@ -1,0 +1,171 @@
+//! The CPU share: a token bucket of processor time.
+//!
+//! A call into a guest is a future. Each poll of it is timed on the clock of
+//! the thread that polls, and the time is debited from a bucket that refills
+//! at the quota's rate. While the bucket is below zero the future is not
+//! polled: the guest pauses, and its thread serves others. The epoch makes
+//! every poll end within a tick, so a guest overdraws by little.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::executor::ticker::TICK;
+
+/// A guest may save up this much of its share, so that a short task after a
+/// pause runs at full speed.
+const BURST: Duration = Duration::from_millis(20);
+
+/// Processor time that is free to use, refilled at a steady rate.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// Seconds of processor time for one second of wall time.
+    rate: f64,
+    /// The most seconds saved up.
+    burst: f64,
+    state: Mutex<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    seconds: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(cores: f64) -> Self {
+        let burst = (BURST.as_secs_f64() * cores).max(2.0 * TICK.as_secs_f64());
+        let state = Mutex::new(Level { seconds: burst, at: Instant::now() });
+        Self { rate: cores, burst, state }
+    }
+
+    fn debit(&self, used: Duration) {
+        let mut level = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        level.seconds -= used.as_secs_f64();
+    }
+
+    /// When the bucket is no longer below zero; `None`: now.
+    fn empty_until(&self) -> Option<Instant> {
+        let mut level = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let refill = now.duration_since(level.at).as_secs_f64() * self.rate;
+        level.seconds = (level.seconds + refill).min(self.burst);
+        level.at = now;
+        (level.seconds < 0.0).then(|| now + Duration::from_secs_f64(-level.seconds / self.rate))
+    }
+}
+
+/// The shares that bound one call: the agent's, and the task's where tighter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares<'a> {
+    pub(crate) agent: &'a Bucket,
+    pub(crate) task: Option<&'a Bucket>,
+}
+
+impl Shares<'_> {
+    fn debit(self, used: Duration) {
+        self.agent.debit(used);
+        self.task.inspect(|task| task.debit(used));
+    }
+
+    fn empty_until(self) -> Option<Instant> {
+        self.agent.empty_until().max(self.task.and_then(Bucket::empty_until))
+    }
+}
+
+/// The host's own code panicked inside a poll.
+#[derive(Debug)]
+pub(crate) struct HostPanic(pub(crate) String);
+
+/// Drives `future` within `shares`; adds what it used to `used`.
+///
+/// A panic inside the future becomes an error, since a defect in a host
+/// function must cost one run and no more.
+pub(crate) async fn metered<F: Future>(
+    future: F,
+    shares: Shares<'_>,
+    used: &mut Duration,
+) -> Result<F::Output, HostPanic> {
+    let mut future = pin!(future);
+    let mut pause: Option<Pin<Box<Sleep>>> = None;
+    std::future::poll_fn(move |cx| {
+        loop {
+            if let Some(sleep) = &mut pause {
+                ready!(sleep.as_mut().poll(cx));
+                pause = None;
+            }
+            let Some(until) = shares.empty_until() else { break };
+            pause = Some(Box::pin(sleep_until(until)));
+        }
+        let before = thread_time();
+        let polled = poll_caught(future.as_mut(), cx);
+        let spent = thread_time().saturating_sub(before);
+        *used += spent;
+        shares.debit(spent);
+        polled
+    })
+    .await
+}
+
+fn poll_caught<F: Future>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, HostPanic>> {
+    // Whatever the panic left half done goes with the store, which the caller
+    // throws away on this error.
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(HostPanic(panic_message(payload.as_ref())))),
+    }
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
+}
+
+/// Processor time of this thread so far.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(seconds, nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_overdrawn_bucket_is_empty_until_the_debt_is_refilled() {
+        let bucket = Bucket::new(0.25);
+        bucket.debit(Duration::from_secs_f64(bucket.burst + 1.0));
+        let wait = bucket.empty_until().unwrap() - Instant::now();
+        assert!((wait.as_secs_f64() - 4.0).abs() < 1e-6, "{wait:?}");
+        tokio::time::advance(Duration::from_secs_f64(4.000_001)).await;
+        assert_eq!(bucket.empty_until(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn savings_are_bounded() {
+        let bucket = Bucket::new(0.5);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(bucket.empty_until(), None);
+        bucket.debit(Duration::from_millis(11));
+        assert!(bucket.empty_until().is_some(), "an hour's rest buys one burst of 10 ms");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_with_its_message() {
+        let mut used = Duration::ZERO;
+        let shares = Shares { agent: &Bucket::new(1.0), task: None };
+        let error = metered(async { panic!("oh no") }, shares, &mut used).await.unwrap_err();
+        assert_eq!(error.0, "oh no");
+    }
+}

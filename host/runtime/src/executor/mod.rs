@@ -1,0 +1,170 @@
+//! Runs guests: one [`Executor`] for each host.
+//!
+//! Four moments, four types, and what lives longest never borrows from what
+//! lives shortest: the engine (host), the linked genome, the agent with its
+//! instances, and the run of one task.
+
+mod agent;
+mod bindings;
+pub(crate) mod engine;
+mod fault;
+mod grants;
+mod instance;
+mod limits;
+mod report;
+pub(crate) mod sandbox;
+mod ticker;
+mod totals;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal};
+use wasmtime::component::{Component, Linker};
+
+pub use self::agent::Agent;
+pub use self::report::RunReport;
+pub use self::totals::TotalsNow;
+
+use self::engine::HostEngine;
+use self::sandbox::{Linked, Sandbox};
+use crate::genome::compile::{CompileProgram, Compiler};
+use crate::genome::worker::CompileLimits;
+use crate::genome::{Genome, Loading, cache};
+
+/// How an [`Executor`] is set up.
+#[derive(Clone, Debug)]
+pub struct ExecutorOptions {
+    /// Instances that may live at once, over all agents.
+    pub max_instances: u32,
+    /// Instances that one agent may have, whatever it asks for.
+    pub max_instances_per_agent: u32,
+    /// What `init`, `health` and `shutdown` may take.
+    pub housekeeping: Duration,
+    /// The folder for compiled code.
+    pub compiled: PathBuf,
+    /// The program that compiles.
+    pub compile_program: CompileProgram,
+    /// What one compilation may use.
+    pub compile_limits: CompileLimits,
+}
+
+/// Loads genomes and spawns agents.
+pub struct Executor {
+    host: Arc<HostEngine>,
+    linker: Linker<Sandbox>,
+    compiler: Compiler,
+    options: ExecutorOptions,
+    /// Genomes that some agent holds, so that the next agent shares them.
+    genomes: Mutex<HashMap<Digest, Weak<Genome>>>,
+}
+
+impl Executor {
+    /// An executor with its engine.
+    ///
+    /// # Errors
+    /// `Configuration` when the folder for compiled code is unsafe or the
+    /// system cannot hold so many instances; `WasmRuntime` when the engine
+    /// cannot be made.
+    pub fn new(options: ExecutorOptions) -> Layer4Result<Self> {
+        let compiled = cache::open(&options.compiled)?;
+        let host = Arc::new(HostEngine::new(options.max_instances, &compiled)?);
+        let linker = sandbox::linker(host.engine()).map_err(engine_error)?;
+        let (program, limits) = (options.compile_program.clone(), options.compile_limits);
+        let compiler = Compiler::new(program, limits, compiled);
+        Ok(Self { host, linker, compiler, options, genomes: Mutex::default() })
+    }
+
+    /// Inspects, compiles and links a component, or finds it already loaded.
+    ///
+    /// # Errors
+    /// `Refused` with the reason when the bytes are no agent.
+    pub async fn load(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
+        let digest = Digest::of(bytes);
+        if let Some(genome) = self.loaded(&digest) {
+            return Ok(genome);
+        }
+        let compiled = self.compiler.compile(self.host.engine(), bytes).await?;
+        let started = Instant::now();
+        let hits = self.host.cache_hits();
+        let component = Component::new(self.host.engine(), bytes).map_err(engine_error)?;
+        let linked = self.linker.instantiate_pre(&component).and_then(Linked::new);
+        let linked = linked.map_err(|error| not_linkable(&error))?;
+        let loading = Loading {
+            compile: compiled.compile.unwrap_or_default(),
+            load: started.elapsed(),
+            cached: compiled.compile.is_none() && self.host.cache_hits() > hits,
+        };
+        let genome = Arc::new(Genome { inspection: compiled.inspection, linked, loading });
+        self.remember(digest, &genome);
+        Ok(genome)
+    }
+
+    /// Makes an agent of a genome.
+    ///
+    /// # Errors
+    /// What the guest's `init` or `capabilities` ended with, `Refused` when a
+    /// variable it needs is not granted, `InvalidRequest` when the
+    /// configuration is out of range.
+    pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
+        check(&config)?;
+        let (host, most) = (Arc::clone(&self.host), self.options.max_instances_per_agent);
+        Agent::spawn(host, genome, config, self.options.housekeeping, most).await
+    }
+
+    fn loaded(&self, digest: &Digest) -> Option<Arc<Genome>> {
+        let genomes = self.genomes.lock().unwrap_or_else(PoisonError::into_inner);
+        genomes.get(digest).and_then(Weak::upgrade)
+    }
+
+    fn remember(&self, digest: Digest, genome: &Arc<Genome>) {
+        let mut genomes = self.genomes.lock().unwrap_or_else(PoisonError::into_inner);
+        genomes.retain(|_, genome| genome.strong_count() > 0);
+        genomes.insert(digest, Arc::downgrade(genome));
+    }
+}
+
+/// Refuses a configuration that is out of range.
+///
+/// # Errors
+/// `InvalidRequest` with every complaint at once.
+pub fn check(config: &AgentConfig) -> Layer4Result<()> {
+    let mut wrong: Vec<String> = config
+        .resource_quota
+        .complaints()
+        .into_iter()
+        .map(|c| format!("resource_quota.{c}"))
+        .collect();
+    if config.agent_type.is_empty() {
+        wrong.push("agent_type is empty; tasks target an agent by it".into());
+    }
+    for name in
+        config.environment.keys().filter(|name| name.is_empty() || name.contains(['=', '\0']))
+    {
+        wrong.push(format!("environment variable {name:?} is not a name"));
+    }
+    for folder in &config.grants.folders {
+        if !folder.guest.starts_with('/') {
+            wrong.push(format!(
+                "granted folder {:?}: the guest's path is absolute, like /data",
+                folder.guest
+            ));
+        }
+        if !folder.host.is_dir() {
+            wrong
+                .push(format!("granted folder {}: there is no such folder", folder.host.display()));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Layer4Error::InvalidRequest(wrong)) }
+}
+
+fn engine_error(error: wasmtime::Error) -> Layer4Error {
+    Layer4Error::WasmRuntime(format!("{error:#}"))
+}
+
+/// The child links too, but without the pool, whose ceilings are the host's.
+fn not_linkable(error: &wasmtime::Error) -> Layer4Error {
+    Refusal::DoesNotCompile { reason: format!("{error:#}") }.into()
+}

@@ -1,0 +1,50 @@
+//! What one run did and cost.
+
+use std::time::Duration;
+
+use chimera_layer4_core::quota::MEBIBYTE;
+use chimera_layer4_core::{Fault, ResourceUsage, RunTelemetry};
+use serde_json::Value;
+
+/// How a run ended, what it used and what the agent said meanwhile.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The agent's output, or why there is none.
+    pub result: Result<Value, Fault>,
+    /// What was measured.
+    pub usage: ResourceUsage,
+    /// From the start of the run to its end.
+    pub wall: Duration,
+    /// From the submission until an instance was free.
+    pub waited: Duration,
+    /// Making and initialising an instance, where the run needed a new one.
+    pub new_instance: Option<Duration>,
+    /// Why the instance's retirement after this run failed, if it did. The
+    /// task's own result stands.
+    pub shutdown_fault: Option<Fault>,
+    /// What the agent reported.
+    pub telemetry: RunTelemetry,
+}
+
+impl RunReport {
+    /// A run that no guest took part in.
+    pub(super) fn unstarted(fault: Fault) -> Self {
+        Self {
+            result: Err(fault),
+            usage: ResourceUsage::default(),
+            wall: Duration::ZERO,
+            waited: Duration::ZERO,
+            new_instance: None,
+            shutdown_fault: None,
+            telemetry: RunTelemetry::default(),
+        }
+    }
+}
+
+pub(super) fn usage(cpu: Duration, memory_peak: u64) -> ResourceUsage {
+    ResourceUsage {
+        cpu_seconds: cpu.as_secs_f64(),
+        memory_peak_mb: memory_peak as f64 / MEBIBYTE as f64,
+        ..ResourceUsage::default()
+    }
+}

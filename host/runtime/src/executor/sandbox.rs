@@ -1,0 +1,97 @@
+//! The inside of a store: all that one instance can reach.
+//!
+//! Nothing is granted by default: no files, no environment, no network, no
+//! standard input. Standard output and error become log lines.
+
+use chimera_layer4_core::telemetry::{LogLevel, RunTelemetry};
+use chimera_layer4_core::{AgentConfig, HostFault, LimitSource};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::bindings::{Agent, AgentPre, telemetry};
+use super::grants::folders;
+use super::grants::stdio::Output;
+use super::grants::telemetry::Recorder;
+use super::limits::memory::MemoryMeter;
+
+/// Bytes that one call may make the host copy out of the guest.
+pub(crate) const BYTES_PER_HOST_CALL: usize = 4 * 1024 * 1024;
+/// Live handles to resources: streams, folders, spans.
+pub(crate) const HANDLES: usize = 4096;
+/// Random bytes for one call.
+const RANDOM_BYTES: u64 = 1024 * 1024;
+
+/// What host functions work on.
+pub(crate) struct Sandbox {
+    wasi: WasiCtx,
+    output: Output,
+    pub(super) table: ResourceTable,
+    pub(super) memory: MemoryMeter,
+    pub(super) recorder: Recorder,
+}
+
+impl Sandbox {
+    /// A store with nothing in it but what `config` grants.
+    pub(crate) fn store(engine: &Engine, config: &AgentConfig) -> Result<Store<Self>, HostFault> {
+        let output = Output::default();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        let sandbox = Self {
+            wasi: wasi(config, &output)?,
+            output,
+            table,
+            memory: MemoryMeter::new(config.resource_quota.memory_bytes(), LimitSource::Agent),
+            recorder: Recorder::new(),
+        };
+        let mut store = Store::new(engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_hostcall_fuel(BYTES_PER_HOST_CALL);
+        store.set_max_component_handles(HANDLES);
+        store.epoch_deadline_async_yield_and_update(1);
+        Ok(store)
+    }
+
+    /// Takes what the guest reported since the run started.
+    pub(crate) fn take_telemetry(&mut self) -> RunTelemetry {
+        let mut telemetry = self.recorder.take();
+        let (lines, dropped) = self.output.take();
+        telemetry.log.extend(lines);
+        telemetry.dropped.log_bytes += dropped;
+        telemetry
+    }
+}
+
+fn wasi(config: &AgentConfig, output: &Output) -> Result<WasiCtx, HostFault> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM_BYTES)
+        .stdout(output.stream(LogLevel::Info))
+        .stderr(output.stream(LogLevel::Warn));
+    for (name, value) in &config.environment {
+        wasi.env(name, value);
+    }
+    folders::open(&mut wasi, &config.grants.folders)?;
+    Ok(wasi.build())
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Everything that a guest may import: WASI 0.2 and the contract's telemetry.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+    Ok(linker)
+}
+
+/// A genome with its imports resolved.
+pub(crate) type Linked = AgentPre<Sandbox>;
+/// A live instance's exports.
+pub(crate) type Guest = Agent;

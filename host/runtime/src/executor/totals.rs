@@ -1,0 +1,70 @@
+//! What an agent has done and used since it was spawned.
+//!
+//! A meter adds to the totals when it is dropped, so a run that traps, times
+//! out or is dropped half-way counts like one that succeeds.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::report::RunReport;
+
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    cpu_nanos: AtomicU64,
+    tasks: AtomicU64,
+    faults: AtomicU64,
+    restarts: AtomicU64,
+}
+
+/// An agent's totals at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TotalsNow {
+    /// Processor time of all calls.
+    pub cpu: Duration,
+    /// Tasks that ended, well or not.
+    pub tasks: u64,
+    /// Tasks that ended with a fault.
+    pub faults: u64,
+    /// Restarts.
+    pub restarts: u64,
+}
+
+/// Collects the processor time of one or more calls.
+pub(super) struct Meter<'a> {
+    totals: &'a Totals,
+    pub(super) cpu: Duration,
+}
+
+impl Totals {
+    pub(super) fn meter(&self) -> Meter<'_> {
+        Meter { totals: self, cpu: Duration::ZERO }
+    }
+
+    pub(super) fn restarted(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn now(&self) -> TotalsNow {
+        TotalsNow {
+            cpu: Duration::from_nanos(self.cpu_nanos.load(Relaxed)),
+            tasks: self.tasks.load(Relaxed),
+            faults: self.faults.load(Relaxed),
+            restarts: self.restarts.load(Relaxed),
+        }
+    }
+}
+
+impl Meter<'_> {
+    /// The run ended by itself.
+    pub(super) fn finish(&self, report: &RunReport) {
+        self.totals.tasks.fetch_add(1, Relaxed);
+        self.totals.faults.fetch_add(u64::from(report.result.is_err()), Relaxed);
+    }
+}
+
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        let nanos = u64::try_from(self.cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.totals.cpu_nanos.fetch_add(nanos, Relaxed);
+    }
+}

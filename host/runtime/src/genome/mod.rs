@@ -1,0 +1,63 @@
+//! A genome: one version of an agent, by the digest of its bytes.
+//!
+//! Bytes become a genome in three steps. A child process inspects and compiles
+//! them ([`worker`]), the host loads the compiled code from its cache
+//! ([`compile`]), and the executor links it.
+
+pub(crate) mod cache;
+pub mod compile;
+pub mod contract;
+pub mod inspect;
+mod types;
+pub mod worker;
+
+use std::time::Duration;
+
+use chimera_layer4_core::Digest;
+
+use crate::executor::sandbox::Linked;
+pub use inspect::{Import, Inspection};
+
+/// A component that was accepted, compiled and linked.
+pub struct Genome {
+    pub(crate) inspection: Inspection,
+    pub(crate) linked: Linked,
+    pub(crate) loading: Loading,
+}
+
+/// What it took to load a genome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loading {
+    /// In the compiling child; zero when the code was in the cache.
+    pub compile: Duration,
+    /// From the cache to linked code.
+    pub load: Duration,
+    /// Whether the compiled code was there already.
+    pub cached: bool,
+}
+
+impl Genome {
+    /// The genome's name.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.inspection.digest
+    }
+
+    /// What the component is and needs.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// What it took to load it.
+    #[must_use]
+    pub fn loading(&self) -> Loading {
+        self.loading
+    }
+}
+
+impl std::fmt::Debug for Genome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Genome").field("inspection", &self.inspection).finish_non_exhaustive()
+    }
+}

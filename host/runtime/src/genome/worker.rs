@@ -1,0 +1,148 @@
+//! The compiling child: one component in, one answer out.
+//!
+//! Compiling untrusted code is attack surface: a small file can make a
+//! compiler use minutes and gigabytes. So a process of its own does it, with
+//! limits that the system enforces, set before the first byte is read. The
+//! host only ever loads what such a child finished.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chimera_layer4_core::{Layer4Result, Refusal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+
+use super::inspect::{Inspection, inspect};
+use crate::executor::{engine, sandbox};
+
+/// What one compilation may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompileLimits {
+    /// Bytes of address space.
+    pub address_space: u64,
+    /// Processor time, over all its threads.
+    pub cpu: Duration,
+    /// Wall time.
+    pub wall: Duration,
+    /// Bytes of the component.
+    pub component: u64,
+}
+
+impl Default for CompileLimits {
+    /// 2 GiB, 30 s of processor time, 60 s of wall time, 32 MiB: the largest
+    /// interpreter seen needs 5 s and 400 MiB.
+    fn default() -> Self {
+        Self {
+            address_space: 2 << 30,
+            cpu: Duration::from_secs(30),
+            wall: Duration::from_secs(60),
+            component: 32 << 20,
+        }
+    }
+}
+
+/// What the host asks of the child, on one line before the component's bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) cache: PathBuf,
+    pub(super) limits: CompileLimits,
+}
+
+/// What the child says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The compiled code is in the cache.
+    Compiled(Inspection),
+    /// The component is not fit to be an agent.
+    Refused(Refusal),
+    /// The child could not do its work.
+    Failed(String),
+}
+
+/// Does the child's work on its standard input and output.
+///
+/// The program that embeds the host calls this, and nothing else, when it is
+/// started as the compiling child.
+///
+/// # Errors
+/// When the answer cannot be written, which the parent sees as a dead child.
+pub fn serve() -> io::Result<()> {
+    let answer = match read_request(&mut io::stdin().lock()) {
+        Ok((request, bytes)) => answer(&request, &bytes),
+        Err(error) => Answer::Failed(format!("the request could not be read: {error}")),
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &answer)?;
+    out.flush()
+}
+
+fn read_request(input: &mut impl Read) -> io::Result<(Request, Vec<u8>)> {
+    let mut line = Vec::new();
+    for byte in input.by_ref().take(64 * 1024).bytes() {
+        match byte? {
+            b'\n' => break,
+            byte => line.push(byte),
+        }
+    }
+    let request: Request = serde_json::from_slice(&line)?;
+    confine(&request.limits)?;
+    let mut bytes = Vec::new();
+    input.take(request.limits.component).read_to_end(&mut bytes)?;
+    Ok((request, bytes))
+}
+
+/// Sets the limits on this process. They bind its threads too, and no later
+/// call can lift them.
+fn confine(limits: &CompileLimits) -> io::Result<()> {
+    let set = |resource, most: u64| {
+        // A limit that is tighter already stays.
+        let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    };
+    set(Resource::As, limits.address_space)?;
+    set(Resource::Cpu, limits.cpu.as_secs().max(1))?;
+    set(Resource::Core, 0)?;
+    Ok(())
+}
+
+fn answer(request: &Request, bytes: &[u8]) -> Answer {
+    let inspection = match inspect(bytes) {
+        Ok(inspection) => inspection,
+        Err(refusal) => return Answer::Refused(refusal),
+    };
+    match compile(&request.cache, bytes) {
+        Ok(None) => Answer::Compiled(inspection),
+        Ok(Some(refusal)) => Answer::Refused(refusal),
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+/// Compiles into the cache and links once, so that what the host loads works.
+fn compile(cache: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
+    let (engine, cache) = engine::compiler(cache)?;
+    let failed = |error: wasmtime::Error| {
+        chimera_layer4_core::Layer4Error::WasmRuntime(format!("{error:#}"))
+    };
+    let component = match Component::new(&engine, bytes) {
+        Ok(component) => component,
+        Err(error) => return Ok(Some(Refusal::DoesNotCompile { reason: format!("{error:#}") })),
+    };
+    let linker = sandbox::linker(&engine).map_err(failed)?;
+    if let Err(error) = linker.instantiate_pre(&component) {
+        let reasons = vec![format!("an import does not fit: {error:#}")];
+        let contract = super::contract::VERSION.into();
+        return Ok(Some(Refusal::WrongContract { contract, reasons }));
+    }
+    // A full disk makes the cache forget in silence; better to know here.
+    let hits = cache.cache_hits();
+    Component::new(&engine, bytes).map_err(failed)?;
+    if cache.cache_hits() == hits {
+        return Err(chimera_layer4_core::Layer4Error::Internal(format!(
+            "the compiled code could not be kept in {}; is the disk full?",
+            cache.directory().display()
+        )));
+    }
+    Ok(None)
+}

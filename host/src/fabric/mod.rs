@@ -1,0 +1,357 @@
+//! [`Layer4Fabric`]: builds the parts, starts them, ends them in order.
+
+mod agents;
+mod heartbeat;
+mod program;
+mod status;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use chimera_layer4_core::{
+    AgentConfig, AgentId, ExecutionResult, Fault, HealthStatus, Layer4Config, Layer4Error,
+    Layer4Result, Task,
+};
+use chimera_layer4_runtime::executor::ExecutorOptions;
+use chimera_layer4_runtime::genome::worker::CompileLimits;
+use chimera_layer4_runtime::{Executor, Genome, RunReport};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+pub use self::agents::AgentSource;
+pub(crate) use self::program::COMPILE_COMMAND;
+pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
+
+use self::agents::{AgentType, Agents, Entry, InHand};
+
+/// Instances of one agent at once, whatever it asks for.
+const MAX_INSTANCES_PER_AGENT: u32 = 64;
+/// Instances beyond one for each agent: room for agents with several, and for
+/// a restart's overlap.
+const SPARE_INSTANCES: usize = 128;
+
+/// The execution fabric: agents, and the tasks that run on them.
+///
+/// Tasks are taken between [`start`](Self::start) and
+/// [`shutdown`](Self::shutdown). Every method may be called from many tasks at
+/// once.
+pub struct Layer4Fabric {
+    config: Layer4Config,
+    executor: Executor,
+    agents: Arc<Agents>,
+    state: AtomicU8,
+    started: Mutex<Option<Running>>,
+    /// Held so that the folder goes when the fabric does.
+    _scratch: Option<TempDir>,
+}
+
+struct Running {
+    since: Instant,
+    heartbeat: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
+
+const NEW: u8 = 0;
+const RUNNING: u8 = 1;
+const STOPPED: u8 = 2;
+
+impl Layer4Fabric {
+    /// Builds the fabric; nothing runs yet.
+    ///
+    /// # Errors
+    /// `Configuration` with every complaint at once; `WasmRuntime` when the
+    /// engine cannot be made.
+    pub fn new(config: Layer4Config) -> Layer4Result<Self> {
+        let complaints = config.complaints();
+        if !complaints.is_empty() {
+            return Err(Layer4Error::Configuration(complaints));
+        }
+        let (compiled, scratch) = compiled_folder(&config)?;
+        let executor = Executor::new(ExecutorOptions {
+            max_instances: u32::try_from(config.max_agents + SPARE_INSTANCES).unwrap_or(u32::MAX),
+            max_instances_per_agent: MAX_INSTANCES_PER_AGENT,
+            housekeeping: config.agent_timeout(),
+            compiled,
+            compile_program: program::find(config.compile_program.as_deref())?,
+            compile_limits: CompileLimits {
+                component: config.max_component_bytes(),
+                ..CompileLimits::default()
+            },
+        })?;
+        Ok(Self {
+            config,
+            executor,
+            agents: Arc::default(),
+            state: AtomicU8::new(NEW),
+            started: Mutex::new(None),
+            _scratch: scratch,
+        })
+    }
+
+    /// Begins all components. Started twice is the same as once.
+    ///
+    /// # Errors
+    /// `NotRunning` after a shutdown: a fabric is started once in its life.
+    pub async fn start(&self) -> Layer4Result<()> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.state.load(Ordering::Acquire) {
+            STOPPED => return Err(self.not_running()),
+            RUNNING => return Ok(()),
+            _ => {}
+        }
+        let interval = self.config.heartbeat_interval();
+        let heartbeat = heartbeat::start(Arc::clone(&self.agents), interval);
+        *started = Some(Running { since: Instant::now(), heartbeat });
+        self.state.store(RUNNING, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes no more tasks, lets those in hand finish within their own limits,
+    /// and retires every agent. Shut down twice is the same as once.
+    ///
+    /// # Errors
+    /// `AgentFault` with the first agent whose own `shutdown` failed; all are
+    /// ended all the same.
+    pub async fn shutdown(&self) -> Layer4Result<()> {
+        self.state.store(STOPPED, Ordering::Release);
+        drop(self.started.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut first = Ok(());
+        for entry in self.agents.take_all() {
+            let limit = entry.agent.config().resource_quota.execution_time();
+            let ended = entry.agent.shutdown(limit).await;
+            let agent_id = entry.id();
+            let timeout = self.config.agent_timeout();
+            first =
+                first.and(ended.map_err(|fault| Layer4Error::from_fault(agent_id, fault, timeout)));
+        }
+        first
+    }
+
+    /// Loads a component and starts an agent of it.
+    ///
+    /// # Errors
+    /// `TooManyAgents`; `Refused` when the bytes are no agent; `AgentFault`,
+    /// `ResourceQuotaExceeded` or `AgentTimeout` when its `init` failed;
+    /// `InvalidRequest` when `config` is out of range.
+    pub async fn spawn_agent(
+        &self,
+        component: &[u8],
+        config: AgentConfig,
+    ) -> Layer4Result<AgentId> {
+        let genome = self.load(component).await?;
+        self.spawn_genome(genome, config).await
+    }
+
+    /// Starts an agent of a genome that is loaded already.
+    ///
+    /// # Errors
+    /// As [`spawn_agent`](Self::spawn_agent).
+    pub async fn spawn_genome(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+    ) -> Layer4Result<AgentId> {
+        Ok(self.spawn_entry(genome, config).await?.id())
+    }
+
+    /// Inspects, compiles and links a component without starting an agent.
+    ///
+    /// # Errors
+    /// `Refused` when the bytes are no agent.
+    pub async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
+        self.executor.load(component).await
+    }
+
+    /// Names an agent type, so that a task can target it before an agent of it
+    /// runs: the first task starts one. `config.agent_id` is given to it. An
+    /// earlier registration of the name is replaced; agents that run stay.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the name is empty or `config` is out of range.
+    pub fn register_agent_type(
+        &self,
+        name: &str,
+        source: AgentSource,
+        config: AgentConfig,
+    ) -> Layer4Result<()> {
+        if name.is_empty() {
+            return Err(Layer4Error::InvalidRequest(vec!["an agent type needs a name".into()]));
+        }
+        let config = AgentConfig { agent_type: name.to_owned(), ..config };
+        chimera_layer4_runtime::executor::check(&config)?;
+        self.agents.register(name, AgentType { source, config });
+        Ok(())
+    }
+
+    /// Runs a task on the least busy agent of its type and waits for the result.
+    ///
+    /// A task that was taken always has a result: `success` says how it ended
+    /// and `fault` why. Dropping the future cancels the task.
+    ///
+    /// # Errors
+    /// Only before the task is taken: `NotRunning`, `InvalidRequest`,
+    /// `AgentTypeNotFound`, `QueueFull`, or what starting an agent of a
+    /// registered type failed with.
+    pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
+        let report = self.run_task(&task).await?;
+        Ok(result_of(&task, report))
+    }
+
+    /// Like [`execute_task`](Self::execute_task), with all that was measured
+    /// and all that the agent reported.
+    ///
+    /// # Errors
+    /// As [`execute_task`](Self::execute_task).
+    pub async fn run_task(&self, task: &Task) -> Layer4Result<RunReport> {
+        self.check_running()?;
+        let complaints = task.resource_quota.complaints();
+        if !complaints.is_empty() {
+            return Err(Layer4Error::InvalidRequest(complaints));
+        }
+        let in_hand = self.admit(&task.target_agent_type).await?;
+        let report = in_hand.0.agent.run(task, 1).await;
+        if let Some(fault) = &report.shutdown_fault {
+            tracing::warn!(agent = %in_hand.0.id(), %fault, "an instance did not retire in good order");
+        }
+        Ok(report)
+    }
+
+    /// Every agent that runs, with its health, oldest first.
+    #[must_use]
+    pub fn get_active_agents(&self) -> Vec<ActiveAgent> {
+        self.agents.all().iter().map(|entry| entry.describe()).collect()
+    }
+
+    /// Replaces an agent's instances by new ones. Tasks in hand finish first
+    /// in the old ones; the agent keeps its identity.
+    ///
+    /// # Errors
+    /// `AgentNotFound`, or what the new instance's `init` failed with.
+    pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
+        let entry = self.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        entry.agent.restart().await
+    }
+
+    /// Asks one agent how it is now, rather than at the next heartbeat, and
+    /// restarts it if it is not well.
+    ///
+    /// # Errors
+    /// `AgentNotFound`.
+    pub async fn check_agent(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
+        let entry = self.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        heartbeat::check(&entry).await;
+        Ok(entry.describe())
+    }
+
+    /// How the fabric is.
+    #[must_use]
+    pub fn get_health(&self) -> SystemHealth {
+        let entries = self.agents.all();
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
+        let status = match self.state.load(Ordering::Acquire) {
+            RUNNING if entries.iter().all(well) => SystemStatus::Healthy,
+            RUNNING => SystemStatus::Degraded,
+            _ => SystemStatus::Stopped,
+        };
+        SystemHealth {
+            status,
+            timestamp: SystemTime::now(),
+            active_agents: self.agents.count(),
+            pending_tasks: entries.iter().map(|entry| entry.in_hand()).sum(),
+            uptime: started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed()),
+        }
+    }
+
+    async fn spawn_entry(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+    ) -> Layer4Result<Arc<Entry>> {
+        let place = self.agents.reserve(self.config.max_agents)?;
+        let agent = self.executor.spawn(genome, config).await?;
+        self.agents.insert(place, agent)
+    }
+
+    /// The least busy agent of the type; the first of a registered type is
+    /// started here.
+    async fn admit(&self, name: &str) -> Layer4Result<InHand> {
+        let capacity = self.config.task_queue_capacity;
+        if let Some(admitted) = self.agents.admit(name, capacity) {
+            return admitted;
+        }
+        let unknown = || Layer4Error::AgentTypeNotFound {
+            agent_type: name.to_owned(),
+            known: self.agents.known_types(),
+        };
+        let registered = self.agents.registered(name).ok_or_else(unknown)?;
+        let genome = match &registered.source {
+            AgentSource::Bytes(bytes) => self.load(bytes).await?,
+            AgentSource::File(path) => self.load(&read_component(path).await?).await?,
+        };
+        let spawned = self.spawn_entry(genome, registered.config).await;
+        // Two first tasks may race; the loser's agent was one too many, and the
+        // winner's will do.
+        self.agents
+            .admit(name, capacity)
+            .unwrap_or_else(|| Err(spawned.err().unwrap_or_else(unknown)))
+    }
+
+    fn check_running(&self) -> Layer4Result<()> {
+        match self.state.load(Ordering::Acquire) {
+            RUNNING => Ok(()),
+            _ => Err(self.not_running()),
+        }
+    }
+
+    fn not_running(&self) -> Layer4Error {
+        let state = match self.state.load(Ordering::Acquire) {
+            NEW => "not started",
+            _ => "shut down",
+        };
+        Layer4Error::NotRunning { state }
+    }
+}
+
+/// The folder for compiled code; without a data folder, one that goes with the fabric.
+fn compiled_folder(config: &Layer4Config) -> Layer4Result<(PathBuf, Option<TempDir>)> {
+    if let Some(folder) = &config.data_dir {
+        return Ok((folder.join("compiled"), None));
+    }
+    let scratch = tempfile::Builder::new().prefix("chimera-").tempdir().map_err(|error| {
+        Layer4Error::Configuration(vec![format!(
+            "no temporary folder for compiled code: {error}; set `data_dir`"
+        )])
+    })?;
+    Ok((scratch.path().join("compiled"), Some(scratch)))
+}
+
+async fn read_component(path: &std::path::Path) -> Layer4Result<Vec<u8>> {
+    tokio::fs::read(path).await.map_err(|error| {
+        Layer4Error::InvalidRequest(vec![format!("the component {}: {error}", path.display())])
+    })
+}
+
+fn result_of(task: &Task, report: RunReport) -> ExecutionResult {
+    let (output, fault): (_, Option<Fault>) = match report.result {
+        Ok(output) => (output, None),
+        Err(fault) => (serde_json::Value::Null, Some(fault)),
+    };
+    ExecutionResult {
+        task_id: task.id,
+        success: fault.is_none(),
+        output,
+        execution_time_ms: u64::try_from(report.wall.as_millis()).unwrap_or(u64::MAX),
+        resource_usage: report.usage,
+        error: fault.as_ref().map(ToString::to_string),
+        fault,
+        completed_at: SystemTime::now(),
+    }
+}

@@ -1,0 +1,58 @@
+//! What the fabric says about itself and its agents.
+
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::{AgentCapabilities, AgentHealth, AgentId, Digest};
+use serde::Serialize;
+
+/// One agent, as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ActiveAgent {
+    /// Its identity.
+    pub agent_id: AgentId,
+    /// The name that tasks target.
+    pub agent_type: String,
+    /// The genome that it runs.
+    pub genome: Digest,
+    /// What it says it can do.
+    pub capabilities: AgentCapabilities,
+    /// What the last heartbeat found.
+    pub health: AgentHealth,
+    /// Tasks waiting for it or running on it.
+    pub tasks_in_hand: usize,
+    /// Tasks that ended on it, well or not.
+    pub tasks_done: u64,
+    /// Tasks that ended with a fault.
+    pub faults: u64,
+    /// Times it was restarted.
+    pub restarts: u64,
+    /// Seconds of processor time that all its calls used.
+    pub cpu_seconds: f64,
+}
+
+/// The fabric's own state, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemStatus {
+    /// Takes tasks, and every agent is well.
+    Healthy,
+    /// Takes tasks, but some agent is not well.
+    Degraded,
+    /// Not started yet, or shutting down.
+    Stopped,
+}
+
+/// The fabric as a whole, as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SystemHealth {
+    /// In one word.
+    pub status: SystemStatus,
+    /// When this was said.
+    pub timestamp: SystemTime,
+    /// Agents that run.
+    pub active_agents: usize,
+    /// Tasks waiting or running.
+    pub pending_tasks: usize,
+    /// Since `start`; zero before.
+    pub uptime: Duration,
+}

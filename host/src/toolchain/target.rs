@@ -1,0 +1,37 @@
+//! Sees to it that the wasm target is there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{BuildError, Step, TARGET};
+
+/// Adds the target through rustup when the compiler used in `folder` lacks it.
+pub(super) fn ensure(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), BuildError> {
+    if installed(folder)? {
+        return Ok(());
+    }
+    progress(Step::AddingTarget);
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .output()
+        .map_err(|error| BuildError::NoTarget(format!("rustup cannot be started: {error}")))?;
+    if added.status.success() {
+        return Ok(());
+    }
+    Err(BuildError::NoTarget(String::from_utf8_lossy(&added.stderr).trim().to_owned()))
+}
+
+/// Asks the compiler rather than rustup: a compiler from elsewhere may have the
+/// target too. The folder matters, since it may pin a toolchain.
+fn installed(folder: &Path) -> Result<bool, BuildError> {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|reason| BuildError::NoProgram { program: "rustc", reason })?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Ok(output.status.success() && libraries.is_dir())
+}
