@@ -32,6 +32,7 @@
 
 pub mod cli;
 pub mod fabric;
+pub mod toolchain;
 pub mod utils;
 
 pub use chimera_layer4_core::{

@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The program `chimera`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chimera_layer4::cli::main()
+}

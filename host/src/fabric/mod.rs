@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
-    AgentConfig, AgentId, ExecutionResult, Fault, HealthStatus, Layer4Config, Layer4Error,
-    Layer4Result, Task,
+    AgentConfig, AgentId, ExecutionResult, HealthStatus, Layer4Config, Layer4Error, Layer4Result,
+    Task,
 };
 use chimera_layer4_runtime::executor::ExecutorOptions;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
@@ -200,8 +200,7 @@ impl Layer4Fabric {
     /// `AgentTypeNotFound`, `QueueFull`, or what starting an agent of a
     /// registered type failed with.
     pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
-        let report = self.run_task(&task).await?;
-        Ok(result_of(&task, report))
+        Ok(self.run_task(&task).await?.into_result(task.id))
     }
 
     /// Like [`execute_task`](Self::execute_task), with all that was measured
@@ -337,21 +336,4 @@ async fn read_component(path: &std::path::Path) -> Layer4Result<Vec<u8>> {
     tokio::fs::read(path).await.map_err(|error| {
         Layer4Error::InvalidRequest(vec![format!("the component {}: {error}", path.display())])
     })
-}
-
-fn result_of(task: &Task, report: RunReport) -> ExecutionResult {
-    let (output, fault): (_, Option<Fault>) = match report.result {
-        Ok(output) => (output, None),
-        Err(fault) => (serde_json::Value::Null, Some(fault)),
-    };
-    ExecutionResult {
-        task_id: task.id,
-        success: fault.is_none(),
-        output,
-        execution_time_ms: u64::try_from(report.wall.as_millis()).unwrap_or(u64::MAX),
-        resource_usage: report.usage,
-        error: fault.as_ref().map(ToString::to_string),
-        fault,
-        completed_at: SystemTime::now(),
-    }
 }

@@ -75,7 +75,8 @@ pub(super) fn build(
             }
         }
     }
-    let status = child.wait().map_err(|reason| BuildError::NoProgram { program: "cargo", reason })?;
+    let status =
+        child.wait().map_err(|reason| BuildError::NoProgram { program: "cargo", reason })?;
     if !status.success() {
         return Err(BuildError::DoesNotBuild(folder));
     }
@@ -85,7 +86,9 @@ pub(super) fn build(
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments);
-    NOT_INHERITED.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -31,7 +31,9 @@ pub enum BuildError {
         reason: std::io::Error,
     },
     /// The wasm target is missing and could not be added.
-    #[error("the target {TARGET} is not installed and could not be added: {0}; run `rustup target add {TARGET}`")]
+    #[error(
+        "the target {TARGET} is not installed and could not be added: {0}; run `rustup target add {TARGET}`"
+    )]
     NoTarget(String),
     /// The crate does not compile; cargo has said why on standard error.
     #[error("{} does not build; the compiler's words are above", .0.display())]

@@ -11,17 +11,23 @@ use super::BuildError;
 /// [`BuildError::Files`] when the folder is there already, when its name is
 /// not one for a crate, or when `sdk` is not the SDK; nothing is written then.
 pub fn create(folder: &Path, sdk: &Path) -> Result<Vec<PathBuf>, BuildError> {
-    let wrong = |path: &Path, reason: &str| BuildError::Files { path: path.into(), reason: reason.into() };
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let wrong =
+        |path: &Path, reason: &str| BuildError::Files { path: path.into(), reason: reason.into() };
+    let name =
+        folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !is_crate_name(&name) {
-        let reason = "the folder's last part names the crate: a letter, then letters, digits, `-` or `_`";
+        let reason =
+            "the folder's last part names the crate: a letter, then letters, digits, `-` or `_`";
         return Err(wrong(folder, reason));
     }
     if folder.exists() {
         return Err(wrong(folder, "is there already; choose another name, or remove it"));
     }
     if !sdk.join("Cargo.toml").is_file() {
-        return Err(wrong(sdk, "is not the SDK's folder; give the path of `guest-sdk` with `--sdk`"));
+        return Err(wrong(
+            sdk,
+            "is not the SDK's folder; give the path of `guest-sdk` with `--sdk`",
+        ));
     }
     let sdk = sdk.canonicalize().map_err(|error| wrong(sdk, &error.to_string()))?;
     let files = [

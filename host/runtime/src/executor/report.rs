@@ -1,9 +1,9 @@
 //! What one run did and cost.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{Fault, ResourceUsage, RunTelemetry};
+use chimera_layer4_core::{ExecutionResult, Fault, ResourceUsage, RunTelemetry, TaskId};
 use serde_json::Value;
 
 /// How a run ended, what it used and what the agent said meanwhile.
@@ -27,6 +27,25 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// What the submitter of the task is told, as of now.
+    #[must_use]
+    pub fn into_result(self, task_id: TaskId) -> ExecutionResult {
+        let (output, fault) = match self.result {
+            Ok(output) => (output, None),
+            Err(fault) => (Value::Null, Some(fault)),
+        };
+        ExecutionResult {
+            task_id,
+            success: fault.is_none(),
+            output,
+            execution_time_ms: u64::try_from(self.wall.as_millis()).unwrap_or(u64::MAX),
+            resource_usage: self.usage,
+            error: fault.as_ref().map(ToString::to_string),
+            fault,
+            completed_at: SystemTime::now(),
+        }
+    }
+
     /// A run that no guest took part in.
     pub(super) fn unstarted(fault: Fault) -> Self {
         Self {

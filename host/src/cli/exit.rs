@@ -1,0 +1,92 @@
+//! Exit codes: part of the program's interface, listed in its help and README.
+
+use std::process::ExitCode;
+
+use chimera_layer4_core::{Fault, HostFault, Layer4Error};
+
+use crate::toolchain::BuildError;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Success = 0,
+    /// The agent failed: it said so, trapped, or broke the contract.
+    AgentFailed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A file, a folder, a setting or a task is wrong.
+    BadInput = 3,
+    /// The component was refused before it ran.
+    Refused = 4,
+    /// A quota was met.
+    OverQuota = 5,
+    /// A crate did not build.
+    BuildFailed = 6,
+    /// The host failed.
+    HostFailed = 7,
+    /// Interrupted from the keyboard: 128 and the signal, as shells have it.
+    Interrupted = 130,
+}
+
+/// The table in `chimera --help`.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0    done
+  1    the agent failed: it said so, trapped, or broke the contract
+  2    the command line is wrong
+  3    a file, folder, setting or task is wrong
+  4    the component was refused before it ran
+  5    a quota was met
+  6    a crate did not build
+  7    the host failed
+  130  interrupted";
+
+/// Input that cannot be used: what it is, what is wrong, what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct BadInput(pub(super) String);
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl Exit {
+    pub(super) fn of(error: &anyhow::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<Layer4Error>() {
+            return Self::of_library(error);
+        }
+        match error.downcast_ref::<BuildError>() {
+            Some(BuildError::NotACrate(_) | BuildError::Files { .. }) => Exit::BadInput,
+            Some(_) => Exit::BuildFailed,
+            None if error.is::<BadInput>() => Exit::BadInput,
+            None => Exit::HostFailed,
+        }
+    }
+
+    pub(super) fn of_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Guest(_) => Exit::AgentFailed,
+            Fault::OverQuota(_) => Exit::OverQuota,
+            Fault::Host(HostFault::Folder { .. }) => Exit::BadInput,
+            Fault::Host(_) => Exit::HostFailed,
+            Fault::Stopped | Fault::Cancelled => Exit::Interrupted,
+        }
+    }
+
+    fn of_library(error: &Layer4Error) -> Self {
+        match error {
+            Layer4Error::Refused(_) => Exit::Refused,
+            Layer4Error::AgentFault { fault, .. } => Self::of_fault(fault),
+            Layer4Error::ResourceQuotaExceeded { .. } | Layer4Error::AgentTimeout { .. } => {
+                Exit::OverQuota
+            }
+            Layer4Error::Configuration(_)
+            | Layer4Error::InvalidRequest(_)
+            | Layer4Error::Serialization(_) => Exit::BadInput,
+            Layer4Error::Host(HostFault::Folder { .. }) => Exit::BadInput,
+            _ => Exit::HostFailed,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! A progress bar for work of more than a moment, on a terminal only.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::Output;
+use crate::toolchain::Step;
+
+/// A bar on standard error; it goes when it is dropped.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(output: &Output, what: &str) -> Self {
+        if !output.is_interactive() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {elapsed}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_prefix(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    pub(super) fn step(&self, step: &Step) {
+        match step {
+            Step::AddingTarget => self.0.set_message("adding the wasm target"),
+            Step::Compiled { done, of, name } => {
+                let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len} {msg}");
+                if let (0, Ok(style)) = (self.0.length().unwrap_or(0), style) {
+                    self.0.set_style(style);
+                }
+                self.0.set_length(*of as u64);
+                self.0.set_position(*done as u64);
+                self.0.set_message(name.clone());
+            }
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,61 @@
+//! Settings from flags, the environment and the file.
+//!
+//! The only file that reads the environment.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::config::{Layer4Config, Layers, resolve as resolve_layers};
+
+use super::args::SettingsArgs;
+use super::exit::BadInput;
+
+/// Read from the folder that the program is started in.
+const FILE: &str = "chimera.toml";
+
+pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Layer4Config> {
+    let mut layers = Layers::new();
+    if let Some((path, text)) = read_file(flags.config.as_deref())? {
+        layers = layers.with_file(&path, &text).map_err(|error| BadInput(error.to_string()))?;
+    }
+    layers = layers.with_environment(environment()?);
+    if let Some(folder) = &flags.data_dir {
+        layers = layers.with_flag("data_dir", folder.display().to_string(), "--data-dir");
+    }
+    if flags.debug {
+        layers = layers.with_flag("debug_mode", "true".into(), "--debug");
+    }
+    let mut config = resolve_layers(&layers).map_err(Layer4Error::Configuration)?;
+    config.data_dir = config.data_dir.or_else(default_data_dir);
+    Ok(config)
+}
+
+fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {
+    let path = named.unwrap_or(Path::new(FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BadInput(format!("the settings file {}: {error}", path.display()))),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment() -> Result<Vec<(String, String)>, BadInput> {
+    let ours =
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAYER4_"));
+    ours.map(|(name, value)| match (name.into_string(), value.into_string()) {
+        (Ok(name), Ok(value)) => Ok((name, value)),
+        (name, _) => Err(BadInput(format!("the variable {name:?} is not UTF-8"))),
+    })
+    .collect()
+}
+
+/// Where the desktop's rules put a program's data; `None`: the fabric makes a
+/// folder that goes with it.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn default_data_dir() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = folder("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    data.or_else(|| Some(folder("HOME")?.join(".local/share"))).map(|data| data.join("chimera"))
+}

@@ -1,0 +1,151 @@
+//! Turns what was typed into a task, a quota and grants.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use chimera_layer4_core::{
+    AgentConfig, FolderAccess, FolderGrant, Grants, InstancePolicy, ResourceQuota,
+};
+use serde_json::Value;
+
+use super::args::GrantArgs;
+use super::exit::BadInput;
+use crate::utils;
+
+/// A payload is held in memory several times over; larger data belongs in a
+/// granted folder.
+const PAYLOAD_BYTES: u64 = 64 << 20;
+
+/// The payload that `--task` names.
+pub(super) fn payload(typed: &str) -> Result<Value, BadInput> {
+    match typed.strip_prefix('@') {
+        Some("") => Err(BadInput("--task @: a file's name follows the @".into())),
+        Some(path) => from_file(Path::new(path)),
+        None if typed == "-" => {
+            let text = read(std::io::stdin().lock(), "standard input")?;
+            json(&text, "--task -")
+        }
+        None => json(typed, "--task"),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Value, BadInput> {
+    let name = path.display().to_string();
+    let file =
+        std::fs::File::open(path).map_err(|error| BadInput(format!("--task @{name}: {error}")))?;
+    let text = read(file, &name)?;
+    let is_json = path.extension().is_none_or(|end| end.eq_ignore_ascii_case("json"));
+    if is_json { json(&text, &format!("--task @{name}")) } else { Ok(Value::String(text)) }
+}
+
+fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
+    let mut text = String::new();
+    let mut bounded = source.take(PAYLOAD_BYTES + 1);
+    bounded.read_to_string(&mut text).map_err(|error| {
+        BadInput(format!("--task: {name} cannot be read as UTF-8 text: {error}"))
+    })?;
+    if text.len() as u64 > PAYLOAD_BYTES {
+        let most = PAYLOAD_BYTES >> 20;
+        return Err(BadInput(format!(
+            "--task: {name} is larger than {most} MiB; grant its folder with --dir and name the file in the task"
+        )));
+    }
+    Ok(text)
+}
+
+fn json(text: &str, origin: &str) -> Result<Value, BadInput> {
+    serde_json::from_str(text).map_err(|error| {
+        let shown: String = text.trim().chars().take(60).collect();
+        BadInput(format!(
+            "{origin} is not JSON: {error}; it starts with {shown:?}. A text is quoted, like '\"text\"'"
+        ))
+    })
+}
+
+/// The quota of the agent: the defaults with what `--quota` replaced.
+pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<ResourceQuota, BadInput> {
+    let mut quota = defaults.clone();
+    for pair in typed {
+        let (key, value) = split(pair, "--quota", "KEY=VALUE")?;
+        let wrong = |what: &str| BadInput(format!("--quota {pair}: {value:?} is not {what}"));
+        let whole = || value.parse().map_err(|_| wrong("a whole number"));
+        match key {
+            "cpu" | "max_cpu_cores" => {
+                quota.max_cpu_cores = value.parse().map_err(|_| wrong("a number"))?;
+            }
+            "memory" | "max_memory_mb" => quota.max_memory_mb = whole()?,
+            "time" | "max_execution_time_secs" => quota.max_execution_time_secs = whole()?,
+            _ => {
+                return Err(BadInput(format!(
+                    "--quota {pair}: there is no quota {key:?}; the quotas are cpu, memory and time"
+                )));
+            }
+        }
+    }
+    let complaints = quota.complaints();
+    if complaints.is_empty() {
+        Ok(quota)
+    } else {
+        Err(BadInput(format!("--quota: {}", complaints.join("; "))))
+    }
+}
+
+/// The agent as the flags describe it.
+pub(super) fn agent(
+    agent_type: &str,
+    quota: ResourceQuota,
+    grants: &GrantArgs,
+    instances: InstancePolicy,
+) -> Result<AgentConfig, BadInput> {
+    let mut config = AgentConfig { instances, ..utils::agent_config(agent_type, quota) };
+    for pair in &grants.env {
+        let (name, value) = split(pair, "--env", "NAME=VALUE")?;
+        config.environment.insert(name.into(), value.into());
+    }
+    config.parameters = parameters(&grants.param)?;
+    let folders: Result<_, _> = grants.dir.iter().map(|typed| folder(typed)).collect();
+    config.grants = Grants { folders: folders? };
+    Ok(config)
+}
+
+fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
+    let parse = |value: &str| serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    typed
+        .iter()
+        .map(|pair| split(pair, "--param", "NAME=VALUE").map(|(k, v)| (k.to_owned(), parse(v))))
+        .collect()
+}
+
+fn folder(typed: &str) -> Result<FolderGrant, BadInput> {
+    let mut parts = typed.split("::");
+    let (host, guest, access, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let shape = || {
+        BadInput(format!(
+            "--dir {typed}: the form is HOST::GUEST or HOST::GUEST::rw, like ./data::/data"
+        ))
+    };
+    let (Some(host), Some(guest), None) = (host.filter(|h| !h.is_empty()), guest, rest) else {
+        return Err(shape());
+    };
+    let access = match access {
+        None | Some("ro") => FolderAccess::ReadOnly,
+        Some("rw") => FolderAccess::ReadWrite,
+        Some(_) => return Err(shape()),
+    };
+    if !guest.starts_with('/') {
+        return Err(BadInput(format!(
+            "--dir {typed}: {guest:?} is not absolute; the guest sees a path like /data"
+        )));
+    }
+    if !Path::new(host).is_dir() {
+        return Err(BadInput(format!("--dir {typed}: there is no folder {host:?}")));
+    }
+    Ok(FolderGrant { host: PathBuf::from(host), guest: guest.to_owned(), access })
+}
+
+fn split<'a>(pair: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), BadInput> {
+    pair.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| BadInput(format!("{flag} {pair:?}: the form is {form}")))
+}
