@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(
             error.message(),
             "parameter `limits` does not fit: at `low[1]`: invalid type: string \"x\", \
-             expected u8 at line 1 column 12; got {\"low\":[1,\"x\"]}"
+             expected u8 at line 1 column 13; got {\"low\":[1,\"x\"]}"
         );
     }
 

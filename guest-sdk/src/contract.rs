@@ -4,13 +4,6 @@
 //! everything an author sees is written by hand. The file is not called
 //! `bindings.rs` because `cargo component` overwrites files of that name.
 
-#![expect(
-    unsafe_code,
-    missing_docs,
-    clippy::missing_safety_doc,
-    reason = "generated: the canonical ABI passes raw pointers, and the words stand in wit/"
-)]
-
 wit_bindgen::generate!({
     path: "../wit",
     world: "agent",

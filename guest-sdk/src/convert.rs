@@ -35,8 +35,8 @@ pub(crate) fn task(task: wit::Task) -> Task {
     }
 }
 
-pub(crate) fn capabilities(capabilities: Capabilities) -> wit::Capabilities {
-    wit::Capabilities {
+pub(crate) fn capabilities(capabilities: Capabilities) -> wit::AgentCapabilities {
+    wit::AgentCapabilities {
         supported_task_types: capabilities.supported_task_types,
         max_concurrent_tasks: capabilities.max_concurrent_tasks,
         wanted_quota: capabilities.resource_quota.map(wanted_quota),
@@ -45,8 +45,8 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> wit::Capabilities {
     }
 }
 
-pub(crate) fn health(health: Health) -> wit::Health {
-    wit::Health {
+pub(crate) fn health(health: Health) -> wit::AgentHealth {
+    wit::AgentHealth {
         status: match health.status {
             HealthStatus::Healthy => wit::HealthStatus::Healthy,
             HealthStatus::Degraded => wit::HealthStatus::Degraded,

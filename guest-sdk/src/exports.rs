@@ -17,7 +17,7 @@ impl<A: Resident> Guest for Exported<A> {
     }
 
     /// The contract has no error here; an agent that is not in service can do nothing.
-    fn capabilities() -> wit::Capabilities {
+    fn capabilities() -> wit::AgentCapabilities {
         convert::capabilities(A::with_slot(|slot| slot.capabilities()).unwrap_or_default())
     }
 
@@ -25,7 +25,7 @@ impl<A: Resident> Guest for Exported<A> {
         A::with_slot(|slot| slot.execute_task(convert::task(task))).map_err(convert::error)
     }
 
-    fn health() -> wit::Health {
+    fn health() -> wit::AgentHealth {
         convert::health(A::with_slot(|slot| slot.health()))
     }
 
@@ -46,3 +46,79 @@ fn report_panics() {
 /// A native process has its own hook.
 #[cfg(not(target_arch = "wasm32"))]
 fn report_panics() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AgentError, Config, Task, WasmAgent};
+
+    struct Doubler;
+
+    impl WasmAgent for Doubler {
+        type Output = i64;
+
+        fn init(config: Config) -> Result<Self, AgentError> {
+            config.parameter_or("ready", true)?;
+            Ok(Self)
+        }
+
+        fn execute_task(&mut self, task: Task) -> Result<i64, AgentError> {
+            Ok(task.payload::<i64>()? * 2)
+        }
+    }
+
+    crate::wasm_agent!(Doubler);
+
+    type Exports = Exported<Doubler>;
+
+    fn quota() -> wit::ResourceQuota {
+        wit::ResourceQuota {
+            max_cpu_cores: 1.0,
+            max_memory_mb: 64,
+            max_execution_time_secs: 5,
+            max_network_mbps: None,
+        }
+    }
+
+    fn config(parameters: Vec<(String, String)>) -> wit::Config {
+        wit::Config {
+            agent_id: "id".into(),
+            agent_type: "doubler".into(),
+            quota: quota(),
+            environment: Vec::new(),
+            parameters,
+        }
+    }
+
+    fn task(payload: &str) -> wit::Task {
+        wit::Task {
+            id: "id".into(),
+            priority: wit::Priority::Normal,
+            payload: payload.into(),
+            created_at: 0,
+            deadline: None,
+            attempt: 1,
+            quota: quota(),
+            source_layer: "test".into(),
+            agent_type: "doubler".into(),
+            metadata: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_exports_answer_for_the_agent() {
+        assert!(matches!(Exports::health().status, wit::HealthStatus::Unhealthy));
+        assert_eq!(Exports::capabilities().max_concurrent_tasks, 1);
+        let wrong = vec![("ready".to_owned(), "1".to_owned())];
+        assert!(matches!(Exports::init(config(wrong)), Err(wit::AgentError::InvalidInput(_))));
+        Exports::init(config(Vec::new())).unwrap();
+        assert_eq!(Exports::execute_task(task("21")).unwrap(), "42");
+        assert!(matches!(
+            Exports::execute_task(task("true")),
+            Err(wit::AgentError::InvalidInput(_))
+        ));
+        assert!(matches!(Exports::health().status, wit::HealthStatus::Healthy));
+        Exports::shutdown().unwrap();
+        assert!(matches!(Exports::shutdown(), Err(wit::AgentError::Failed(_))));
+    }
+}

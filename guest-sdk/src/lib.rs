@@ -43,7 +43,8 @@ pub mod telemetry;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
-mod contract;
+#[doc(hidden)]
+pub mod contract;
 mod convert;
 mod exports;
 mod lifecycle;
@@ -94,3 +95,7 @@ pub mod __private {
     pub use crate::exports::Exported;
     pub use crate::lifecycle::{Resident, Slot};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

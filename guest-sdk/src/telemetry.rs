@@ -146,3 +146,6 @@ impl Telemetry {
         log(level, message);
     }
 }
+
+#[cfg(test)]
+mod tests;
