@@ -51,9 +51,10 @@ pub struct Task {
     /// The input, handed to the agent as JSON text.
     pub payload: Value,
     /// When it was submitted.
+    #[serde(with = "humantime_serde")]
     pub created_at: SystemTime,
     /// When its result stops being of use. A call still running then is ended.
-    #[serde(default)]
+    #[serde(default, with = "humantime_serde::option")]
     pub deadline: Option<SystemTime>,
     /// The limits for this task. Where the agent's own are tighter, those rule.
     #[serde(default)]
@@ -88,5 +89,6 @@ pub struct ExecutionResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
     /// When the run ended.
+    #[serde(with = "humantime_serde")]
     pub completed_at: SystemTime,
 }

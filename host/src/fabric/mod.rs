@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
     AgentConfig, AgentId, ExecutionResult, HealthStatus, Layer4Config, Layer4Error, Layer4Result,
     Task,
@@ -80,10 +81,7 @@ impl Layer4Fabric {
             housekeeping: config.agent_timeout(),
             compiled,
             compile_program: program::find(config.compile_program.as_deref())?,
-            compile_limits: CompileLimits {
-                component: config.max_component_bytes(),
-                ..CompileLimits::default()
-            },
+            compile_limits: compile_limits(&config),
         })?;
         Ok(Self {
             config,
@@ -316,6 +314,17 @@ impl Layer4Fabric {
             _ => "shut down",
         };
         Layer4Error::NotRunning { state }
+    }
+}
+
+fn compile_limits(config: &Layer4Config) -> CompileLimits {
+    let cpu = Duration::from_secs(config.compile_cpu_secs);
+    CompileLimits {
+        address_space: config.compile_memory_mb.saturating_mul(MEBIBYTE),
+        cpu,
+        // Room for a machine that is busy with other things.
+        wall: 2 * cpu,
+        component: config.max_component_bytes(),
     }
 }
 

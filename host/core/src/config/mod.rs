@@ -29,6 +29,11 @@ pub const DEFAULT_AGENT_TIMEOUT_SECS: u64 = 60;
 /// Larger than any Rust, Go or Python component seen; small enough to hold in memory.
 pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
 
+/// Processor time of one compilation: the slowest interpreter seen needs 7 s.
+pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
+/// Address space of one compilation: the largest interpreter seen needs 400 MiB.
+pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
+
 /// The host's settings, complete and within range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer4Config {
@@ -44,6 +49,11 @@ pub struct Layer4Config {
     pub agent_timeout_secs: u64,
     /// Mebibytes that a component may have.
     pub max_component_mb: u64,
+    /// Seconds of processor time that compiling one component may take; of
+    /// wall time, twice that.
+    pub compile_cpu_secs: u64,
+    /// Mebibytes of address space that compiling one component may take.
+    pub compile_memory_mb: u64,
     /// Where compiled code is kept; `None`: in a folder that goes with the fabric.
     pub data_dir: Option<PathBuf>,
     /// The `chimera` program, which compiles components in a process of its
@@ -62,6 +72,8 @@ impl Default for Layer4Config {
             heartbeat_interval_secs: DEFAULT_HEARTBEAT_INTERVAL_SECS,
             agent_timeout_secs: DEFAULT_AGENT_TIMEOUT_SECS,
             max_component_mb: DEFAULT_MAX_COMPONENT_MB,
+            compile_cpu_secs: DEFAULT_COMPILE_CPU_SECS,
+            compile_memory_mb: DEFAULT_COMPILE_MEMORY_MB,
             data_dir: None,
             compile_program: None,
             debug_mode: false,
@@ -97,6 +109,8 @@ impl Layer4Config {
             ("heartbeat_interval_secs", self.heartbeat_interval_secs),
             ("agent_timeout_secs", self.agent_timeout_secs),
             ("max_component_mb", self.max_component_mb),
+            ("compile_cpu_secs", self.compile_cpu_secs),
+            ("compile_memory_mb", self.compile_memory_mb),
         ];
         let mut complaints: Vec<String> = numbers
             .into_iter()

@@ -54,6 +54,8 @@ pub const SETTINGS: &[Setting] = &[
         "seconds for init, health, shutdown",
     ),
     setting("max_component_mb", "LAYER4_MAX_COMPONENT_MB", "MiB of one component"),
+    setting("compile_cpu_secs", "LAYER4_COMPILE_CPU_SECS", "seconds of processor time to compile"),
+    setting("compile_memory_mb", "LAYER4_COMPILE_MEMORY_MB", "MiB of address space to compile"),
     setting("data_dir", "LAYER4_DATA_DIR", "folder for compiled code"),
     setting("compile_program", "LAYER4_COMPILE_PROGRAM", "the chimera program that compiles"),
     setting("debug_mode", "LAYER4_DEBUG_MODE", "detailed logging"),
@@ -76,6 +78,8 @@ fn range(key: &str) -> RangeInclusive<u64> {
         "task_queue_capacity" => 1..=1_000_000,
         "heartbeat_interval_secs" | "agent_timeout_secs" => 1..=86_400,
         "max_component_mb" => 1..=1024,
+        "compile_cpu_secs" => 1..=600,
+        "compile_memory_mb" => 256..=65_536,
         _ => 0..=u64::MAX,
     }
 }
@@ -107,6 +111,8 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.whole("heartbeat_interval_secs", &mut config.heartbeat_interval_secs);
     reader.whole("agent_timeout_secs", &mut config.agent_timeout_secs);
     reader.whole("max_component_mb", &mut config.max_component_mb);
+    reader.whole("compile_cpu_secs", &mut config.compile_cpu_secs);
+    reader.whole("compile_memory_mb", &mut config.compile_memory_mb);
     reader.path("data_dir", &mut config.data_dir);
     reader.path("compile_program", &mut config.compile_program);
     reader.switch("debug_mode", &mut config.debug_mode);

@@ -30,19 +30,6 @@ pub struct CompileLimits {
     pub component: u64,
 }
 
-impl Default for CompileLimits {
-    /// 2 GiB, 30 s of processor time, 60 s of wall time, 32 MiB: the largest
-    /// interpreter seen needs 5 s and 400 MiB.
-    fn default() -> Self {
-        Self {
-            address_space: 2 << 30,
-            cpu: Duration::from_secs(30),
-            wall: Duration::from_secs(60),
-            component: 32 << 20,
-        }
-    }
-}
-
 /// What the host asks of the child, on one line before the component's bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {

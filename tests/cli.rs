@@ -1,0 +1,272 @@
+//! The program as a stranger uses it: what it prints, and how it ends.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{guest, guest_path, program, root};
+
+/// The program with an environment of its own and a data folder that goes.
+struct Chimera {
+    home: TempDir,
+}
+
+/// What one call printed, and its exit code.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Chimera {
+    fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(arguments)
+            .env("XDG_DATA_HOME", self.home.path())
+            .current_dir(self.home.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Self::end(&mut self.command(arguments))
+    }
+
+    fn end(command: &mut Command) -> Ended {
+        let output = command.output().unwrap();
+        Ended {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Bad input: this exit code, nothing on standard output, these words.
+    #[track_caller]
+    fn refuses(&self, code: i32, arguments: &[&str], words: &[&str]) {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, code, "{arguments:?}\n{}", ended.err);
+        assert_eq!(ended.out, "", "{arguments:?}");
+        for word in words {
+            assert!(ended.err.contains(word), "{arguments:?} lacks {word:?}:\n{}", ended.err);
+        }
+    }
+}
+
+fn echo() -> String {
+    guest_path("echo").display().to_string()
+}
+
+fn hostile() -> String {
+    guest_path("hostile").display().to_string()
+}
+
+#[test]
+fn a_run_prints_the_result_and_then_its_cost() {
+    let chimera = Chimera::new();
+    let first = chimera.run(&["run", &echo(), "--task", r#"{"a":1}"#]);
+    assert_eq!((first.code, first.out.as_str()), (0, "{\n  \"a\": 1\n}\n"), "{}", first.err);
+    for word in ["wall ", "cpu ", "peak memory ", "compiled in ", "cache miss", "instantiated in "]
+    {
+        assert!(first.err.contains(word), "{}", first.err);
+    }
+    let second = chimera.run(&["run", &echo(), "--task", "2"]);
+    assert!(second.err.contains("cache hit"), "{}", second.err);
+}
+
+#[test]
+fn a_task_comes_from_a_file_or_standard_input() {
+    let chimera = Chimera::new();
+    std::fs::write(chimera.home.path().join("task.json"), "[1, 2]").unwrap();
+    std::fs::write(chimera.home.path().join("table.csv"), "a,b\n1,2\n").unwrap();
+    let from = |task: &str| chimera.run(&["run", &echo(), "--task", task]).out;
+    assert_eq!(serde_json::from_str::<Value>(&from("@task.json")).unwrap(), json!([1, 2]));
+    assert_eq!(serde_json::from_str::<Value>(&from("@table.csv")).unwrap(), json!("a,b\n1,2\n"));
+    let mut piped = chimera.command(&["run", &echo(), "--task", "-"]);
+    assert_eq!(Chimera::end(piped.write_stdin("7")).out, "7\n");
+}
+
+#[test]
+fn json_is_one_object_with_result_cost_and_telemetry() {
+    let chimera = Chimera::new();
+    let ended = chimera.run(&["run", &echo(), "--task", "5", "--json", "--repeat", "20"]);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(report["result"]["output"], json!(5));
+    assert!(report["cost"]["cpu_seconds"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["repeated"]["tasks"], json!(20));
+    assert_eq!(report["repeated"]["failed"], json!(0));
+    assert!(report["telemetry"]["dropped"].is_object());
+}
+
+#[test]
+fn grants_and_parameters_reach_the_agent() {
+    let chimera = Chimera::new();
+    std::fs::write(chimera.home.path().join("secret"), "granted").unwrap();
+    let dir = format!("{}::/data", chimera.home.path().display());
+    let read = chimera.run(&["run", &hostile(), "--task", r#"{"do":"read"}"#, "--dir", &dir]);
+    assert_eq!(serde_json::from_str::<Value>(&read.out).unwrap(), json!({"Ok": "granted"}));
+    let env =
+        chimera.run(&["run", &hostile(), "--task", r#"{"do":"environment"}"#, "--env", "A=b=c"]);
+    assert_eq!(serde_json::from_str::<Value>(&env.out).unwrap(), json!([["A", "b=c"]]));
+    let trap = chimera.run(&["run", &hostile(), "--param", "in_init=trap"]);
+    assert_eq!(trap.code, 1, "{}", trap.err);
+    assert!(trap.err.contains("`init` trapped"), "{}", trap.err);
+}
+
+#[test]
+fn each_way_to_fail_has_its_exit_code() {
+    let chimera = Chimera::new();
+    let hostile = hostile();
+    let fails = |code, arguments: &[&str], words: &[&str]| {
+        let mut all = vec!["run", hostile.as_str()];
+        all.extend(arguments);
+        chimera.refuses(code, &all, words);
+    };
+    fails(1, &["--task", r#"{"do":"trap"}"#], &["`execute-task` trapped"]);
+    fails(1, &["--task", r#"{"do":"fail"}"#], &["failed: as asked"]);
+    fails(5, &["--task", r#"{"do":"spin"}"#, "--quota", "time=1"], &["max_execution_time_secs"]);
+    fails(
+        5,
+        &["--task", r#"{"do":"hoard"}"#, "--quota", "memory=8"],
+        &["max_memory_mb", "of 8.0 MiB"],
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_named_with_the_remedy() {
+    let chimera = Chimera::new();
+    let echo = echo();
+    let bad = |arguments: &[&str], words: &[&str]| {
+        let mut all = vec!["run", echo.as_str()];
+        all.extend(arguments);
+        chimera.refuses(3, &all, words);
+    };
+    bad(&["--task", "{a"], &["--task is not JSON", "line 1 column 2"]);
+    bad(&["--task", "@nowhere.json"], &["nowhere.json", "No such file"]);
+    bad(&["--task", "@"], &["a file's name follows the @"]);
+    bad(&["--quota", "cpu=0"], &["max_cpu_cores is 0; allowed is 0.001 to 1024"]);
+    bad(&["--quota", "speed=9"], &["there is no quota \"speed\"", "cpu, memory and time"]);
+    bad(&["--quota", "memory=lots"], &["\"lots\" is not a whole number"]);
+    bad(&["--env", "NAME"], &["--env \"NAME\"", "NAME=VALUE"]);
+    bad(&["--param", "=1"], &["--param", "NAME=VALUE"]);
+    bad(&["--dir", "/tmp"], &["HOST::GUEST"]);
+    bad(&["--dir", "/no/such::/data"], &["there is no folder \"/no/such\""]);
+    bad(&["--dir", "/tmp::data"], &["is not absolute"]);
+    bad(&["--config", "nowhere.toml"], &["nowhere.toml"]);
+    chimera.refuses(2, &["run"], &["Usage"]);
+    chimera.refuses(2, &["run", &echo, "--repeat", "0"], &["--repeat"]);
+    chimera.refuses(2, &["fly"], &["fly"]);
+}
+
+#[test]
+fn settings_come_from_the_environment_and_the_file() {
+    let chimera = Chimera::new();
+    let mut command = chimera.command(&["run", &echo()]);
+    let ended =
+        Chimera::end(command.env("LAYER4_MAX_AGENTS", "none").env("LAYER4_METRICS_PORT", "1"));
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("LAYER4_MAX_AGENTS is \"none\""), "{}", ended.err);
+    assert!(
+        ended.err.contains("LAYER4_METRICS_PORT: this version does not have it yet"),
+        "{}",
+        ended.err
+    );
+
+    let file = "[default_resource_quota]\nmax_execution_time_secs = 1\n";
+    std::fs::write(chimera.home.path().join("chimera.toml"), file).unwrap();
+    chimera.refuses(5, &["run", &hostile(), "--task", r#"{"do":"spin"}"#], &["after 1 s"]);
+    std::fs::write(chimera.home.path().join("chimera.toml"), "max_agent = 1").unwrap();
+    chimera.refuses(3, &["run", &echo()], &["max_agent in chimera.toml: no such setting"]);
+    std::fs::write(chimera.home.path().join("chimera.toml"), "max_agents = ").unwrap();
+    chimera.refuses(3, &["run", &echo()], &["chimera.toml is not valid TOML"]);
+}
+
+#[test]
+fn what_is_no_agent_is_refused_with_the_reason() {
+    let chimera = Chimera::new();
+    let file =
+        |name: &str, bytes: &[u8]| std::fs::write(chimera.home.path().join(name), bytes).unwrap();
+    file("text.wasm", b"hello");
+    file("core.wasm", &wat::parse_str("(module)").unwrap());
+    let echo = guest("echo");
+    file("cut.wasm", echo.get(..echo.len() / 2).unwrap());
+    file("empty.wasm", &wat::parse_str("(component)").unwrap());
+    for command in ["run", "check"] {
+        let arguments: &[&str] = if command == "run" { &["run"] } else { &["agent", "check"] };
+        for (name, words) in [
+            ("text.wasm", "it starts with the bytes 68 65 6c 6c"),
+            ("core.wasm", "it is a core WebAssembly module"),
+            ("cut.wasm", "malformed"),
+            ("empty.wasm", "interface `chimera:agent/lifecycle` is not exported"),
+        ] {
+            let ended = chimera.run(&[arguments, &[name]].concat());
+            assert_eq!(ended.code, 4, "{name}: {}", ended.err);
+            assert!(format!("{}{}", ended.out, ended.err).contains(words), "{name}: {}", ended.err);
+        }
+        let ended = chimera.run(&[arguments, &["nowhere.wasm"]].concat());
+        assert_eq!(ended.code, 3);
+    }
+    std::fs::create_dir(chimera.home.path().join("folder")).unwrap();
+    chimera.refuses(3, &["run", "folder"], &["it has no Cargo.toml"]);
+}
+
+#[test]
+fn inspect_says_what_a_component_is_and_needs() {
+    let chimera = Chimera::new();
+    let text = chimera.run(&["agent", "inspect", &echo()]).out;
+    for word in ["chimera:agent@0.1.0", "sha256:", "wasi:cli/environment", "--env", "at once"] {
+        assert!(text.contains(word), "{word}\n{text}");
+    }
+    let json = chimera.run(&["agent", "inspect", &echo(), "--json"]).out;
+    let inspected: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(inspected["contract"], "0.1.0");
+    assert_eq!(inspected["size_bytes"], json!(guest("echo").len()));
+    assert_eq!(inspected["capabilities"]["max_concurrent_tasks"], json!(1));
+
+    let sick = chimera.run(&["agent", "inspect", &hostile(), "--param", "in_init=trap"]).out;
+    assert!(sick.contains("capabilities  not known: "), "{sick}");
+}
+
+#[test]
+fn a_new_agent_is_made_tested_built_checked_and_run() {
+    let chimera = Chimera::new();
+    let sdk = root().join("guest-sdk").canonicalize().unwrap();
+    let new = chimera.run(&["agent", "new", "counter", "--sdk", &sdk.display().to_string()]);
+    assert_eq!(new.code, 0, "{}", new.err);
+    let folder = chimera.home.path().join("counter");
+    assert!(cargo_test(&folder), "its own test passes");
+
+    let build = chimera.run(&["agent", "build", "counter"]);
+    assert_eq!(build.code, 0, "{}", build.err);
+    let component = Path::new(build.out.trim());
+    assert!(component.is_file() && component.metadata().unwrap().len() < 300 << 10);
+    assert!(chimera.run(&["agent", "check", "counter"]).out.contains("meets chimera:agent@0.1.0"));
+    let run = chimera.run(&["run", "counter", "--task", r#"{"text":"one two"}"#]);
+    let output: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(output, json!({"words": 2, "texts_so_far": 1}));
+    let wrong = chimera.run(&["run", "counter", "--task", r#"{"text":1}"#]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("text"), "{}", wrong.err);
+
+    chimera.refuses(3, &["agent", "new", "counter"], &["is there already"]);
+    chimera.refuses(3, &["agent", "new", "1st"], &["names the crate"]);
+    chimera.refuses(3, &["agent", "new", "other", "--sdk", "/tmp"], &["is not the SDK's folder"]);
+    assert!(!chimera.home.path().join("other").exists(), "nothing is left behind");
+    std::fs::write(folder.join("src/lib.rs"), "this is not Rust").unwrap();
+    chimera.refuses(6, &["agent", "build", "counter"], &["does not build"]);
+}
+
+fn cargo_test(folder: &Path) -> bool {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo.args(["test", "--quiet"]).current_dir(folder);
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_TARGET_DIR"] {
+        cargo.env_remove(name);
+    }
+    cargo.status().unwrap().success()
+}

@@ -1,0 +1,311 @@
+//! `Layer4Fabric` through its public face, with agents that behave.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4::{
+    AgentSource, Fault, HealthStatus, InstancePolicy, Layer4Config, Layer4Error, Layer4Fabric,
+    LimitSource, QuotaKind, SystemStatus, Task, utils,
+};
+use serde_json::json;
+
+use crate::harness::{
+    config_of, execute, fabric, guest, guest_path, settings, small_quota, spawn, task,
+};
+
+#[tokio::test]
+async fn a_task_runs_and_its_cost_is_measured() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    let result = execute(&fabric, "echo", json!({ "text": "hello" })).await;
+    assert_eq!(result.output, json!({ "text": "hello" }));
+    assert!(result.success && result.error.is_none() && result.fault.is_none());
+    let usage = result.resource_usage;
+    assert!(usage.cpu_seconds > 0.0 && usage.cpu_seconds < 1.0, "{usage:?}");
+    assert!(usage.memory_peak_mb >= 1.0 && usage.memory_peak_mb < 32.0, "{usage:?}");
+    assert_eq!(
+        (usage.network_tx_bytes, usage.gpu_utilization),
+        (None, None),
+        "nothing measures them"
+    );
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_before_the_task_is_taken() {
+    let stopped = Layer4Fabric::new(settings()).unwrap();
+    let error = stopped.execute_task(task("echo", json!(1))).await.unwrap_err();
+    assert_eq!(error.code(), "not-running");
+    assert_eq!(stopped.get_health().status, SystemStatus::Stopped);
+
+    let fabric = fabric(settings()).await;
+    let error = fabric.execute_task(task("nobody", json!(1))).await.unwrap_err();
+    assert!(error.to_string().contains("known: none"), "{error}");
+    spawn(&fabric, "echo").await;
+    let mut bad = task("echo", json!(1));
+    bad.resource_quota.max_memory_mb = 0;
+    let error = fabric.execute_task(bad).await.unwrap_err();
+    assert_eq!(error.to_string(), "max_memory_mb is 0; allowed is 1 to 4096");
+
+    fabric.shutdown().await.unwrap();
+    fabric.shutdown().await.unwrap();
+    let error = fabric.execute_task(task("echo", json!(1))).await.unwrap_err();
+    assert!(error.to_string().contains("shut down"), "{error}");
+    assert_eq!(fabric.start().await.unwrap_err().code(), "not-running");
+}
+
+#[tokio::test]
+async fn a_configuration_out_of_range_is_refused_with_every_complaint() {
+    let config = Layer4Config { max_agents: 0, agent_timeout_secs: 0, ..settings() };
+    let error = Layer4Fabric::new(config).err().unwrap();
+    let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+}
+
+#[tokio::test]
+async fn no_more_agents_than_allowed() {
+    let fabric = fabric(Layer4Config { max_agents: 2, ..settings() }).await;
+    spawn(&fabric, "echo").await;
+    spawn(&fabric, "echo").await;
+    let config = config_of("echo", |_| {});
+    let error = fabric.spawn_agent(&guest("echo"), config).await.unwrap_err();
+    assert!(matches!(error, Layer4Error::TooManyAgents { max_agents: 2 }), "{error}");
+    assert_eq!(fabric.get_active_agents().len(), 2);
+}
+
+#[tokio::test]
+async fn an_identity_is_given_once() {
+    let fabric = fabric(settings()).await;
+    let config = config_of("echo", |_| {});
+    fabric.spawn_agent(&guest("echo"), config.clone()).await.unwrap();
+    let error = fabric.spawn_agent(&guest("echo"), config).await.unwrap_err();
+    assert!(error.to_string().contains("is taken"), "{error}");
+    assert_eq!(fabric.get_health().active_agents, 1);
+}
+
+#[tokio::test]
+async fn a_registered_type_starts_with_its_first_task() {
+    let fabric = fabric(settings()).await;
+    let source = AgentSource::File(guest_path("echo"));
+    fabric.register_agent_type("parrot", source, config_of("-", |_| {})).unwrap();
+    assert!(fabric.get_active_agents().is_empty());
+    let (a, b) =
+        tokio::join!(execute(&fabric, "parrot", json!(1)), execute(&fabric, "parrot", json!(2)));
+    assert_eq!((a.output, b.output), (json!(1), json!(2)));
+    assert_eq!(fabric.get_active_agents().len(), 1, "two first tasks at once start one agent");
+
+    let missing = AgentSource::File("nowhere.wasm".into());
+    fabric.register_agent_type("ghost", missing, config_of("-", |_| {})).unwrap();
+    let error = fabric.execute_task(task("ghost", json!(1))).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere.wasm"), "{error}");
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_and_says_so() {
+    let fabric = fabric(Layer4Config { task_queue_capacity: 1, ..settings() }).await;
+    spawn(&fabric, "hostile").await;
+    let fabric = Arc::new(fabric);
+    let busy = |fabric: Arc<Layer4Fabric>| {
+        tokio::spawn(async move {
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 500})).await
+        })
+    };
+    let (running, waiting) = (busy(fabric.clone()), busy(fabric.clone()));
+    while fabric.get_health().pending_tasks < 2 {
+        tokio::task::yield_now().await;
+    }
+    let error = fabric.execute_task(task("hostile", json!({"do": "x"}))).await.unwrap_err();
+    assert!(matches!(error, Layer4Error::QueueFull { capacity: 1, .. }), "{error}");
+    assert!(running.await.unwrap().success && waiting.await.unwrap().success);
+    assert_eq!(fabric.get_health().pending_tasks, 0);
+}
+
+#[tokio::test]
+async fn tasks_spread_over_the_agents_of_a_type() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    spawn(&fabric, "hostile").await;
+    let order = || execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 20}));
+    tokio::join!(order(), order());
+    let done: Vec<_> = fabric.get_active_agents().iter().map(|agent| agent.tasks_done).collect();
+    assert_eq!(done, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_the_identity_and_forgets_the_state() {
+    let fabric = fabric(settings()).await;
+    let id = spawn(&fabric, "hostile").await;
+    execute(&fabric, "hostile", json!({"do": "keep", "amount": 10})).await;
+    let before = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
+    assert!(before.resource_usage.memory_peak_mb > 10.0, "a resident instance keeps its memory");
+    fabric.restart_agent(id).await.unwrap();
+    let after = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
+    assert!(after.resource_usage.memory_peak_mb < 5.0, "{:?}", after.resource_usage);
+    let agents = fabric.get_active_agents();
+    assert_eq!((agents[0].agent_id, agents[0].restarts), (id, 1));
+    let unknown = utils::generate_agent_id();
+    assert_eq!(fabric.restart_agent(unknown).await.unwrap_err().code(), "agent-not-found");
+}
+
+#[tokio::test]
+async fn an_unhealthy_agent_is_restarted_by_its_heartbeat() {
+    let fabric = fabric(Layer4Config { heartbeat_interval_secs: 1, ..settings() }).await;
+    spawn(&fabric, "hostile").await;
+    execute(&fabric, "hostile", json!({"do": "fall-ill"})).await;
+    while fabric.get_active_agents()[0].restarts == 0 {
+        tokio::task::yield_now().await;
+    }
+    while fabric.get_active_agents()[0].health.status != HealthStatus::Healthy {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fabric.get_health().status, SystemStatus::Healthy);
+}
+
+#[tokio::test]
+async fn a_fresh_agent_carries_nothing_over() {
+    let fabric = fabric(settings()).await;
+    let config = config_of("hostile", |config| config.instances = InstancePolicy::Fresh);
+    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    execute(&fabric, "hostile", json!({"do": "keep", "amount": 10})).await;
+    let after = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
+    assert!(after.resource_usage.memory_peak_mb < 5.0, "{:?}", after.resource_usage);
+}
+
+#[tokio::test]
+async fn an_instance_is_retired_after_its_tasks() {
+    let fabric = fabric(settings()).await;
+    let two = InstancePolicy::Resident { tasks_per_instance: 2 };
+    let config = config_of("hostile", |config| config.instances = two);
+    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    execute(&fabric, "hostile", json!({"do": "keep", "amount": 10})).await;
+    let second = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
+    let third = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
+    assert!(second.resource_usage.memory_peak_mb > 10.0);
+    assert!(third.resource_usage.memory_peak_mb < 5.0);
+}
+
+#[tokio::test]
+async fn the_tighter_quota_rules_and_the_error_says_whose_it_is() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    let mut order = task("hostile", json!({"do": "keep", "amount": 10}));
+    order.resource_quota.max_memory_mb = 5;
+    let result = Box::pin(fabric.execute_task(order)).await.unwrap();
+    let Some(Fault::OverQuota(breach)) = result.fault else { panic!("{result:?}") };
+    assert_eq!((breach.quota, breach.set_by), (QuotaKind::Memory, LimitSource::Task));
+    assert!(execute(&fabric, "hostile", json!({"do": "keep", "amount": 10})).await.success);
+}
+
+#[tokio::test]
+async fn a_deadline_ends_a_task_and_one_that_passed_never_starts() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    for left in [Duration::from_millis(200), Duration::ZERO] {
+        let deadline = Some(SystemTime::now() + left);
+        let order = Task { deadline, ..task("hostile", json!({"do": "spin"})) };
+        let result = Box::pin(fabric.execute_task(order)).await.unwrap();
+        let Some(Fault::OverQuota(breach)) = result.fault else { panic!("{result:?}") };
+        assert_eq!(breach.quota, QuotaKind::Deadline);
+        assert!(result.execution_time_ms < 5000);
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_future_cancels_the_task_and_frees_the_agent() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    let spin = Box::pin(fabric.execute_task(task("hostile", json!({"do": "spin"}))));
+    assert!(tokio::time::timeout(Duration::from_millis(100), spin).await.is_err());
+    assert_eq!(fabric.get_health().pending_tasks, 0);
+    assert!(execute(&fabric, "hostile", json!({"do": "nothing"})).await.success);
+    assert!(fabric.get_active_agents()[0].cpu_seconds > 0.02, "what it used is still counted");
+}
+
+#[tokio::test]
+async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
+    let fabric = Arc::new(fabric(settings()).await);
+    spawn(&fabric, "hostile").await;
+    let run = |fabric: Arc<Layer4Fabric>| {
+        tokio::spawn(async move {
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 300})).await
+        })
+    };
+    let running = run(fabric.clone());
+    while fabric.get_health().pending_tasks < 1 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = run(fabric.clone());
+    while fabric.get_health().pending_tasks < 2 {
+        tokio::task::yield_now().await;
+    }
+    fabric.shutdown().await.unwrap();
+    assert!(running.await.unwrap().success);
+    assert_eq!(waiting.await.unwrap().fault, Some(Fault::Stopped));
+}
+
+#[tokio::test]
+async fn an_agent_has_what_was_granted_and_nothing_else() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    let ask = async |what: &str| execute(&fabric, "hostile", json!({ "do": what })).await.output;
+    assert!(ask("read").await["Err"].is_string(), "no files");
+    assert!(ask("connect").await["Err"].is_string(), "no network");
+    assert_eq!(ask("environment").await, json!([]), "no environment");
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "granted").unwrap();
+    let config = config_of("granted", |config| {
+        config.environment.insert("TOKEN".into(), "t".into());
+        config.grants.folders.push(chimera_layer4::FolderGrant {
+            host: folder.path().into(),
+            guest: "/data".into(),
+            access: Default::default(),
+        });
+    });
+    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    let ask = async |what: &str| execute(&fabric, "granted", json!({ "do": what })).await.output;
+    assert_eq!(ask("read").await, json!({ "Ok": "granted" }));
+    assert_eq!(ask("environment").await, json!([["TOKEN", "t"]]));
+}
+
+#[tokio::test]
+async fn a_bad_agent_configuration_is_refused_with_every_complaint() {
+    let fabric = fabric(settings()).await;
+    let config = config_of("", |config| {
+        config.resource_quota.max_cpu_cores = -1.0;
+        config.environment.insert("A=B".into(), String::new());
+        config.grants.folders.push(chimera_layer4::FolderGrant {
+            host: "/no/such/folder".into(),
+            guest: "data".into(),
+            access: Default::default(),
+        });
+    });
+    let error = fabric.spawn_agent(&guest("echo"), config).await.unwrap_err();
+    let Layer4Error::InvalidRequest(complaints) = error else { panic!("{error}") };
+    assert_eq!(complaints.len(), 5, "{complaints:#?}");
+    assert_eq!(fabric.get_health().active_agents, 0, "the place is free again");
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = tempfile::tempdir().unwrap();
+    let settings = || Layer4Config { data_dir: Some(data.path().into()), ..settings() };
+    let cold = fabric(settings()).await.load(&guest("echo")).await.unwrap();
+    assert!(!cold.loading().cached && !cold.loading().compile.is_zero());
+    let warm = fabric(settings()).await.load(&guest("echo")).await.unwrap();
+    assert!(warm.loading().cached && warm.loading().compile.is_zero());
+    assert_eq!(cold.inspection(), warm.inspection());
+
+    let compiled = data.path().join("compiled");
+    std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Layer4Fabric::new(settings()).err().unwrap();
+    assert!(error.to_string().contains("chmod 700"), "{error}");
+}
+
+#[tokio::test]
+async fn the_default_quota_is_the_documented_one() {
+    let quota = utils::default_resource_quota();
+    assert_eq!((quota.max_cpu_cores, quota.max_memory_mb), (1.0, 512));
+    assert_eq!((quota.max_execution_time_secs, quota.max_network_mbps), (300, Some(10.0)));
+    assert_ne!(quota, small_quota());
+}

@@ -1,0 +1,142 @@
+//! The behaviours themselves; only a guest can show them.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use chimera_agent_sdk::prelude::*;
+
+/// Behaves as the parameters `in_init` and `in_shutdown` and each task say.
+struct Hostile {
+    in_shutdown: String,
+    health: HealthStatus,
+    hoard: Vec<Vec<u8>>,
+}
+
+/// What to do, and how much of it.
+#[derive(Deserialize)]
+#[serde(crate = "serde")]
+struct Order {
+    #[serde(rename = "do")]
+    what: String,
+    #[serde(default)]
+    amount: u64,
+}
+
+impl WasmAgent for Hostile {
+    type Output = Value;
+
+    fn init(config: Config) -> Result<Self, AgentError> {
+        let word =
+            |name| config.optional_parameter::<String>(name).ok().flatten().unwrap_or_default();
+        misbehave(&word("in_init"));
+        Ok(Self {
+            in_shutdown: word("in_shutdown"),
+            health: HealthStatus::Healthy,
+            hoard: Vec::new(),
+        })
+    }
+
+    fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
+        let order: Order = task.payload()?;
+        match order.what.as_str() {
+            "hoard" => hoard(&mut self.hoard),
+            "keep" => self.hoard.push(vec![1; (order.amount << 20) as usize]),
+            "return-giant" => return Ok(Value::from("x".repeat((order.amount << 20) as usize))),
+            "log-flood" => {
+                (0..order.amount).for_each(|_| Telemetry.log(Level::Info, &"y".repeat(1000)))
+            }
+            "metric-flood" => {
+                (0..order.amount).for_each(|n| Telemetry.record_metric("flood", n as f64))
+            }
+            "span-flood" => {
+                let _spans: Vec<_> =
+                    (0..order.amount).map(|_| Telemetry.start_tracking("flood")).collect();
+            }
+            "print-flood" => (0..order.amount).for_each(|_| println!("{}", "z".repeat(1000))),
+            "empty-writes" => empty_writes(order.amount),
+            "burn-ms" => burn(Duration::from_millis(order.amount)),
+            "sleep-ms" => std::thread::sleep(Duration::from_millis(order.amount)),
+            "exit" => std::process::exit(i32::try_from(order.amount).unwrap_or(1)),
+            "fall-ill" => self.health = HealthStatus::Unhealthy,
+            "fail" => return Err(AgentError::failed("as asked")),
+            "unavailable" => return Err(AgentError::unavailable("not now")),
+            "read" => {
+                return Ok(json!(
+                    std::fs::read_to_string("/data/secret").map_err(|e| e.to_string())
+                ));
+            }
+            "list" => {
+                return Ok(json!(
+                    std::fs::read_dir("/").map(Iterator::count).map_err(|e| e.to_string())
+                ));
+            }
+            "environment" => return Ok(json!(std::env::vars().collect::<Vec<_>>())),
+            "connect" => return Ok(json!(connect())),
+            other => misbehave(other),
+        }
+        Ok(json!("done"))
+    }
+
+    fn health_check(&self) -> Health {
+        Health { status: self.health, message: Some("as asked".into()) }
+    }
+
+    fn shutdown(&mut self) -> Result<(), AgentError> {
+        misbehave(&self.in_shutdown);
+        Ok(())
+    }
+}
+
+wasm_agent!(Hostile);
+
+/// What may happen in any of the calls.
+fn misbehave(what: &str) {
+    match what {
+        "spin" => spin(),
+        "recurse" => drop(black_box(recurse(0))),
+        "trap" => panic!("as asked"),
+        "sleep" => std::thread::sleep(Duration::from_secs(3600)),
+        _ => {}
+    }
+}
+
+fn spin() {
+    let mut n: u64 = 0;
+    loop {
+        n = black_box(n.wrapping_add(1));
+    }
+}
+
+fn burn(time: Duration) {
+    let started = Instant::now();
+    while started.elapsed() < time {
+        black_box((0..10_000_u64).fold(0, |sum, n| black_box(sum ^ n)));
+    }
+}
+
+#[expect(unconditional_recursion, reason = "the point")]
+fn recurse(depth: u64) -> u64 {
+    black_box([depth; 16]).iter().sum::<u64>() + recurse(black_box(depth + 1))
+}
+
+fn hoard(into: &mut Vec<Vec<u8>>) {
+    loop {
+        into.push(vec![1; 1 << 20]);
+    }
+}
+
+/// Writes of nothing, each of which an unbounded host would remember.
+fn empty_writes(count: u64) {
+    let stdout = wasip2::cli::stdout::get_stdout();
+    for _ in 0..count {
+        if stdout.check_write().is_err() || stdout.write(&[]).is_err() {
+            return;
+        }
+    }
+}
+
+fn connect() -> Result<String, String> {
+    std::net::TcpStream::connect("127.0.0.1:22")
+        .map(|_| "connected".into())
+        .map_err(|e| e.to_string())
+}

@@ -1,0 +1,259 @@
+//! Components that are hostile before they run, or that no toolchain makes.
+
+use chimera_layer4::{Breach, Fault, GuestFault, Layer4Config, Layer4Error, QuotaKind, Refusal};
+use serde_json::json;
+use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
+
+use crate::harness::handmade::{Parts, agent, componentize};
+use crate::harness::{config_of, execute, fabric, guest, settings, spawn};
+
+/// Why a host refuses these bytes; a neighbour works before and after.
+async fn refusal_by(settings: Layer4Config, bytes: &[u8]) -> Refusal {
+    let fabric = fabric(settings).await;
+    spawn(&fabric, "echo").await;
+    let error = fabric.spawn_agent(bytes, config_of("hostile", |_| {})).await.unwrap_err();
+    assert!(execute(&fabric, "echo", json!(1)).await.success);
+    match error {
+        Layer4Error::Refused(refusal) => refusal,
+        other => panic!("not refused: {other}"),
+    }
+}
+
+async fn refusal(bytes: &[u8]) -> Refusal {
+    refusal_by(settings(), bytes).await
+}
+
+/// What running one task on a hand-made agent ends with.
+async fn fault(parts: &Parts<'_>) -> Fault {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    fabric.spawn_agent(&agent(parts), config_of("handmade", |_| {})).await.unwrap();
+    let result = execute(&fabric, "handmade", json!(1)).await;
+    assert!(execute(&fabric, "echo", json!(1)).await.success);
+    result.fault.expect("it fails")
+}
+
+fn breach(fault: Fault) -> Breach {
+    match fault {
+        Fault::OverQuota(breach) => breach,
+        other => panic!("no breach: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_handmade_agent_that_behaves_runs() {
+    let fabric = fabric(settings()).await;
+    let bytes = agent(&Parts { output: r#"{"by":"hand"}"#, ..Parts::default() });
+    fabric.spawn_agent(&bytes, config_of("handmade", |_| {})).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(execute(&fabric, "handmade", json!(1)).await.output, json!({"by": "hand"}));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_component_is_refused() {
+    for bytes in [&b""[..], b"plain text", b"\x7fELF\x02\x01\x01\0"] {
+        assert!(matches!(refusal(bytes).await, Refusal::NotAComponent { .. }));
+    }
+    let core = wat::parse_str("(module)").unwrap();
+    let refusal = refusal(&core).await;
+    assert!(refusal.to_string().contains("core WebAssembly module"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_truncated_component_is_refused_wherever_it_was_cut() {
+    let whole = guest("echo");
+    for share in [0.1, 0.5, 0.9, 0.999] {
+        let cut = whole.get(..(whole.len() as f64 * share) as usize).unwrap();
+        let refusal = refusal(cut).await;
+        assert!(matches!(refusal, Refusal::Malformed { .. }), "{share}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_of_another_world_is_told_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let wit = "package other:tool; world other { export run: func() -> u32; }";
+    std::fs::write(folder.path().join("other.wit"), wit).unwrap();
+    let module = wat::parse_str(r#"(module (func (export "run") (result i32) (i32.const 7)))"#);
+    let refusal = refusal(&componentize(module.unwrap(), folder.path(), "other")).await;
+    let Refusal::WrongContract { reasons, .. } = refusal else { panic!("{refusal}") };
+    assert_eq!(reasons, ["interface `chimera:agent/lifecycle` is not exported; it exports run"]);
+}
+
+#[tokio::test]
+async fn an_import_that_nobody_grants_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(crate::harness::root().join("wit")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace(
+            "world agent {",
+            "interface secret { read: func() -> u32; }\nworld agent {\n import secret;",
+        );
+        std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
+    }
+    let import = r#"(import "chimera:agent/secret@0.1.0" "read" (func $read (result i32)))"#;
+    let module = crate::harness::handmade::module(&Parts {
+        imports: import,
+        execute: "(drop (call $read))",
+        ..Parts::default()
+    });
+    let bytes = componentize(wat::parse_str(module).unwrap(), folder.path(), "agent");
+    let refusal = refusal(&bytes).await;
+    let text = refusal.to_string();
+    assert!(text.contains("chimera:agent/secret"), "{text}");
+    assert!(matches!(refusal, Refusal::NotGranted { .. }), "{text}");
+}
+
+#[tokio::test]
+async fn a_component_that_is_too_large_is_refused_before_it_is_read() {
+    let bytes = vec![0; (1 << 20) + 1];
+    let settings = Layer4Config { max_component_mb: 1, ..settings() };
+    let refusal = refusal_by(settings, &bytes).await;
+    assert_eq!(refusal, Refusal::TooLarge { bytes: (1 << 20) + 1, limit: 1 << 20 });
+}
+
+#[tokio::test]
+async fn invalid_json_is_a_fault_of_the_agent() {
+    for output in ["{", "{} {}", "NaN", "\u{0}"] {
+        let fault = fault(&Parts { output, ..Parts::default() }).await;
+        let Fault::Guest(GuestFault::BadOutput { .. }) = fault else { panic!("{output}: {fault}") };
+    }
+}
+
+#[tokio::test]
+async fn many_memories_share_one_quota() {
+    // Seven memories of 16 MiB each stay under a limit of 32 MiB one by one.
+    let fields: String = (1..8).map(|n| format!("(memory $m{n} 0 256)\n")).collect();
+    let execute: String =
+        (1..8).map(|n| format!("(drop (memory.grow $m{n} (i32.const 256)))\n")).collect();
+    let breach =
+        breach(fault(&Parts { fields: &fields, execute: &execute, ..Parts::default() }).await);
+    assert_eq!(breach.quota, QuotaKind::Memory);
+}
+
+#[tokio::test]
+async fn a_growing_table_counts_as_memory() {
+    let fields: String = (0..60).map(|n| format!("(table $t{n} 0 funcref)\n")).collect();
+    let execute: String = (0..60)
+        .map(|n| format!("(drop (table.grow $t{n} (ref.null func) (i32.const 90000)))\n"))
+        .collect();
+    let breach =
+        breach(fault(&Parts { fields: &fields, execute: &execute, ..Parts::default() }).await);
+    assert_eq!(breach.quota, QuotaKind::Memory);
+}
+
+/// Either kind of refusal is good: the pool says no before anything is made.
+async fn is_over_instances(bytes: &[u8]) -> bool {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    let error = fabric.spawn_agent(bytes, config_of("bomb", |_| {})).await.unwrap_err();
+    assert!(execute(&fabric, "echo", json!(1)).await.success);
+    match &error {
+        Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota == QuotaKind::Instances,
+        Layer4Error::Refused(Refusal::DoesNotCompile { reason }) => reason.contains("exceeds"),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_table_bomb_is_refused() {
+    let huge = agent(&Parts { fields: "(table 4000000 funcref)", ..Parts::default() });
+    assert!(is_over_instances(&huge).await);
+    let many: String = "(table 1 funcref)\n".repeat(90);
+    assert!(is_over_instances(&agent(&Parts { fields: &many, ..Parts::default() })).await);
+}
+
+#[tokio::test]
+async fn a_memory_bomb_is_refused() {
+    let many: String = "(memory 1)\n".repeat(90);
+    assert!(is_over_instances(&agent(&Parts { fields: &many, ..Parts::default() })).await);
+}
+
+#[tokio::test]
+async fn an_instance_bomb_is_refused() {
+    assert!(is_over_instances(&with_core_instances(agent(&Parts::default()), 900)).await);
+}
+
+/// Adds an empty core module and instantiates it `count` times.
+fn with_core_instances(mut component: Vec<u8>, count: usize) -> Vec<u8> {
+    use wasm_encoder::{Component, ComponentSection, InstanceSection, ModuleArg, ModuleSection};
+    let modules = top_level_modules(&component);
+    let mut instances = InstanceSection::new();
+    for _ in 0..count {
+        instances.instantiate(modules, Vec::<(&str, ModuleArg)>::new());
+    }
+    let mut added = Component::new();
+    added.section(&ModuleSection(&Module::new()));
+    assert_eq!(instances.id(), 2);
+    added.section(&instances);
+    // What follows the 8 bytes of the header is sections.
+    component.extend_from_slice(added.finish().get(8..).unwrap());
+    component
+}
+
+fn top_level_modules(component: &[u8]) -> u32 {
+    let (mut depth, mut modules) = (0, 0);
+    for payload in wasmparser::Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            wasmparser::Payload::ModuleSection { .. } => {
+                modules += u32::from(depth == 0);
+                depth += 1;
+            }
+            wasmparser::Payload::ComponentSection { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth -= 1,
+            _ => {}
+        }
+    }
+    modules
+}
+
+#[tokio::test]
+async fn a_compile_bomb_is_stopped_in_its_own_process() {
+    let settings = Layer4Config { compile_cpu_secs: 2, ..settings() };
+    let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
+    let refusal = refusal_by(settings, &bytes).await;
+    let Refusal::DoesNotCompile { reason } = &refusal else { panic!("{refusal}") };
+    assert!(reason.contains("2 s of processor time, which is the limit"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_compiler_that_wants_too_much_memory_is_stopped() {
+    let settings = Layer4Config { compile_memory_mb: 256, ..settings() };
+    let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
+    let refusal = refusal_by(settings, &bytes).await;
+    assert!(matches!(refusal, Refusal::DoesNotCompile { .. }), "{refusal}");
+}
+
+fn with_module(mut component: Vec<u8>, module: &Module) -> Vec<u8> {
+    let mut added = wasm_encoder::Component::new();
+    added.section(&wasm_encoder::ModuleSection(module));
+    component.extend_from_slice(added.finish().get(8..).unwrap());
+    component
+}
+
+/// Functions of nested blocks with values live across all of them: work for
+/// the register allocator out of all proportion to their size.
+fn slow_to_compile() -> Module {
+    const FUNCTIONS: u32 = 24;
+    const BLOCKS: u32 = 60_000;
+    let mut types = TypeSection::new();
+    types.ty().function([wasm_encoder::ValType::I32], [wasm_encoder::ValType::I32]);
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    for _ in 0..FUNCTIONS {
+        functions.function(0);
+        let mut body = Function::new([(64, wasm_encoder::ValType::I32)]);
+        for n in 0..BLOCKS {
+            let mut sink = body.instructions();
+            sink.block(wasm_encoder::BlockType::Empty).local_get(n % 64).br_if(0);
+            sink.local_get((n * 7) % 64).local_get((n * 13) % 64).i32_add().local_set((n * 5) % 64);
+            sink.end();
+        }
+        body.instructions().local_get(0).end();
+        code.function(&body);
+    }
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&code);
+    module
+}
