@@ -99,14 +99,14 @@ async fn a_registered_type_starts_with_its_first_task() {
     assert!(error.to_string().contains("nowhere.wasm"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_bounded_and_says_so() {
     let fabric = fabric(Layer4Config { task_queue_capacity: 1, ..settings() }).await;
     spawn(&fabric, "hostile").await;
     let fabric = Arc::new(fabric);
     let busy = |fabric: Arc<Layer4Fabric>| {
         tokio::spawn(async move {
-            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 500})).await
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 1000})).await
         })
     };
     let (running, waiting) = (busy(fabric.clone()), busy(fabric.clone()));
@@ -220,13 +220,13 @@ async fn dropping_the_future_cancels_the_task_and_frees_the_agent() {
     assert!(fabric.get_active_agents()[0].cpu_seconds > 0.02, "what it used is still counted");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
     let fabric = Arc::new(fabric(settings()).await);
     spawn(&fabric, "hostile").await;
     let run = |fabric: Arc<Layer4Fabric>| {
         tokio::spawn(async move {
-            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 300})).await
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 1000})).await
         })
     };
     let running = run(fabric.clone());

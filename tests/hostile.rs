@@ -91,7 +91,7 @@ async fn a_hoarder_meets_its_memory_quota() {
 
 #[tokio::test]
 async fn a_giant_result_is_not_copied_into_the_host() {
-    let result = beside_a_neighbour(json!({"do": "return-giant", "amount": 8})).await;
+    let result = beside_a_neighbour(json!({"do": "return-giant", "amount": 5})).await;
     let breach = breached(&result);
     assert_eq!((breach.quota, breach.set_by), (QuotaKind::HostMemory, LimitSource::Host));
 }

@@ -4,7 +4,7 @@ use chimera_layer4::{Breach, Fault, GuestFault, Layer4Config, Layer4Error, Quota
 use serde_json::json;
 use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
 
-use crate::harness::handmade::{Parts, agent, componentize};
+use crate::handmade::{Parts, agent, componentize};
 use crate::harness::{config_of, execute, fabric, guest, settings, spawn};
 
 /// Why a host refuses these bytes; a neighbour works before and after.
@@ -94,7 +94,7 @@ async fn an_import_that_nobody_grants_is_refused_by_name() {
         std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
     }
     let import = r#"(import "chimera:agent/secret@0.1.0" "read" (func $read (result i32)))"#;
-    let module = crate::harness::handmade::module(&Parts {
+    let module = crate::handmade::module(&Parts {
         imports: import,
         execute: "(drop (call $read))",
         ..Parts::default()
@@ -152,7 +152,7 @@ async fn is_over_instances(bytes: &[u8]) -> bool {
     assert!(execute(&fabric, "echo", json!(1)).await.success);
     match &error {
         Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota == QuotaKind::Instances,
-        Layer4Error::Refused(Refusal::DoesNotCompile { reason }) => reason.contains("exceeds"),
+        Layer4Error::Refused(Refusal::OverLimits { reason }) => reason.contains("exceeds"),
         other => panic!("{other}"),
     }
 }

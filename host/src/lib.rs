@@ -30,6 +30,11 @@
 //! It is looked for beside the running program and in `PATH`;
 //! [`Layer4Config::compile_program`] names it otherwise.
 
+/// Compiles the Rust in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub mod cli;
 pub mod fabric;
 pub mod toolchain;

@@ -1,8 +1,6 @@
 //! What the tests stand on: guests built when a test asks for one, and a host
 //! that compiles with the program under test.
 
-pub(crate) mod handmade;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
@@ -24,7 +22,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Where guests are built and their code is kept between runs.
-fn guests_target() -> PathBuf {
+pub(crate) fn guests_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")
 }
 

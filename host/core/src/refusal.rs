@@ -53,6 +53,12 @@ pub enum Refusal {
         /// What happened, with the limit that was met.
         reason: String,
     },
+    /// Has more parts than the host's slots hold.
+    #[error("the component has more parts than this host gives one component: {reason}")]
+    OverLimits {
+        /// Which part, how many, and how many are allowed.
+        reason: String,
+    },
     /// Needs an environment variable that was not granted.
     #[error("the agent needs the environment variable {}; grant it with `--env` or in `AgentConfig::environment`", .missing.join(" and "))]
     MissingEnvironment {
@@ -72,6 +78,7 @@ impl Refusal {
             Refusal::WrongContract { .. } => "wrong-contract",
             Refusal::NotGranted { .. } => "import-not-granted",
             Refusal::DoesNotCompile { .. } => "does-not-compile",
+            Refusal::OverLimits { .. } => "component-over-limits",
             Refusal::MissingEnvironment { .. } => "missing-environment",
         }
     }

@@ -88,7 +88,7 @@ pub(super) async fn run(
         wall_seconds: report.wall.as_secs_f64(),
         cpu_seconds: report.usage.cpu_seconds,
         memory_peak_mb: report.usage.memory_peak_mb,
-        compile_seconds: (!loading.cached).then(|| loading.compile.as_secs_f64()),
+        compile_seconds: (!loading.cached).then_some(loading.compile.as_secs_f64()),
         load_seconds: loading.load.as_secs_f64(),
         instantiate_seconds: report.new_instance.unwrap_or(started).as_secs_f64(),
         cache_hit: loading.cached,

@@ -103,6 +103,7 @@ impl Instance {
         driver: &mut Driver<'_>,
     ) -> Ended {
         let (bytes, set_by) = limits.memory;
+        self.store.set_epoch_deadline(1);
         let sandbox = self.store.data_mut();
         sandbox.memory.start_run(bytes, set_by);
         sandbox.recorder.start_run();

@@ -89,9 +89,10 @@ impl Executor {
         let compiled = self.compiler.compile(self.host.engine(), bytes).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
-        let component = Component::new(self.host.engine(), bytes).map_err(engine_error)?;
-        let linked = self.linker.instantiate_pre(&component).and_then(Linked::new);
-        let linked = linked.map_err(|error| not_linkable(&error))?;
+        let linked = Component::new(self.host.engine(), bytes)
+            .and_then(|component| self.linker.instantiate_pre(&component))
+            .and_then(Linked::new)
+            .map_err(|error| over_limits(&error))?;
         let loading = Loading {
             compile: compiled.compile.unwrap_or_default(),
             load: started.elapsed(),
@@ -164,7 +165,8 @@ fn engine_error(error: wasmtime::Error) -> Layer4Error {
     Layer4Error::WasmRuntime(format!("{error:#}"))
 }
 
-/// The child links too, but without the pool, whose ceilings are the host's.
-fn not_linkable(error: &wasmtime::Error) -> Layer4Error {
-    Refusal::DoesNotCompile { reason: format!("{error:#}") }.into()
+/// The child compiled and linked it already, but without the pool, whose
+/// ceilings are all that is left to meet here.
+fn over_limits(error: &wasmtime::Error) -> Layer4Error {
+    Refusal::OverLimits { reason: format!("{error:#}") }.into()
 }

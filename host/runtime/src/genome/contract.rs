@@ -139,7 +139,7 @@ mod tests {
         let mut replaced = 0;
         for (name, text) in FILES {
             replaced += text.matches(from).count();
-            files.push_str(name, &text.replace(from, to));
+            files.push_str(name, text.replace(from, to));
         }
         assert!(from == to || replaced > 0, "{from:?} is not in the contract");
         let group = files.parse().map_err(|(_, error)| error).unwrap();

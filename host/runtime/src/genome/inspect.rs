@@ -35,8 +35,9 @@ pub struct Import {
 
 /// Interfaces that this host links, by package, and the grant that gives them
 /// something to do.
-const OFFERED: [(&str, Option<&str>); 8] = [
-    ("chimera:agent/", None),
+const OFFERED: [(&str, Option<&str>); 9] = [
+    ("chimera:agent/telemetry@0.1.", None),
+    ("chimera:agent/types@0.1.", None),
     ("wasi:cli/environment", Some("environment variables (`--env`)")),
     ("wasi:cli/", None),
     ("wasi:clocks/", None),

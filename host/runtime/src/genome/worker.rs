@@ -5,11 +5,11 @@
 //! limits that the system enforces, set before the first byte is read. The
 //! host only ever loads what such a child finished.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chimera_layer4_core::{Layer4Result, Refusal};
+use chimera_layer4_core::{Layer4Error, Layer4Result, Refusal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
@@ -36,6 +36,9 @@ pub(super) struct Request {
     pub(super) cache: PathBuf,
     pub(super) limits: CompileLimits,
 }
+
+/// A request is a path and four numbers.
+const REQUEST_BYTES: u64 = 64 * 1024;
 
 /// What the child says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,14 +68,9 @@ pub fn serve() -> io::Result<()> {
     out.flush()
 }
 
-fn read_request(input: &mut impl Read) -> io::Result<(Request, Vec<u8>)> {
+fn read_request(input: &mut impl BufRead) -> io::Result<(Request, Vec<u8>)> {
     let mut line = Vec::new();
-    for byte in input.by_ref().take(64 * 1024).bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
+    input.by_ref().take(REQUEST_BYTES).read_until(b'\n', &mut line)?;
     let request: Request = serde_json::from_slice(&line)?;
     confine(&request.limits)?;
     let mut bytes = Vec::new();
@@ -109,9 +107,7 @@ fn answer(request: &Request, bytes: &[u8]) -> Answer {
 /// Compiles into the cache and links once, so that what the host loads works.
 fn compile(cache: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
     let (engine, cache) = engine::compiler(cache)?;
-    let failed = |error: wasmtime::Error| {
-        chimera_layer4_core::Layer4Error::WasmRuntime(format!("{error:#}"))
-    };
+    let failed = |error: wasmtime::Error| Layer4Error::WasmRuntime(format!("{error:#}"));
     let component = match Component::new(&engine, bytes) {
         Ok(component) => component,
         Err(error) => return Ok(Some(Refusal::DoesNotCompile { reason: format!("{error:#}") })),
@@ -126,7 +122,7 @@ fn compile(cache: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
     let hits = cache.cache_hits();
     Component::new(&engine, bytes).map_err(failed)?;
     if cache.cache_hits() == hits {
-        return Err(chimera_layer4_core::Layer4Error::Internal(format!(
+        return Err(Layer4Error::Internal(format!(
             "the compiled code could not be kept in {}; is the disk full?",
             cache.directory().display()
         )));

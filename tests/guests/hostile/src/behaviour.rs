@@ -43,7 +43,7 @@ impl WasmAgent for Hostile {
             "keep" => self.hoard.push(vec![1; (order.amount << 20) as usize]),
             "return-giant" => return Ok(Value::from("x".repeat((order.amount << 20) as usize))),
             "log-flood" => {
-                (0..order.amount).for_each(|_| Telemetry.log(Level::Info, &"y".repeat(1000)))
+                (0..order.amount).for_each(|_| Telemetry.log(Level::Info, "y".repeat(1000)))
             }
             "metric-flood" => {
                 (0..order.amount).for_each(|n| Telemetry.record_metric("flood", n as f64))
@@ -70,7 +70,7 @@ impl WasmAgent for Hostile {
                     std::fs::read_dir("/").map(Iterator::count).map_err(|e| e.to_string())
                 ));
             }
-            "environment" => return Ok(json!(std::env::vars().collect::<Vec<_>>())),
+            "environment" => return Ok(json!(environment())),
             "connect" => return Ok(json!(connect())),
             other => misbehave(other),
         }
@@ -133,6 +133,11 @@ fn empty_writes(count: u64) {
             return;
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "shows what an agent sees of the environment")]
+fn environment() -> Vec<(String, String)> {
+    std::env::vars().collect()
 }
 
 fn connect() -> Result<String, String> {

@@ -1,15 +1,36 @@
 //! The CPU share, and whether what is reported is what was used.
+//!
+//! A binary of its own: cargo runs one after the other, so nothing else
+//! competes for the cores here, and a lock keeps these tests apart.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails, fails its test"
+)]
 
+mod harness;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::{Fault, Layer4Config, QuotaKind, ResourceQuota, Task};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::harness::{config_of, execute, fabric, guest, settings, small_quota, spawn, task};
 
+/// One test at a time.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
+    let _alone = alone().await;
     let fabric = fabric(Layer4Config { max_agents: 6, ..settings() }).await;
     let quota = ResourceQuota { max_cpu_cores: 0.25, max_execution_time_secs: 10, ..small_quota() };
     for n in 0..6 {
@@ -17,7 +38,7 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
             config_of(&format!("spinner-{n}"), |config| config.resource_quota = quota.clone());
         fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
     }
-    let fabric = std::sync::Arc::new(fabric);
+    let fabric = Arc::new(fabric);
     let spinners: Vec<_> = (0..6)
         .map(|n| {
             let fabric = fabric.clone();
@@ -40,6 +61,7 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
 
 #[tokio::test]
 async fn a_tasks_own_share_is_kept_where_it_is_tighter() {
+    let _alone = alone().await;
     let fabric = fabric(settings()).await;
     spawn(&fabric, "hostile").await;
     let mut order = task("hostile", json!({"do": "spin"}));
@@ -55,6 +77,7 @@ fn what_is_reported_is_what_the_thread_used() {
     // One thread runs everything, so its clock is the truth.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let _alone = alone().await;
         let fabric = fabric(settings()).await;
         spawn(&fabric, "hostile").await;
         let before = thread_time();
@@ -73,6 +96,7 @@ fn thread_time() -> Duration {
 
 #[tokio::test]
 async fn a_paused_guest_leaves_the_thread_to_others() {
+    let _alone = alone().await;
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
     spawn(&fabric, "hostile").await;

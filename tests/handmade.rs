@@ -6,7 +6,7 @@ use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::root;
+use crate::harness::root;
 
 /// The parts of a hand-made agent that a test replaces.
 #[derive(Default)]

@@ -1,0 +1,49 @@
+//! Our side of each comparison: a fabric as an operator sets it up.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use chimera_layer4::{
+    AgentId, Genome, InstancePolicy, Layer4Config, Layer4Fabric, ResourceQuota, Task, utils,
+};
+use serde_json::Value;
+
+/// The agent type that every task here is for.
+const ECHO: &str = "echo";
+
+/// A fabric that runs, with defaults but for what a benchmark has to set.
+pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Layer4Fabric> {
+    let fabric = Layer4Fabric::new(Layer4Config {
+        max_agents: usize::try_from(max_agents)?,
+        data_dir: Some(data.to_path_buf()),
+        compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
+        heartbeat_interval_secs: 86_400, // None while something is measured.
+        ..Layer4Config::default()
+    })?;
+    fabric.start().await?;
+    Ok(fabric)
+}
+
+/// Spawns an agent of type `echo`.
+pub(crate) async fn spawn(
+    fabric: &Layer4Fabric,
+    genome: &Arc<Genome>,
+    instances: InstancePolicy,
+) -> Result<AgentId> {
+    let config = chimera_layer4::AgentConfig { instances, ..utils::agent_config(ECHO, quota()) };
+    Ok(fabric.spawn_genome(Arc::clone(genome), config).await?)
+}
+
+/// Runs a task, and fails if the task does.
+pub(crate) async fn run(fabric: &Layer4Fabric, task: &Task) -> Result<Value> {
+    fabric.run_task(task).await?.result.context("the task failed")
+}
+
+pub(crate) fn task(payload: Value) -> Task {
+    utils::default_task(ECHO, payload)
+}
+
+fn quota() -> ResourceQuota {
+    utils::default_resource_quota()
+}

@@ -1,0 +1,97 @@
+//! Runs every command in the README, and holds its tables against the code.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use chimera_layer4::config::SETTINGS;
+
+use crate::harness::{guests_target, program, root};
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The commands of each `sh` block.
+fn blocks() -> Vec<String> {
+    let text = readme();
+    let parts = text.split("```sh\n").skip(1);
+    parts.map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// What a test cannot run: itself, and the benchmarks, which would take minutes
+/// of a machine that does nothing else.
+const NOT_HERE: [(&str, &str); 2] = [
+    ("cargo test --workspace\n", ".ci/run"),
+    ("cargo bench --bench execution_benchmarks\n", "benches/Cargo.toml"),
+];
+
+#[test]
+fn every_command_runs() {
+    let scratch = tempfile::tempdir().unwrap();
+    make_programs(&scratch.path().join("bin"));
+    let mut ran = 0;
+    for block in blocks() {
+        if NOT_HERE.iter().any(|(command, _)| block == *command) {
+            continue;
+        }
+        let output = run(&block, scratch.path());
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{block}\n{text}");
+        ran += 1;
+    }
+    assert!(ran >= 4, "the README lost its commands");
+}
+
+fn run(block: &str, scratch: &Path) -> std::process::Output {
+    let mut shell = Command::new("bash");
+    let path = std::env::join_paths(
+        std::iter::once(scratch.join("bin"))
+            .chain(std::env::split_paths(option_env!("PATH").unwrap_or("/usr/bin:/bin"))),
+    );
+    shell
+        .args(["-euo", "pipefail", "-c", block])
+        .current_dir(root())
+        .env("PATH", path.unwrap())
+        .env("TMPDIR", scratch)
+        .env("XDG_DATA_HOME", scratch.join("share"))
+        .env("CARGO_TARGET_DIR", guests_target());
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "LLVM_PROFILE_FILE"] {
+        shell.env_remove(name);
+    }
+    shell.output().unwrap()
+}
+
+/// `chimera`, and a `cargo` that runs the program as it is instead of building
+/// it once more; CI runs the first command to the letter.
+fn make_programs(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    symlink(program(), folder.join("chimera")).unwrap();
+    let cargo = folder.join("cargo");
+    let script = r#"#!/usr/bin/env bash
+if [[ "$1 $2 $3" == "run --release --" ]]; then exec chimera "${@:4}"; fi
+PATH=${PATH#*:} exec cargo "$@"
+"#;
+    std::fs::write(&cargo, script).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_runs_elsewhere_really_does() {
+    for (command, file) in NOT_HERE {
+        assert!(blocks().iter().any(|block| block == command), "{command} is gone from the README");
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let word = command.split_whitespace().last().unwrap();
+        assert!(text.contains(word), "{file} does not name {word}");
+    }
+}
+
+#[test]
+fn every_setting_is_in_the_table_and_nothing_else() {
+    let text = readme();
+    for setting in SETTINGS {
+        let row = format!("| `{}` | `{}` |", setting.key, setting.variable);
+        assert!(text.contains(&row), "the README lacks {row}");
+    }
+    assert_eq!(text.matches("| `LAYER4_").count(), SETTINGS.len());
+}
