@@ -73,6 +73,18 @@ async fn no_more_agents_than_allowed() {
 }
 
 #[tokio::test]
+async fn one_agent_is_ended_and_its_place_is_free() {
+    let fabric = fabric(Layer4Config { max_agents: 1, ..settings() }).await;
+    let id = spawn(&fabric, "echo").await;
+    fabric.shutdown_agent(id).await.unwrap();
+    assert_eq!(fabric.shutdown_agent(id).await.unwrap_err().code(), "agent-not-found");
+    let error = fabric.execute_task(task("echo", json!(1))).await.unwrap_err();
+    assert_eq!(error.code(), "agent-type-not-found");
+    spawn(&fabric, "echo").await;
+    assert!(execute(&fabric, "echo", json!(1)).await.success);
+}
+
+#[tokio::test]
 async fn an_identity_is_given_once() {
     let fabric = fabric(settings()).await;
     let config = config_of("echo", |_| {});

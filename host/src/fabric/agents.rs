@@ -32,6 +32,8 @@ pub(super) struct AgentType {
 pub(super) struct Entry {
     pub(super) agent: Agent,
     in_hand: AtomicUsize,
+    /// Tasks in hand over all agents of the type.
+    of_type: Arc<AtomicUsize>,
     health: Mutex<AgentHealth>,
 }
 
@@ -39,9 +41,19 @@ pub(super) struct Entry {
 pub(super) struct InHand(pub(super) Arc<Entry>);
 
 impl Entry {
-    pub(super) fn new(agent: Agent) -> Self {
+    fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
         let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
-        Self { agent, in_hand: AtomicUsize::new(0), health }
+        Self { agent, in_hand: AtomicUsize::new(0), of_type, health }
+    }
+
+    fn room(&self) -> usize {
+        self.agent.capabilities().max_concurrent_tasks as usize
+    }
+
+    fn take_in_hand(self: &Arc<Self>) -> InHand {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        self.of_type.fetch_add(1, Ordering::Relaxed);
+        InHand(Arc::clone(self))
     }
 
     pub(super) fn id(&self) -> AgentId {
@@ -80,6 +92,7 @@ impl Entry {
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
+        self.0.of_type.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,10 +103,27 @@ pub(super) struct Agents(RwLock<Book>);
 #[derive(Default)]
 struct Book {
     by_id: HashMap<AgentId, Arc<Entry>>,
-    by_type: BTreeMap<String, Vec<Arc<Entry>>>,
+    by_type: BTreeMap<String, OfType>,
     types: BTreeMap<String, AgentType>,
     /// Agents being spawned hold a place already.
     reserved: usize,
+}
+
+/// The agents of one type. Their sums are kept, since each task asks for them.
+#[derive(Default)]
+struct OfType {
+    agents: Vec<Arc<Entry>>,
+    in_hand: Arc<AtomicUsize>,
+    /// Tasks that may run at once, over all of them.
+    room: usize,
+}
+
+impl OfType {
+    /// One with nothing in hand if there is one, else the least busy.
+    fn least_busy(&self) -> Option<&Arc<Entry>> {
+        let idle = self.agents.iter().find(|entry| entry.in_hand() == 0);
+        idle.or_else(|| self.agents.iter().min_by_key(|entry| entry.in_hand()))
+    }
 }
 
 /// A place under `max_agents`, given back unless an agent takes it.
@@ -120,18 +150,19 @@ impl Agents {
 
     /// Puts an agent in the place reserved for it.
     pub(super) fn insert(&self, _place: Place<'_>, agent: Agent) -> Layer4Result<Arc<Entry>> {
-        let entry = Arc::new(Entry::new(agent));
+        let id = agent.config().agent_id;
         let mut book = self.write();
-        let id = entry.id();
         if book.by_id.contains_key(&id) {
             drop(book); // The place is given back under the same lock.
             return Err(Layer4Error::InvalidRequest(vec![format!(
                 "agent_id {id} is taken; `utils::generate_agent_id()` makes a new one"
             )]));
         }
+        let of_type = book.by_type.entry(agent.config().agent_type.clone()).or_default();
+        let entry = Arc::new(Entry::new(agent, Arc::clone(&of_type.in_hand)));
+        of_type.room += entry.room();
+        of_type.agents.push(Arc::clone(&entry));
         book.by_id.insert(id, Arc::clone(&entry));
-        let kind = entry.agent.config().agent_type.clone();
-        book.by_type.entry(kind).or_default().push(Arc::clone(&entry));
         drop(book);
         Ok(entry)
     }
@@ -152,6 +183,21 @@ impl Agents {
         let mut all: Vec<_> = self.read().by_id.values().cloned().collect();
         all.sort_by_key(|entry| entry.id());
         all
+    }
+
+    /// Takes one agent out of the book; whoever takes it shuts it down.
+    pub(super) fn take(&self, id: AgentId) -> Option<Arc<Entry>> {
+        let mut book = self.write();
+        let entry = book.by_id.remove(&id)?;
+        let name = &entry.agent.config().agent_type;
+        if let Some(of_type) = book.by_type.get_mut(name) {
+            of_type.agents.retain(|other| other.id() != id);
+            of_type.room -= entry.room();
+            if of_type.agents.is_empty() {
+                book.by_type.remove(name);
+            }
+        }
+        Some(entry)
     }
 
     /// Ends with no agents; whoever takes them shuts them down.
@@ -178,16 +224,13 @@ impl Agents {
     /// no agent of the type runs.
     pub(super) fn admit(&self, name: &str, capacity: usize) -> Option<Layer4Result<InHand>> {
         let book = self.read();
-        let entries = book.by_type.get(name)?;
-        let least = entries.iter().min_by_key(|entry| entry.in_hand())?;
-        let room = |entry: &Entry| entry.agent.capabilities().max_concurrent_tasks as usize;
-        let in_hand: usize = entries.iter().map(|entry| entry.in_hand()).sum();
-        let running: usize = entries.iter().map(|entry| room(entry)).sum();
-        if in_hand >= running.saturating_add(capacity) {
+        let of_type = book.by_type.get(name)?;
+        let least_busy = of_type.least_busy()?;
+        let in_hand = of_type.in_hand.load(Ordering::Relaxed);
+        if in_hand >= of_type.room.saturating_add(capacity) {
             return Some(Err(Layer4Error::QueueFull { agent_type: name.to_owned(), capacity }));
         }
-        least.in_hand.fetch_add(1, Ordering::Relaxed);
-        Some(Ok(InHand(Arc::clone(least))))
+        Some(Ok(least_busy.take_in_hand()))
     }
 }
 

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::{AgentHealth, HealthStatus};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::agents::{Agents, Entry};
+
+/// Agents asked at once: enough that some may hang, few enough that a round
+/// leaves the cores to tasks.
+const AT_ONCE: usize = 64;
 
 /// A round of heartbeats every `interval`, until the handle is aborted.
 pub(super) fn start(agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
@@ -18,11 +23,24 @@ pub(super) fn start(agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
         tick.tick().await; // The first is at once; agents were just started.
         loop {
             tick.tick().await;
-            for entry in agents.all() {
-                check(&entry).await;
-            }
+            round(&agents).await;
         }
     })
+}
+
+/// Asks every agent. Many at once, so that one that hangs until its timeout
+/// holds up nobody but itself; ending the round ends the asking.
+async fn round(agents: &Agents) {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut asking = JoinSet::new();
+    for entry in agents.all() {
+        let permits = Arc::clone(&permits);
+        asking.spawn(async move {
+            let _permit = permits.acquire().await;
+            check(&entry).await;
+        });
+    }
+    asking.join_all().await;
 }
 
 /// One heartbeat of one agent.

@@ -19,7 +19,7 @@ use chimera_layer4_runtime::executor::ExecutorOptions;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
 pub(crate) use self::program::COMPILE_COMMAND;
@@ -120,16 +120,29 @@ impl Layer4Fabric {
     pub async fn shutdown(&self) -> Layer4Result<()> {
         self.state.store(STOPPED, Ordering::Release);
         drop(self.started.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let mut first = Ok(());
+        let timeout = self.config.agent_timeout();
+        // All at once: each may take as long as its tasks are allowed to.
+        let mut ending = JoinSet::new();
         for entry in self.agents.take_all() {
-            let limit = entry.agent.config().resource_quota.execution_time();
-            let ended = entry.agent.shutdown(limit).await;
-            let agent_id = entry.id();
-            let timeout = self.config.agent_timeout();
-            first =
-                first.and(ended.map_err(|fault| Layer4Error::from_fault(agent_id, fault, timeout)));
+            ending.spawn(async move { end(&entry, timeout).await });
+        }
+        let mut first = Ok(());
+        while let Some(ended) = ending.join_next().await {
+            first = first
+                .and(ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string()))));
         }
         first
+    }
+
+    /// Ends one agent as [`shutdown`](Self::shutdown) ends all: tasks that wait
+    /// for it are stopped, those in hand finish.
+    ///
+    /// # Errors
+    /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it
+    /// is ended all the same.
+    pub async fn shutdown_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
+        let entry = self.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        end(&entry, self.config.agent_timeout()).await
     }
 
     /// Loads a component and starts an agent of it.
@@ -315,6 +328,12 @@ impl Layer4Fabric {
         };
         Layer4Error::NotRunning { state }
     }
+}
+
+async fn end(entry: &Entry, timeout: Duration) -> Layer4Result<()> {
+    let limit = entry.agent.config().resource_quota.execution_time();
+    let ended = entry.agent.shutdown(limit).await;
+    ended.map_err(|fault| Layer4Error::from_fault(entry.id(), fault, timeout))
 }
 
 fn compile_limits(config: &Layer4Config) -> CompileLimits {

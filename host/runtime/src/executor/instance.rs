@@ -88,6 +88,7 @@ impl Instance {
         limit: Duration,
         most: u32,
     ) -> Result<AgentCapabilities, Fault> {
+        self.whole_tick();
         let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_capabilities(&mut self.store);
         let said = driver.drive(call, Call::Capabilities, wall).await?;
@@ -103,7 +104,7 @@ impl Instance {
         driver: &mut Driver<'_>,
     ) -> Ended {
         let (bytes, set_by) = limits.memory;
-        self.store.set_epoch_deadline(1);
+        self.whole_tick();
         let sandbox = self.store.data_mut();
         sandbox.memory.start_run(bytes, set_by);
         sandbox.recorder.start_run();
@@ -131,6 +132,7 @@ impl Instance {
         driver: &mut Driver<'_>,
         limit: Duration,
     ) -> Result<(AgentHealth, Self), Fault> {
+        self.whole_tick();
         let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_health(&mut self.store);
         let said = driver.drive(call, Call::Health, wall).await?;
@@ -143,10 +145,17 @@ impl Instance {
         driver: &mut Driver<'_>,
         limit: Duration,
     ) -> Result<(), Fault> {
+        self.whole_tick();
         let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_shutdown(&mut self.store);
         let said = driver.drive(call, Call::Shutdown, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
+    }
+
+    /// The next call may run for a whole tick. Without this it would yield at
+    /// once, the epoch having moved on while the instance was idle.
+    fn whole_tick(&mut self) {
+        self.store.set_epoch_deadline(1);
     }
 
     /// Bytes of memories and tables held now.

@@ -86,13 +86,10 @@ impl Executor {
         if let Some(genome) = self.loaded(&digest) {
             return Ok(genome);
         }
-        let compiled = self.compiler.compile(self.host.engine(), bytes).await?;
+        let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
-        let linked = Component::new(self.host.engine(), bytes)
-            .and_then(|component| self.linker.instantiate_pre(&component))
-            .and_then(Linked::new)
-            .map_err(|error| over_limits(&error))?;
+        let linked = self.link(bytes.to_vec()).await?;
         let loading = Loading {
             compile: compiled.compile.unwrap_or_default(),
             load: started.elapsed(),
@@ -113,6 +110,20 @@ impl Executor {
         check(&config)?;
         let (host, most) = (Arc::clone(&self.host), self.options.max_instances_per_agent);
         Agent::spawn(host, genome, config, self.options.housekeeping, most).await
+    }
+
+    /// Loads the compiled code, which is milliseconds of reading and mapping,
+    /// away from the threads that run guests.
+    async fn link(&self, bytes: Vec<u8>) -> Layer4Result<Linked> {
+        let engine = self.host.engine().clone();
+        let linker = self.linker.clone();
+        let link = move || {
+            let component = Component::new(&engine, &bytes)?;
+            Linked::new(linker.instantiate_pre(&component)?)
+        };
+        let linked = tokio::task::spawn_blocking(link).await;
+        let linked = linked.map_err(|error| Layer4Error::Internal(format!("loading: {error}")))?;
+        linked.map_err(|error| over_limits(&error))
     }
 
     fn loaded(&self, digest: &Digest) -> Option<Arc<Genome>> {

@@ -49,6 +49,7 @@ impl Sandbox {
         store.set_hostcall_fuel(BYTES_PER_HOST_CALL);
         store.set_max_component_handles(HANDLES);
         store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
         Ok(store)
     }
 

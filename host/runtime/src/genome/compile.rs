@@ -54,14 +54,20 @@ impl Compiler {
         Self { program, limits, cache, permits: Semaphore::new(COMPILERS) }
     }
 
-    /// Makes sure that the code of `bytes` is in the cache of `engine`.
-    pub(crate) async fn compile(&self, engine: &Engine, bytes: &[u8]) -> Layer4Result<Compiled> {
+    /// Makes sure that the code of `bytes`, whose digest is `digest`, is in the
+    /// cache of `engine`.
+    pub(crate) async fn compile(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: Digest,
+    ) -> Layer4Result<Compiled> {
         let size = bytes.len() as u64;
         if size > self.limits.component {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
         }
-        let record = self.record(engine, &Digest::of(bytes));
-        if let Some(inspection) = read_record(&record, &Digest::of(bytes)) {
+        let record = self.record(engine, &digest);
+        if let Some(inspection) = read_record(&record, &digest) {
             return Ok(Compiled { inspection, compile: None });
         }
         let Ok(_permit) = self.permits.acquire().await else {
