@@ -270,3 +270,37 @@ fn cargo_test(folder: &Path) -> bool {
     }
     cargo.status().unwrap().success()
 }
+
+#[test]
+fn a_missing_target_is_added_through_rustup_or_asked_for() {
+    let chimera = Chimera::new();
+    let folder = chimera.home.path();
+    std::fs::create_dir(folder.join("crate")).unwrap();
+    std::fs::write(folder.join("crate/Cargo.toml"), "").unwrap();
+    let bin = folder.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = bin.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let build = || Chimera::end(chimera.command(&["agent", "build", "crate"]).env("PATH", &bin));
+
+    let none = build();
+    assert_eq!(none.code, 6);
+    assert!(none.err.contains("`rustc` cannot be started"), "{}", none.err);
+
+    program("rustc", "echo /no/such/folder");
+    program("rustup", "echo \"$@\" > called; exit 0");
+    program("cargo", "exit 1");
+    assert!(build().err.contains("does not build"));
+    let called = std::fs::read_to_string(folder.join("crate/called")).unwrap();
+    assert_eq!(called, "target add wasm32-wasip2\n");
+
+    program("rustup", "echo 'no network' >&2; exit 1");
+    let offline = build();
+    assert_eq!(offline.code, 6);
+    let words = "could not be added: no network; run `rustup target add wasm32-wasip2`";
+    assert!(offline.err.contains(words), "{}", offline.err);
+}

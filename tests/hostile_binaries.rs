@@ -257,3 +257,50 @@ fn slow_to_compile() -> Module {
     module.section(&types).section(&functions).section(&code);
     module
 }
+
+/// A xorshift generator: the same mutants in every run, and the seed in the
+/// message of one that fails.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutants_of_a_component_are_refused_or_run_and_never_hurt_the_host() {
+    let whole = agent(&Parts::default());
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    let (mut refused, mut ran) = (0, 0);
+    for seed in 1..=200_u64 {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let mut mutant = whole.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(mutant.len());
+            mutant[at] = random.below(256) as u8;
+        }
+        let config =
+            config_of("mutant", |config| config.resource_quota.max_execution_time_secs = 1);
+        match fabric.spawn_agent(&mutant, config).await {
+            Err(Layer4Error::Refused(_)) => refused += 1,
+            Err(Layer4Error::AgentFault { .. } | Layer4Error::ResourceQuotaExceeded { .. }) => {
+                ran += 1
+            }
+            Err(other) => panic!("seed {seed}: {other}"),
+            Ok(id) => {
+                // Whatever it does with a task, it ends with a result.
+                let _ = execute(&fabric, "mutant", json!(1)).await;
+                let _ = fabric.shutdown_agent(id).await;
+                ran += 1;
+            }
+        }
+    }
+    println!("of 200 mutants {refused} were refused and {ran} ran");
+    assert!(refused > 0 && ran > 0);
+    assert!(execute(&fabric, "echo", json!(1)).await.success);
+}
