@@ -117,6 +117,7 @@ fn grants_and_parameters_reach_the_agent() {
     let trap = chimera.run(&["run", &hostile(), "--param", "in_init=trap"]);
     assert_eq!(trap.code, 1, "{}", trap.err);
     assert!(trap.err.contains("`init` trapped"), "{}", trap.err);
+    assert!(trap.err.contains("as asked"), "the panic's own words: {}", trap.err);
 }
 
 #[test]
@@ -153,11 +154,16 @@ fn mistakes_on_the_command_line_are_named_with_the_remedy() {
     bad(&["--quota", "cpu=0"], &["max_cpu_cores is 0; allowed is 0.001 to 1024"]);
     bad(&["--quota", "speed=9"], &["there is no quota \"speed\"", "cpu, memory and time"]);
     bad(&["--quota", "memory=lots"], &["\"lots\" is not a whole number"]);
+    bad(&["--quota", "memory=1,memory=64"], &["--quota: \"memory\" is given twice"]);
+    bad(&["--env", "A=1", "--env", "A=2"], &["--env: \"A\" is given twice"]);
+    bad(&["--dir", "/tmp::/data", "--dir", "/::/data"], &["--dir: \"/data\" is given twice"]);
+    bad(&["--dir", "/tmp::/../data"], &["is not a plain absolute path"]);
+    bad(&["--config", "/dev/zero"], &["/dev/zero", "it is not a file"]);
     bad(&["--env", "NAME"], &["--env \"NAME\"", "NAME=VALUE"]);
     bad(&["--param", "=1"], &["--param", "NAME=VALUE"]);
     bad(&["--dir", "/tmp"], &["HOST::GUEST"]);
     bad(&["--dir", "/no/such::/data"], &["there is no folder \"/no/such\""]);
-    bad(&["--dir", "/tmp::data"], &["is not absolute"]);
+    bad(&["--dir", "/tmp::data"], &["is not a plain absolute path"]);
     bad(&["--config", "nowhere.toml"], &["nowhere.toml"]);
     chimera.refuses(2, &["run"], &["Usage"]);
     chimera.refuses(2, &["run", &echo, "--repeat", "0"], &["--repeat"]);
@@ -212,6 +218,7 @@ fn what_is_no_agent_is_refused_with_the_reason() {
         let ended = chimera.run(&[arguments, &["nowhere.wasm"]].concat());
         assert_eq!(ended.code, 3);
     }
+    chimera.refuses(3, &["run", "/dev/zero"], &["it is not a file"]);
     std::fs::create_dir(chimera.home.path().join("folder")).unwrap();
     chimera.refuses(3, &["run", "folder"], &["it has no Cargo.toml"]);
 }
@@ -303,4 +310,31 @@ fn a_missing_target_is_added_through_rustup_or_asked_for() {
     assert_eq!(offline.code, 6);
     let words = "could not be added: no network; run `rustup target add wasm32-wasip2`";
     assert!(offline.err.contains(words), "{}", offline.err);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let chimera = Chimera::new();
+    let mut command = std::process::Command::new(program());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    command.args(["run", &echo(), "--task", "1"]).env("XDG_DATA_HOME", chimera.home.path());
+    let ended = command.stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(7), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[test]
+fn what_a_guest_says_cannot_write_to_the_terminal() {
+    let chimera = Chimera::new();
+    let ended = chimera.run(&["run", &echo(), "--task", "\"\u{9b}31m red \u{202e}\""]);
+    assert_eq!(ended.out, "\"\\u009b31m red \\u202e\"\n");
+}
+
+#[test]
+fn many_runs_end_as_the_first_that_failed() {
+    let chimera = Chimera::new();
+    let order = r#"{"do":"trap"}"#;
+    let ended = chimera.run(&["run", &hostile(), "--task", order, "--repeat", "3"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("tasks 3 · failed 3"), "{}", ended.err);
+    assert!(ended.err.contains("the last task: wall"), "{}", ended.err);
 }

@@ -46,6 +46,7 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
             tokio::spawn(async move { fabric.execute_task(order).await.unwrap() })
         })
         .collect();
+    let before = process_time();
     let mut used = Vec::new();
     for spinner in spinners {
         let result = spinner.await.unwrap();
@@ -54,6 +55,8 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
         used.push(result.resource_usage.cpu_seconds);
     }
     println!("processor seconds of six spinners at 0.25 core for 10 s: {used:.3?}");
+    let (all, process): (f64, f64) = (used.iter().sum(), (process_time() - before).as_secs_f64());
+    assert!((all..all + 2.0).contains(&process), "reported {all}, the process used {process}");
     for seconds in used {
         assert!((2.25..=2.75).contains(&seconds), "{seconds}");
     }
@@ -90,7 +93,15 @@ fn what_is_reported_is_what_the_thread_used() {
 }
 
 fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time(ClockId::ThreadCPUTime)
+}
+
+fn process_time() -> Duration {
+    time(ClockId::ProcessCPUTime)
+}
+
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

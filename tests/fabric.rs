@@ -51,6 +51,8 @@ async fn what_is_refused_is_refused_before_the_task_is_taken() {
     let error = fabric.execute_task(task("echo", json!(1))).await.unwrap_err();
     assert!(error.to_string().contains("shut down"), "{error}");
     assert_eq!(fabric.start().await.unwrap_err().code(), "not-running");
+    let late = fabric.spawn_agent(&guest("echo"), config_of("echo", |_| {})).await;
+    assert_eq!(late.unwrap_err().code(), "not-running", "nobody would end it");
 }
 
 #[tokio::test]
@@ -96,14 +98,20 @@ async fn an_identity_is_given_once() {
 
 #[tokio::test]
 async fn a_registered_type_starts_with_its_first_task() {
-    let fabric = fabric(settings()).await;
+    let fabric = fabric(Layer4Config { max_agents: 2, ..settings() }).await;
     let source = AgentSource::File(guest_path("echo"));
     fabric.register_agent_type("parrot", source, config_of("-", |_| {})).unwrap();
     assert!(fabric.get_active_agents().is_empty());
-    let (a, b) =
-        tokio::join!(execute(&fabric, "parrot", json!(1)), execute(&fabric, "parrot", json!(2)));
-    assert_eq!((a.output, b.output), (json!(1), json!(2)));
-    assert_eq!(fabric.get_active_agents().len(), 1, "two first tasks at once start one agent");
+    let fabric = Arc::new(fabric);
+    let first = |n: u64| {
+        let fabric = fabric.clone();
+        tokio::spawn(async move { execute(&fabric, "parrot", json!(n)).await.output })
+    };
+    let firsts: Vec<_> = (0..20).map(first).collect();
+    for (n, first) in firsts.into_iter().enumerate() {
+        assert_eq!(first.await.unwrap(), json!(n));
+    }
+    assert_eq!(fabric.get_active_agents().len(), 1, "twenty first tasks at once start one agent");
 
     let missing = AgentSource::File("nowhere.wasm".into());
     fabric.register_agent_type("ghost", missing, config_of("-", |_| {})).unwrap();
@@ -118,7 +126,7 @@ async fn the_queue_is_bounded_and_says_so() {
     let fabric = Arc::new(fabric);
     let busy = |fabric: Arc<Layer4Fabric>| {
         tokio::spawn(async move {
-            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 1000})).await
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 3000})).await
         })
     };
     let (running, waiting) = (busy(fabric.clone()), busy(fabric.clone()));
@@ -169,7 +177,27 @@ async fn an_unhealthy_agent_is_restarted_by_its_heartbeat() {
     while fabric.get_active_agents()[0].health.status != HealthStatus::Healthy {
         tokio::task::yield_now().await;
     }
+    let message = fabric.get_active_agents().remove(0).health.message.unwrap();
+    assert!(message.contains("as asked"), "why it was restarted: {message}");
     assert_eq!(fabric.get_health().status, SystemStatus::Healthy);
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_when_asked_holds_up_no_other_heartbeat() {
+    let quick = Layer4Config { heartbeat_interval_secs: 1, agent_timeout_secs: 30, ..settings() };
+    let fabric = fabric(quick).await;
+    let mute = config_of("mute", |_| {});
+    fabric.spawn_agent(&guest("hostile"), mute).await.unwrap();
+    spawn(&fabric, "hostile").await;
+    execute(&fabric, "mute", json!({"do": "fall-mute"})).await;
+    execute(&fabric, "hostile", json!({"do": "fall-ill"})).await;
+    let restarted = async {
+        while fabric.get_active_agents().iter().all(|agent| agent.restarts == 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), restarted).await;
+    assert!(in_time.is_ok(), "the other agent is still being asked");
 }
 
 #[tokio::test]
@@ -238,7 +266,7 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
     spawn(&fabric, "hostile").await;
     let run = |fabric: Arc<Layer4Fabric>| {
         tokio::spawn(async move {
-            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 1000})).await
+            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 3000})).await
         })
     };
     let running = run(fabric.clone());
@@ -308,10 +336,15 @@ async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     assert!(warm.loading().cached && warm.loading().compile.is_zero());
     assert_eq!(cold.inspection(), warm.inspection());
 
+    // Code that is gone is compiled by a child again, never by the host.
+    std::fs::remove_dir_all(data.path().join("compiled/code")).unwrap();
+    let again = fabric(settings()).await.load(&guest("echo")).await.unwrap();
+    assert!(!again.loading().cached && !again.loading().compile.is_zero());
+
     let compiled = data.path().join("compiled");
     std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o777)).unwrap();
     let error = Layer4Fabric::new(settings()).err().unwrap();
-    assert!(error.to_string().contains("chmod 700"), "{error}");
+    assert!(error.to_string().contains("remove the folder"), "{error}");
 }
 
 #[tokio::test]

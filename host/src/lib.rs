@@ -27,7 +27,7 @@
 //! ```
 //!
 //! Components are compiled by the program `chimera` in a process of its own.
-//! It is looked for beside the running program and in `PATH`;
+//! It is looked for beside the running program;
 //! [`Layer4Config::compile_program`] names it otherwise.
 
 /// Compiles the Rust in the README.

@@ -9,7 +9,7 @@ use chimera_layer4_runtime::{Inspection, genome::contract};
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{BuildArgs, ComponentArgs, NewArgs};
+use super::args::{BuildArgs, CheckArgs, InspectArgs, NewArgs};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{component, task};
@@ -28,9 +28,9 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.value(&json!({ "folder": args.folder, "files": files }))?;
     } else {
-        output.line(&format!("{folder} is there. Next:"));
-        output.line(&format!("  cd {folder} && cargo test"));
-        output.line(&format!("  chimera run {folder} --task '{{\"text\": \"one two\"}}'"));
+        output.line(&format!("{folder} is there. Next:"))?;
+        output.line(&format!("  cd {folder} && cargo test"))?;
+        output.line(&format!("  chimera run {folder} --task '{{\"text\": \"one two\"}}'"))?;
     }
     Ok(Exit::Success)
 }
@@ -45,15 +45,15 @@ fn find_sdk(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Builds a crate and says where the component is.
-pub(super) fn build(args: &BuildArgs, output: &Output) -> anyhow::Result<Exit> {
-    let path = component::build(&args.folder, output)?;
+pub(super) async fn build(args: &BuildArgs, output: &Output) -> anyhow::Result<Exit> {
+    let path = component::build(&args.folder, *output).await?;
     let bytes = std::fs::read(&path)
         .map_err(|error| BadInput(format!("{} was built and then: {error}", path.display())))?;
     let digest = Digest::of(&bytes);
     if output.is_json() {
         output.value(&json!({ "component": path, "bytes": bytes.len(), "digest": digest }))?;
     } else {
-        output.line(&path.display().to_string());
+        output.line(&path.display().to_string())?;
         output.note(&format!("{} · {digest}", size(bytes.len() as u64)));
     }
     Ok(Exit::Success)
@@ -73,12 +73,13 @@ struct Inspected<'a> {
 /// Says what a component is, imports, needs and can do.
 pub(super) async fn inspect(
     config: Layer4Config,
-    args: ComponentArgs,
+    args: InspectArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let quota = config.default_resource_quota.clone();
     let agent = task::agent("inspected", quota, &args.grants, InstancePolicy::default())?;
-    let component = component::read(&args.agent, output)?;
+    let most = config.max_component_bytes();
+    let component = component::read(&args.agent, most, *output).await?;
     let fabric = Layer4Fabric::new(config)?;
     let genome = fabric.load(&component.bytes).await?;
     // Only the agent itself can say what it can do, so it is started for that.
@@ -93,48 +94,50 @@ pub(super) async fn inspect(
         let capabilities = capabilities.as_ref();
         output.value(&Inspected { inspection, capabilities, capabilities_error })?;
     } else {
-        print_inspection(inspection, output);
+        print_inspection(inspection, output)?;
         match (&capabilities, &capabilities_error) {
-            (Some(capabilities), _) => print_capabilities(capabilities, output),
+            (Some(capabilities), _) => print_capabilities(capabilities, output)?,
             (None, error) => {
                 let error = error.as_deref().unwrap_or("it did not start");
-                output.line(&format!("capabilities  not known: {error}"));
+                output.line(&format!("capabilities  not known: {error}"))?;
             }
         }
     }
     Ok(Exit::Success)
 }
 
-fn print_inspection(inspection: &Inspection, output: &Output) {
-    output.line(&format!("contract      chimera:agent@{}", inspection.contract));
-    output.line(&format!("digest        {}", inspection.digest));
-    output.line(&format!("size          {}", size(inspection.size_bytes)));
+fn print_inspection(inspection: &Inspection, output: &Output) -> std::io::Result<()> {
+    output.line(&format!("contract      chimera:agent@{}", inspection.contract))?;
+    output.line(&format!("digest        {}", inspection.digest))?;
+    output.line(&format!("size          {}", size(inspection.size_bytes)))?;
     for (index, import) in inspection.imports.iter().enumerate() {
         let heading = if index == 0 { "imports" } else { "" };
         let grant =
             import.grant.as_ref().map(|g| format!("  inert without {g}")).unwrap_or_default();
-        output.line(&format!("{heading:14}{}{grant}", import.name));
+        output.line(&format!("{heading:14}{}{grant}", import.name))?;
     }
-    output.line(&format!("exports       {}", inspection.exports.join(", ")));
+    output.line(&format!("exports       {}", inspection.exports.join(", ")))
 }
 
-fn print_capabilities(can: &AgentCapabilities, output: &Output) {
+fn print_capabilities(can: &AgentCapabilities, output: &Output) -> std::io::Result<()> {
     let list = |items: &[String]| if items.is_empty() { "-".into() } else { items.join(", ") };
-    output.line(&format!("task types    {}", list(&can.supported_task_types)));
-    output.line(&format!("at once       {} tasks", can.max_concurrent_tasks));
-    output.line(&format!("features      {}", list(&can.features)));
+    output.line(&format!("task types    {}", list(&can.supported_task_types)))?;
+    output.line(&format!("at once       {} tasks", can.max_concurrent_tasks))?;
+    output.line(&format!("features      {}", list(&can.features)))?;
     for (name, why) in &can.required_env_vars {
-        output.line(&format!("needs         {name}: {why}"));
+        output.line(&format!("needs         {name}: {why}"))?;
     }
+    Ok(())
 }
 
 /// Says whether a component meets the contract.
 pub(super) async fn check(
     config: Layer4Config,
-    args: ComponentArgs,
+    args: CheckArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let component = component::read(&args.agent, output)?;
+    let most = config.max_component_bytes();
+    let component = component::read(&args.agent, most, *output).await?;
     let fabric = Layer4Fabric::new(config)?;
     let refusal = match fabric.load(&component.bytes).await {
         Ok(_) => None,
@@ -147,17 +150,17 @@ pub(super) async fn check(
             &json!({ "contract": contract, "meets": refusal.is_none(), "refusal": refusal }),
         )?;
     } else {
-        print_check(refusal.as_ref(), output);
+        print_check(refusal.as_ref(), output)?;
     }
     Ok(if refusal.is_some() { Exit::Refused } else { Exit::Success })
 }
 
-fn print_check(refusal: Option<&Refusal>, output: &Output) {
+fn print_check(refusal: Option<&Refusal>, output: &Output) -> std::io::Result<()> {
     match refusal {
         None => output.line(&format!("meets chimera:agent@{}", contract::VERSION)),
         Some(Refusal::WrongContract { contract, reasons }) => {
-            output.line(&format!("does not meet chimera:agent@{contract}:"));
-            reasons.iter().for_each(|reason| output.line(&format!("  {reason}")));
+            output.line(&format!("does not meet chimera:agent@{contract}:"))?;
+            reasons.iter().try_for_each(|reason| output.line(&format!("  {reason}")))
         }
         Some(other) => {
             output.line(&format!("does not meet chimera:agent@{}: {other}", contract::VERSION))

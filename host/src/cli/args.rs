@@ -58,9 +58,9 @@ pub(super) enum AgentCommand {
     /// Build a crate into a component and print its path
     Build(BuildArgs),
     /// Say what a component is, imports, needs and can do
-    Inspect(ComponentArgs),
+    Inspect(InspectArgs),
     /// Say whether a component meets the contract, and if not, where
-    Check(ComponentArgs),
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -125,7 +125,17 @@ pub(super) struct BuildArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ComponentArgs {
+pub(super) struct CheckArgs {
+    /// A component, or a crate's folder, which is built first
+    #[arg(value_name = "COMPONENT|FOLDER")]
+    pub(super) agent: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
     /// A component, or a crate's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(super) agent: PathBuf,
@@ -143,7 +153,8 @@ impl Command {
             Command::Agent { command } => match command {
                 AgentCommand::New(args) => args.json,
                 AgentCommand::Build(args) => args.json,
-                AgentCommand::Inspect(args) | AgentCommand::Check(args) => args.json,
+                AgentCommand::Inspect(args) => args.json,
+                AgentCommand::Check(args) => args.json,
             },
             Command::CompileComponent => false,
         }

@@ -1,10 +1,11 @@
 //! From what was typed to a component's bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::exit::BadInput;
 use super::output::Output;
 use super::progress;
+use crate::fabric::read_component;
 use crate::toolchain;
 
 /// A component and what to call it.
@@ -14,26 +15,30 @@ pub(super) struct Component {
 }
 
 /// Reads a component, or builds a crate and reads what came of it.
-pub(super) fn read(path: &Path, output: &Output) -> anyhow::Result<Component> {
+///
+/// A file of more than `most` bytes is read only far enough to be refused.
+pub(super) async fn read(path: &Path, most: u64, output: Output) -> anyhow::Result<Component> {
     if path.is_dir() {
-        let built = build(path, output)?;
-        return read_file(&built);
+        let built = build(path, output).await?;
+        return read_file(&built, most).await;
     }
-    read_file(path)
+    read_file(path, most).await
 }
 
-/// Builds a crate with a progress bar.
-pub(super) fn build(folder: &Path, output: &Output) -> anyhow::Result<std::path::PathBuf> {
-    let bar = progress::Bar::new(output, &format!("building {}", folder.display()));
-    Ok(toolchain::build(folder, None, &mut |step| bar.step(&step))?)
+/// Builds a crate with a progress bar, on a thread of its own, so that a signal
+/// is heard meanwhile.
+pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathBuf> {
+    let folder = folder.to_path_buf();
+    let build = move || {
+        let bar = progress::Bar::new(output, &format!("building {}", folder.display()));
+        toolchain::build(&folder, None, &mut |step| bar.step(&step))
+    };
+    Ok(tokio::task::spawn_blocking(build).await??)
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Component> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        BadInput(format!(
-            "{}: {error}; give a component, or the folder of an agent's crate",
-            path.display()
-        ))
+async fn read_file(path: &Path, most: u64) -> anyhow::Result<Component> {
+    let bytes = read_component(path, most).await.map_err(|error| {
+        BadInput(format!("{error}; give a component, or the folder of an agent's crate"))
     })?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Component { name: name.unwrap_or_else(|| "agent".into()), bytes })

@@ -24,7 +24,7 @@ pub(super) enum Exit {
     BuildFailed = 6,
     /// The host failed.
     HostFailed = 7,
-    /// Interrupted from the keyboard: 128 and the signal, as shells have it.
+    /// Ended by SIGINT or SIGTERM; 130 as after the former, whichever it was.
     Interrupted = 130,
 }
 

@@ -16,6 +16,7 @@ mod task;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{AgentCommand, Cli, Command};
 use self::exit::Exit;
@@ -55,17 +56,24 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             Command::Run(args) => run::run(config, args, output).await,
             Command::Agent { command } => match command {
                 AgentCommand::New(args) => agent::new(&args, output),
-                AgentCommand::Build(args) => agent::build(&args, output),
+                AgentCommand::Build(args) => agent::build(&args, output).await,
                 AgentCommand::Inspect(args) => agent::inspect(config, args, output).await,
                 AgentCommand::Check(args) => agent::check(config, args, output).await,
             },
             Command::CompileComponent => Ok(Exit::Success),
         }
     };
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            done = work => done,
+            // A signal that came first counts, also when the work ended by it.
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            _ = terminate.recv() => Ok(Exit::Interrupted),
+            done = work => done,
         }
-    })
+    });
+    // A guest may have left a thread waiting, for a pipe without a writer, say.
+    runtime.shutdown_background();
+    done
 }

@@ -4,11 +4,15 @@
 //! that a pipe carries results alone.
 #![expect(clippy::print_stderr, reason = "the owner of both streams")]
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use chimera_layer4_core::telemetry::is_deceptive;
 
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+#[derive(Clone, Copy)]
 pub(super) struct Output {
     json: bool,
 }
@@ -28,15 +32,34 @@ impl Output {
     }
 
     /// A result.
-    pub(super) fn line(&self, text: &str) {
-        // A reader that went away, as in `| head`, is no failure of ours.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    ///
+    /// # Errors
+    /// The result could not be written, and is lost.
+    pub(super) fn line(&self, text: &str) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // A reader that went away, as in `| head`, is no failure of ours.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
-    /// A result for a program.
-    pub(super) fn value(&self, value: &impl Serialize) -> serde_json::Result<()> {
-        self.line(&serde_json::to_string_pretty(value)?);
-        Ok(())
+    /// A result for a program. Its strings may be a guest's, so what a terminal
+    /// would act on is escaped, which JSON allows anywhere in a string.
+    ///
+    /// # Errors
+    /// The result could not be written, and is lost.
+    pub(super) fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut safe = String::new();
+        for c in serde_json::to_string_pretty(value)?.chars() {
+            // Between values there are line ends, inside strings JSON escapes them.
+            if c != '\n' && is_deceptive(c) {
+                write!(safe, "\\u{:04x}", u32::from(c))?;
+            } else {
+                safe.push(c);
+            }
+        }
+        Ok(self.line(&safe)?)
     }
 
     /// A word to whoever watches.

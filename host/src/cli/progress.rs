@@ -11,7 +11,7 @@ use crate::toolchain::Step;
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    pub(super) fn new(output: &Output, what: &str) -> Self {
+    pub(super) fn new(output: Output, what: &str) -> Self {
         if !output.is_interactive() {
             return Self(ProgressBar::hidden());
         }

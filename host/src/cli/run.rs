@@ -58,7 +58,8 @@ pub(super) async fn run(
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let mut agent = task::agent("agent", quota.clone(), &args.grants, instances)?;
-    let component = component::read(&args.agent, output)?;
+    let most = config.max_component_bytes();
+    let component = component::read(&args.agent, most, *output).await?;
     agent.agent_type = component.name.clone();
 
     let fabric = Layer4Fabric::new(config)?;
@@ -71,12 +72,16 @@ pub(super) async fn run(
 
     let template = Task { resource_quota: quota, ..utils::default_task(&component.name, payload) };
     let (mut walls, mut failed) = (Vec::new(), 0);
+    let mut exit = Exit::Success;
     let mut last: Option<RunReport> = None;
     for _ in 0..args.repeat {
         let task = Task { id: utils::generate_task_id(), ..template.clone() };
         let report = Box::pin(fabric.run_task(&task)).await?;
         walls.push(report.wall);
-        failed += usize::from(report.result.is_err());
+        if let Err(fault) = &report.result {
+            exit = if failed == 0 { Exit::of_fault(fault) } else { exit };
+            failed += 1;
+        }
         last = Some(report);
     }
     let ended = fabric.shutdown().await;
@@ -102,7 +107,7 @@ pub(super) async fn run(
     } else {
         print(&result, &cost, spread.as_ref(), &telemetry, shutdown_error.as_deref(), output)?;
     }
-    Ok(result.fault.as_ref().map_or(Exit::Success, Exit::of_fault))
+    Ok(exit)
 }
 
 fn spread(mut walls: Vec<Duration>, failed: usize) -> Spread {
@@ -156,7 +161,8 @@ fn print(
             time(spread.max_seconds)
         ));
     }
-    output.note(&cost_line(cost));
+    let last = if spread.is_some() { "the last task: " } else { "" };
+    output.note(&format!("{last}{}", cost_line(cost)));
     Ok(())
 }
 

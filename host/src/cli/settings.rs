@@ -2,7 +2,7 @@
 //!
 //! The only file that reads the environment.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::Layer4Error;
@@ -13,6 +13,8 @@ use super::exit::BadInput;
 
 /// Read from the folder that the program is started in.
 const FILE: &str = "chimera.toml";
+/// Far more than every setting with a page of comment.
+const FILE_BYTES: u64 = 1 << 20;
 
 pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Layer4Config> {
     let mut layers = Layers::new();
@@ -28,12 +30,23 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Layer4Config> {
     }
     let mut config = resolve_layers(&layers).map_err(Layer4Error::Configuration)?;
     config.data_dir = config.data_dir.or_else(default_data_dir);
+    // This is the program that compiles.
+    config.compile_program = config.compile_program.or_else(|| std::env::current_exe().ok());
     Ok(config)
 }
 
 fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {
     let path = named.unwrap_or(Path::new(FILE));
-    match std::fs::read_to_string(path) {
+    let read = || {
+        let file = std::fs::File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        let mut text = String::new();
+        file.take(FILE_BYTES).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    match read() {
         Ok(text) => Ok(Some((path.display().to_string(), text))),
         Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BadInput(format!("the settings file {}: {error}", path.display()))),

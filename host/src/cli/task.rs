@@ -1,6 +1,6 @@
 //! Turns what was typed into a task, a quota and grants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -66,8 +66,10 @@ fn json(text: &str, origin: &str) -> Result<Value, BadInput> {
 /// The quota of the agent: the defaults with what `--quota` replaced.
 pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<ResourceQuota, BadInput> {
     let mut quota = defaults.clone();
+    let mut seen = BTreeSet::new();
     for pair in typed {
         let (key, value) = split(pair, "--quota", "KEY=VALUE")?;
+        once(&mut seen, "--quota", key)?;
         let wrong = |what: &str| BadInput(format!("--quota {pair}: {value:?} is not {what}"));
         let whole = || value.parse().map_err(|_| wrong("a whole number"));
         match key {
@@ -99,22 +101,42 @@ pub(super) fn agent(
     instances: InstancePolicy,
 ) -> Result<AgentConfig, BadInput> {
     let mut config = AgentConfig { instances, ..utils::agent_config(agent_type, quota) };
+    let mut seen = BTreeSet::new();
     for pair in &grants.env {
         let (name, value) = split(pair, "--env", "NAME=VALUE")?;
+        once(&mut seen, "--env", name)?;
         config.environment.insert(name.into(), value.into());
     }
     config.parameters = parameters(&grants.param)?;
-    let folders: Result<_, _> = grants.dir.iter().map(|typed| folder(typed)).collect();
-    config.grants = Grants { folders: folders? };
+    let mut folders: Vec<FolderGrant> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for typed in &grants.dir {
+        let folder = folder(typed)?;
+        once(&mut seen, "--dir", &folder.guest)?;
+        folders.push(folder);
+    }
+    config.grants = Grants { folders };
     Ok(config)
 }
 
 fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
-    let parse = |value: &str| serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    typed
-        .iter()
-        .map(|pair| split(pair, "--param", "NAME=VALUE").map(|(k, v)| (k.to_owned(), parse(v))))
-        .collect()
+    let mut parameters = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for pair in typed {
+        let (name, value) = split(pair, "--param", "NAME=VALUE")?;
+        once(&mut seen, "--param", name)?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        parameters.insert(name.to_owned(), value);
+    }
+    Ok(parameters)
+}
+
+/// Of two values for one name, which counts would be a guess.
+fn once(seen: &mut BTreeSet<String>, flag: &str, name: &str) -> Result<(), BadInput> {
+    if seen.insert(name.to_owned()) {
+        return Ok(());
+    }
+    Err(BadInput(format!("{flag}: {name:?} is given twice; give it once")))
 }
 
 fn folder(typed: &str) -> Result<FolderGrant, BadInput> {
@@ -133,9 +155,9 @@ fn folder(typed: &str) -> Result<FolderGrant, BadInput> {
         Some("rw") => FolderAccess::ReadWrite,
         Some(_) => return Err(shape()),
     };
-    if !guest.starts_with('/') {
+    if !guest.starts_with('/') || guest.split('/').any(|part| part == "..") {
         return Err(BadInput(format!(
-            "--dir {typed}: {guest:?} is not absolute; the guest sees a path like /data"
+            "--dir {typed}: {guest:?} is not a plain absolute path; the guest sees one like /data"
         )));
     }
     if !Path::new(host).is_dir() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chimera_layer4_core::{
@@ -26,6 +26,8 @@ pub enum AgentSource {
 pub(super) struct AgentType {
     pub(super) source: AgentSource,
     pub(super) config: AgentConfig,
+    /// Held by whoever starts the first agent; the other first tasks wait for it.
+    pub(super) starting: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// One agent with what the fabric knows of it.
@@ -35,6 +37,16 @@ pub(super) struct Entry {
     /// Tasks in hand over all agents of the type.
     of_type: Arc<AtomicUsize>,
     health: Mutex<AgentHealth>,
+    being_asked: AtomicBool,
+}
+
+/// The turn to ask an agent for its health, given back when it is dropped.
+pub(super) struct Turn(pub(super) Arc<Entry>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.being_asked.store(false, Ordering::Release);
+    }
 }
 
 /// A task in hand: counted until it is dropped.
@@ -43,7 +55,14 @@ pub(super) struct InHand(pub(super) Arc<Entry>);
 impl Entry {
     fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
         let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
-        Self { agent, in_hand: AtomicUsize::new(0), of_type, health }
+        let in_hand = AtomicUsize::new(0);
+        Self { agent, in_hand, of_type, health, being_asked: AtomicBool::new(false) }
+    }
+
+    /// `None` while somebody else is asking.
+    pub(super) fn turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
+        let taken = self.being_asked.swap(true, Ordering::AcqRel);
+        (!taken).then(|| Turn(Arc::clone(self)))
     }
 
     fn room(&self) -> usize {
@@ -52,7 +71,6 @@ impl Entry {
 
     fn take_in_hand(self: &Arc<Self>) -> InHand {
         self.in_hand.fetch_add(1, Ordering::Relaxed);
-        self.of_type.fetch_add(1, Ordering::Relaxed);
         InHand(Arc::clone(self))
     }
 
@@ -96,6 +114,10 @@ impl Drop for InHand {
     }
 }
 
+fn closed() -> Layer4Error {
+    Layer4Error::NotRunning { state: "shut down" }
+}
+
 /// Every agent by its id, and by its type.
 #[derive(Default)]
 pub(super) struct Agents(RwLock<Book>);
@@ -107,6 +129,8 @@ struct Book {
     types: BTreeMap<String, AgentType>,
     /// Agents being spawned hold a place already.
     reserved: usize,
+    /// Shut down: nothing comes in any more.
+    closed: bool,
 }
 
 /// The agents of one type. Their sums are kept, since each task asks for them.
@@ -141,6 +165,9 @@ impl Agents {
     /// Reserves a place for one more agent.
     pub(super) fn reserve(&self, max_agents: usize) -> Layer4Result<Place<'_>> {
         let mut book = self.write();
+        if book.closed {
+            return Err(closed());
+        }
         if book.by_id.len() + book.reserved >= max_agents {
             return Err(Layer4Error::TooManyAgents { max_agents });
         }
@@ -149,11 +176,13 @@ impl Agents {
     }
 
     /// Puts an agent in the place reserved for it.
-    pub(super) fn insert(&self, _place: Place<'_>, agent: Agent) -> Layer4Result<Arc<Entry>> {
+    pub(super) fn insert(&self, place: Place<'_>, agent: Agent) -> Layer4Result<Arc<Entry>> {
         let id = agent.config().agent_id;
         let mut book = self.write();
+        if book.closed {
+            return Err(closed());
+        }
         if book.by_id.contains_key(&id) {
-            drop(book); // The place is given back under the same lock.
             return Err(Layer4Error::InvalidRequest(vec![format!(
                 "agent_id {id} is taken; `utils::generate_agent_id()` makes a new one"
             )]));
@@ -163,7 +192,9 @@ impl Agents {
         of_type.room += entry.room();
         of_type.agents.push(Arc::clone(&entry));
         book.by_id.insert(id, Arc::clone(&entry));
-        drop(book);
+        // Under the lock the place turns into the agent, so nobody sees both.
+        book.reserved -= 1;
+        std::mem::forget(place);
         Ok(entry)
     }
 
@@ -203,6 +234,7 @@ impl Agents {
     /// Ends with no agents; whoever takes them shuts them down.
     pub(super) fn take_all(&self) -> Vec<Arc<Entry>> {
         let mut book = self.write();
+        book.closed = true;
         book.by_type.clear();
         book.by_id.drain().map(|(_, entry)| entry).collect()
     }
@@ -226,8 +258,10 @@ impl Agents {
         let book = self.read();
         let of_type = book.by_type.get(name)?;
         let least_busy = of_type.least_busy()?;
-        let in_hand = of_type.in_hand.load(Ordering::Relaxed);
+        // Counted first and taken back, since others are admitted meanwhile.
+        let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);
         if in_hand >= of_type.room.saturating_add(capacity) {
+            of_type.in_hand.fetch_sub(1, Ordering::Relaxed);
             return Some(Err(Layer4Error::QueueFull { agent_type: name.to_owned(), capacity }));
         }
         Some(Ok(least_busy.take_in_hand()))

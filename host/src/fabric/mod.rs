@@ -5,7 +5,7 @@ mod heartbeat;
 mod program;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +19,7 @@ use chimera_layer4_runtime::executor::ExecutorOptions;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
@@ -27,11 +28,8 @@ pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 
 use self::agents::{AgentType, Agents, Entry, InHand};
 
-/// Instances of one agent at once, whatever it asks for.
-const MAX_INSTANCES_PER_AGENT: u32 = 64;
-/// Instances beyond one for each agent: room for agents with several, and for
-/// a restart's overlap.
-const SPARE_INSTANCES: usize = 128;
+/// Instances beyond one for each agent, for agents that run several tasks at once.
+const SPARE_INSTANCES: u32 = 128;
 
 /// The execution fabric: agents, and the tasks that run on them.
 ///
@@ -76,8 +74,8 @@ impl Layer4Fabric {
         }
         let (compiled, scratch) = compiled_folder(&config)?;
         let executor = Executor::new(ExecutorOptions {
-            max_instances: u32::try_from(config.max_agents + SPARE_INSTANCES).unwrap_or(u32::MAX),
-            max_instances_per_agent: MAX_INSTANCES_PER_AGENT,
+            max_agents: u32::try_from(config.max_agents).unwrap_or(u32::MAX),
+            spare_instances: SPARE_INSTANCES,
             housekeeping: config.agent_timeout(),
             compiled,
             compile_program: program::find(config.compile_program.as_deref())?,
@@ -98,6 +96,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `NotRunning` after a shutdown: a fabric is started once in its life.
     pub async fn start(&self) -> Layer4Result<()> {
+        // The state changes under this lock alone.
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         match self.state.load(Ordering::Acquire) {
             STOPPED => return Err(self.not_running()),
@@ -118,8 +117,11 @@ impl Layer4Fabric {
     /// `AgentFault` with the first agent whose own `shutdown` failed; all are
     /// ended all the same.
     pub async fn shutdown(&self) -> Layer4Result<()> {
-        self.state.store(STOPPED, Ordering::Release);
-        drop(self.started.lock().unwrap_or_else(PoisonError::into_inner).take());
+        {
+            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            self.state.store(STOPPED, Ordering::Release);
+            *started = None;
+        }
         let timeout = self.config.agent_timeout();
         // All at once: each may take as long as its tasks are allowed to.
         let mut ending = JoinSet::new();
@@ -197,7 +199,7 @@ impl Layer4Fabric {
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;
-        self.agents.register(name, AgentType { source, config });
+        self.agents.register(name, AgentType { source, config, starting: Arc::default() });
         Ok(())
     }
 
@@ -302,16 +304,19 @@ impl Layer4Fabric {
             known: self.agents.known_types(),
         };
         let registered = self.agents.registered(name).ok_or_else(unknown)?;
+        let _starting = registered.starting.lock().await;
+        if let Some(admitted) = self.agents.admit(name, capacity) {
+            return admitted; // Another first task has started the agent meanwhile.
+        }
         let genome = match &registered.source {
             AgentSource::Bytes(bytes) => self.load(bytes).await?,
-            AgentSource::File(path) => self.load(&read_component(path).await?).await?,
+            AgentSource::File(path) => {
+                let most = self.config.max_component_bytes();
+                self.load(&read_component(path, most).await?).await?
+            }
         };
-        let spawned = self.spawn_entry(genome, registered.config).await;
-        // Two first tasks may race; the loser's agent was one too many, and the
-        // winner's will do.
-        self.agents
-            .admit(name, capacity)
-            .unwrap_or_else(|| Err(spawned.err().unwrap_or_else(unknown)))
+        self.spawn_entry(genome, registered.config).await?;
+        self.agents.admit(name, capacity).unwrap_or_else(|| Err(unknown()))
     }
 
     fn check_running(&self) -> Layer4Result<()> {
@@ -360,8 +365,22 @@ fn compiled_folder(config: &Layer4Config) -> Layer4Result<(PathBuf, Option<TempD
     Ok((scratch.path().join("compiled"), Some(scratch)))
 }
 
-async fn read_component(path: &std::path::Path) -> Layer4Result<Vec<u8>> {
-    tokio::fs::read(path).await.map_err(|error| {
-        Layer4Error::InvalidRequest(vec![format!("the component {}: {error}", path.display())])
-    })
+/// Reads a component, at the most one byte more than `most`, which tells that
+/// it is too large.
+///
+/// # Errors
+/// `InvalidRequest` when it cannot be read or is no file.
+pub(crate) async fn read_component(path: &Path, most: u64) -> Layer4Result<Vec<u8>> {
+    let wrong = |reason: String| {
+        Layer4Error::InvalidRequest(vec![format!("the component {}: {reason}", path.display())])
+    };
+    let told = |error: std::io::Error| wrong(error.to_string());
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !tokio::fs::metadata(path).await.map_err(told)?.is_file() {
+        return Err(wrong("it is not a file".into()));
+    }
+    let file = tokio::fs::File::open(path).await.map_err(told)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).await.map_err(told)?;
+    Ok(bytes)
 }

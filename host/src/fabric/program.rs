@@ -10,7 +10,7 @@ pub(crate) const COMPILE_COMMAND: &str = "compile-component";
 
 const NAME: &str = "chimera";
 
-/// The configured program, this one if it is `chimera`, or one beside it.
+/// The configured program, or `chimera` beside this one.
 pub(super) fn find(configured: Option<&Path>) -> Layer4Result<CompileProgram> {
     let program = match configured {
         Some(path) if path.is_file() => path.to_path_buf(),
@@ -24,11 +24,10 @@ pub(super) fn find(configured: Option<&Path>) -> Layer4Result<CompileProgram> {
     Ok(CompileProgram { program, arguments: vec![COMPILE_COMMAND.to_owned()] })
 }
 
+/// Only a program of this very name: another would run its own work, and start
+/// a child for it in turn.
 fn beside_us() -> Option<PathBuf> {
     let us = std::env::current_exe().ok()?;
-    if us.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with(NAME)) {
-        return Some(us);
-    }
     let folder = us.parent()?;
     // Tests and examples run from a folder below the one that holds programs.
     let folders = [Some(folder), folder.parent()];

@@ -57,7 +57,7 @@ pub struct Layer4Config {
     /// Where compiled code is kept; `None`: in a folder that goes with the fabric.
     pub data_dir: Option<PathBuf>,
     /// The `chimera` program, which compiles components in a process of its
-    /// own; `None`: looked for beside the running program, then in `PATH`.
+    /// own; `None`: looked for beside the running program.
     pub compile_program: Option<PathBuf>,
     /// Whether logging is detailed.
     pub debug_mode: bool,

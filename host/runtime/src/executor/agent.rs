@@ -9,26 +9,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, Fault, HealthStatus, Layer4Error, Layer4Result,
-    Refusal, Task,
+    AgentCapabilities, AgentConfig, AgentHealth, Call, Fault, HealthStatus, Layer4Error,
+    Layer4Result, Refusal, Task,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::engine::HostEngine;
-use super::instance::{Driver, Ended, Instance};
+use super::instance::{Blueprint, Driver, Ended, Instance};
 use super::limits::cpu::{Bucket, Shares};
-use super::limits::run::RunLimits;
+use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
+use super::room::{MAX_INSTANCES, Room, Rooms};
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
 
 /// One agent. Cheap to hold: an idle one is an instance and a page of words.
 pub struct Agent {
     host: Arc<HostEngine>,
-    genome: Arc<Genome>,
-    config: AgentConfig,
+    blueprint: Blueprint,
     capabilities: AgentCapabilities,
-    housekeeping: Duration,
+    /// Room for its instances in the engine, held as long as the agent lives.
+    _room: Room,
     /// One share for all instances of the agent.
     share: Bucket,
     slots: Semaphore,
@@ -42,38 +43,34 @@ impl Agent {
     /// Makes the first instance, so that an agent that cannot start is known at once.
     pub(super) async fn spawn(
         host: Arc<HostEngine>,
-        genome: Arc<Genome>,
-        config: AgentConfig,
-        housekeeping: Duration,
-        most_instances: u32,
+        blueprint: Blueprint,
+        rooms: &Rooms,
     ) -> Layer4Result<Self> {
+        let Blueprint { config, housekeeping, .. } = &blueprint;
+        let room = rooms.first(blueprint.genome.weight())?;
         let share = Bucket::new(config.resource_quota.max_cpu_cores);
         let totals = Totals::default();
         let mut meter = totals.meter();
         let shares = Shares { agent: &share, task: None };
         let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu };
-        let id = config.agent_id;
-        let failed = |fault| Layer4Error::from_fault(id, fault, housekeeping);
-        let mut first = Instance::start(&genome.linked, &config, &mut driver, housekeeping)
-            .await
-            .map_err(failed)?;
-        let capabilities =
-            first.capabilities(&mut driver, housekeeping, most_instances).await.map_err(failed)?;
-        check_environment(&capabilities, &config)?;
+        let failed = |fault| Layer4Error::from_fault(config.agent_id, fault, *housekeeping);
+        let wall = WallLimit::housekeeping(*housekeeping);
+        let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
+        let mut capabilities =
+            first.capabilities(&mut driver, *housekeeping, MAX_INSTANCES).await.map_err(failed)?;
+        check_environment(&capabilities, config)?;
         drop(meter);
-        let slots = Semaphore::new(capabilities.max_concurrent_tasks as usize);
-        let idle = Mutex::new(vec![first]);
-        let generation = AtomicU64::new(0);
+        let (room, instances) = rooms.widen(room, capabilities.max_concurrent_tasks);
+        capabilities.max_concurrent_tasks = instances;
         Ok(Self {
             host,
-            genome,
-            config,
+            blueprint,
+            slots: Semaphore::new(instances as usize),
             capabilities,
-            housekeeping,
+            _room: room,
             share,
-            slots,
-            idle,
-            generation,
+            idle: Mutex::new(vec![first]),
+            generation: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             totals,
         })
@@ -82,7 +79,7 @@ impl Agent {
     /// How the operator set it up.
     #[must_use]
     pub fn config(&self) -> &AgentConfig {
-        &self.config
+        &self.blueprint.config
     }
 
     /// What it says it can do, as far as the host allows it.
@@ -94,7 +91,7 @@ impl Agent {
     /// The genome that it runs.
     #[must_use]
     pub fn genome(&self) -> &Arc<Genome> {
-        &self.genome
+        &self.blueprint.genome
     }
 
     /// What it has done and used since it was spawned.
@@ -109,33 +106,55 @@ impl Agent {
     /// it used is still counted.
     pub async fn run(&self, task: &Task, attempt: u32) -> RunReport {
         let submitted = Instant::now();
-        let slot = self.slots.acquire().await;
+        let quota = &self.config().resource_quota;
+        let limits = RunLimits::new(quota, &task.resource_quota, task.deadline);
+        let slot = self.slot(&limits).await;
         let waited = submitted.elapsed();
-        if slot.is_err() || self.stopping.load(Ordering::Acquire) {
-            return RunReport { waited, ..RunReport::unstarted(Fault::Stopped) };
-        }
-        let mut meter = self.totals.meter();
-        let mut report = self.run_in_slot(task, attempt, &mut meter.cpu).await;
+        let mut report = match slot {
+            Ok(_slot) => {
+                let mut meter = self.totals.meter();
+                let report = self.run_in_slot(task, attempt, &limits, &mut meter.cpu).await;
+                meter.finish(&report);
+                report
+            }
+            Err(fault) => RunReport::unstarted(fault),
+        };
         report.waited = waited;
-        meter.finish(&report);
         report
     }
 
-    async fn run_in_slot(&self, task: &Task, attempt: u32, cpu: &mut Duration) -> RunReport {
+    /// Waits for a slot, at the most until the deadline.
+    async fn slot(&self, limits: &RunLimits) -> Result<SemaphorePermit<'_>, Fault> {
+        // Without a deadline the queue's own bound is what limits the wait.
+        let patience = WallLimit::housekeeping(Duration::MAX);
+        let patience = limits.by_deadline(patience, SystemTime::now());
+        let slot = tokio::time::timeout(patience.limit, self.slots.acquire()).await;
+        let slot = slot.map_err(|_| patience.breach(Call::ExecuteTask))?;
+        match slot {
+            Ok(slot) if !self.stopping.load(Ordering::Acquire) => Ok(slot),
+            _ => Err(Fault::Stopped),
+        }
+    }
+
+    async fn run_in_slot(
+        &self,
+        task: &Task,
+        attempt: u32,
+        limits: &RunLimits,
+        cpu: &mut Duration,
+    ) -> RunReport {
         let started = Instant::now();
-        let quota = &self.config.resource_quota;
-        let limits = RunLimits::new(quota, &task.resource_quota, task.deadline, SystemTime::now());
         let shares = Shares { agent: &self.share, task: limits.cpu.as_ref() };
         let mut driver = Driver { host: &self.host, shares, cpu };
 
-        let (instance, new_instance) = match self.instance(&limits, &mut driver).await {
+        let (instance, new_instance) = match self.instance(limits, &mut driver).await {
             Ok(taken) => taken,
             Err(fault) => {
                 let used = usage(*driver.cpu, 0);
                 return RunReport { usage: used, ..RunReport::unstarted(fault) };
             }
         };
-        let ended = instance.execute(task, attempt, &limits, &mut driver).await;
+        let ended = instance.execute(task, attempt, limits, &mut driver).await;
         let Ended { result, memory_peak, telemetry, instance } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
@@ -158,30 +177,36 @@ impl Agent {
         limits: &RunLimits,
         driver: &mut Driver<'_>,
     ) -> Result<(Instance, Option<Duration>), Fault> {
-        // One that already holds more than the task allows is of no use to it.
-        let fits = |instance: &Instance| instance.memory_held() <= limits.memory.0;
-        if let Some(instance) = self.take_idle().filter(fits) {
+        if let Some(instance) = self.take_idle() {
             return Ok((instance, None));
         }
         let started = Instant::now();
-        let instance = self.start_instance(driver).await?;
+        let wall = limits.by_deadline(self.housekeeping(), SystemTime::now());
+        let instance = self.start_instance(driver, wall).await?;
         Ok((instance, Some(started.elapsed())))
     }
 
-    async fn start_instance(&self, driver: &mut Driver<'_>) -> Result<Instance, Fault> {
+    async fn start_instance(
+        &self,
+        driver: &mut Driver<'_>,
+        wall: WallLimit,
+    ) -> Result<Instance, Fault> {
         let generation = self.generation.load(Ordering::Acquire);
-        let linked = &self.genome.linked;
-        let mut instance = Instance::start(linked, &self.config, driver, self.housekeeping).await?;
+        let mut instance = Instance::start(&self.blueprint, driver, wall).await?;
         instance.generation = generation;
         Ok(instance)
     }
 
+    fn housekeeping(&self) -> WallLimit {
+        WallLimit::housekeeping(self.blueprint.housekeeping)
+    }
+
     /// Keeps the instance for the next task, or retires it.
     async fn give_back(&self, instance: Instance, driver: &mut Driver<'_>) -> Result<(), Fault> {
-        let spent = instance.served >= self.config.instances.tasks_per_instance();
+        let spent = instance.served >= self.config().instances.tasks_per_instance();
         let old = instance.generation != self.generation.load(Ordering::Acquire);
         if spent || old {
-            return instance.shutdown(driver, self.housekeeping).await;
+            return instance.shutdown(driver, self.blueprint.housekeeping).await;
         }
         self.idle().push(instance);
         Ok(())
@@ -195,10 +220,10 @@ impl Agent {
         let mut driver = self.driver(&mut meter.cpu);
         let instance = match self.take_idle() {
             Some(instance) => Ok(instance),
-            None => self.start_instance(&mut driver).await,
+            None => self.start_instance(&mut driver, self.housekeeping()).await,
         };
         let asked = match instance {
-            Ok(instance) => instance.health(&mut driver, self.housekeeping).await,
+            Ok(instance) => instance.health(&mut driver, self.blueprint.housekeeping).await,
             Err(fault) => Err(fault),
         };
         Some(match asked {
@@ -223,9 +248,10 @@ impl Agent {
         self.totals.restarted();
         let mut meter = self.totals.meter();
         let mut driver = self.driver(&mut meter.cpu);
-        let fresh = self.start_instance(&mut driver).await.map_err(|fault| {
-            Layer4Error::from_fault(self.config.agent_id, fault, self.housekeeping)
-        })?;
+        let fresh =
+            self.start_instance(&mut driver, self.housekeeping()).await.map_err(|fault| {
+                Layer4Error::from_fault(self.config().agent_id, fault, self.blueprint.housekeeping)
+            })?;
         self.idle().push(fresh);
         Ok(())
     }
@@ -241,14 +267,14 @@ impl Agent {
         // away and those in hand have ended.
         let all = self.slots.acquire_many(self.capabilities.max_concurrent_tasks);
         if tokio::time::timeout(limit, all).await.is_err() {
-            tracing::warn!(agent = %self.config.agent_id, "tasks still ran when the agent was ended");
+            tracing::warn!(agent = %self.config().agent_id, "tasks still ran when the agent was ended");
         }
         let mut meter = self.totals.meter();
         let mut driver = self.driver(&mut meter.cpu);
         let idle = std::mem::take(&mut *self.idle());
         let mut first = Ok(());
         for instance in idle {
-            first = first.and(instance.shutdown(&mut driver, self.housekeeping).await);
+            first = first.and(instance.shutdown(&mut driver, self.blueprint.housekeeping).await);
         }
         first
     }

@@ -70,10 +70,12 @@ fn unix_millis(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Words of the guest that the host keeps: bounded, since a guest chose their
-/// length, and escaped, since a terminal may show them.
-const WORDS: usize = 4096;
+/// The most bytes of one text of the guest that the host keeps.
+pub(crate) const WORDS: usize = 4096;
 
+/// Words of the guest that the host keeps: bounded, since a guest chose their
+/// length, and on one line without control characters, since a terminal may
+/// show them and a guest must not be able to write the host's lines.
 pub(crate) fn words(text: &str) -> String {
     let mut kept = String::with_capacity(text.len().min(WORDS));
     for c in text.chars() {
@@ -81,10 +83,10 @@ pub(crate) fn words(text: &str) -> String {
             kept.push('…');
             break;
         }
-        match c {
-            '\n' | '\t' => kept.push(c),
-            c if c.is_control() => kept.extend(c.escape_default()),
-            c => kept.push(c),
+        if core::telemetry::is_deceptive(c) {
+            kept.extend(c.escape_default());
+        } else {
+            kept.push(c);
         }
     }
     kept
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_guests_words_are_bounded_and_harmless_on_a_terminal() {
-        assert_eq!(words("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+        assert_eq!(words("a\u{1b}[2Jb\nc\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{202e}");
         assert!(words(&"é".repeat(10_000)).len() <= WORDS + '…'.len_utf8() + 2);
     }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use chimera_layer4_core::{Layer4Error, Layer4Result};
+use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
     PoolingAllocationConfig,
@@ -28,9 +29,8 @@ pub(crate) const TABLES_PER_COMPONENT: u32 = 64;
 const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes of bookkeeping for one instance; the largest seen is an interpreter's.
 const INSTANCE_BYTES: usize = 4 * 1024 * 1024;
-/// A component built by the usual tools has three core instances and two
-/// tables: the program and two shims that tie its imports.
-const USUAL_CORE_INSTANCES: u32 = 4;
+/// A component built by the usual tools has one memory and two tables: the
+/// program's, and a shim's that ties its imports.
 const USUAL_TABLES: u32 = 3;
 /// Memory given back to a slot by zeroing it in place rather than by a system
 /// call. Together with the page-map scan this makes a fresh sandbox three
@@ -108,7 +108,8 @@ pub(crate) fn code_config(cache: Option<Cache>) -> Config {
 fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(USUAL_CORE_INSTANCES).max(200))
+        // A count and no memory, so the most that a component may have is free.
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
         .total_memories(instances.saturating_add(2 * MEMORIES_PER_COMPONENT))
         .total_tables(instances.saturating_mul(USUAL_TABLES).max(2 * TABLES_PER_COMPONENT))
         .total_stacks(instances.saturating_add(16))
@@ -128,6 +129,14 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
     pool
 }
 
+/// How many usual components an instance of this one takes the room of.
+pub(super) fn weight(component: &Component) -> u32 {
+    // What it imports is not counted by the engine; it needs no slots then.
+    component
+        .resources_required()
+        .map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(USUAL_TABLES)).max(1))
+}
+
 fn open_cache(folder: &Path) -> Layer4Result<Cache> {
     let mut config = CacheConfig::new();
     config.with_directory(folder);
@@ -140,11 +149,10 @@ fn open_cache(folder: &Path) -> Layer4Result<Cache> {
 }
 
 /// The engine that compiles and never runs.
-pub(crate) fn compiler(cache_dir: &Path) -> Layer4Result<(Engine, Cache)> {
+pub(crate) fn compiler(cache_dir: &Path) -> Layer4Result<Engine> {
     let cache = open_cache(cache_dir)?;
-    let engine = Engine::new(&code_config(Some(cache.clone())))
-        .map_err(|error| Layer4Error::WasmRuntime(format!("{error:#}")))?;
-    Ok((engine, cache))
+    Engine::new(&code_config(Some(cache)))
+        .map_err(|error| Layer4Error::WasmRuntime(format!("{error:#}")))
 }
 
 /// A process that runs out of mappings dies in odd places, so say it at the start.

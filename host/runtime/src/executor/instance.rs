@@ -4,10 +4,12 @@
 //! state nobody vouches for, so every call takes the instance and gives it
 //! back only when it ended well.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, Call, Fault, GuestFault, RunTelemetry, Task,
+    AgentCapabilities, AgentConfig, AgentHealth, Breach, Call, Fault, GuestFault, QuotaKind,
+    RunTelemetry, Task,
 };
 use serde_json::Value;
 use wasmtime::Store;
@@ -16,8 +18,11 @@ use super::bindings;
 use super::engine::HostEngine;
 use super::fault;
 use super::limits::cpu::{Shares, metered};
+use super::limits::memory::{AgentMemory, OverMemory};
 use super::limits::run::{RunLimits, WallLimit};
-use super::sandbox::{Guest, Linked, Sandbox};
+use super::output;
+use super::sandbox::{Guest, Sandbox};
+use crate::genome::Genome;
 
 /// What drives calls: the engine, the shares that bound them, the time they used.
 pub(super) struct Driver<'a> {
@@ -45,6 +50,15 @@ impl Driver<'_> {
     }
 }
 
+/// What every instance of an agent is made from.
+pub(super) struct Blueprint {
+    pub(super) genome: Arc<Genome>,
+    pub(super) config: AgentConfig,
+    pub(super) memory: Arc<AgentMemory>,
+    /// What `init`, `health` and `shutdown` may take.
+    pub(super) housekeeping: Duration,
+}
+
 pub(super) struct Instance {
     store: Store<Sandbox>,
     guest: Guest,
@@ -64,20 +78,23 @@ pub(super) struct Ended {
 }
 
 impl Instance {
-    /// A new instance with its `init` done.
+    /// A new instance with its `init` done, each within `wall`.
     pub(super) async fn start(
-        linked: &Linked,
-        config: &AgentConfig,
+        blueprint: &Blueprint,
         driver: &mut Driver<'_>,
-        limit: Duration,
+        wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let wall = WallLimit::housekeeping(limit);
-        let mut store = Sandbox::store(driver.host.engine(), config)?;
-        let instantiate = linked.instantiate_async(&mut store);
+        let Blueprint { genome, config, memory, .. } = blueprint;
+        let mut store = Sandbox::store(driver.host.engine(), config, memory)?;
+        let instantiate = genome.linked.instantiate_async(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         let wire = bindings::config(config);
+        store.set_epoch_deadline(1);
         let init = guest.chimera_agent_lifecycle().call_init(&mut store, &wire);
-        let said = driver.drive(init, Call::Init, wall).await?;
+        let said = match driver.drive(init, Call::Init, wall).await {
+            Ok(said) => said,
+            Err(fault) => return Err(with_last_words(fault, store.data_mut())),
+        };
         said.map_err(|error| bindings::agent_error(&error, Call::Init))?;
         Ok(Self { store, guest, served: 0, generation: 0 })
     }
@@ -103,27 +120,45 @@ impl Instance {
         limits: &RunLimits,
         driver: &mut Driver<'_>,
     ) -> Ended {
-        let (bytes, set_by) = limits.memory;
         self.whole_tick();
         let sandbox = self.store.data_mut();
-        sandbox.memory.start_run(bytes, set_by);
+        // What was said since the last task is not this task's.
+        drop(sandbox.take_telemetry());
         sandbox.recorder.start_run();
+        let (bytes, set_by) = limits.memory;
+        if let Err(over) = sandbox.memory.start_run(bytes, set_by) {
+            return self.not_started(over);
+        }
         let wire = bindings::task(task, &limits.quota, attempt);
         let call = self.guest.chimera_agent_lifecycle().call_execute_task(&mut self.store, &wire);
-        let returned = driver.drive(call, Call::ExecuteTask, limits.wall).await;
+        // Parsing is work that the guest caused, so it is metered with the call.
+        let call = async { Ok(call.await?.map(|text| output::parse(&text))) };
+        let wall = limits.wall(SystemTime::now());
+        let returned = driver.drive(call, Call::ExecuteTask, wall).await;
         self.served = self.served.saturating_add(1);
         let alive = returned.is_ok();
         let result = returned.and_then(|said| match said {
-            Ok(text) => parse_output(&text),
+            Ok(output) => output,
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
         });
         let sandbox = self.store.data_mut();
+        sandbox.memory.end_run();
         Ended {
             result,
             memory_peak: sandbox.memory.peak(),
             telemetry: sandbox.take_telemetry(),
             instance: alive.then_some(self),
         }
+    }
+
+    /// The instance holds more than the task allows; its agent keeps it.
+    fn not_started(self, over: OverMemory) -> Ended {
+        let (quota, during, set_by) = (QuotaKind::Memory, Call::ExecuteTask, over.set_by);
+        let detail = format!("the agent's instance holds more already, {over}");
+        let breach = Breach { quota, during, set_by, detail };
+        let memory_peak = self.store.data().memory.peak();
+        let telemetry = RunTelemetry::default();
+        Ended { result: Err(breach.into()), memory_peak, telemetry, instance: Some(self) }
     }
 
     /// Asks how it is; gives the instance back where the call ended well.
@@ -157,15 +192,18 @@ impl Instance {
     fn whole_tick(&mut self) {
         self.store.set_epoch_deadline(1);
     }
-
-    /// Bytes of memories and tables held now.
-    pub(super) fn memory_held(&self) -> u64 {
-        self.store.data().memory.held()
-    }
 }
 
-fn parse_output(text: &str) -> Result<Value, Fault> {
-    serde_json::from_str(text).map_err(|error| {
-        GuestFault::BadOutput { during: Call::ExecuteTask, reason: error.to_string() }.into()
-    })
+/// A trap says little; what the guest logged last, such as a panic's message,
+/// says why.
+fn with_last_words(fault: Fault, sandbox: &mut Sandbox) -> Fault {
+    let last = sandbox.take_telemetry().log.pop();
+    match (fault, last) {
+        (Fault::Guest(GuestFault::Trap { during, code, message }), Some(line)) => {
+            let parts = [message, format!("its last words: {}", line.message)];
+            let message = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+            GuestFault::Trap { during, code, message: message.join(", ") }.into()
+        }
+        (fault, _) => fault,
+    }
 }

@@ -11,7 +11,9 @@ mod fault;
 mod grants;
 mod instance;
 mod limits;
+mod output;
 mod report;
+mod room;
 pub(crate) mod sandbox;
 mod ticker;
 mod totals;
@@ -29,6 +31,9 @@ pub use self::report::RunReport;
 pub use self::totals::TotalsNow;
 
 use self::engine::HostEngine;
+use self::instance::Blueprint;
+use self::limits::memory::AgentMemory;
+use self::room::Rooms;
 use self::sandbox::{Linked, Sandbox};
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
@@ -37,10 +42,10 @@ use crate::genome::{Genome, Loading, cache};
 /// How an [`Executor`] is set up.
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
-    /// Instances that may live at once, over all agents.
-    pub max_instances: u32,
-    /// Instances that one agent may have, whatever it asks for.
-    pub max_instances_per_agent: u32,
+    /// Agents that may live at once; each is sure of one instance.
+    pub max_agents: u32,
+    /// Instances on top, for agents that ask for more than one.
+    pub spare_instances: u32,
     /// What `init`, `health` and `shutdown` may take.
     pub housekeeping: Duration,
     /// The folder for compiled code.
@@ -51,12 +56,16 @@ pub struct ExecutorOptions {
     pub compile_limits: CompileLimits,
 }
 
+/// Slots for instances that overlap with those that they replace.
+const OVERLAP: u32 = 32;
+
 /// Loads genomes and spawns agents.
 pub struct Executor {
     host: Arc<HostEngine>,
     linker: Linker<Sandbox>,
     compiler: Compiler,
-    options: ExecutorOptions,
+    rooms: Rooms,
+    housekeeping: Duration,
     /// Genomes that some agent holds, so that the next agent shares them.
     genomes: Mutex<HashMap<Digest, Weak<Genome>>>,
 }
@@ -70,11 +79,17 @@ impl Executor {
     /// cannot be made.
     pub fn new(options: ExecutorOptions) -> Layer4Result<Self> {
         let compiled = cache::open(&options.compiled)?;
-        let host = Arc::new(HostEngine::new(options.max_instances, &compiled)?);
-        let linker = sandbox::linker(host.engine()).map_err(engine_error)?;
-        let (program, limits) = (options.compile_program.clone(), options.compile_limits);
-        let compiler = Compiler::new(program, limits, compiled);
-        Ok(Self { host, linker, compiler, options, genomes: Mutex::default() })
+        let (agents, spare) = (options.max_agents, options.spare_instances);
+        let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
+        let host = Arc::new(HostEngine::new(instances, &compiled.code())?);
+        Ok(Self {
+            linker: sandbox::linker(host.engine()).map_err(engine_error)?,
+            host,
+            compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
+            rooms: Rooms::new(agents, spare),
+            housekeeping: options.housekeeping,
+            genomes: Mutex::default(),
+        })
     }
 
     /// Inspects, compiles and links a component, or finds it already loaded.
@@ -89,13 +104,13 @@ impl Executor {
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
-        let linked = self.link(bytes.to_vec()).await?;
+        let (linked, weight) = self.link(bytes.to_vec()).await?;
         let loading = Loading {
             compile: compiled.compile.unwrap_or_default(),
             load: started.elapsed(),
             cached: compiled.compile.is_none() && self.host.cache_hits() > hits,
         };
-        let genome = Arc::new(Genome { inspection: compiled.inspection, linked, loading });
+        let genome = Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading });
         self.remember(digest, &genome);
         Ok(genome)
     }
@@ -108,18 +123,21 @@ impl Executor {
     /// configuration is out of range.
     pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
         check(&config)?;
-        let (host, most) = (Arc::clone(&self.host), self.options.max_instances_per_agent);
-        Agent::spawn(host, genome, config, self.options.housekeeping, most).await
+        let memory = AgentMemory::new(config.resource_quota.memory_bytes());
+        let housekeeping = self.housekeeping;
+        let blueprint = Blueprint { genome, config, memory, housekeeping };
+        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms).await
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,
     /// away from the threads that run guests.
-    async fn link(&self, bytes: Vec<u8>) -> Layer4Result<Linked> {
+    async fn link(&self, bytes: Vec<u8>) -> Layer4Result<(Linked, u32)> {
         let engine = self.host.engine().clone();
         let linker = self.linker.clone();
         let link = move || {
             let component = Component::new(&engine, &bytes)?;
-            Linked::new(linker.instantiate_pre(&component)?)
+            let linked = Linked::new(linker.instantiate_pre(&component)?)?;
+            Ok((linked, engine::weight(&component)))
         };
         let linked = tokio::task::spawn_blocking(link).await;
         let linked = linked.map_err(|error| Layer4Error::Internal(format!("loading: {error}")))?;

@@ -3,8 +3,10 @@
 //! Nothing is granted by default: no files, no environment, no network, no
 //! standard input. Standard output and error become log lines.
 
+use std::sync::Arc;
+
 use chimera_layer4_core::telemetry::{LogLevel, RunTelemetry};
-use chimera_layer4_core::{AgentConfig, HostFault, LimitSource};
+use chimera_layer4_core::{AgentConfig, HostFault};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -13,7 +15,7 @@ use super::bindings::{Agent, AgentPre, telemetry};
 use super::grants::folders;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
-use super::limits::memory::MemoryMeter;
+use super::limits::memory::{AgentMemory, MemoryMeter};
 
 /// Bytes that one call may make the host copy out of the guest.
 pub(crate) const BYTES_PER_HOST_CALL: usize = 4 * 1024 * 1024;
@@ -32,8 +34,12 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// A store with nothing in it but what `config` grants.
-    pub(crate) fn store(engine: &Engine, config: &AgentConfig) -> Result<Store<Self>, HostFault> {
+    /// A store with nothing in it but what `config` grants, which counts on `memory`.
+    pub(crate) fn store(
+        engine: &Engine,
+        config: &AgentConfig,
+        memory: &Arc<AgentMemory>,
+    ) -> Result<Store<Self>, HostFault> {
         let output = Output::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
@@ -41,7 +47,7 @@ impl Sandbox {
             wasi: wasi(config, &output)?,
             output,
             table,
-            memory: MemoryMeter::new(config.resource_quota.memory_bytes(), LimitSource::Agent),
+            memory: MemoryMeter::new(Arc::clone(memory)),
             recorder: Recorder::new(),
         };
         let mut store = Store::new(engine, sandbox);

@@ -1,8 +1,9 @@
 //! Has a component compiled by the child and keeps what is known of it.
 //!
-//! For each component that a child finished there is a record beside the
-//! compiled code, named by the component's digest and by what decides the
-//! code. Where the record is, the host loads without a child.
+//! For each component that a child finished there is a record of what it is
+//! and where its code lies, named by the component's digest and by what decides
+//! the code. Where both are there, the host loads without a child; where either
+//! is gone, a child compiles again. The host never does.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -10,12 +11,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::{Digest, Layer4Error, Layer4Result, Refusal};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use super::cache::write_whole;
+use super::cache::{CompiledFolder, write_whole};
 use super::inspect::Inspection;
 use super::worker::{Answer, CompileLimits, Request};
 
@@ -38,8 +40,16 @@ pub struct CompileProgram {
 pub(crate) struct Compiler {
     program: CompileProgram,
     limits: CompileLimits,
-    cache: PathBuf,
+    folder: CompiledFolder,
     permits: Semaphore,
+}
+
+/// What is kept of a component that was compiled.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    inspection: Inspection,
+    /// Where its code is, within the folder of code.
+    code: PathBuf,
 }
 
 /// A component that is in the cache.
@@ -50,8 +60,12 @@ pub(crate) struct Compiled {
 }
 
 impl Compiler {
-    pub(crate) fn new(program: CompileProgram, limits: CompileLimits, cache: PathBuf) -> Self {
-        Self { program, limits, cache, permits: Semaphore::new(COMPILERS) }
+    pub(crate) fn new(
+        program: CompileProgram,
+        limits: CompileLimits,
+        folder: CompiledFolder,
+    ) -> Self {
+        Self { program, limits, folder, permits: Semaphore::new(COMPILERS) }
     }
 
     /// Makes sure that the code of `bytes`, whose digest is `digest`, is in the
@@ -67,23 +81,27 @@ impl Compiler {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
         }
         let record = self.record(engine, &digest);
-        if let Some(inspection) = read_record(&record, &digest) {
+        if let Some(inspection) = self.known(&record, &digest) {
             return Ok(Compiled { inspection, compile: None });
         }
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(Layer4Error::Internal("the compiler was shut down".into()));
         };
-        let started = Instant::now();
-        match self.ask_child(bytes).await? {
-            Answer::Compiled(inspection) => {
-                keep_record(&record, &inspection);
-                Ok(Compiled { inspection, compile: Some(started.elapsed()) })
-            }
-            Answer::Refused(refusal) => Err(refusal.into()),
-            Answer::Failed(reason) => {
-                Err(Layer4Error::WasmRuntime(format!("the compiler process failed: {reason}")))
-            }
+        // Somebody else may have had it compiled while this one waited.
+        if let Some(inspection) = self.known(&record, &digest) {
+            return Ok(Compiled { inspection, compile: None });
         }
+        let started = Instant::now();
+        let (inspection, code) = self.ask_child(bytes).await?;
+        keep_record(&record, &Record { inspection: inspection.clone(), code });
+        Ok(Compiled { inspection, compile: Some(started.elapsed()) })
+    }
+
+    fn known(&self, record: &Path, digest: &Digest) -> Option<Inspection> {
+        let text = std::fs::read(record).ok()?;
+        let record: Record = serde_json::from_slice(&text).ok()?;
+        let there = self.folder.code().join(&record.code).is_file();
+        (record.inspection.digest == *digest && there).then_some(record.inspection)
     }
 
     /// The record's name holds everything that decides the code.
@@ -92,17 +110,38 @@ impl Compiler {
         engine.precompile_compatibility_hash().hash(&mut hasher);
         super::contract::VERSION.hash(&mut hasher);
         let name = format!("{}-{:016x}.json", digest.hex(), hasher.finish());
-        self.cache.join("known").join(name)
+        self.folder.known().join(name)
     }
 
-    async fn ask_child(&self, bytes: &[u8]) -> Layer4Result<Answer> {
+    /// One child, from its start to its code in the host's folder.
+    async fn ask_child(&self, bytes: &[u8]) -> Layer4Result<(Inspection, PathBuf)> {
         let mut child = self.start()?;
-        let talk = tokio::time::timeout(self.limits.wall, self.talk(&mut child, bytes)).await;
+        let own = self.folder.compiling(child.id().unwrap_or_default());
+        let answered = self.answer(&mut child, &own, bytes).await;
+        let adopted = answered.and_then(|inspection| {
+            let kept = self.folder.adopt(&own).and_then(|code| self.folder.prune().map(|()| code));
+            let folder = own.display();
+            kept.map(|code| (inspection, code))
+                .map_err(|error| Layer4Error::Internal(format!("{folder}: {error}")))
+        });
+        if adopted.is_err() {
+            // Whatever it left; a child that was refused left nothing.
+            let _ = std::fs::remove_dir_all(&own);
+        }
+        adopted
+    }
+
+    async fn answer(
+        &self,
+        child: &mut Child,
+        own: &Path,
+        bytes: &[u8],
+    ) -> Layer4Result<Inspection> {
+        let talk = tokio::time::timeout(self.limits.wall, self.talk(child, own, bytes)).await;
         let Ok(talked) = talk else {
-            // Dropping the child kills it; waiting keeps no zombie.
-            let _ = child.kill().await;
+            let _ = child.kill().await; // It ended by itself, if this fails.
             let secs = self.limits.wall.as_secs();
-            return Ok(refused(format!(
+            return Err(refused(format!(
                 "the compiler was still at it after {secs} s, which is the limit"
             )));
         };
@@ -110,8 +149,12 @@ impl Compiler {
             Layer4Error::Communication(format!("with the compiler process: {error}"))
         })?;
         match serde_json::from_slice(&said) {
-            Ok(answer) if status.success() => Ok(answer),
-            _ => Ok(refused(self.died(status))),
+            Ok(Answer::Compiled(inspection)) if status.success() => Ok(inspection),
+            Ok(Answer::Refused(refusal)) if status.success() => Err(refusal.into()),
+            Ok(Answer::Failed(reason)) if status.success() => {
+                Err(Layer4Error::WasmRuntime(format!("the compiler process failed: {reason}")))
+            }
+            _ => Err(self.died(status)),
         }
     }
 
@@ -136,9 +179,10 @@ impl Compiler {
     async fn talk(
         &self,
         child: &mut Child,
+        own: &Path,
         bytes: &[u8],
     ) -> std::io::Result<(Vec<u8>, ExitStatus)> {
-        let request = Request { cache: self.cache.clone(), limits: self.limits };
+        let request = Request { folder: own.to_path_buf(), limits: self.limits };
         let mut line = serde_json::to_vec(&request)?;
         line.push(b'\n');
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -161,33 +205,35 @@ impl Compiler {
     }
 
     /// What a child's end without an answer means.
-    fn died(&self, status: ExitStatus) -> String {
+    fn died(&self, status: ExitStatus) -> Layer4Error {
+        use rustix::process::Signal;
         use std::os::unix::process::ExitStatusExt;
         let (cpu, memory) = (self.limits.cpu.as_secs(), self.limits.address_space >> 20);
-        match status.signal().and_then(rustix::process::Signal::from_named_raw) {
-            Some(rustix::process::Signal::XCPU | rustix::process::Signal::KILL) => {
-                format!("the compiler used {cpu} s of processor time, which is the limit")
+        match status.signal().and_then(Signal::from_named_raw) {
+            Some(Signal::XCPU) => {
+                refused(format!("the compiler used {cpu} s of processor time, which is the limit"))
             }
-            Some(rustix::process::Signal::ABORT) => {
-                format!("the compiler needed more than {memory} MiB, which is the limit, or failed")
-            }
-            _ => format!("the compiler ended without an answer ({status})"),
+            Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => refused(format!(
+                "the compiler failed ({status}), most likely for want of more than {memory} MiB, \
+                 which is the limit"
+            )),
+            Some(_) => Layer4Error::WasmRuntime(format!(
+                "the compiler process was ended from outside ({status}); the system may be short of memory"
+            )),
+            None => Layer4Error::Configuration(vec![format!(
+                "{} ended without an answer ({status}); set `compile_program` to the `chimera` program",
+                self.program.program.display()
+            )]),
         }
     }
 }
 
-fn refused(reason: String) -> Answer {
-    Answer::Refused(Refusal::DoesNotCompile { reason })
+fn refused(reason: String) -> Layer4Error {
+    Refusal::DoesNotCompile { reason }.into()
 }
 
-fn read_record(path: &Path, digest: &Digest) -> Option<Inspection> {
-    let text = std::fs::read(path).ok()?;
-    let inspection: Inspection = serde_json::from_slice(&text).ok()?;
-    (inspection.digest == *digest).then_some(inspection)
-}
-
-fn keep_record(path: &Path, inspection: &Inspection) {
-    let kept = serde_json::to_vec(inspection).map_err(std::io::Error::from);
+fn keep_record(path: &Path, record: &Record) {
+    let kept = serde_json::to_vec(record).map_err(std::io::Error::from);
     if let Err(error) = kept.and_then(|text| write_whole(path, &text)) {
         // The next load asks a child again, which is slow and not wrong.
         tracing::warn!(path = %path.display(), %error, "the record of a compiled component was not kept");

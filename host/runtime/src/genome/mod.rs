@@ -22,6 +22,8 @@ pub use inspect::{Import, Inspection};
 pub struct Genome {
     pub(crate) inspection: Inspection,
     pub(crate) linked: Linked,
+    /// Slots that one instance takes.
+    pub(crate) weight: u32,
     pub(crate) loading: Loading,
 }
 
@@ -47,6 +49,10 @@ impl Genome {
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// What it took to load it.

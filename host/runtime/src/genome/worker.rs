@@ -33,7 +33,8 @@ pub struct CompileLimits {
 /// What the host asks of the child, on one line before the component's bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
-    pub(super) cache: PathBuf,
+    /// A folder for this child alone, where it leaves the compiled code.
+    pub(super) folder: PathBuf,
     pub(super) limits: CompileLimits,
 }
 
@@ -43,7 +44,7 @@ const REQUEST_BYTES: u64 = 64 * 1024;
 /// What the child says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// The compiled code is in the cache.
+    /// The compiled code is in the child's folder.
     Compiled(Inspection),
     /// The component is not fit to be an agent.
     Refused(Refusal),
@@ -81,14 +82,17 @@ fn read_request(input: &mut impl BufRead) -> io::Result<(Request, Vec<u8>)> {
 /// Sets the limits on this process. They bind its threads too, and no later
 /// call can lift them.
 fn confine(limits: &CompileLimits) -> io::Result<()> {
-    let set = |resource, most: u64| {
+    let set = |resource, soft: u64, hard: u64| {
         // A limit that is tighter already stays.
-        let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+        let hard = getrlimit(resource).maximum.map_or(hard, |now| now.min(hard));
+        setrlimit(resource, Rlimit { current: Some(soft.min(hard)), maximum: Some(hard) })
     };
-    set(Resource::As, limits.address_space)?;
-    set(Resource::Cpu, limits.cpu.as_secs().max(1))?;
-    set(Resource::Core, 0)?;
+    set(Resource::As, limits.address_space, limits.address_space)?;
+    // The soft limit ends the process by a signal that says why, the hard one
+    // by one that others send too.
+    let cpu = limits.cpu.as_secs().max(1);
+    set(Resource::Cpu, cpu, cpu + 2)?;
+    set(Resource::Core, 0, 0)?;
     Ok(())
 }
 
@@ -97,16 +101,16 @@ fn answer(request: &Request, bytes: &[u8]) -> Answer {
         Ok(inspection) => inspection,
         Err(refusal) => return Answer::Refused(refusal),
     };
-    match compile(&request.cache, bytes) {
+    match compile(&request.folder, bytes) {
         Ok(None) => Answer::Compiled(inspection),
         Ok(Some(refusal)) => Answer::Refused(refusal),
         Err(error) => Answer::Failed(error.to_string()),
     }
 }
 
-/// Compiles into the cache and links once, so that what the host loads works.
-fn compile(cache: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
-    let (engine, cache) = engine::compiler(cache)?;
+/// Compiles into `folder` and links once, so that what the host loads works.
+fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
+    let engine = engine::compiler(folder)?;
     let failed = |error: wasmtime::Error| Layer4Error::WasmRuntime(format!("{error:#}"));
     let component = match Component::new(&engine, bytes) {
         Ok(component) => component,
@@ -117,15 +121,6 @@ fn compile(cache: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
         let reasons = vec![format!("an import does not fit: {error:#}")];
         let contract = super::contract::VERSION.into();
         return Ok(Some(Refusal::WrongContract { contract, reasons }));
-    }
-    // A full disk makes the cache forget in silence; better to know here.
-    let hits = cache.cache_hits();
-    Component::new(&engine, bytes).map_err(failed)?;
-    if cache.cache_hits() == hits {
-        return Err(Layer4Error::Internal(format!(
-            "the compiled code could not be kept in {}; is the disk full?",
-            cache.directory().display()
-        )));
     }
     Ok(None)
 }

@@ -9,6 +9,7 @@ use chimera_agent_sdk::prelude::*;
 struct Hostile {
     in_shutdown: String,
     health: HealthStatus,
+    mute: bool,
     hoard: Vec<Vec<u8>>,
 }
 
@@ -32,6 +33,7 @@ impl WasmAgent for Hostile {
         Ok(Self {
             in_shutdown: word("in_shutdown"),
             health: HealthStatus::Healthy,
+            mute: false,
             hoard: Vec::new(),
         })
     }
@@ -57,6 +59,7 @@ impl WasmAgent for Hostile {
             "burn-ms" => burn(Duration::from_millis(order.amount)),
             "sleep-ms" => std::thread::sleep(Duration::from_millis(order.amount)),
             "exit" => std::process::exit(i32::try_from(order.amount).unwrap_or(1)),
+            "fall-mute" => self.mute = true,
             "fall-ill" => self.health = HealthStatus::Unhealthy,
             "fail" => return Err(AgentError::failed("as asked")),
             "unavailable" => return Err(AgentError::unavailable("not now")),
@@ -78,6 +81,9 @@ impl WasmAgent for Hostile {
     }
 
     fn health_check(&self) -> Health {
+        if self.mute {
+            spin();
+        }
         Health { status: self.health, message: Some("as asked".into()) }
     }
 

@@ -12,7 +12,7 @@ use chimera_layer4_core::telemetry::{
 use wasmtime::component::Resource;
 
 use crate::executor::bindings::telemetry::{Host, HostSpan, Label, Level};
-use crate::executor::bindings::words;
+use crate::executor::bindings::{WORDS, words};
 use crate::executor::sandbox::Sandbox;
 
 const METRICS: usize = 256;
@@ -116,6 +116,7 @@ impl Recorder {
             self.dropped().log_bytes += message.len() as u64;
             return;
         }
+        self.dropped().log_bytes += message.len().saturating_sub(WORDS) as u64;
         let message = words(message);
         // An empty line costs its bookkeeping, so it counts for something too.
         self.log_bytes += message.len() + size_of::<LogLine>();

@@ -1,10 +1,13 @@
-//! The memory quota: everything an instance holds, summed.
+//! The memory quota: everything an agent holds, summed.
 //!
 //! wasmtime's own limiter compares each memory alone, so a component with a
 //! hundred memories would have a hundred quotas. Here one sum covers every
-//! memory and table of the store.
+//! memory and table of a store, and a second one all stores of the agent, so
+//! that an agent cannot multiply its quota by asking for more instances.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chimera_layer4_core::LimitSource;
 use chimera_layer4_core::quota::MEBIBYTE;
@@ -17,9 +20,36 @@ use crate::executor::engine::{
 /// A table element is a pointer in the host.
 const TABLE_ELEMENT_BYTES: u64 = 8;
 
+/// What all instances of one agent hold together, and its limit.
+#[derive(Debug)]
+pub(crate) struct AgentMemory {
+    limit: u64,
+    held: AtomicU64,
+}
+
+impl AgentMemory {
+    pub(crate) fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self { limit, held: AtomicU64::new(0) })
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OverMemory> {
+        let wanted = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if wanted <= self.limit {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        Err(OverMemory { wanted, limit: self.limit, set_by: LimitSource::Agent })
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// The sum of an instance's memories and tables, and its limit.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
+    agent: Arc<AgentMemory>,
     limit: u64,
     set_by: LimitSource,
     held: u64,
@@ -37,20 +67,27 @@ pub(crate) struct OverMemory {
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(limit: u64, set_by: LimitSource) -> Self {
-        Self { limit, set_by, held: 0, peak: 0, last_growth: 0 }
+    pub(crate) fn new(agent: Arc<AgentMemory>) -> Self {
+        let (limit, set_by) = (agent.limit, LimitSource::Agent);
+        Self { agent, limit, set_by, held: 0, peak: 0, last_growth: 0 }
     }
 
     /// Starts a run: its limit, and a peak of its own.
-    pub(crate) fn start_run(&mut self, limit: u64, set_by: LimitSource) {
-        self.limit = limit;
-        self.set_by = set_by;
+    ///
+    /// # Errors
+    /// The instance holds more than the run may.
+    pub(crate) fn start_run(&mut self, limit: u64, set_by: LimitSource) -> Result<(), OverMemory> {
         self.peak = self.held;
+        if self.held > limit {
+            return Err(OverMemory { wanted: self.held, limit, set_by });
+        }
+        (self.limit, self.set_by) = (limit, set_by);
+        Ok(())
     }
 
-    /// Bytes held now.
-    pub(crate) fn held(&self) -> u64 {
-        self.held
+    /// Between runs the agent's own limit rules.
+    pub(crate) fn end_run(&mut self) {
+        (self.limit, self.set_by) = (self.agent.limit, LimitSource::Agent);
     }
 
     /// The most bytes held since the run started.
@@ -64,6 +101,7 @@ impl MemoryMeter {
             let over = OverMemory { wanted, limit: self.limit, set_by: self.set_by };
             return Err(wasmtime::Error::from(over));
         }
+        self.agent.take(by).map_err(wasmtime::Error::from)?;
         self.held = wanted;
         self.peak = self.peak.max(wanted);
         self.last_growth = by;
@@ -71,7 +109,15 @@ impl MemoryMeter {
     }
 
     fn take_back(&mut self) {
-        self.held = self.held.saturating_sub(std::mem::take(&mut self.last_growth));
+        let bytes = std::mem::take(&mut self.last_growth);
+        self.held = self.held.saturating_sub(bytes);
+        self.agent.give_back(bytes);
+    }
+}
+
+impl Drop for MemoryMeter {
+    fn drop(&mut self) {
+        self.agent.give_back(self.held);
     }
 }
 
@@ -131,31 +177,49 @@ impl std::error::Error for OverMemory {}
 mod tests {
     use super::*;
 
+    fn meter(limit: u64) -> MemoryMeter {
+        MemoryMeter::new(AgentMemory::new(limit))
+    }
+
     #[test]
     fn memories_and_tables_share_one_sum() {
-        let mut meter = MemoryMeter::new(1000, LimitSource::Agent);
+        let mut meter = meter(1000);
         assert!(meter.memory_growing(0, 500, None).unwrap());
         assert!(meter.memory_growing(0, 400, None).unwrap());
         let error = meter.table_growing(0, 20, None).unwrap_err();
         let over = error.downcast_ref::<OverMemory>().unwrap();
         assert_eq!((over.wanted, over.limit), (1060, 1000));
-        assert_eq!((meter.held(), meter.peak()), (900, 900));
+        assert_eq!((meter.held, meter.peak()), (900, 900));
     }
 
     #[test]
     fn a_growth_that_failed_is_given_back() {
-        let mut meter = MemoryMeter::new(1000, LimitSource::Agent);
+        let mut meter = meter(1000);
         meter.memory_growing(0, 900, None).unwrap();
         meter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
-        assert_eq!(meter.held(), 0);
+        assert_eq!((meter.held, meter.agent.held.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]
-    fn each_run_has_its_own_peak() {
-        let mut meter = MemoryMeter::new(1000, LimitSource::Agent);
+    fn each_run_has_its_own_limit_and_peak() {
+        let mut meter = meter(1000);
         meter.memory_growing(0, 100, None).unwrap();
-        meter.start_run(500, LimitSource::Task);
+        meter.start_run(500, LimitSource::Task).unwrap();
         assert_eq!(meter.peak(), 100);
         assert!(meter.memory_growing(100, 600, None).is_err());
+        meter.end_run();
+        assert!(meter.memory_growing(100, 600, None).is_ok());
+        assert_eq!(meter.start_run(500, LimitSource::Task).unwrap_err().wanted, 600);
+    }
+
+    #[test]
+    fn the_instances_of_an_agent_share_its_quota() {
+        let agent = AgentMemory::new(1000);
+        let (mut one, mut two) =
+            (MemoryMeter::new(Arc::clone(&agent)), MemoryMeter::new(Arc::clone(&agent)));
+        one.memory_growing(0, 700, None).unwrap();
+        assert!(two.memory_growing(0, 400, None).is_err());
+        drop(one);
+        assert!(two.memory_growing(0, 400, None).is_ok());
     }
 }

@@ -35,29 +35,21 @@ impl WallLimit {
 pub(crate) struct RunLimits {
     pub(crate) quota: ResourceQuota,
     pub(crate) memory: (u64, LimitSource),
-    pub(crate) wall: WallLimit,
+    time: (Duration, LimitSource),
+    deadline: Option<SystemTime>,
     /// The task's own share where it is tighter than the agent's.
     pub(crate) cpu: Option<Bucket>,
 }
 
 impl RunLimits {
-    /// The tighter of both quotas, and the deadline seen from `now`.
+    /// The tighter of both quotas.
     pub(crate) fn new(
         agent: &ResourceQuota,
         task: &ResourceQuota,
         deadline: Option<SystemTime>,
-        now: SystemTime,
     ) -> Self {
         let memory = tighter(agent.memory_bytes(), task.memory_bytes());
-        let (limit, set_by) = tighter(agent.execution_time(), task.execution_time());
-        let mut wall = WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by };
-        if let Some(deadline) = deadline {
-            let left = deadline.duration_since(now).unwrap_or(Duration::ZERO);
-            if left < wall.limit {
-                let set_by = LimitSource::Task;
-                wall = WallLimit { limit: left, quota: QuotaKind::Deadline, set_by };
-            }
-        }
+        let time = tighter(agent.execution_time(), task.execution_time());
         let own_share = task.max_cpu_cores < agent.max_cpu_cores;
         let quota = ResourceQuota {
             max_cpu_cores: agent.max_cpu_cores.min(task.max_cpu_cores),
@@ -67,7 +59,25 @@ impl RunLimits {
                 .min(task.max_execution_time_secs),
             max_network_mbps: None, // Nothing grants a network yet.
         };
-        Self { quota, memory, wall, cpu: own_share.then(|| Bucket::new(task.max_cpu_cores)) }
+        let cpu = own_share.then(|| Bucket::new(task.max_cpu_cores));
+        Self { quota, memory, time, deadline, cpu }
+    }
+
+    /// What the task's own call may take if it starts `now`.
+    pub(crate) fn wall(&self, now: SystemTime) -> WallLimit {
+        let (limit, set_by) = self.time;
+        self.by_deadline(WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by }, now)
+    }
+
+    /// `wall`, or what is left until the deadline where that is less.
+    pub(crate) fn by_deadline(&self, wall: WallLimit, now: SystemTime) -> WallLimit {
+        let left = self.deadline.map(|end| end.duration_since(now).unwrap_or(Duration::ZERO));
+        match left {
+            Some(limit) if limit < wall.limit => {
+                WallLimit { limit, quota: QuotaKind::Deadline, set_by: LimitSource::Task }
+            }
+            _ => wall,
+        }
     }
 }
 
@@ -84,17 +94,16 @@ mod tests {
         let agent = ResourceQuota { max_memory_mb: 64, ..ResourceQuota::default() };
         let task = ResourceQuota { max_execution_time_secs: 2, ..ResourceQuota::default() };
         let now = SystemTime::UNIX_EPOCH;
-        let limits = RunLimits::new(&agent, &task, None, now);
+        let limits = RunLimits::new(&agent, &task, None);
         assert_eq!(limits.memory, (64 << 20, LimitSource::Agent));
-        assert_eq!(limits.wall.set_by, LimitSource::Task);
+        assert_eq!(limits.wall(now).set_by, LimitSource::Task);
         assert!(limits.cpu.is_none());
 
-        let soon = RunLimits::new(&agent, &task, Some(now + Duration::from_secs(1)), now);
-        assert_eq!(
-            (soon.wall.quota, soon.wall.limit),
-            (QuotaKind::Deadline, Duration::from_secs(1))
-        );
-        let past = RunLimits::new(&agent, &task, Some(now), now + Duration::from_secs(9));
-        assert_eq!(past.wall.limit, Duration::ZERO);
+        let limits = RunLimits::new(&agent, &task, Some(now + Duration::from_secs(1)));
+        let wall = limits.wall(now);
+        assert_eq!((wall.quota, wall.limit), (QuotaKind::Deadline, Duration::from_secs(1)));
+        assert_eq!(limits.wall(now + Duration::from_secs(9)).limit, Duration::ZERO);
+        let housekeeping = WallLimit::housekeeping(Duration::from_millis(1));
+        assert_eq!(limits.by_deadline(housekeeping, now), housekeeping);
     }
 }
