@@ -81,6 +81,8 @@ mod tests {
         let published = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), published);
         assert_eq!(published.parse(), Ok(Digest::of(b"")));
+        let json = serde_json::to_string(&Digest::of(b"")).unwrap();
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), Digest::of(b""));
     }
 
     #[test]

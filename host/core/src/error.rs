@@ -151,3 +151,68 @@ impl Layer4Error {
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Call, GuestFault, LimitSource, QuotaKind};
+
+    fn agent() -> AgentId {
+        "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()
+    }
+
+    fn breach(quota: QuotaKind) -> Breach {
+        Breach { quota, during: Call::Init, set_by: LimitSource::Host, detail: "-".into() }
+    }
+
+    fn of(fault: impl Into<Fault>) -> Layer4Error {
+        Layer4Error::from_fault(agent(), fault.into(), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn a_fault_outside_a_task_says_whose_it_is() {
+        let timeout = of(breach(QuotaKind::AgentTimeout));
+        assert_eq!(timeout.code(), "agent-timeout");
+        assert!(timeout.to_string().contains("within 60 s (setting `agent_timeout_secs`)"));
+        assert_eq!(of(breach(QuotaKind::Memory)).code(), "over-memory");
+        let message = "no".to_owned();
+        let failed = of(GuestFault::Failed { during: Call::Init, message: message.clone() });
+        assert_eq!(failed.code(), "failed");
+        assert!(failed.to_string().contains(&agent().to_string()), "{failed}");
+        assert_eq!(of(HostFault::NoRoom { message }).code(), "no-room");
+        assert_eq!(of(Fault::Cancelled).code(), "cancelled");
+        assert_eq!(of(Fault::Stopped).code(), "stopped");
+    }
+
+    #[test]
+    fn every_error_has_a_code_of_its_own_and_says_what_to_do() {
+        let agent_type = "echo".to_owned();
+        let known = vec!["parrot".to_owned()];
+        let task = TaskId::from(agent().as_uuid());
+        let json = serde_json::from_str::<u8>("x").unwrap_err();
+        let errors = [
+            Layer4Error::WasmRuntime("-".into()),
+            Layer4Error::Refused(Refusal::NotGranted { imports: vec!["a:b/c".into()] }),
+            Layer4Error::Serialization(json),
+            Layer4Error::TaskNotFound(task),
+            Layer4Error::AgentNotFound(agent()),
+            Layer4Error::AgentTypeNotFound { agent_type: agent_type.clone(), known },
+            Layer4Error::TooManyAgents { max_agents: 10 },
+            Layer4Error::QueueFull { agent_type, capacity: 7 },
+            Layer4Error::NotRunning { state: "not started" },
+            Layer4Error::InvalidRequest(vec!["a is wrong".into(), "so is b".into()]),
+            Layer4Error::Communication("-".into()),
+            Layer4Error::Redis("-".into()),
+            Layer4Error::Configuration(vec!["c is wrong".into()]),
+            Layer4Error::Internal("-".into()),
+        ];
+        let mut codes: Vec<_> = errors.iter().map(Layer4Error::code).collect();
+        let all: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        for words in ["known: parrot", "raise the setting", "submit again", "a is wrong; so is b"] {
+            assert!(all.contains(words), "{words}\n{all}");
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), errors.len());
+    }
+}

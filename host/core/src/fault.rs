@@ -360,4 +360,44 @@ mod tests {
         let json = serde_json::to_string(&fault).unwrap();
         assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault);
     }
+
+    #[test]
+    fn every_fault_has_a_code_of_its_own() {
+        use QuotaKind as Q;
+        let during = Call::ExecuteTask;
+        let message = || "m".to_owned();
+        let quotas = [
+            Q::Memory,
+            Q::ExecutionTime,
+            Q::Deadline,
+            Q::AgentTimeout,
+            Q::HostMemory,
+            Q::Handles,
+            Q::Instances,
+        ];
+        let breach = |quota| Breach { quota, during, set_by: LimitSource::Task, detail: message() };
+        let mut faults: Vec<Fault> = quotas.into_iter().map(|quota| breach(quota).into()).collect();
+        faults.extend([
+            GuestFault::InvalidInput { during, message: message() }.into(),
+            GuestFault::Failed { during, message: message() }.into(),
+            GuestFault::Trap { during, code: TrapCode::Arithmetic, message: message() }.into(),
+            GuestFault::Exited { during, status: 1 }.into(),
+            GuestFault::BadOutput { during, reason: message() }.into(),
+            GuestFault::Unavailable { during, message: message(), retry_after_ms: None }.into(),
+            HostFault::NoRoom { message: message() }.into(),
+            HostFault::Folder { path: message(), reason: message() }.into(),
+            HostFault::Internal { message: message() }.into(),
+            Fault::Stopped,
+            Fault::Cancelled,
+        ]);
+        let mut codes: Vec<_> = faults.iter().map(Fault::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), faults.len());
+        for call in
+            [Call::Instantiate, Call::Init, Call::Capabilities, Call::Health, Call::Shutdown]
+        {
+            assert!(!call.to_string().is_empty());
+        }
+    }
 }

@@ -83,3 +83,35 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_a_code_of_its_own_and_survives_its_json() {
+        let (reason, found) = ("r".to_owned(), "f".to_owned());
+        let refusals = [
+            Refusal::TooLarge { bytes: 2, limit: 1 },
+            Refusal::NotAComponent { found },
+            Refusal::Malformed { reason: reason.clone() },
+            Refusal::WrongContract {
+                contract: "0.1.0".into(),
+                reasons: vec!["a".into(), "b".into()],
+            },
+            Refusal::NotGranted { imports: vec!["a:b/c".into()] },
+            Refusal::DoesNotCompile { reason: reason.clone() },
+            Refusal::OverLimits { reason },
+            Refusal::MissingEnvironment { missing: vec!["TOKEN (to log in)".into()] },
+        ];
+        let mut codes: Vec<_> = refusals.iter().map(Refusal::code).collect();
+        for refusal in &refusals {
+            let json = serde_json::to_string(refusal).unwrap();
+            assert_eq!(&serde_json::from_str::<Refusal>(&json).unwrap(), refusal);
+            assert!(refusal.to_string().len() > 20, "{refusal}");
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), refusals.len());
+    }
+}

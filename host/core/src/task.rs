@@ -92,3 +92,29 @@ pub struct ExecutionResult {
     #[serde(with = "humantime_serde")]
     pub completed_at: SystemTime,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_read_with_what_is_left_out_at_its_default() {
+        let text = r#"{"id": "01890a5d-ac96-774b-bcce-b302099a8057", "payload": {"n": 1},
+            "created_at": "2026-01-02T03:04:05Z", "target_agent_type": "echo"}"#;
+        let task: Task = serde_json::from_str(text).unwrap();
+        assert_eq!((task.priority, task.deadline), (Priority::Normal, None));
+        assert_eq!(task.resource_quota, ResourceQuota::default());
+        let again: Task = serde_json::from_str(&serde_json::to_string(&task).unwrap()).unwrap();
+        assert_eq!(again, task);
+    }
+
+    #[test]
+    fn priorities_are_ordered_and_written_in_one_word() {
+        use Priority::{Background, Critical, High, Low, Normal};
+        let all = [Critical, High, Normal, Low, Background];
+        assert!(all.is_sorted());
+        for priority in all {
+            assert_eq!(serde_json::to_value(priority).unwrap(), priority.to_string());
+        }
+    }
+}

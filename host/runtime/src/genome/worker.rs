@@ -124,3 +124,38 @@ fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(folder: &Path) -> Request {
+        let second = Duration::from_secs(1);
+        let limits =
+            CompileLimits { address_space: 1 << 30, cpu: second, wall: second, component: 1 << 20 };
+        Request { folder: folder.to_path_buf(), limits }
+    }
+
+    #[test]
+    fn what_is_no_agent_is_refused_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = wat::parse_str("(component)").unwrap();
+        for bytes in [&b"text"[..], &empty] {
+            assert!(matches!(answer(&request(folder.path()), bytes), Answer::Refused(_)));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_compiles_leaves_its_code_and_what_does_not_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = wat::parse_str("(component (core module (func)))").unwrap();
+        assert_eq!(compile(folder.path(), &component).unwrap(), None);
+        assert!(folder.path().join("modules").is_dir());
+
+        let import = r#"(component (import "wasi:random/random@0.2.0" (instance
+            (export "get-random-u64" (func (result string))))))"#;
+        let refusal = compile(folder.path(), &wat::parse_str(import).unwrap()).unwrap().unwrap();
+        assert!(refusal.to_string().contains("an import does not fit"), "{refusal}");
+    }
+}

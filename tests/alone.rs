@@ -1,4 +1,5 @@
-//! The CPU share, and whether what is reported is what was used.
+//! What needs the machine for itself: the CPU share, whether what is reported
+//! is what was used, and ten thousand agents.
 //!
 //! A binary of its own: cargo runs one after the other, so nothing else
 //! competes for the cores here, and a lock keeps these tests apart.
@@ -28,9 +29,35 @@ async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
+/// Rounds of ten seconds to find one in which other programs left the cores free.
+const ROUNDS: usize = 12;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
     let _alone = alone().await;
+    for _ in 0..ROUNDS {
+        let (machine, process) = (busy_seconds(), process_time());
+        let used = spin_six().await;
+        let process = (process_time() - process).as_secs_f64();
+        let others = busy_seconds() - machine - process;
+        println!("processor seconds of six spinners at 0.25 core for 10 s: {used:.3?}");
+
+        let all: f64 = used.iter().sum();
+        assert!((all..all + 2.0).contains(&process), "reported {all}, the process used {process}");
+        assert!(used.iter().all(|seconds| *seconds <= 2.75), "nobody gets more than its share");
+        if used.iter().all(|seconds| *seconds >= 2.25) {
+            return;
+        }
+        // Less is a fault of ours, unless others took what was needed.
+        let free = 10.0 * cores() - others;
+        assert!(free < 16.0, "{used:?}, although {free:.1} s of processor were free");
+        println!("other programs used {others:.1} s meanwhile; once more");
+    }
+    panic!("the machine is too busy to tell; run this on one that does nothing else");
+}
+
+/// What each of six spinners used, at a quarter of a core for ten seconds.
+async fn spin_six() -> Vec<f64> {
     let fabric = fabric(Layer4Config { max_agents: 6, ..settings() }).await;
     let quota = ResourceQuota { max_cpu_cores: 0.25, max_execution_time_secs: 10, ..small_quota() };
     for n in 0..6 {
@@ -39,14 +66,12 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
         fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
     }
     let fabric = Arc::new(fabric);
-    let spinners: Vec<_> = (0..6)
-        .map(|n| {
-            let fabric = fabric.clone();
-            let order = task(&format!("spinner-{n}"), json!({"do": "spin"}));
-            tokio::spawn(async move { fabric.execute_task(order).await.unwrap() })
-        })
-        .collect();
-    let before = process_time();
+    let spin = |n| {
+        let fabric = fabric.clone();
+        let order = task(&format!("spinner-{n}"), json!({"do": "spin"}));
+        tokio::spawn(async move { fabric.execute_task(order).await.unwrap() })
+    };
+    let spinners: Vec<_> = (0..6).map(spin).collect();
     let mut used = Vec::new();
     for spinner in spinners {
         let result = spinner.await.unwrap();
@@ -54,12 +79,29 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
         assert_eq!(breach.quota, QuotaKind::ExecutionTime);
         used.push(result.resource_usage.cpu_seconds);
     }
-    println!("processor seconds of six spinners at 0.25 core for 10 s: {used:.3?}");
-    let (all, process): (f64, f64) = (used.iter().sum(), (process_time() - before).as_secs_f64());
-    assert!((all..all + 2.0).contains(&process), "reported {all}, the process used {process}");
-    for seconds in used {
-        assert!((2.25..=2.75).contains(&seconds), "{seconds}");
-    }
+    used
+}
+
+fn cores() -> f64 {
+    std::thread::available_parallelism().unwrap().get() as f64
+}
+
+/// Seconds that all cores together were not idle since the machine started,
+/// time taken by its own host included.
+fn busy_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let fields: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(1)
+        .map(|f| f.parse().unwrap())
+        .collect();
+    let (idle, waiting) = (fields[3], fields[4]);
+    // The last two are counted in the first two already.
+    let all: f64 = fields.iter().take(8).sum();
+    (all - idle - waiting) / rustix::param::clock_ticks_per_second() as f64
 }
 
 #[tokio::test]
@@ -122,4 +164,31 @@ async fn a_paused_guest_leaves_the_thread_to_others() {
     };
     let (result, ()) = tokio::join!(spin, others);
     assert!(!result.unwrap().success);
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_agents_live_in_one_process() {
+    let _alone = alone().await;
+    let most = 10_000;
+    let fabric = fabric(Layer4Config { max_agents: most, ..settings() }).await;
+    let genome = fabric.load(&guest("echo")).await.unwrap();
+    let before = anonymous_kib();
+    for n in 0..most {
+        let config = config_of(&format!("echo-{n}"), |_| {});
+        fabric.spawn_genome(genome.clone(), config).await.unwrap();
+    }
+    let each = (anonymous_kib() - before) as f64 / most as f64;
+    println!("{most} idle agents: {each:.1} KiB each");
+    assert!(each <= 64.0, "{each:.1} KiB");
+    for n in [0, most / 2, most - 1] {
+        assert!(execute(&fabric, &format!("echo-{n}"), json!(n)).await.success);
+    }
+}
+
+/// What this process alone holds: pages shared with the file of a component's
+/// first memory are one copy for all its agents.
+fn anonymous_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
