@@ -262,18 +262,26 @@ async fn dropping_the_future_cancels_the_task_and_frees_the_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
+    let folder = tempfile::tempdir().unwrap();
     let fabric = Arc::new(fabric(settings()).await);
-    spawn(&fabric, "hostile").await;
-    let run = |fabric: Arc<Layer4Fabric>| {
-        tokio::spawn(async move {
-            execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 3000})).await
-        })
+    let config = config_of("hostile", |config| {
+        config.grants.folders.push(chimera_layer4::FolderGrant {
+            host: folder.path().into(),
+            guest: "/data".into(),
+            access: chimera_layer4::FolderAccess::ReadWrite,
+        });
+    });
+    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    let run = |signal: bool| {
+        let fabric = fabric.clone();
+        let order = json!({"do": "burn-ms", "amount": 3000, "signal": signal});
+        tokio::spawn(async move { execute(&fabric, "hostile", order).await })
     };
-    let running = run(fabric.clone());
-    while fabric.get_health().pending_tasks < 1 {
+    let running = run(true);
+    while !folder.path().join("started").exists() {
         tokio::task::yield_now().await;
     }
-    let waiting = run(fabric.clone());
+    let waiting = run(false);
     while fabric.get_health().pending_tasks < 2 {
         tokio::task::yield_now().await;
     }
@@ -337,7 +345,8 @@ async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     assert_eq!(cold.inspection(), warm.inspection());
 
     // Code that is gone is compiled by a child again, never by the host.
-    std::fs::remove_dir_all(data.path().join("compiled/code")).unwrap();
+    let code = data.path().join("compiled/code");
+    std::fs::rename(&code, data.path().join("gone")).unwrap();
     let again = fabric(settings()).await.load(&guest("echo")).await.unwrap();
     assert!(!again.loading().cached && !again.loading().compile.is_zero());
 

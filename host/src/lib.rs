@@ -30,6 +30,8 @@
 //! It is looked for beside the running program;
 //! [`Layer4Config::compile_program`] names it otherwise.
 
+#![forbid(unsafe_code)]
+
 /// Compiles the Rust in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -22,8 +22,8 @@ pub enum Fault {
     /// The host failed; the agent did nothing wrong.
     #[error(transparent)]
     Host(HostFault),
-    /// The host is shutting down.
-    #[error("stopped, because the host is shutting down")]
+    /// The agent or the whole host is shutting down.
+    #[error("stopped, because the agent or the host is shutting down")]
     Stopped,
     /// The submitter took the task back.
     #[error("cancelled by its submitter")]

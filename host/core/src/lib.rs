@@ -5,6 +5,8 @@
 //! whoever calls it hands in all three, so every rule is tested in
 //! milliseconds and holds on every host.
 
+#![forbid(unsafe_code)]
+
 pub mod agent;
 pub mod config;
 pub mod digest;

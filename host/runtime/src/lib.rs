@@ -5,6 +5,8 @@
 //! [`Agent`] that runs tasks inside enforced limits and says what each one
 //! cost. Nothing outside this crate sees a wasmtime type.
 
+#![forbid(unsafe_code)]
+
 pub mod executor;
 pub mod genome;
 

@@ -12,6 +12,8 @@ use chimera_layer4_core::telemetry::is_deceptive;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+use crate::fabric::AGENT_LOG;
+
 #[derive(Clone, Copy)]
 pub(super) struct Output {
     json: bool,
@@ -73,11 +75,9 @@ impl Output {
 
     /// Logs go to standard error: text on a terminal, JSON otherwise.
     pub(super) fn start_logging(&self, detailed: bool) {
-        let level = if detailed {
-            "chimera_layer4=debug,chimera_layer4_runtime=debug,info"
-        } else {
-            "warn"
-        };
+        let ours = "chimera_layer4=debug,chimera_layer4_runtime=debug,info";
+        // What the agent says is printed with its result.
+        let level = format!("{},{AGENT_LOG}=off", if detailed { ours } else { "warn" });
         let logs = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(level))
             .with_writer(std::io::stderr);

@@ -2,6 +2,7 @@
 
 mod agents;
 mod heartbeat;
+mod log;
 mod program;
 mod status;
 
@@ -23,6 +24,7 @@ use tokio::io::AsyncReadExt;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
+pub(crate) use self::log::TARGET as AGENT_LOG;
 pub(crate) use self::program::COMPILE_COMMAND;
 pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 
@@ -206,7 +208,8 @@ impl Layer4Fabric {
     /// Runs a task on the least busy agent of its type and waits for the result.
     ///
     /// A task that was taken always has a result: `success` says how it ended
-    /// and `fault` why. Dropping the future cancels the task.
+    /// and `fault` why. What the agent logged goes to the host's log, under the
+    /// target `agent`. Dropping the future cancels the task.
     ///
     /// # Errors
     /// Only before the task is taken: `NotRunning`, `InvalidRequest`,
@@ -229,6 +232,7 @@ impl Layer4Fabric {
         }
         let in_hand = self.admit(&task.target_agent_type).await?;
         let report = in_hand.0.agent.run(task, 1).await;
+        log::write(in_hand.0.id(), task, &report.telemetry.log);
         if let Some(fault) = &report.shutdown_fault {
             tracing::warn!(agent = %in_hand.0.id(), %fault, "an instance did not retire in good order");
         }

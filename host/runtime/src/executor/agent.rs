@@ -240,8 +240,12 @@ impl Agent {
     /// Replaces every instance. Tasks in hand finish in the old ones.
     ///
     /// # Errors
-    /// The error of the new instance, which the next task would meet too.
+    /// The error of the new instance, which the next task would meet too;
+    /// `AgentNotFound` when the agent is being shut down.
     pub async fn restart(&self) -> Layer4Result<()> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(Layer4Error::AgentNotFound(self.config().agent_id));
+        }
         self.generation.fetch_add(1, Ordering::AcqRel);
         let old = std::mem::take(&mut *self.idle());
         drop(old); // Unasked: whoever restarts an agent does not trust it to end well.

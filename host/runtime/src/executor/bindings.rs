@@ -117,14 +117,18 @@ pub(crate) fn capabilities(said: types::AgentCapabilities, most: u32) -> core::A
     core::AgentCapabilities {
         supported_task_types: list(said.supported_task_types),
         max_concurrent_tasks: said.max_concurrent_tasks.clamp(1, most),
-        resource_quota: said.wanted_quota.map(|quota| ResourceQuota {
-            max_cpu_cores: quota.max_cpu_cores,
-            max_memory_mb: quota.max_memory_mb,
-            max_execution_time_secs: quota.max_execution_time_secs,
-            max_network_mbps: quota.max_network_mbps,
-        }),
+        resource_quota: said.wanted_quota.map(wanted).filter(|quota| quota.complaints().is_empty()),
         required_env_vars: needed.map(|(name, why)| (words(name), words(why))).collect(),
         features: list(said.features),
+    }
+}
+
+fn wanted(quota: types::ResourceQuota) -> ResourceQuota {
+    ResourceQuota {
+        max_cpu_cores: quota.max_cpu_cores,
+        max_memory_mb: quota.max_memory_mb,
+        max_execution_time_secs: quota.max_execution_time_secs,
+        max_network_mbps: quota.max_network_mbps,
     }
 }
 

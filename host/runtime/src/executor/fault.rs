@@ -53,7 +53,7 @@ fn of_engine_limit(error: &Error, during: Call) -> Option<Fault> {
         let detail = format!("one call may hand over {} MiB", BYTES_PER_HOST_CALL >> 20);
         return Some(host_limit(QuotaKind::HostMemory, during, detail));
     }
-    if says("handle") && (says("limit") || says("too many")) {
+    if says("handle limit exceeded") {
         return Some(host_limit(QuotaKind::Handles, during, format!("{HANDLES} may be open")));
     }
     if says("resource limit exceeded")

@@ -119,10 +119,12 @@ impl Compiler {
         let own = self.folder.compiling(child.id().unwrap_or_default());
         let answered = self.answer(&mut child, &own, bytes).await;
         let adopted = answered.and_then(|inspection| {
-            let kept = self.folder.adopt(&own).and_then(|code| self.folder.prune().map(|()| code));
-            let folder = own.display();
-            kept.map(|code| (inspection, code))
-                .map_err(|error| Layer4Error::Internal(format!("{folder}: {error}")))
+            let code = self
+                .folder
+                .adopt(&own)
+                .map_err(|error| Layer4Error::Internal(format!("{}: {error}", own.display())))?;
+            self.folder.prune();
+            Ok((inspection, code))
         });
         if adopted.is_err() {
             // Whatever it left; a child that was refused left nothing.

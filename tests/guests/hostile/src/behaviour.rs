@@ -21,6 +21,9 @@ struct Order {
     what: String,
     #[serde(default)]
     amount: u64,
+    /// Whether to tell through a file that the task has started.
+    #[serde(default)]
+    signal: bool,
 }
 
 impl WasmAgent for Hostile {
@@ -40,6 +43,9 @@ impl WasmAgent for Hostile {
 
     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
         let order: Order = task.payload()?;
+        if order.signal {
+            std::fs::write("/data/started", "").or_failed("telling that the task has started")?;
+        }
         match order.what.as_str() {
             "hoard" => hoard(&mut self.hoard),
             "keep" => self.hoard.push(vec![1; (order.amount << 20) as usize]),
