@@ -99,11 +99,14 @@ async fn a_giant_result_is_not_copied_into_the_host() {
 #[tokio::test]
 async fn floods_are_bounded_and_counted() {
     let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
     spawn(&fabric, "hostile").await;
     for (what, amount) in [("log-flood", 2000), ("print-flood", 2000), ("metric-flood", 5000)] {
         let order = task("hostile", json!({"do": what, "amount": amount}));
-        let report = Box::pin(fabric.run_task(&order)).await.unwrap();
-        assert_eq!(report.result.unwrap(), json!("done"), "a flood is no fault");
+        let flood = Box::pin(fabric.run_task(&order));
+        let (report, answered) = tokio::join!(flood, neighbour_works(&fabric, 50));
+        let report = report.unwrap();
+        assert_eq!((report.result.unwrap(), answered), (json!("done"), 50), "a flood is no fault");
         let kept: usize = report.telemetry.log.iter().map(|line| line.message.len()).sum();
         assert!(kept <= 130 * 1024, "{what} kept {kept} bytes");
         assert!(report.telemetry.metrics.len() <= 256);

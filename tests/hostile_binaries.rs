@@ -1,19 +1,37 @@
 //! Components that are hostile before they run, or that no toolchain makes.
 
-use chimera_layer4::{Breach, Fault, GuestFault, Layer4Config, Layer4Error, QuotaKind, Refusal};
+use chimera_layer4::{
+    Breach, Fault, GuestFault, Layer4Config, Layer4Error, Layer4Fabric, QuotaKind, Refusal,
+};
 use serde_json::json;
 use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
 
 use crate::handmade::{Parts, agent, componentize};
 use crate::harness::{config_of, execute, fabric, guest, settings, spawn};
 
-/// Why a host refuses these bytes; a neighbour works before and after.
-async fn refusal_by(settings: Layer4Config, bytes: &[u8]) -> Refusal {
+/// Tries to start an agent of these bytes while a neighbour works, who must
+/// not notice.
+async fn spawn_error(settings: Layer4Config, bytes: &[u8]) -> Layer4Error {
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
-    let error = fabric.spawn_agent(bytes, config_of("hostile", |_| {})).await.unwrap_err();
-    assert!(execute(&fabric, "echo", json!(1)).await.success);
-    match error {
+    let hostile = fabric.spawn_agent(bytes, config_of("hostile", |_| {}));
+    let neighbour = neighbour_works(&fabric);
+    let (spawned, ()) = tokio::join!(hostile, neighbour);
+    neighbour_works(&fabric).await;
+    assert_eq!(fabric.get_health().active_agents, 1, "nothing of it is left");
+    spawned.unwrap_err()
+}
+
+async fn neighbour_works(fabric: &Layer4Fabric) {
+    for n in 0..50 {
+        assert_eq!(execute(fabric, "echo", json!(n)).await.output, json!(n));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Why a host refuses these bytes.
+async fn refusal_by(settings: Layer4Config, bytes: &[u8]) -> Refusal {
+    match spawn_error(settings, bytes).await {
         Layer4Error::Refused(refusal) => refusal,
         other => panic!("not refused: {other}"),
     }
@@ -28,8 +46,9 @@ async fn fault(parts: &Parts<'_>) -> Fault {
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
     fabric.spawn_agent(&agent(parts), config_of("handmade", |_| {})).await.unwrap();
-    let result = execute(&fabric, "handmade", json!(1)).await;
-    assert!(execute(&fabric, "echo", json!(1)).await.success);
+    let hostile = execute(&fabric, "handmade", json!(1));
+    let (result, ()) = tokio::join!(hostile, neighbour_works(&fabric));
+    neighbour_works(&fabric).await;
     result.fault.expect("it fails")
 }
 
@@ -144,15 +163,10 @@ async fn a_growing_table_counts_as_memory() {
     assert_eq!(breach.quota, QuotaKind::Memory);
 }
 
-/// Either kind of refusal is good: the pool says no before anything is made.
-async fn is_over_instances(bytes: &[u8]) -> bool {
-    let fabric = fabric(settings()).await;
-    spawn(&fabric, "echo").await;
-    let error = fabric.spawn_agent(bytes, config_of("bomb", |_| {})).await.unwrap_err();
-    assert!(execute(&fabric, "echo", json!(1)).await.success);
-    match &error {
-        Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota == QuotaKind::Instances,
-        Layer4Error::Refused(Refusal::OverLimits { reason }) => reason.contains("exceeds"),
+/// The pool says no before anything is made.
+async fn is_over_limits(bytes: &[u8]) -> bool {
+    match refusal(bytes).await {
+        Refusal::OverLimits { reason } => reason.contains("exceeds"),
         other => panic!("{other}"),
     }
 }
@@ -160,20 +174,20 @@ async fn is_over_instances(bytes: &[u8]) -> bool {
 #[tokio::test]
 async fn a_table_bomb_is_refused() {
     let huge = agent(&Parts { fields: "(table 4000000 funcref)", ..Parts::default() });
-    assert!(is_over_instances(&huge).await);
+    assert!(is_over_limits(&huge).await);
     let many: String = "(table 1 funcref)\n".repeat(90);
-    assert!(is_over_instances(&agent(&Parts { fields: &many, ..Parts::default() })).await);
+    assert!(is_over_limits(&agent(&Parts { fields: &many, ..Parts::default() })).await);
 }
 
 #[tokio::test]
 async fn a_memory_bomb_is_refused() {
     let many: String = "(memory 1)\n".repeat(90);
-    assert!(is_over_instances(&agent(&Parts { fields: &many, ..Parts::default() })).await);
+    assert!(is_over_limits(&agent(&Parts { fields: &many, ..Parts::default() })).await);
 }
 
 #[tokio::test]
 async fn an_instance_bomb_is_refused() {
-    assert!(is_over_instances(&with_core_instances(agent(&Parts::default()), 900)).await);
+    assert!(is_over_limits(&with_core_instances(agent(&Parts::default()), 900)).await);
 }
 
 /// Adds an empty core module and instantiates it `count` times.

@@ -32,6 +32,9 @@ use self::agents::{AgentType, Agents, Entry, InHand};
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
 const SPARE_INSTANCES: u32 = 128;
+/// Wall time that a compilation has at the least, however little processor time
+/// it may take: the machine may be busy with other things.
+const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
 
 /// The execution fabric: agents, and the tasks that run on them.
 ///
@@ -350,8 +353,7 @@ fn compile_limits(config: &Layer4Config) -> CompileLimits {
     CompileLimits {
         address_space: config.compile_memory_mb.saturating_mul(MEBIBYTE),
         cpu,
-        // Room for a machine that is busy with other things.
-        wall: 2 * cpu,
+        wall: (2 * cpu).max(LEAST_COMPILE_WALL),
         component: config.max_component_bytes(),
     }
 }

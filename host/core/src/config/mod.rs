@@ -50,7 +50,7 @@ pub struct Layer4Config {
     /// Mebibytes that a component may have.
     pub max_component_mb: u64,
     /// Seconds of processor time that compiling one component may take; of
-    /// wall time, twice that.
+    /// wall time, twice that, and 30 s at the least.
     pub compile_cpu_secs: u64,
     /// Mebibytes of address space that compiling one component may take.
     pub compile_memory_mb: u64,
