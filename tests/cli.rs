@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{guest, guest_path, program, root};
+use crate::shell::outside_of_cargo;
 
 /// The program with an environment of its own and a data folder that goes.
 struct Chimera {
@@ -270,11 +271,8 @@ fn a_new_agent_is_made_tested_built_checked_and_run() {
 }
 
 fn cargo_test(folder: &Path) -> bool {
-    let mut cargo = std::process::Command::new("cargo");
-    cargo.args(["test", "--quiet"]).current_dir(folder);
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_TARGET_DIR"] {
-        cargo.env_remove(name);
-    }
+    let mut cargo = outside_of_cargo("cargo");
+    cargo.args(["test", "--quiet"]).current_dir(folder).env_remove("CARGO_TARGET_DIR");
     cargo.status().unwrap().success()
 }
 

@@ -17,4 +17,5 @@ mod fabric;
 mod hostile;
 mod hostile_binaries;
 mod readme;
+mod shell;
 mod tidy;

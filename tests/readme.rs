@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
 
 use chimera_layer4::config::SETTINGS;
 
 use crate::harness::{guests_target, program, root};
+use crate::shell::outside_of_cargo;
 
 fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
@@ -44,22 +44,16 @@ fn every_command_runs() {
 }
 
 fn run(block: &str, scratch: &Path) -> std::process::Output {
-    let mut shell = Command::new("bash");
-    let path = std::env::join_paths(
-        std::iter::once(scratch.join("bin"))
-            .chain(std::env::split_paths(option_env!("PATH").unwrap_or("/usr/bin:/bin"))),
-    );
-    shell
-        .args(["-euo", "pipefail", "-c", block])
+    // The folder goes before whatever PATH these tests were started with.
+    let block = format!("PATH={}:$PATH\n{block}", scratch.join("bin").display());
+    outside_of_cargo("bash")
+        .args(["-euo", "pipefail", "-c", &block])
         .current_dir(root())
-        .env("PATH", path.unwrap())
         .env("TMPDIR", scratch)
         .env("XDG_DATA_HOME", scratch.join("share"))
-        .env("CARGO_TARGET_DIR", guests_target());
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "LLVM_PROFILE_FILE"] {
-        shell.env_remove(name);
-    }
-    shell.output().unwrap()
+        .env("CARGO_TARGET_DIR", guests_target())
+        .output()
+        .unwrap()
 }
 
 /// `chimera`, and a `cargo` that runs the program as it is instead of building

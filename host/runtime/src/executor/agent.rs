@@ -57,7 +57,7 @@ impl Agent {
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
         let mut capabilities =
-            first.capabilities(&mut driver, *housekeeping, MAX_INSTANCES).await.map_err(failed)?;
+            first.capabilities(&mut driver, wall, MAX_INSTANCES).await.map_err(failed)?;
         check_environment(&capabilities, config)?;
         drop(meter);
         let (room, instances) = rooms.widen(room, capabilities.max_concurrent_tasks);
@@ -206,7 +206,7 @@ impl Agent {
         let spent = instance.served >= self.config().instances.tasks_per_instance();
         let old = instance.generation != self.generation.load(Ordering::Acquire);
         if spent || old {
-            return instance.shutdown(driver, self.blueprint.housekeeping).await;
+            return instance.shutdown(driver, self.housekeeping()).await;
         }
         self.idle().push(instance);
         Ok(())
@@ -223,7 +223,7 @@ impl Agent {
             None => self.start_instance(&mut driver, self.housekeeping()).await,
         };
         let asked = match instance {
-            Ok(instance) => instance.health(&mut driver, self.blueprint.housekeeping).await,
+            Ok(instance) => instance.health(&mut driver, self.housekeeping()).await,
             Err(fault) => Err(fault),
         };
         Some(match asked {
@@ -278,7 +278,7 @@ impl Agent {
         let idle = std::mem::take(&mut *self.idle());
         let mut first = Ok(());
         for instance in idle {
-            first = first.and(instance.shutdown(&mut driver, self.blueprint.housekeeping).await);
+            first = first.and(instance.shutdown(&mut driver, self.housekeeping()).await);
         }
         first
     }

@@ -102,11 +102,10 @@ impl Instance {
     pub(super) async fn capabilities(
         &mut self,
         driver: &mut Driver<'_>,
-        limit: Duration,
+        wall: WallLimit,
         most: u32,
     ) -> Result<AgentCapabilities, Fault> {
         self.whole_tick();
-        let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_capabilities(&mut self.store);
         let said = driver.drive(call, Call::Capabilities, wall).await?;
         Ok(bindings::capabilities(said, most))
@@ -165,10 +164,9 @@ impl Instance {
     pub(super) async fn health(
         mut self,
         driver: &mut Driver<'_>,
-        limit: Duration,
+        wall: WallLimit,
     ) -> Result<(AgentHealth, Self), Fault> {
         self.whole_tick();
-        let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_health(&mut self.store);
         let said = driver.drive(call, Call::Health, wall).await?;
         Ok((bindings::health(&said), self))
@@ -178,10 +176,9 @@ impl Instance {
     pub(super) async fn shutdown(
         mut self,
         driver: &mut Driver<'_>,
-        limit: Duration,
+        wall: WallLimit,
     ) -> Result<(), Fault> {
         self.whole_tick();
-        let wall = WallLimit::housekeeping(limit);
         let call = self.guest.chimera_agent_lifecycle().call_shutdown(&mut self.store);
         let said = driver.drive(call, Call::Shutdown, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
