@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use crate::refusal::Refusal;
+use crate::scheduler::TaskState;
+use crate::scheduler::store::StoreError;
 use crate::{AgentId, Breach, Fault, HostFault, TaskId};
 
 /// What the library returns.
@@ -72,14 +74,37 @@ pub enum Layer4Error {
     },
     /// So many tasks wait for the agent already.
     #[error(
-        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that `task_queue_capacity` allows; submit again when some have ended"
+        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that `task_queue_capacity` allows; submit again in {} s", .retry_after.as_secs_f64()
     )]
     QueueFull {
         /// The type whose queue is full.
         agent_type: String,
         /// The limit.
         capacity: usize,
+        /// When to come back, by how fast tasks end.
+        retry_after: Duration,
     },
+    /// Another task was submitted under the same key.
+    #[error(
+        "the idempotency key {key:?} was used for another task, {first}; a key names one piece of work"
+    )]
+    IdempotencyKeyTaken {
+        /// The key.
+        key: String,
+        /// The task that has it.
+        first: TaskId,
+    },
+    /// The task has ended already.
+    #[error("task {id} has ended: it is {state}")]
+    TaskEnded {
+        /// Which task.
+        id: TaskId,
+        /// How.
+        state: TaskState,
+    },
+    /// The task store did not do what it was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The fabric was not started, or is shutting down.
     #[error("the fabric is {state}; tasks are taken between `start` and `shutdown`")]
     NotRunning {
@@ -137,6 +162,9 @@ impl Layer4Error {
             Layer4Error::AgentTimeout { .. } => "agent-timeout",
             Layer4Error::TooManyAgents { .. } => "too-many-agents",
             Layer4Error::QueueFull { .. } => "queue-full",
+            Layer4Error::IdempotencyKeyTaken { .. } => "idempotency-key-taken",
+            Layer4Error::TaskEnded { .. } => "task-ended",
+            Layer4Error::Store(error) => error.code(),
             Layer4Error::NotRunning { .. } => "not-running",
             Layer4Error::InvalidRequest(_) => "invalid-request",
             Layer4Error::Communication(_) => "communication",
@@ -198,7 +226,10 @@ mod tests {
             Layer4Error::AgentNotFound(agent()),
             Layer4Error::AgentTypeNotFound { agent_type: agent_type.clone(), known },
             Layer4Error::TooManyAgents { max_agents: 10 },
-            Layer4Error::QueueFull { agent_type, capacity: 7 },
+            Layer4Error::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
+            Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },
+            Layer4Error::TaskEnded { id: task, state: TaskState::Dead },
+            Layer4Error::Store(StoreError::Closed),
             Layer4Error::NotRunning { state: "not started" },
             Layer4Error::InvalidRequest(vec!["a is wrong".into(), "so is b".into()]),
             Layer4Error::Communication("-".into()),
@@ -208,7 +239,9 @@ mod tests {
         ];
         let mut codes: Vec<_> = errors.iter().map(Layer4Error::code).collect();
         let all: String = errors.iter().map(|error| format!("{error}\n")).collect();
-        for words in ["known: parrot", "raise the setting", "submit again", "a is wrong; so is b"] {
+        for words in
+            ["known: parrot", "raise the setting", "submit again in 2 s", "a is wrong; so is b"]
+        {
             assert!(all.contains(words), "{words}\n{all}");
         }
         codes.sort_unstable();

@@ -294,6 +294,18 @@ pub enum HostFault {
         /// What the system said.
         reason: String,
     },
+    /// The host went down, or lost the lease, while the task was in its hands.
+    #[error("the host went down {times} times while the task was in its hands")]
+    Crashed {
+        /// Runs and claims that were lost.
+        times: u32,
+    },
+    /// No agent of the task's type could be started.
+    #[error("no agent could be started for the task: {message}")]
+    NoAgent {
+        /// Why, as the operator would be told.
+        message: String,
+    },
     /// Something that should not happen.
     #[error("internal: {message}")]
     Internal {
@@ -309,6 +321,8 @@ impl HostFault {
         match self {
             HostFault::NoRoom { .. } => "no-room",
             HostFault::Folder { .. } => "folder-unavailable",
+            HostFault::Crashed { .. } => "host-crashed",
+            HostFault::NoAgent { .. } => "no-agent",
             HostFault::Internal { .. } => "host-internal",
         }
     }

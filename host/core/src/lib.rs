@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod allocation;
 pub mod config;
 pub mod digest;
 pub mod error;
@@ -16,11 +17,13 @@ pub mod grants;
 pub mod id;
 pub mod quota;
 pub mod refusal;
+pub mod scheduler;
 pub mod task;
 pub mod telemetry;
 pub mod usage;
 
 pub use agent::{AgentCapabilities, AgentConfig, AgentHealth, HealthStatus, InstancePolicy};
+pub use allocation::{AllocationTarget, ResourceAllocation};
 pub use config::Layer4Config;
 pub use digest::Digest;
 pub use error::{Layer4Error, Layer4Result};

@@ -9,6 +9,7 @@ mod layers;
 mod resolve;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::ResourceQuota;
@@ -34,6 +35,41 @@ pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
 /// Address space of one compilation: the largest interpreter seen needs 400 MiB.
 pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
 
+/// Long enough for most tasks, within the 90 s that systemd gives a service.
+pub const DEFAULT_DRAIN_TIMEOUT_SECS: u64 = 30;
+/// A submitter fetches a result soon or not at all.
+pub const DEFAULT_RESULT_RETENTION_SECS: u64 = 24 * 3600;
+/// A hundred thousand small results are about a hundred megabytes.
+pub const DEFAULT_RESULT_RETENTION_COUNT: u64 = 100_000;
+/// Somebody should look at dead letters, and may be on holiday.
+pub const DEFAULT_DEAD_LETTER_RETENTION_SECS: u64 = 30 * 24 * 3600;
+/// More are not read one by one.
+pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;
+/// Room for millions of small tasks; a bound, so that a flood does not fill the disk.
+pub const DEFAULT_MAX_STORE_MB: u64 = 16 * 1024;
+
+/// Where tasks are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskStoreKind {
+    /// In a database in the data folder; without such a folder, in memory.
+    #[default]
+    Embedded,
+    /// In memory, gone with the process.
+    Memory,
+}
+
+impl FromStr for TaskStoreKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "embedded" => Ok(TaskStoreKind::Embedded),
+            "memory" => Ok(TaskStoreKind::Memory),
+            _ => Err(()),
+        }
+    }
+}
+
 /// The host's settings, complete and within range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer4Config {
@@ -54,11 +90,26 @@ pub struct Layer4Config {
     pub compile_cpu_secs: u64,
     /// Mebibytes of address space that compiling one component may take.
     pub compile_memory_mb: u64,
-    /// Where compiled code is kept; `None`: in a folder that goes with the fabric.
+    /// Where compiled code and tasks are kept; `None`: code in a folder that goes
+    /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
     /// The `chimera` program, which compiles components in a process of its
     /// own; `None`: looked for beside the running program.
     pub compile_program: Option<PathBuf>,
+    /// Where tasks are kept.
+    pub task_store: TaskStoreKind,
+    /// Mebibytes that the embedded task store may have.
+    pub max_store_mb: u64,
+    /// Seconds that tasks may run on at shutdown.
+    pub drain_timeout_secs: u64,
+    /// Seconds that the result of a task is kept.
+    pub result_retention_secs: u64,
+    /// Results that are kept, the newest; as many again of cancelled tasks.
+    pub result_retention_count: u64,
+    /// Seconds that a dead letter is kept.
+    pub dead_letter_retention_secs: u64,
+    /// Dead letters that are kept, the newest.
+    pub dead_letter_retention_count: u64,
     /// Whether logging is detailed.
     pub debug_mode: bool,
 }
@@ -76,6 +127,13 @@ impl Default for Layer4Config {
             compile_memory_mb: DEFAULT_COMPILE_MEMORY_MB,
             data_dir: None,
             compile_program: None,
+            task_store: TaskStoreKind::default(),
+            max_store_mb: DEFAULT_MAX_STORE_MB,
+            drain_timeout_secs: DEFAULT_DRAIN_TIMEOUT_SECS,
+            result_retention_secs: DEFAULT_RESULT_RETENTION_SECS,
+            result_retention_count: DEFAULT_RESULT_RETENTION_COUNT,
+            dead_letter_retention_secs: DEFAULT_DEAD_LETTER_RETENTION_SECS,
+            dead_letter_retention_count: DEFAULT_DEAD_LETTER_RETENTION_COUNT,
             debug_mode: false,
         }
     }
@@ -92,6 +150,30 @@ impl Layer4Config {
     #[must_use]
     pub fn heartbeat_interval(&self) -> Duration {
         Duration::from_secs(self.heartbeat_interval_secs)
+    }
+
+    /// What tasks may run on at shutdown.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout_secs)
+    }
+
+    /// How long results are kept.
+    #[must_use]
+    pub fn result_retention(&self) -> Duration {
+        Duration::from_secs(self.result_retention_secs)
+    }
+
+    /// How long dead letters are kept.
+    #[must_use]
+    pub fn dead_letter_retention(&self) -> Duration {
+        Duration::from_secs(self.dead_letter_retention_secs)
+    }
+
+    /// The largest task store, in bytes.
+    #[must_use]
+    pub fn max_store_bytes(&self) -> u64 {
+        self.max_store_mb.saturating_mul(crate::quota::MEBIBYTE)
     }
 
     /// The largest component, in bytes.
@@ -111,6 +193,12 @@ impl Layer4Config {
             ("max_component_mb", self.max_component_mb),
             ("compile_cpu_secs", self.compile_cpu_secs),
             ("compile_memory_mb", self.compile_memory_mb),
+            ("max_store_mb", self.max_store_mb),
+            ("drain_timeout_secs", self.drain_timeout_secs),
+            ("result_retention_secs", self.result_retention_secs),
+            ("result_retention_count", self.result_retention_count),
+            ("dead_letter_retention_secs", self.dead_letter_retention_secs),
+            ("dead_letter_retention_count", self.dead_letter_retention_count),
         ];
         let mut complaints: Vec<String> = numbers
             .into_iter()

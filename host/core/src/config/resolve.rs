@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Layer4Config, Layers, MOST_AGENTS};
+use super::{Layer4Config, Layers, MOST_AGENTS, TaskStoreKind};
 use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
 
 /// One setting: its name in the file, in the environment, and what it does.
@@ -56,8 +56,23 @@ pub const SETTINGS: &[Setting] = &[
     setting("max_component_mb", "LAYER4_MAX_COMPONENT_MB", "MiB of one component"),
     setting("compile_cpu_secs", "LAYER4_COMPILE_CPU_SECS", "seconds of processor time to compile"),
     setting("compile_memory_mb", "LAYER4_COMPILE_MEMORY_MB", "MiB of address space to compile"),
-    setting("data_dir", "LAYER4_DATA_DIR", "folder for compiled code"),
+    setting("data_dir", "LAYER4_DATA_DIR", "folder for compiled code and tasks"),
     setting("compile_program", "LAYER4_COMPILE_PROGRAM", "the chimera program that compiles"),
+    setting("task_store", "LAYER4_TASK_STORE", "where tasks are kept: embedded, memory"),
+    setting("max_store_mb", "LAYER4_MAX_STORE_MB", "MiB of the embedded task store"),
+    setting("drain_timeout_secs", "LAYER4_DRAIN_TIMEOUT_SECS", "seconds for tasks at shutdown"),
+    setting("result_retention_secs", "LAYER4_RESULT_RETENTION_SECS", "seconds to keep results"),
+    setting("result_retention_count", "LAYER4_RESULT_RETENTION_COUNT", "results to keep"),
+    setting(
+        "dead_letter_retention_secs",
+        "LAYER4_DEAD_LETTER_RETENTION_SECS",
+        "seconds to keep dead letters",
+    ),
+    setting(
+        "dead_letter_retention_count",
+        "LAYER4_DEAD_LETTER_RETENTION_COUNT",
+        "dead letters to keep",
+    ),
     setting("debug_mode", "LAYER4_DEBUG_MODE", "detailed logging"),
 ];
 
@@ -75,7 +90,11 @@ fn range(key: &str) -> RangeInclusive<u64> {
         "max_agents" => 1..=MOST_AGENTS as u64,
         "default_resource_quota.max_memory_mb" => 1..=MAX_MEMORY_MB,
         "default_resource_quota.max_execution_time_secs" => 1..=MAX_EXECUTION_TIME_SECS,
-        "task_queue_capacity" => 1..=1_000_000,
+        "task_queue_capacity" => 1..=10_000_000,
+        "max_store_mb" => 16..=16_777_216,
+        "drain_timeout_secs" => 0..=MAX_EXECUTION_TIME_SECS,
+        "result_retention_secs" | "dead_letter_retention_secs" => 1..=10 * 365 * 86_400,
+        "result_retention_count" | "dead_letter_retention_count" => 1..=100_000_000,
         "heartbeat_interval_secs" | "agent_timeout_secs" => 1..=86_400,
         "max_component_mb" => 1..=1024,
         "compile_cpu_secs" => 1..=600,
@@ -115,6 +134,13 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.whole("compile_memory_mb", &mut config.compile_memory_mb);
     reader.path("data_dir", &mut config.data_dir);
     reader.path("compile_program", &mut config.compile_program);
+    reader.store("task_store", &mut config.task_store);
+    reader.whole("max_store_mb", &mut config.max_store_mb);
+    reader.whole("drain_timeout_secs", &mut config.drain_timeout_secs);
+    reader.whole("result_retention_secs", &mut config.result_retention_secs);
+    reader.whole("result_retention_count", &mut config.result_retention_count);
+    reader.whole("dead_letter_retention_secs", &mut config.dead_letter_retention_secs);
+    reader.whole("dead_letter_retention_count", &mut config.dead_letter_retention_count);
     reader.switch("debug_mode", &mut config.debug_mode);
 
     if reader.complaints.is_empty() { Ok(config) } else { Err(reader.complaints) }
@@ -162,6 +188,12 @@ impl Reader<'_> {
 
     fn switch(&mut self, key: &str, into: &mut bool) {
         if let Some(value) = self.parsed(key, "`true` or `false`", |_| true) {
+            *into = value;
+        }
+    }
+
+    fn store(&mut self, key: &str, into: &mut TaskStoreKind) {
+        if let Some(value) = self.parsed(key, "`embedded` or `memory`", |_| true) {
             *into = value;
         }
     }

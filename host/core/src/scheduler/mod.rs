@@ -1,0 +1,23 @@
+//! What becomes of a task, as plain rules.
+//!
+//! [`machine`] holds every state and edge of a task's life, [`settle`] decides
+//! which edge the end of a run takes, [`rota`] whose turn it is, [`retry`] and
+//! [`breaker`] when something is tried again. [`store::TaskStore`] is where
+//! tasks are kept; [`store::Desk`] applies the rules to rows, so that each
+//! store brings only its rows. Time, identities and chance are handed in.
+
+pub mod breaker;
+pub mod machine;
+pub mod record;
+pub mod retry;
+pub mod rota;
+pub mod settle;
+pub mod store;
+pub mod submission;
+
+pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use machine::{Bounds, Progress, Refused, TaskState};
+pub use record::{Attempt, AttemptError, DeadReason, Owner, TaskRecord, Timestamp};
+pub use retry::{RetryBudget, RetryPolicy};
+pub use settle::{Ran, Settlement};
+pub use submission::{Submission, SubmitOptions};

@@ -1,0 +1,190 @@
+//! What is kept of a task beside its progress.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::machine::TaskState;
+use crate::{AgentId, Digest, ExecutionResult, Fault, Priority, ResourceUsage, Task, TaskId};
+
+/// Milliseconds since 1970, as stores keep them.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Later by a duration, which counts in whole milliseconds.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Earlier by a duration.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The time from `earlier` to this; zero when it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same instant for the standard library.
+    #[must_use]
+    pub fn to_system_time(self) -> SystemTime {
+        // A stored number may be anything; what no clock shows is the epoch.
+        let since = Duration::from_millis(self.0);
+        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::default().after(since)
+    }
+}
+
+/// One start of a host: a random identity, never a name that a restart would
+/// bring back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owner(pub Uuid);
+
+/// Why a task lies in the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeadReason {
+    /// The agent refused its input.
+    InvalidInput,
+    /// The agent failed for good.
+    Failed,
+    /// It met a quota, and would again.
+    OverQuota,
+    /// Every attempt failed.
+    AttemptsExhausted,
+    /// Its deadline passed.
+    Expired,
+    /// The host went down under it too often.
+    HostCrash,
+    /// The host failed to run it too often.
+    HostFault,
+}
+
+impl DeadReason {
+    /// Every reason.
+    pub const ALL: [DeadReason; 7] = [
+        DeadReason::InvalidInput,
+        DeadReason::Failed,
+        DeadReason::OverQuota,
+        DeadReason::AttemptsExhausted,
+        DeadReason::Expired,
+        DeadReason::HostCrash,
+        DeadReason::HostFault,
+    ];
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeadReason::InvalidInput => "invalid-input",
+            DeadReason::Failed => "failed",
+            DeadReason::OverQuota => "over-quota",
+            DeadReason::AttemptsExhausted => "attempts-exhausted",
+            DeadReason::Expired => "expired",
+            DeadReason::HostCrash => "host-crash",
+            DeadReason::HostFault => "host-fault",
+        })
+    }
+}
+
+/// How an attempt that did not succeed ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "error", content = "fault")]
+pub enum AttemptError {
+    /// The run ended with a fault.
+    #[error(transparent)]
+    Fault(Fault),
+    /// The host went down, or stopped extending the lease.
+    #[error("the host went down while the task ran")]
+    Lost,
+    /// The deadline passed before a run began.
+    #[error("the deadline passed before the task was run")]
+    Expired,
+}
+
+/// One attempt that did not succeed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which one, counted from one.
+    pub number: u32,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How.
+    #[serde(flatten)]
+    pub error: AttemptError,
+    /// What it used; absent where the host went down with the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ResourceUsage>,
+    /// The genome that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genome: Option<Digest>,
+    /// The agent that ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+}
+
+/// All that is known of a task.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskRecord {
+    /// The task as it was submitted.
+    pub task: Task,
+    /// Where it is.
+    pub state: TaskState,
+    /// Since when it waits or has ended, when it is due, or how long its lease lasts.
+    pub at: Timestamp,
+    /// When the store took it.
+    pub submitted_at: Timestamp,
+    /// Runs begun.
+    pub attempts: u32,
+    /// Runs that may be begun.
+    pub max_attempts: u32,
+    /// Runs lost with their host.
+    pub crashes: u32,
+    /// Why it is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<DeadReason>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ExecutionResult>,
+    /// The attempts that did not succeed, oldest first.
+    pub failed_attempts: Vec<Attempt>,
+}
+
+/// A task in a list: what a table shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TaskSummary {
+    /// Which task.
+    pub id: TaskId,
+    /// Its agent type.
+    pub agent_type: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Where it is.
+    pub state: TaskState,
+    /// As in [`TaskRecord::at`].
+    pub at: Timestamp,
+    /// When the store took it.
+    pub submitted_at: Timestamp,
+    /// Runs begun.
+    pub attempts: u32,
+    /// Why it is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<DeadReason>,
+}

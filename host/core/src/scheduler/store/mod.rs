@@ -1,0 +1,167 @@
+//! Where tasks are kept.
+//!
+//! [`TaskStore`] is what the scheduler asks for. [`Desk`] applies the rules of
+//! [`machine`](super::machine) and [`rota`](super::rota) to [`Rows`], so the
+//! memory store here and the SQLite store of the host decide alike and differ
+//! only in how they keep a row.
+
+mod desk;
+mod memory;
+mod requests;
+mod rows;
+
+use async_trait::async_trait;
+
+pub use self::desk::{Counted, Desk};
+pub use self::memory::MemoryStore;
+pub use self::requests::{
+    CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Keep, Lease, NewTask,
+    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeRoom, Verdict,
+};
+pub use self::rows::{Census, NewRow, Row, Rows};
+
+use super::machine::{Bounds, Refused, TaskState};
+use super::record::{TaskRecord, TaskSummary, Timestamp};
+use super::submission::Submission;
+use crate::{Digest, TaskId};
+
+/// Why a store did not do what it was asked. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It may work later: the disk is full, say.
+    #[error("the task store cannot write: {reason}; nothing was changed, try again later")]
+    Unavailable {
+        /// What the system said.
+        reason: String,
+    },
+    /// It will not work again before somebody has mended it.
+    #[error("the task store has failed: {reason}")]
+    Failed {
+        /// What was found, and what to do.
+        reason: String,
+    },
+    /// It was closed.
+    #[error("the task store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// A stable word for logs, metrics and programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            StoreError::Unavailable { .. } => "store-unavailable",
+            StoreError::Failed { .. } => "store-failed",
+            StoreError::Closed => "store-closed",
+        }
+    }
+}
+
+/// Keeps tasks, and moves them along the edges of the state machine.
+///
+/// An answer is given when what it promises would survive a crash of the
+/// process; [`Promise`] says which answers wait for the disk. Each edge is a
+/// compare-and-set on state and fence, so several hosts may share a store.
+/// A store with a clock of its own may ignore the times handed in.
+#[async_trait]
+pub trait TaskStore: Send + Sync + 'static {
+    /// Takes tasks, each answered by itself.
+    ///
+    /// # Errors
+    /// Nothing was taken.
+    async fn submit(
+        &self,
+        batch: Vec<Submission>,
+        terms: SubmitTerms,
+    ) -> Result<Vec<Submitted>, StoreError>;
+
+    /// Hands out waiting tasks, whoever's turn it is, each with a lease.
+    ///
+    /// # Errors
+    /// Nothing was handed out.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError>;
+
+    /// Marks claimed tasks as running.
+    ///
+    /// # Errors
+    /// Nothing was marked.
+    async fn start(
+        &self,
+        leases: Vec<Lease>,
+        genome: Option<Digest>,
+    ) -> Result<Vec<Result<(), Refused>>, StoreError>;
+
+    /// Heartbeats: leases that last until `until` now, those that were lost,
+    /// and those whose submitters want them back.
+    ///
+    /// # Errors
+    /// Nothing was extended.
+    async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Extension, StoreError>;
+
+    /// Moves tasks on whose runs have ended. A refused one was lost meanwhile.
+    ///
+    /// # Errors
+    /// Nothing was moved.
+    async fn settle(
+        &self,
+        settled: Vec<Settled>,
+        now: Timestamp,
+    ) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Takes a task back: at once when it is queued, by its runner otherwise.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<CancelAnswer, StoreError>;
+
+    /// Puts dead tasks back in the queue. The answer is those that were dead.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    async fn requeue(&self, ids: Vec<TaskId>, now: Timestamp) -> Result<Vec<TaskId>, StoreError>;
+
+    /// Forgets tasks that have ended. The answer is those that had.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError>;
+
+    /// Does what time brings: delayed tasks that are due wait, leases that are
+    /// over are lost, deadlines that have passed end their tasks. Bounded; more
+    /// may be left.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError>;
+
+    /// Forgets ended tasks beyond what is to be kept. Bounded; more may be left.
+    /// The answer is how many were forgotten.
+    ///
+    /// # Errors
+    /// Nothing was forgotten.
+    async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError>;
+
+    /// All that is known of a task.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError>;
+
+    /// Tasks in one state, in the order of their `at`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError>;
+
+    /// Counts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn stats(&self) -> Result<StoreStats, StoreError>;
+
+    /// Writes what is left to write, and takes nothing more.
+    async fn close(&self);
+}
+
+/// Ended states, of which retention speaks.
+pub const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Dead, TaskState::Cancelled];
