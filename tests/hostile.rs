@@ -179,7 +179,7 @@ async fn spawn_error(what: &str) -> Layer4Error {
     });
     let error = fabric.spawn_agent(&guest("hostile"), config).await.unwrap_err();
     assert_eq!(neighbour_works(&fabric, 10).await, 10);
-    assert_eq!(fabric.get_health().active_agents, 1, "nothing of it is left");
+    assert_eq!(fabric.get_health().await.active_agents, 1, "nothing of it is left");
     error
 }
 
@@ -225,5 +225,5 @@ async fn a_trap_in_shutdown_is_told_and_changes_nothing_else() {
     fabric.spawn_agent(&guest("hostile"), task_free).await.unwrap();
     let error = fabric.shutdown().await.unwrap_err();
     assert!(error.to_string().contains("`shutdown` trapped"), "{error}");
-    assert_eq!(fabric.get_health().active_agents, 0);
+    assert_eq!(fabric.get_health().await.active_agents, 0);
 }

@@ -18,7 +18,7 @@ async fn spawn_error(settings: Layer4Config, bytes: &[u8]) -> Layer4Error {
     let neighbour = neighbour_works(&fabric);
     let (spawned, ()) = tokio::join!(hostile, neighbour);
     neighbour_works(&fabric).await;
-    assert_eq!(fabric.get_health().active_agents, 1, "nothing of it is left");
+    assert_eq!(fabric.get_health().await.active_agents, 1, "nothing of it is left");
     spawned.unwrap_err()
 }
 

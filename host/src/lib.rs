@@ -39,14 +39,20 @@ struct Readme;
 
 pub mod cli;
 pub mod fabric;
+pub mod scheduler;
+pub mod stores;
 pub mod toolchain;
 pub mod utils;
 
+pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, AgentId, Breach, Call, Digest, ExecutionResult,
-    Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault, InstancePolicy,
-    Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind, Refusal,
-    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, config,
+    AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
+    ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
+    InstancePolicy, Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind,
+    Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId,
+    TrapCode, config,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
-pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus};
+pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus, open_queue};
+pub use queue::{Submission, SubmitOptions, TaskState};
+pub use scheduler::SchedulerStats;

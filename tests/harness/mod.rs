@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock};
 
 use chimera_layer4::{
     AgentConfig, AgentId, ExecutionResult, Layer4Config, Layer4Fabric, ResourceQuota, Task,
-    toolchain, utils,
+    config::TaskStoreKind, toolchain, utils,
 };
 use serde_json::Value;
 
@@ -49,6 +49,8 @@ pub(crate) fn settings() -> Layer4Config {
     Layer4Config {
         data_dir: Some(guests_target().join("data")),
         compile_program: Some(program().to_path_buf()),
+        // Only one host can have the durable store of a folder open.
+        task_store: TaskStoreKind::Memory,
         ..Layer4Config::default()
     }
 }

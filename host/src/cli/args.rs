@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use chimera_layer4_core::scheduler::TaskState;
+use chimera_layer4_core::{Priority, TaskId};
 use clap::{Args, Parser, Subcommand};
 
 use super::exit;
@@ -22,7 +24,7 @@ pub(super) struct SettingsArgs {
     /// Settings file; without it `chimera.toml` in this folder, if it is there
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Folder for compiled code [default: ~/.local/share/chimera]
+    /// Folder for compiled code and tasks [default: ~/.local/share/chimera]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(super) data_dir: Option<PathBuf>,
     /// Detailed logging on standard error
@@ -40,6 +42,19 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: AgentCommand,
     },
+    /// Run what waits in the queue, and what --tasks adds, until nothing is left
+    #[command(after_help = WORK_HELP)]
+    Work(WorkArgs),
+    /// The queue of a data folder that no host has open
+    Task {
+        #[command(subcommand)]
+        command: TaskCommand,
+    },
+    /// Tasks that ended without a result: look at them, run them again, forget them
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
     /// The compiling child of a host
     #[command(name = crate::fabric::COMPILE_COMMAND, hide = true)]
     CompileComponent,
@@ -50,6 +65,199 @@ Examples:
   chimera run agent.wasm --task '{\"text\": \"hello\"}'
   chimera run my-agent/ --task @rows.json --quota memory=64,time=10
   cat task.json | chimera run agent.wasm --task - --json";
+
+const WORK_HELP: &str = "\
+Each line of --tasks is a JSON object:
+  {\"payload\": …, \"type\": \"…\", \"priority\": \"high\", \"id\": UUID, \"key\": \"…\",
+   \"deadline\": SECONDS, \"delay\": SECONDS, \"attempts\": N}
+Only the payload is needed, and the type where there are several agents.
+
+Examples:
+  chimera work --agent echo.wasm --tasks tasks.jsonl > results.jsonl
+  chimera work --agent parser=my-agent/ --agent echo.wasm --keep-running";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TaskCommand {
+    /// Put a task in the queue and print its id
+    Submit(SubmitArgs),
+    /// All that is known of a task
+    Show {
+        /// The task
+        id: TaskId,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Tasks in one state, in the order of their time
+    List(ListArgs),
+    /// Take tasks back
+    Cancel {
+        /// The tasks
+        #[arg(required = true)]
+        ids: Vec<TaskId>,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Forget tasks that have ended
+    Purge {
+        /// The tasks
+        #[arg(required = true)]
+        ids: Vec<TaskId>,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Count what waits and what has ended
+    Stats {
+        #[command(flatten)]
+        json: JsonArg,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLettersCommand {
+    /// Dead letters, oldest first
+    List(DeadListArgs),
+    /// Input, every attempt's error and the result of one
+    Show {
+        /// The task
+        id: TaskId,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Put them back in the queue, with all their attempts
+    Requeue(PickArgs),
+    /// Forget them
+    Purge(PickArgs),
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct JsonArg {
+    /// Print one JSON value instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubmitArgs {
+    /// The agent type that it is for
+    #[arg(long = "type", value_name = "NAME")]
+    pub(super) agent_type: String,
+    /// The payload: JSON, @FILE or - for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "null")]
+    pub(super) task: String,
+    /// critical, high, normal, low or background
+    #[arg(long, value_name = "CLASS", default_value = "normal", value_parser = priority)]
+    pub(super) priority: Priority,
+    /// A name for this piece of work: submitted again under it, it is the same task
+    #[arg(long, value_name = "NAME")]
+    pub(super) key: Option<String>,
+    /// Its result is of no use after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) deadline: Option<u64>,
+    /// Its first run begins after so many seconds at the earliest
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) delay: Option<u64>,
+    /// Runs that may be begun [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(super) attempts: Option<u32>,
+    /// Its identity; one is made without it
+    #[arg(long, value_name = "UUID")]
+    pub(super) id: Option<TaskId>,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) quota: Vec<String>,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// waiting, delayed, claimed, running, succeeded, dead or cancelled
+    #[arg(long, value_name = "STATE", default_value = "waiting", value_parser = state)]
+    pub(super) state: TaskState,
+    /// Only of this agent type
+    #[arg(long = "type", value_name = "NAME")]
+    pub(super) agent_type: Option<String>,
+    /// At the most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) limit: usize,
+    /// Go on after this task, the last of the page before
+    #[arg(long, value_name = "UUID")]
+    pub(super) after: Option<TaskId>,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeadListArgs {
+    /// Only of this agent type
+    #[arg(long = "type", value_name = "NAME")]
+    pub(super) agent_type: Option<String>,
+    /// At the most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) limit: usize,
+    /// Go on after this task, the last of the page before
+    #[arg(long, value_name = "UUID")]
+    pub(super) after: Option<TaskId>,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
+}
+
+impl From<DeadListArgs> for ListArgs {
+    fn from(args: DeadListArgs) -> Self {
+        let DeadListArgs { agent_type, limit, after, json } = args;
+        Self { state: TaskState::Dead, agent_type, limit, after, json }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PickArgs {
+    /// The tasks
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(super) ids: Vec<TaskId>,
+    /// Every dead letter
+    #[arg(long)]
+    pub(super) all: bool,
+    /// With --all: only of this agent type
+    #[arg(long = "type", value_name = "NAME", requires = "all")]
+    pub(super) agent_type: Option<String>,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkArgs {
+    /// An agent for the tasks of a type, which without a name is the file's;
+    /// may be given several times
+    #[arg(long, value_name = "[TYPE=]COMPONENT|FOLDER", required = true)]
+    pub(super) agent: Vec<String>,
+    /// Submit the tasks in this file, one to a line; - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) tasks: Option<PathBuf>,
+    /// Go on when nothing is left, until SIGTERM or SIGINT
+    #[arg(long)]
+    pub(super) keep_running: bool,
+    /// Limits of each agent, as cpu=CORES, memory=MIB, time=SECONDS
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) quota: Vec<String>,
+    #[command(flatten)]
+    pub(super) grants: GrantArgs,
+    /// Print events as JSON, one to a line: submitted, refused, ended
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A word that serde knows too.
+fn word<T: serde::de::DeserializeOwned>(typed: &str, known: &str) -> Result<T, String> {
+    serde_json::from_value(typed.into()).map_err(|_| format!("allowed is {known}"))
+}
+
+fn priority(typed: &str) -> Result<Priority, String> {
+    word(typed, "critical, high, normal, low or background")
+}
+
+fn state(typed: &str) -> Result<TaskState, String> {
+    word(typed, "waiting, delayed, claimed, running, succeeded, dead or cancelled")
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AgentCommand {
@@ -155,6 +363,22 @@ impl Command {
                 AgentCommand::Build(args) => args.json,
                 AgentCommand::Inspect(args) => args.json,
                 AgentCommand::Check(args) => args.json,
+            },
+            Command::Work(args) => args.json,
+            Command::Task { command } => match command {
+                TaskCommand::Submit(args) => args.json.json,
+                TaskCommand::List(args) => args.json.json,
+                TaskCommand::Show { json, .. }
+                | TaskCommand::Cancel { json, .. }
+                | TaskCommand::Purge { json, .. }
+                | TaskCommand::Stats { json } => json.json,
+            },
+            Command::DeadLetters { command } => match command {
+                DeadLettersCommand::List(args) => args.json.json,
+                DeadLettersCommand::Show { json, .. } => json.json,
+                DeadLettersCommand::Requeue(args) | DeadLettersCommand::Purge(args) => {
+                    args.json.json
+                }
             },
             Command::CompileComponent => false,
         }

@@ -9,12 +9,16 @@ mod component;
 mod exit;
 mod output;
 mod progress;
+mod queue;
 mod run;
 mod settings;
 mod task;
+mod work;
 
 use std::process::ExitCode;
 
+use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,32 +52,64 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         chimera_layer4_runtime::genome::worker::serve()?;
         return Ok(Exit::Success);
     }
-    let config = settings::resolve(&cli.settings)?;
+    let mut config = settings::resolve(&cli.settings)?;
     output.start_logging(config.debug_mode);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let work = async {
-        match cli.command {
-            Command::Run(args) => run::run(config, args, output).await,
-            Command::Agent { command } => match command {
-                AgentCommand::New(args) => agent::new(&args, output),
-                AgentCommand::Build(args) => agent::build(&args, output).await,
-                AgentCommand::Inspect(args) => agent::inspect(config, args, output).await,
-                AgentCommand::Check(args) => agent::check(config, args, output).await,
-            },
-            Command::CompileComponent => Ok(Exit::Success),
-        }
-    };
     let done = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut interrupted = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        if let Command::Work(args) = cli.command {
+            // It hears of the first signal and ends in good order; a second
+            // one ends it at once.
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let told = async { drop(told.await) };
+            let work = work::run(config, args, output, told);
+            tokio::pin!(work);
+            tokio::select! {
+                biased;
+                () = interrupted() => drop(tell.send(())),
+                done = &mut work => return done,
+            }
+            return tokio::select! {
+                biased;
+                () = interrupted() => Ok(Exit::Interrupted),
+                done = work => done,
+            };
+        }
+        // One-shot runs keep nothing, so that several may go on at once.
+        if !matches!(cli.command, Command::Task { .. } | Command::DeadLetters { .. }) {
+            config.task_store = TaskStoreKind::Memory;
+        }
         tokio::select! {
             // A signal that came first counts, also when the work ended by it.
             biased;
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
-            _ = terminate.recv() => Ok(Exit::Interrupted),
-            done = work => done,
+            () = interrupted() => Ok(Exit::Interrupted),
+            done = one_shot(config, cli.command, output) => done,
         }
     });
     // A guest may have left a thread waiting, for a pipe without a writer, say.
     runtime.shutdown_background();
     done
+}
+
+async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(args) => run::run(config, args, output).await,
+        Command::Agent { command } => match command {
+            AgentCommand::New(args) => agent::new(&args, output),
+            AgentCommand::Build(args) => agent::build(&args, output).await,
+            AgentCommand::Inspect(args) => agent::inspect(config, args, output).await,
+            AgentCommand::Check(args) => agent::check(config, args, output).await,
+        },
+        Command::Task { command } => queue::task(config, command, output).await,
+        Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
+        // Both are run before this.
+        Command::Work(_) | Command::CompileComponent => Ok(Exit::Success),
+    }
 }

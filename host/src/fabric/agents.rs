@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use chimera_layer4_core::{
-    AgentConfig, AgentHealth, AgentId, HealthStatus, Layer4Error, Layer4Result,
+    AgentConfig, AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result,
+    ResourceQuota,
 };
 use chimera_layer4_runtime::Agent;
 
 use super::status::ActiveAgent;
+use crate::scheduler::Capacity;
 
 /// Where the component of a registered type comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,9 +143,19 @@ struct OfType {
     in_hand: Arc<AtomicUsize>,
     /// Tasks that may run at once, over all of them.
     room: usize,
+    /// The type's name, shared with whoever asks.
+    name: Arc<str>,
+    /// The genome, where all of them run the same.
+    genome: Option<Digest>,
 }
 
 impl OfType {
+    fn note_genome(&mut self) {
+        let digest = |entry: &Arc<Entry>| entry.agent.genome().digest();
+        let first = self.agents.first().map(digest);
+        self.genome = first.filter(|first| self.agents.iter().all(|e| digest(e) == *first));
+    }
+
     /// One with nothing in hand if there is one, else the least busy.
     fn least_busy(&self) -> Option<&Arc<Entry>> {
         let idle = self.agents.iter().find(|entry| entry.in_hand() == 0);
@@ -187,9 +200,21 @@ impl Agents {
                 "agent_id {id} is taken; `utils::generate_agent_id()` makes a new one"
             )]));
         }
+        // Its type's quota may have changed while the first agent of it started.
+        match book.types.get(&agent.config().agent_type) {
+            Some(registered) if registered.config.agent_id == id => {
+                agent.set_quota(registered.config.resource_quota.clone())?;
+            }
+            _ => {}
+        }
         let of_type = book.by_type.entry(agent.config().agent_type.clone()).or_default();
         let entry = Arc::new(Entry::new(agent, Arc::clone(&of_type.in_hand)));
         of_type.room += entry.room();
+        // Compared with what all the others run, which is known already.
+        let genome = entry.agent.genome().digest();
+        let same = of_type.agents.is_empty() || of_type.genome == Some(genome);
+        of_type.genome = same.then_some(genome);
+        of_type.name = entry.agent.config().agent_type.as_str().into();
         of_type.agents.push(Arc::clone(&entry));
         book.by_id.insert(id, Arc::clone(&entry));
         // Under the lock the place turns into the agent, so nobody sees both.
@@ -204,6 +229,32 @@ impl Agents {
 
     pub(super) fn registered(&self, name: &str) -> Option<AgentType> {
         self.read().types.get(name).cloned()
+    }
+
+    /// Gives the agents of a type another quota, and those that its
+    /// registration starts later. How many run; `None`: there is no such type.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the quota is out of range.
+    pub(super) fn allocate(
+        &self,
+        name: &str,
+        quota: &ResourceQuota,
+    ) -> Layer4Result<Option<usize>> {
+        // Under one lock, so that an agent which starts meanwhile is in either part.
+        let book = &mut *self.write();
+        let (running, registered) = (book.by_type.get(name), book.types.get_mut(name));
+        if running.is_none() && registered.is_none() {
+            return Ok(None);
+        }
+        let running = running.map_or(&[][..], |of_type| &of_type.agents);
+        for entry in running {
+            entry.agent.set_quota(quota.clone())?;
+        }
+        if let Some(registered) = registered {
+            registered.config.resource_quota = quota.clone();
+        }
+        Ok(Some(running.len()))
     }
 
     pub(super) fn get(&self, id: AgentId) -> Option<Arc<Entry>> {
@@ -224,6 +275,7 @@ impl Agents {
         if let Some(of_type) = book.by_type.get_mut(name) {
             of_type.agents.retain(|other| other.id() != id);
             of_type.room -= entry.room();
+            of_type.note_genome();
             if of_type.agents.is_empty() {
                 book.by_type.remove(name);
             }
@@ -241,6 +293,38 @@ impl Agents {
 
     pub(super) fn count(&self) -> usize {
         self.read().by_id.len()
+    }
+
+    /// Whether an agent of the type runs.
+    pub(super) fn runs(&self, name: &str) -> bool {
+        self.read().by_type.contains_key(name)
+    }
+
+    /// The genome of a type's agents, where all run the same.
+    pub(super) fn genome_of(&self, name: &str) -> Option<Digest> {
+        self.read().by_type.get(name)?.genome
+    }
+
+    /// The runs that each type can take at once. A registered type without an
+    /// agent takes one, which starts the first.
+    pub(super) fn capacity(&self) -> Vec<Capacity> {
+        let book = self.read();
+        let up = book.by_type.values().map(|of_type| Capacity {
+            agent_type: Arc::clone(&of_type.name),
+            slots: of_type.room,
+            genome: of_type.genome,
+        });
+        let idle = book.types.keys().filter(|name| !book.by_type.contains_key(*name));
+        let idle =
+            idle.map(|name| Capacity { agent_type: name.as_str().into(), slots: 1, genome: None });
+        // After the end nothing is started any more.
+        if book.closed { Vec::new() } else { up.chain(idle).collect() }
+    }
+
+    /// Whether a task may target the name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let book = self.read();
+        book.by_type.contains_key(name) || book.types.contains_key(name)
     }
 
     /// The names that a task may target.
@@ -262,7 +346,8 @@ impl Agents {
         let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);
         if in_hand >= of_type.room.saturating_add(capacity) {
             of_type.in_hand.fetch_sub(1, Ordering::Relaxed);
-            return Some(Err(Layer4Error::QueueFull { agent_type: name.to_owned(), capacity }));
+            let (agent_type, retry_after) = (name.to_owned(), Duration::from_secs(1));
+            return Some(Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }));
         }
         Some(Ok(least_busy.take_in_hand()))
     }

@@ -1,9 +1,12 @@
 //! [`Layer4Fabric`]: builds the parts, starts them, ends them in order.
 
 mod agents;
+mod allocation;
+mod crew;
 mod heartbeat;
 mod log;
 mod program;
+mod queue;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -13,22 +16,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
-    AgentConfig, AgentId, ExecutionResult, HealthStatus, Layer4Config, Layer4Error, Layer4Result,
-    Task,
+    AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
 };
 use chimera_layer4_runtime::executor::ExecutorOptions;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
+use tokio::sync::OnceCell;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
 pub(crate) use self::log::TARGET as AGENT_LOG;
 pub(crate) use self::program::COMPILE_COMMAND;
+pub use self::queue::open_queue;
 pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 
-use self::agents::{AgentType, Agents, Entry, InHand};
+use self::agents::{AgentType, Entry};
+use self::crew::Crew;
+use crate::scheduler::{RunTask, Scheduler};
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
 const SPARE_INSTANCES: u32 = 128;
@@ -43,10 +49,11 @@ const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
 /// once.
 pub struct Layer4Fabric {
     config: Layer4Config,
-    executor: Executor,
-    agents: Arc<Agents>,
+    crew: Arc<Crew>,
     state: AtomicU8,
     started: Mutex<Option<Running>>,
+    /// Made at the start, since it opens the store.
+    scheduler: OnceCell<Scheduler>,
     /// Held so that the folder goes when the fabric does.
     _scratch: Option<TempDir>,
 }
@@ -87,20 +94,30 @@ impl Layer4Fabric {
             compile_limits: compile_limits(&config),
         })?;
         Ok(Self {
+            crew: Arc::new(Crew::new(executor, &config)),
             config,
-            executor,
-            agents: Arc::default(),
             state: AtomicU8::new(NEW),
             started: Mutex::new(None),
+            scheduler: OnceCell::new(),
             _scratch: scratch,
         })
     }
 
-    /// Begins all components. Started twice is the same as once.
+    /// Begins all components: opens the task store, and goes on with what it
+    /// holds. Started twice is the same as once.
     ///
     /// # Errors
     /// `NotRunning` after a shutdown: a fabric is started once in its life.
+    /// `Store` when the task store cannot be opened.
     pub async fn start(&self) -> Layer4Result<()> {
+        if self.state.load(Ordering::Acquire) == STOPPED {
+            return Err(self.not_running());
+        }
+        let scheduler = self.scheduler.get_or_try_init(|| {
+            let runner: Arc<dyn RunTask> = Arc::clone(&self.crew) as _;
+            queue::open(&self.config, runner)
+        });
+        let scheduler = scheduler.await?;
         // The state changes under this lock alone.
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         match self.state.load(Ordering::Acquire) {
@@ -109,14 +126,16 @@ impl Layer4Fabric {
             _ => {}
         }
         let interval = self.config.heartbeat_interval();
-        let heartbeat = heartbeat::start(Arc::clone(&self.agents), interval);
+        let heartbeat = heartbeat::start(Arc::clone(&self.crew.agents), interval);
         *started = Some(Running { since: Instant::now(), heartbeat });
         self.state.store(RUNNING, Ordering::Release);
+        scheduler.start();
         Ok(())
     }
 
-    /// Takes no more tasks, lets those in hand finish within their own limits,
-    /// and retires every agent. Shut down twice is the same as once.
+    /// Takes no more tasks, lets those that run finish within
+    /// `drain_timeout_secs`, gives back the rest to the queue, and retires
+    /// every agent. Shut down twice is the same as once.
     ///
     /// # Errors
     /// `AgentFault` with the first agent whose own `shutdown` failed; all are
@@ -127,10 +146,13 @@ impl Layer4Fabric {
             self.state.store(STOPPED, Ordering::Release);
             *started = None;
         }
+        if let Some(scheduler) = self.scheduler.get() {
+            scheduler.shutdown(self.config.drain_timeout()).await;
+        }
         let timeout = self.config.agent_timeout();
         // All at once: each may take as long as its tasks are allowed to.
         let mut ending = JoinSet::new();
-        for entry in self.agents.take_all() {
+        for entry in self.crew.agents.take_all() {
             ending.spawn(async move { end(&entry, timeout).await });
         }
         let mut first = Ok(());
@@ -148,7 +170,7 @@ impl Layer4Fabric {
     /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it
     /// is ended all the same.
     pub async fn shutdown_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
-        let entry = self.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let entry = self.crew.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
         end(&entry, self.config.agent_timeout()).await
     }
 
@@ -184,7 +206,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `Refused` when the bytes are no agent.
     pub async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
-        self.executor.load(component).await
+        self.crew.executor.load(component).await
     }
 
     /// Names an agent type, so that a task can target it before an agent of it
@@ -204,48 +226,33 @@ impl Layer4Fabric {
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;
-        self.agents.register(name, AgentType { source, config, starting: Arc::default() });
+        self.crew.agents.register(name, AgentType { source, config, starting: Arc::default() });
+        self.capacity_changed();
         Ok(())
     }
 
-    /// Runs a task on the least busy agent of its type and waits for the result.
-    ///
-    /// A task that was taken always has a result: `success` says how it ended
-    /// and `fault` why. What the agent logged goes to the host's log, under the
-    /// target `agent`. Dropping the future cancels the task.
+    /// Runs a task once, outside of the queue, with all that was measured and
+    /// all that the agent reported. Nothing is kept of it and nothing made
+    /// again; dropping the future ends the run.
     ///
     /// # Errors
     /// Only before the task is taken: `NotRunning`, `InvalidRequest`,
     /// `AgentTypeNotFound`, `QueueFull`, or what starting an agent of a
     /// registered type failed with.
-    pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
-        Ok(self.run_task(&task).await?.into_result(task.id))
-    }
-
-    /// Like [`execute_task`](Self::execute_task), with all that was measured
-    /// and all that the agent reported.
-    ///
-    /// # Errors
-    /// As [`execute_task`](Self::execute_task).
     pub async fn run_task(&self, task: &Task) -> Layer4Result<RunReport> {
         self.check_running()?;
         let complaints = task.resource_quota.complaints();
         if !complaints.is_empty() {
             return Err(Layer4Error::InvalidRequest(complaints));
         }
-        let in_hand = self.admit(&task.target_agent_type).await?;
-        let report = in_hand.0.agent.run(task, 1).await;
-        log::write(in_hand.0.id(), task, &report.telemetry.log);
-        if let Some(fault) = &report.shutdown_fault {
-            tracing::warn!(agent = %in_hand.0.id(), %fault, "an instance did not retire in good order");
-        }
-        Ok(report)
+        let agent = self.crew.admit(&task.target_agent_type).await?;
+        Ok(Crew::run_on(&agent, task, 1).await)
     }
 
     /// Every agent that runs, with its health, oldest first.
     #[must_use]
     pub fn get_active_agents(&self) -> Vec<ActiveAgent> {
-        self.agents.all().iter().map(|entry| entry.describe()).collect()
+        self.crew.agents.all().iter().map(|entry| entry.describe()).collect()
     }
 
     /// Replaces an agent's instances by new ones. Tasks in hand finish first
@@ -254,7 +261,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `AgentNotFound`, or what the new instance's `init` failed with.
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
-        let entry = self.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
         entry.agent.restart().await
     }
 
@@ -264,66 +271,55 @@ impl Layer4Fabric {
     /// # Errors
     /// `AgentNotFound`.
     pub async fn check_agent(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
-        let entry = self.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
         heartbeat::check(&entry).await;
         Ok(entry.describe())
     }
 
     /// How the fabric is.
-    #[must_use]
-    pub fn get_health(&self) -> SystemHealth {
-        let entries = self.agents.all();
-        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+    pub async fn get_health(&self) -> SystemHealth {
+        let entries = self.crew.agents.all();
+        let uptime = {
+            let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
+        };
+        let queue = match self.scheduler.get() {
+            Some(scheduler) => scheduler.stats().await.ok(),
+            None => None,
+        };
         let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
         let status = match self.state.load(Ordering::Acquire) {
-            RUNNING if entries.iter().all(well) => SystemStatus::Healthy,
+            RUNNING if queue.is_some() && entries.iter().all(well) => SystemStatus::Healthy,
             RUNNING => SystemStatus::Degraded,
             _ => SystemStatus::Stopped,
         };
+        let queued = queue.map_or(0, |stats| queue::pending(&stats));
+        // What runs outside of the queue counts too.
+        let running: usize = entries.iter().map(|entry| entry.in_hand()).sum();
         SystemHealth {
             status,
             timestamp: SystemTime::now(),
-            active_agents: self.agents.count(),
-            pending_tasks: entries.iter().map(|entry| entry.in_hand()).sum(),
-            uptime: started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed()),
+            active_agents: self.crew.agents.count(),
+            pending_tasks: queued.max(running),
+            uptime,
         }
     }
 
+    /// Starts an agent; tasks of its type may wait for it.
     async fn spawn_entry(
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
     ) -> Layer4Result<Arc<Entry>> {
-        let place = self.agents.reserve(self.config.max_agents)?;
-        let agent = self.executor.spawn(genome, config).await?;
-        self.agents.insert(place, agent)
+        let entry = self.crew.spawn(genome, config).await?;
+        self.capacity_changed();
+        Ok(entry)
     }
 
-    /// The least busy agent of the type; the first of a registered type is
-    /// started here.
-    async fn admit(&self, name: &str) -> Layer4Result<InHand> {
-        let capacity = self.config.task_queue_capacity;
-        if let Some(admitted) = self.agents.admit(name, capacity) {
-            return admitted;
+    fn capacity_changed(&self) {
+        if let Some(scheduler) = self.scheduler.get() {
+            scheduler.capacity_changed();
         }
-        let unknown = || Layer4Error::AgentTypeNotFound {
-            agent_type: name.to_owned(),
-            known: self.agents.known_types(),
-        };
-        let registered = self.agents.registered(name).ok_or_else(unknown)?;
-        let _starting = registered.starting.lock().await;
-        if let Some(admitted) = self.agents.admit(name, capacity) {
-            return admitted; // Another first task has started the agent meanwhile.
-        }
-        let genome = match &registered.source {
-            AgentSource::Bytes(bytes) => self.load(bytes).await?,
-            AgentSource::File(path) => {
-                let most = self.config.max_component_bytes();
-                self.load(&read_component(path, most).await?).await?
-            }
-        };
-        self.spawn_entry(genome, registered.config).await?;
-        self.agents.admit(name, capacity).unwrap_or_else(|| Err(unknown()))
     }
 
     fn check_running(&self) -> Layer4Result<()> {
@@ -343,7 +339,7 @@ impl Layer4Fabric {
 }
 
 async fn end(entry: &Entry, timeout: Duration) -> Layer4Result<()> {
-    let limit = entry.agent.config().resource_quota.execution_time();
+    let limit = entry.agent.quota().execution_time();
     let ended = entry.agent.shutdown(limit).await;
     ended.map_err(|fault| Layer4Error::from_fault(entry.id(), fault, timeout))
 }

@@ -9,17 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, Call, Fault, HealthStatus, Layer4Error,
-    Layer4Result, Refusal, Task,
+    AgentCapabilities, AgentHealth, Call, Fault, HealthStatus, Layer4Error, Layer4Result, Refusal,
+    ResourceQuota, Task,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::check_quota;
 use super::engine::HostEngine;
 use super::instance::{Blueprint, Driver, Ended, Instance};
-use super::limits::cpu::{Bucket, Shares};
+use super::limits::cpu::Shares;
 use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
 use super::room::{MAX_INSTANCES, Room, Rooms};
+use super::setup::AgentSetup;
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
 
@@ -30,8 +32,6 @@ pub struct Agent {
     capabilities: AgentCapabilities,
     /// Room for its instances in the engine, held as long as the agent lives.
     _room: Room,
-    /// One share for all instances of the agent.
-    share: Bucket,
     slots: Semaphore,
     idle: Mutex<Vec<Instance>>,
     generation: AtomicU64,
@@ -46,19 +46,18 @@ impl Agent {
         blueprint: Blueprint,
         rooms: &Rooms,
     ) -> Layer4Result<Self> {
-        let Blueprint { config, housekeeping, .. } = &blueprint;
+        let Blueprint { setup, limits, housekeeping, .. } = &blueprint;
         let room = rooms.first(blueprint.genome.weight())?;
-        let share = Bucket::new(config.resource_quota.max_cpu_cores);
         let totals = Totals::default();
         let mut meter = totals.meter();
-        let shares = Shares { agent: &share, task: None };
+        let shares = Shares { agent: &limits.share, task: None };
         let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu };
-        let failed = |fault| Layer4Error::from_fault(config.agent_id, fault, *housekeeping);
+        let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
         let mut capabilities =
             first.capabilities(&mut driver, wall, MAX_INSTANCES).await.map_err(failed)?;
-        check_environment(&capabilities, config)?;
+        check_environment(&capabilities, setup)?;
         drop(meter);
         let (room, instances) = rooms.widen(room, capabilities.max_concurrent_tasks);
         capabilities.max_concurrent_tasks = instances;
@@ -68,7 +67,6 @@ impl Agent {
             slots: Semaphore::new(instances as usize),
             capabilities,
             _room: room,
-            share,
             idle: Mutex::new(vec![first]),
             generation: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -76,10 +74,32 @@ impl Agent {
         })
     }
 
-    /// How the operator set it up.
+    /// How the operator set it up, but for the quota, which may change.
     #[must_use]
-    pub fn config(&self) -> &AgentConfig {
-        &self.blueprint.config
+    pub fn config(&self) -> &AgentSetup {
+        &self.blueprint.setup
+    }
+
+    /// The quota in force.
+    #[must_use]
+    pub fn quota(&self) -> ResourceQuota {
+        self.blueprint.limits.quota()
+    }
+
+    /// Puts another quota in force, without a restart: the processor share at
+    /// once, the memory for the next growth of any instance, wall time and
+    /// network for the runs that begin from now on, those that wait included.
+    ///
+    /// An agent that holds more than a lowered quota keeps it until it wants
+    /// more; a run that would begin in an instance that alone holds more is
+    /// refused, and the next one gets a new instance.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with every complaint at once.
+    pub fn set_quota(&self, quota: ResourceQuota) -> Layer4Result<()> {
+        check_quota(&quota)?;
+        self.blueprint.limits.change(quota);
+        Ok(())
     }
 
     /// What it says it can do, as far as the host allows it.
@@ -106,14 +126,12 @@ impl Agent {
     /// it used is still counted.
     pub async fn run(&self, task: &Task, attempt: u32) -> RunReport {
         let submitted = Instant::now();
-        let quota = &self.config().resource_quota;
-        let limits = RunLimits::new(quota, &task.resource_quota, task.deadline);
-        let slot = self.slot(&limits).await;
+        let slot = self.slot(task.deadline).await;
         let waited = submitted.elapsed();
         let mut report = match slot {
             Ok(_slot) => {
                 let mut meter = self.totals.meter();
-                let report = self.run_in_slot(task, attempt, &limits, &mut meter.cpu).await;
+                let report = self.run_in_slot(task, attempt, &mut meter.cpu).await;
                 meter.finish(&report);
                 report
             }
@@ -124,10 +142,10 @@ impl Agent {
     }
 
     /// Waits for a slot, at the most until the deadline.
-    async fn slot(&self, limits: &RunLimits) -> Result<SemaphorePermit<'_>, Fault> {
+    async fn slot(&self, deadline: Option<SystemTime>) -> Result<SemaphorePermit<'_>, Fault> {
         // Without a deadline the queue's own bound is what limits the wait.
         let patience = WallLimit::housekeeping(Duration::MAX);
-        let patience = limits.by_deadline(patience, SystemTime::now());
+        let patience = patience.until(deadline, SystemTime::now());
         let slot = tokio::time::timeout(patience.limit, self.slots.acquire()).await;
         let slot = slot.map_err(|_| patience.breach(Call::ExecuteTask))?;
         match slot {
@@ -136,25 +154,20 @@ impl Agent {
         }
     }
 
-    async fn run_in_slot(
-        &self,
-        task: &Task,
-        attempt: u32,
-        limits: &RunLimits,
-        cpu: &mut Duration,
-    ) -> RunReport {
+    async fn run_in_slot(&self, task: &Task, attempt: u32, cpu: &mut Duration) -> RunReport {
         let started = Instant::now();
-        let shares = Shares { agent: &self.share, task: limits.cpu.as_ref() };
+        let limits = RunLimits::new(&self.quota(), &task.resource_quota, task.deadline);
+        let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
         let mut driver = Driver { host: &self.host, shares, cpu };
 
-        let (instance, new_instance) = match self.instance(limits, &mut driver).await {
+        let (instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
             Err(fault) => {
                 let used = usage(*driver.cpu, 0);
                 return RunReport { usage: used, ..RunReport::unstarted(fault) };
             }
         };
-        let ended = instance.execute(task, attempt, limits, &mut driver).await;
+        let ended = instance.execute(task, attempt, &limits, &mut driver).await;
         let Ended { result, memory_peak, telemetry, instance } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
@@ -174,14 +187,14 @@ impl Agent {
     /// An idle instance, or a new one and how long that took.
     async fn instance(
         &self,
-        limits: &RunLimits,
+        deadline: Option<SystemTime>,
         driver: &mut Driver<'_>,
     ) -> Result<(Instance, Option<Duration>), Fault> {
         if let Some(instance) = self.take_idle() {
             return Ok((instance, None));
         }
         let started = Instant::now();
-        let wall = limits.by_deadline(self.housekeeping(), SystemTime::now());
+        let wall = self.housekeeping().until(deadline, SystemTime::now());
         let instance = self.start_instance(driver, wall).await?;
         Ok((instance, Some(started.elapsed())))
     }
@@ -284,7 +297,8 @@ impl Agent {
     }
 
     fn driver<'a>(&'a self, cpu: &'a mut Duration) -> Driver<'a> {
-        Driver { host: &self.host, shares: Shares { agent: &self.share, task: None }, cpu }
+        let shares = Shares { agent: &self.blueprint.limits.share, task: None };
+        Driver { host: &self.host, shares, cpu }
     }
 
     /// The one used last, whose memory is warm.
@@ -299,10 +313,10 @@ impl Agent {
 
 /// An agent that says it needs a variable and was not granted it would fail
 /// later, and less clearly.
-fn check_environment(said: &AgentCapabilities, config: &AgentConfig) -> Result<(), Refusal> {
+fn check_environment(said: &AgentCapabilities, setup: &AgentSetup) -> Result<(), Refusal> {
     let needed = said.required_env_vars.iter();
     let missing: Vec<String> = needed
-        .filter(|(name, _)| !config.environment.contains_key(*name))
+        .filter(|(name, _)| !setup.environment.contains_key(*name))
         .map(|(name, why)| format!("{name} ({why})"))
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::MissingEnvironment { missing }) }

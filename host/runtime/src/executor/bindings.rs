@@ -5,7 +5,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chimera_layer4_core as core;
-use chimera_layer4_core::{AgentConfig, Call, GuestFault, ResourceQuota, Task};
+use chimera_layer4_core::{Call, GuestFault, ResourceQuota, Task};
+
+use super::setup::AgentSetup;
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -28,14 +30,14 @@ pub(crate) fn quota(quota: &ResourceQuota) -> types::ResourceQuota {
     }
 }
 
-pub(crate) fn config(config: &AgentConfig) -> types::Config {
-    let parameters = config.parameters.iter();
+pub(crate) fn config(setup: &AgentSetup, in_force: &ResourceQuota) -> types::Config {
+    let parameters = setup.parameters.iter();
     types::Config {
-        agent_id: config.agent_id.to_string(),
-        agent_type: config.agent_type.clone(),
-        // What is in force: nothing grants a network yet.
-        quota: types::ResourceQuota { max_network_mbps: None, ..quota(&config.resource_quota) },
-        environment: config.environment.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        agent_id: setup.agent_id.to_string(),
+        agent_type: setup.agent_type.clone(),
+        // Nothing grants a network yet.
+        quota: types::ResourceQuota { max_network_mbps: None, ..quota(in_force) },
+        environment: setup.environment.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         parameters: parameters.map(|(name, value)| (name.clone(), value.to_string())).collect(),
     }
 }

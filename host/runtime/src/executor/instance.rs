@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, Breach, Call, Fault, GuestFault, QuotaKind,
+    AgentCapabilities, AgentHealth, Breach, Call, Fault, GuestFault, LimitSource, QuotaKind,
     RunTelemetry, Task,
 };
 use serde_json::Value;
@@ -17,11 +17,13 @@ use wasmtime::Store;
 use super::bindings;
 use super::engine::HostEngine;
 use super::fault;
+use super::limits::agent::AgentLimits;
 use super::limits::cpu::{Shares, metered};
-use super::limits::memory::{AgentMemory, OverMemory};
+use super::limits::memory::OverMemory;
 use super::limits::run::{RunLimits, WallLimit};
 use super::output;
 use super::sandbox::{Guest, Sandbox};
+use super::setup::AgentSetup;
 use crate::genome::Genome;
 
 /// What drives calls: the engine, the shares that bound them, the time they used.
@@ -53,8 +55,8 @@ impl Driver<'_> {
 /// What every instance of an agent is made from.
 pub(super) struct Blueprint {
     pub(super) genome: Arc<Genome>,
-    pub(super) config: AgentConfig,
-    pub(super) memory: Arc<AgentMemory>,
+    pub(super) setup: AgentSetup,
+    pub(super) limits: AgentLimits,
     /// What `init`, `health` and `shutdown` may take.
     pub(super) housekeeping: Duration,
 }
@@ -84,11 +86,11 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let Blueprint { genome, config, memory, .. } = blueprint;
-        let mut store = Sandbox::store(driver.host.engine(), config, memory)?;
+        let Blueprint { genome, setup, limits, .. } = blueprint;
+        let mut store = Sandbox::store(driver.host.engine(), setup, &limits.memory)?;
         let instantiate = genome.linked.instantiate_async(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
-        let wire = bindings::config(config);
+        let wire = bindings::config(setup, &limits.quota());
         store.set_epoch_deadline(1);
         let init = guest.chimera_agent_lifecycle().call_init(&mut store, &wire);
         let said = match driver.drive(init, Call::Init, wall).await {
@@ -124,8 +126,7 @@ impl Instance {
         // What was said since the last task is not this task's.
         drop(sandbox.take_telemetry());
         sandbox.recorder.start_run();
-        let (bytes, set_by) = limits.memory;
-        if let Err(over) = sandbox.memory.start_run(bytes, set_by) {
+        if let Err(over) = sandbox.memory.start_run(limits.memory) {
             return self.not_started(over);
         }
         let wire = bindings::task(task, &limits.quota, attempt);
@@ -150,14 +151,17 @@ impl Instance {
         }
     }
 
-    /// The instance holds more than the task allows; its agent keeps it.
+    /// The instance holds more than the run may. Another task may allow it, so
+    /// its agent keeps it; not so where the agent's own quota was lowered, which
+    /// it would never fit again.
     fn not_started(self, over: OverMemory) -> Ended {
         let (quota, during, set_by) = (QuotaKind::Memory, Call::ExecuteTask, over.set_by);
         let detail = format!("the agent's instance holds more already, {over}");
         let breach = Breach { quota, during, set_by, detail };
         let memory_peak = self.store.data().memory.peak();
         let telemetry = RunTelemetry::default();
-        Ended { result: Err(breach.into()), memory_peak, telemetry, instance: Some(self) }
+        let instance = (set_by == LimitSource::Task).then_some(self);
+        Ended { result: Err(breach.into()), memory_peak, telemetry, instance }
     }
 
     /// Asks how it is; gives the instance back where the call ended well.

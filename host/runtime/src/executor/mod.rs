@@ -15,6 +15,7 @@ mod output;
 mod report;
 mod room;
 pub(crate) mod sandbox;
+mod setup;
 mod ticker;
 mod totals;
 
@@ -23,16 +24,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal};
+use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
 pub use self::agent::Agent;
 pub use self::report::RunReport;
+pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
 
 use self::engine::HostEngine;
 use self::instance::Blueprint;
-use self::limits::memory::AgentMemory;
+use self::limits::agent::AgentLimits;
 use self::room::Rooms;
 use self::sandbox::{Linked, Sandbox};
 use crate::genome::compile::{CompileProgram, Compiler};
@@ -123,9 +125,9 @@ impl Executor {
     /// configuration is out of range.
     pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
         check(&config)?;
-        let memory = AgentMemory::new(config.resource_quota.memory_bytes());
-        let housekeeping = self.housekeeping;
-        let blueprint = Blueprint { genome, config, memory, housekeeping };
+        let (setup, quota) = setup::split(config);
+        let (limits, housekeeping) = (AgentLimits::new(quota), self.housekeeping);
+        let blueprint = Blueprint { genome, setup, limits, housekeeping };
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms).await
     }
 
@@ -161,12 +163,7 @@ impl Executor {
 /// # Errors
 /// `InvalidRequest` with every complaint at once.
 pub fn check(config: &AgentConfig) -> Layer4Result<()> {
-    let mut wrong: Vec<String> = config
-        .resource_quota
-        .complaints()
-        .into_iter()
-        .map(|c| format!("resource_quota.{c}"))
-        .collect();
+    let mut wrong = quota_complaints(&config.resource_quota);
     if config.agent_type.is_empty() {
         wrong.push("agent_type is empty; tasks target an agent by it".into());
     }
@@ -187,6 +184,22 @@ pub fn check(config: &AgentConfig) -> Layer4Result<()> {
                 .push(format!("granted folder {}: there is no such folder", folder.host.display()));
         }
     }
+    refuse(wrong)
+}
+
+/// Refuses a quota that is out of range.
+///
+/// # Errors
+/// `InvalidRequest` with every complaint at once.
+pub fn check_quota(quota: &ResourceQuota) -> Layer4Result<()> {
+    refuse(quota_complaints(quota))
+}
+
+fn quota_complaints(quota: &ResourceQuota) -> Vec<String> {
+    quota.complaints().into_iter().map(|c| format!("resource_quota.{c}")).collect()
+}
+
+fn refuse(wrong: Vec<String>) -> Layer4Result<()> {
     if wrong.is_empty() { Ok(()) } else { Err(Layer4Error::InvalidRequest(wrong)) }
 }
 

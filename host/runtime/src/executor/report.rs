@@ -47,7 +47,8 @@ impl RunReport {
     }
 
     /// A run that no guest took part in.
-    pub(super) fn unstarted(fault: Fault) -> Self {
+    #[must_use]
+    pub fn unstarted(fault: Fault) -> Self {
         Self {
             result: Err(fault),
             usage: ResourceUsage::default(),

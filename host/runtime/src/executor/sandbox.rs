@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use chimera_layer4_core::HostFault;
 use chimera_layer4_core::telemetry::{LogLevel, RunTelemetry};
-use chimera_layer4_core::{AgentConfig, HostFault};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -16,6 +16,7 @@ use super::grants::folders;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
 use super::limits::memory::{AgentMemory, MemoryMeter};
+use super::setup::AgentSetup;
 
 /// Bytes that one call may make the host copy out of the guest.
 pub(crate) const BYTES_PER_HOST_CALL: usize = 4 * 1024 * 1024;
@@ -34,17 +35,17 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// A store with nothing in it but what `config` grants, which counts on `memory`.
+    /// A store with nothing in it but what `setup` grants, which counts on `memory`.
     pub(crate) fn store(
         engine: &Engine,
-        config: &AgentConfig,
+        setup: &AgentSetup,
         memory: &Arc<AgentMemory>,
     ) -> Result<Store<Self>, HostFault> {
         let output = Output::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         let sandbox = Self {
-            wasi: wasi(config, &output)?,
+            wasi: wasi(setup, &output)?,
             output,
             table,
             memory: MemoryMeter::new(Arc::clone(memory)),
@@ -69,7 +70,7 @@ impl Sandbox {
     }
 }
 
-fn wasi(config: &AgentConfig, output: &Output) -> Result<WasiCtx, HostFault> {
+fn wasi(setup: &AgentSetup, output: &Output) -> Result<WasiCtx, HostFault> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_tcp(false)
         .allow_udp(false)
@@ -77,10 +78,10 @@ fn wasi(config: &AgentConfig, output: &Output) -> Result<WasiCtx, HostFault> {
         .max_random_size(RANDOM_BYTES)
         .stdout(output.stream(LogLevel::Info))
         .stderr(output.stream(LogLevel::Warn));
-    for (name, value) in &config.environment {
+    for (name, value) in &setup.environment {
         wasi.env(name, value);
     }
-    folders::open(&mut wasi, &config.grants.folders)?;
+    folders::open(&mut wasi, &setup.grants.folders)?;
     Ok(wasi.build())
 }
 

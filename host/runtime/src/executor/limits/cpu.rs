@@ -5,15 +5,18 @@
 //! at the quota's rate. While the bucket is below zero the future is not
 //! polled: the guest pauses, and its thread serves others. The epoch makes
 //! every poll end within a tick, so a guest overdraws by little.
+//!
+//! A changed rate holds from that moment on, also for a guest that pauses.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::executor::ticker::TICK;
 
@@ -24,43 +27,68 @@ const BURST: Duration = Duration::from_millis(20);
 /// Processor time that is free to use, refilled at a steady rate.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    /// Seconds of processor time for one second of wall time.
-    rate: f64,
-    /// The most seconds saved up.
-    burst: f64,
-    state: Mutex<Level>,
+    level: Mutex<Level>,
+    /// Wakes those who wait for a refill at the old rate.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct Level {
+    /// Seconds of processor time for one second of wall time.
+    rate: f64,
     seconds: f64,
     at: Instant,
 }
 
 impl Bucket {
     pub(crate) fn new(cores: f64) -> Self {
-        let burst = (BURST.as_secs_f64() * cores).max(2.0 * TICK.as_secs_f64());
-        let state = Mutex::new(Level { seconds: burst, at: Instant::now() });
-        Self { rate: cores, burst, state }
+        let level = Level { rate: cores, seconds: burst(cores), at: Instant::now() };
+        Self { level: Mutex::new(level), changed: Notify::new() }
+    }
+
+    /// Refills at another rate from now on. Savings and debts are carried over,
+    /// savings up to the new burst.
+    pub(crate) fn change(&self, cores: f64) {
+        let mut level = self.level();
+        level.refill();
+        level.rate = cores;
+        level.seconds = level.seconds.min(burst(cores));
+        drop(level);
+        self.changed.notify_waiters();
     }
 
     fn debit(&self, used: Duration) {
-        let mut level = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        level.seconds -= used.as_secs_f64();
+        self.level().seconds -= used.as_secs_f64();
     }
 
     /// When the bucket is no longer below zero; `None`: now.
     fn empty_until(&self) -> Option<Instant> {
-        let mut level = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let refill = now.duration_since(level.at).as_secs_f64() * self.rate;
-        level.seconds = (level.seconds + refill).min(self.burst);
-        level.at = now;
-        (level.seconds < 0.0).then(|| now + Duration::from_secs_f64(-level.seconds / self.rate))
+        let mut level = self.level();
+        level.refill();
+        let debt = -level.seconds;
+        (debt > 0.0).then(|| level.at + Duration::from_secs_f64(debt / level.rate))
+    }
+
+    fn level(&self) -> MutexGuard<'_, Level> {
+        self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The shares that bound one call: the agent's, and the task's where tighter.
+impl Level {
+    fn refill(&mut self) {
+        let now = Instant::now();
+        let refill = now.duration_since(self.at).as_secs_f64() * self.rate;
+        self.seconds = (self.seconds + refill).min(burst(self.rate));
+        self.at = now;
+    }
+}
+
+/// The most seconds saved up.
+fn burst(cores: f64) -> f64 {
+    (BURST.as_secs_f64() * cores).max(2.0 * TICK.as_secs_f64())
+}
+
+/// The shares that bound one call: the agent's, and in a run the task's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shares<'a> {
     pub(crate) agent: &'a Bucket,
@@ -75,6 +103,20 @@ impl Shares<'_> {
 
     fn empty_until(self) -> Option<Instant> {
         self.agent.empty_until().max(self.task.and_then(Bucket::empty_until))
+    }
+
+    /// Returns when no share is below zero.
+    async fn refilled(self) {
+        loop {
+            // Made before the look at the level, so that no change is missed.
+            // A task's share does not change.
+            let changed = self.agent.changed.notified();
+            let Some(until) = self.empty_until() else { return };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = changed => {}
+            }
+        }
     }
 }
 
@@ -92,15 +134,14 @@ pub(crate) async fn metered<F: Future>(
     used: &mut Duration,
 ) -> Result<F::Output, HostPanic> {
     let mut future = pin!(future);
-    let mut pause: Option<Pin<Box<Sleep>>> = None;
+    let mut pause = None;
     std::future::poll_fn(move |cx| {
-        loop {
-            if let Some(sleep) = &mut pause {
-                ready!(sleep.as_mut().poll(cx));
-                pause = None;
-            }
-            let Some(until) = shares.empty_until() else { break };
-            pause = Some(Box::pin(sleep_until(until)));
+        if pause.is_none() && shares.empty_until().is_some() {
+            pause = Some(Box::pin(shares.refilled()));
+        }
+        if let Some(refilled) = &mut pause {
+            ready!(refilled.as_mut().poll(cx));
+            pause = None;
         }
         let before = thread_time();
         let polled = poll_caught(future.as_mut(), cx);
@@ -145,7 +186,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_overdrawn_bucket_is_empty_until_the_debt_is_refilled() {
         let bucket = Bucket::new(0.25);
-        bucket.debit(Duration::from_secs_f64(bucket.burst + 1.0));
+        bucket.debit(Duration::from_secs_f64(burst(0.25) + 1.0));
         let wait = bucket.empty_until().unwrap() - Instant::now();
         assert!((wait.as_secs_f64() - 4.0).abs() < 1e-6, "{wait:?}");
         tokio::time::advance(Duration::from_secs_f64(4.000_001)).await;
@@ -159,6 +200,47 @@ mod tests {
         assert_eq!(bucket.empty_until(), None);
         bucket.debit(Duration::from_millis(11));
         assert!(bucket.empty_until().is_some(), "an hour's rest buys one burst of 10 ms");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_rate_holds_from_then_on_and_wakes_who_waits() {
+        let bucket = Bucket::new(0.001);
+        bucket.debit(Duration::from_secs_f64(burst(0.001) + 1.0));
+        let started = Instant::now();
+        let paused = Shares { agent: &bucket, task: None }.refilled();
+        let operator = async {
+            tokio::time::advance(Duration::from_secs(100)).await;
+            bucket.change(0.25);
+            tokio::time::advance(Duration::from_secs(2)).await;
+            bucket.change(4.0);
+        };
+        tokio::join!(paused, operator);
+        // A second of debt, less 100 s at a thousandth and 2 s at a quarter, at 4 cores.
+        let waited = started.elapsed().as_secs_f64();
+        assert!((waited - (102.0 + 0.4 / 4.0)).abs() < 0.01, "{waited}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lowered_rate_makes_who_waits_wait_longer() {
+        let bucket = Bucket::new(1.0);
+        bucket.debit(Duration::from_secs_f64(burst(1.0) + 1.0));
+        let started = Instant::now();
+        let paused = Shares { agent: &bucket, task: None }.refilled();
+        tokio::join!(paused, async { bucket.change(0.1) });
+        let waited = started.elapsed().as_secs_f64();
+        assert!((waited - 10.0).abs() < 0.01, "{waited}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn savings_are_bounded_by_the_new_burst() {
+        let bucket = Bucket::new(100.0);
+        bucket.change(1.0);
+        bucket.debit(Duration::from_millis(21));
+        assert!(bucket.empty_until().is_some(), "two seconds saved at 100 cores are 20 ms at one");
+        bucket.change(100.0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        bucket.debit(Duration::from_millis(1999));
+        assert_eq!(bucket.empty_until(), None, "a raised share may be saved up to its own burst");
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use chimera_layer4_core::LimitSource;
 use chimera_layer4_core::quota::MEBIBYTE;
 use wasmtime::ResourceLimiter;
 
+use super::run::tighter;
 use crate::executor::engine::{
     CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT,
 };
@@ -23,22 +24,33 @@ const TABLE_ELEMENT_BYTES: u64 = 8;
 /// What all instances of one agent hold together, and its limit.
 #[derive(Debug)]
 pub(crate) struct AgentMemory {
-    limit: u64,
+    limit: AtomicU64,
     held: AtomicU64,
 }
 
 impl AgentMemory {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, held: AtomicU64::new(0) })
+        Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0) })
+    }
+
+    /// Sets another limit, for the next growth of any instance. What is held
+    /// already stays.
+    pub(crate) fn change(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
     }
 
     fn take(&self, bytes: u64) -> Result<(), OverMemory> {
         let wanted = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if wanted <= self.limit {
+        let limit = self.limit();
+        if wanted <= limit {
             return Ok(());
         }
         self.give_back(bytes);
-        Err(OverMemory { wanted, limit: self.limit, set_by: LimitSource::Agent })
+        Err(OverMemory { wanted, limit, set_by: LimitSource::Agent })
     }
 
     fn give_back(&self, bytes: u64) {
@@ -50,8 +62,8 @@ impl AgentMemory {
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     agent: Arc<AgentMemory>,
-    limit: u64,
-    set_by: LimitSource,
+    /// The task's own limit, in a run.
+    task: Option<u64>,
     held: u64,
     peak: u64,
     /// What the last permitted growth added, taken back if it then fails.
@@ -68,26 +80,33 @@ pub(crate) struct OverMemory {
 
 impl MemoryMeter {
     pub(crate) fn new(agent: Arc<AgentMemory>) -> Self {
-        let (limit, set_by) = (agent.limit, LimitSource::Agent);
-        Self { agent, limit, set_by, held: 0, peak: 0, last_growth: 0 }
+        Self { agent, task: None, held: 0, peak: 0, last_growth: 0 }
     }
 
-    /// Starts a run: its limit, and a peak of its own.
+    /// Starts a run: the task's limit, and a peak of its own.
     ///
     /// # Errors
     /// The instance holds more than the run may.
-    pub(crate) fn start_run(&mut self, limit: u64, set_by: LimitSource) -> Result<(), OverMemory> {
+    pub(crate) fn start_run(&mut self, task: u64) -> Result<(), OverMemory> {
         self.peak = self.held;
-        if self.held > limit {
-            return Err(OverMemory { wanted: self.held, limit, set_by });
-        }
-        (self.limit, self.set_by) = (limit, set_by);
-        Ok(())
+        self.task = Some(task);
+        self.check(self.held).inspect_err(|_| self.task = None)
     }
 
     /// Between runs the agent's own limit rules.
     pub(crate) fn end_run(&mut self) {
-        (self.limit, self.set_by) = (self.agent.limit, LimitSource::Agent);
+        self.task = None;
+    }
+
+    /// Whether the instance may hold `wanted` by the tighter of both limits as
+    /// they are now, since the agent's may change during a run.
+    fn check(&self, wanted: u64) -> Result<(), OverMemory> {
+        let agent = self.agent.limit();
+        let (limit, set_by) = match self.task {
+            Some(task) => tighter(agent, task),
+            None => (agent, LimitSource::Agent),
+        };
+        if wanted <= limit { Ok(()) } else { Err(OverMemory { wanted, limit, set_by }) }
     }
 
     /// The most bytes held since the run started.
@@ -97,10 +116,7 @@ impl MemoryMeter {
 
     fn grow(&mut self, by: u64) -> wasmtime::Result<bool> {
         let wanted = self.held.saturating_add(by);
-        if wanted > self.limit {
-            let over = OverMemory { wanted, limit: self.limit, set_by: self.set_by };
-            return Err(wasmtime::Error::from(over));
-        }
+        self.check(wanted).map_err(wasmtime::Error::from)?;
         self.agent.take(by).map_err(wasmtime::Error::from)?;
         self.held = wanted;
         self.peak = self.peak.max(wanted);
@@ -204,12 +220,43 @@ mod tests {
     fn each_run_has_its_own_limit_and_peak() {
         let mut meter = meter(1000);
         meter.memory_growing(0, 100, None).unwrap();
-        meter.start_run(500, LimitSource::Task).unwrap();
+        meter.start_run(500).unwrap();
         assert_eq!(meter.peak(), 100);
         assert!(meter.memory_growing(100, 600, None).is_err());
         meter.end_run();
         assert!(meter.memory_growing(100, 600, None).is_ok());
-        assert_eq!(meter.start_run(500, LimitSource::Task).unwrap_err().wanted, 600);
+        assert_eq!(meter.start_run(500).unwrap_err().wanted, 600);
+        assert!(meter.memory_growing(600, 700, None).is_ok(), "the run did not start");
+    }
+
+    #[test]
+    fn a_changed_quota_rules_the_next_growth_and_the_tighter_is_named() {
+        let agent = AgentMemory::new(1000);
+        let mut meter = MemoryMeter::new(Arc::clone(&agent));
+        let grow = |meter: &mut MemoryMeter, from, to| {
+            meter
+                .memory_growing(from, to, None)
+                .map_err(|error| error.downcast::<OverMemory>().unwrap())
+        };
+        let over = |wanted, limit, set_by| OverMemory { wanted, limit, set_by };
+        meter.start_run(800).unwrap();
+        grow(&mut meter, 0, 600).unwrap();
+        agent.change(500);
+        let refused = grow(&mut meter, 600, 601).unwrap_err();
+        assert_eq!(refused, over(601, 500, LimitSource::Agent), "what is held stays held");
+        agent.change(2000);
+        let refused = grow(&mut meter, 600, 900).unwrap_err();
+        assert_eq!(refused, over(900, 800, LimitSource::Task), "a raised quota is not the task's");
+        grow(&mut meter, 600, 800).unwrap();
+        meter.end_run();
+        grow(&mut meter, 800, 900).unwrap();
+
+        agent.change(850);
+        assert_eq!(meter.start_run(1000), Err(over(900, 850, LimitSource::Agent)));
+        assert_eq!(meter.start_run(800), Err(over(900, 800, LimitSource::Task)));
+        let mut second = MemoryMeter::new(agent);
+        let refused = grow(&mut second, 0, 10).unwrap_err();
+        assert_eq!(refused, over(910, 850, LimitSource::Agent), "nothing until the sum is below");
     }
 
     #[test]

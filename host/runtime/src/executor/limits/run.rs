@@ -20,6 +20,17 @@ impl WallLimit {
         Self { limit, quota: QuotaKind::AgentTimeout, set_by: LimitSource::Host }
     }
 
+    /// This, or what is left from `now` until the deadline where that is less.
+    pub(crate) fn until(self, deadline: Option<SystemTime>, now: SystemTime) -> Self {
+        let left = deadline.map(|end| end.duration_since(now).unwrap_or(Duration::ZERO));
+        match left {
+            Some(limit) if limit < self.limit => {
+                Self { limit, quota: QuotaKind::Deadline, set_by: LimitSource::Task }
+            }
+            _ => self,
+        }
+    }
+
     pub(crate) fn breach(self, during: Call) -> Breach {
         let secs = self.limit.as_secs_f64();
         let detail = match self.quota {
@@ -30,15 +41,16 @@ impl WallLimit {
     }
 }
 
-/// The limits of one run.
+/// The limits of one run, made from the quotas in force when it begins.
 #[derive(Debug)]
 pub(crate) struct RunLimits {
     pub(crate) quota: ResourceQuota,
-    pub(crate) memory: (u64, LimitSource),
+    /// The task's own. The agent's may change meanwhile and is held beside it.
+    pub(crate) memory: u64,
+    /// The task's own share, likewise.
+    pub(crate) share: Bucket,
     time: (Duration, LimitSource),
     deadline: Option<SystemTime>,
-    /// The task's own share where it is tighter than the agent's.
-    pub(crate) cpu: Option<Bucket>,
 }
 
 impl RunLimits {
@@ -48,9 +60,7 @@ impl RunLimits {
         task: &ResourceQuota,
         deadline: Option<SystemTime>,
     ) -> Self {
-        let memory = tighter(agent.memory_bytes(), task.memory_bytes());
         let time = tighter(agent.execution_time(), task.execution_time());
-        let own_share = task.max_cpu_cores < agent.max_cpu_cores;
         let quota = ResourceQuota {
             max_cpu_cores: agent.max_cpu_cores.min(task.max_cpu_cores),
             max_memory_mb: agent.max_memory_mb.min(task.max_memory_mb),
@@ -59,29 +69,19 @@ impl RunLimits {
                 .min(task.max_execution_time_secs),
             max_network_mbps: None, // Nothing grants a network yet.
         };
-        let cpu = own_share.then(|| Bucket::new(task.max_cpu_cores));
-        Self { quota, memory, time, deadline, cpu }
+        let (memory, share) = (task.memory_bytes(), Bucket::new(task.max_cpu_cores));
+        Self { quota, memory, share, time, deadline }
     }
 
     /// What the task's own call may take if it starts `now`.
     pub(crate) fn wall(&self, now: SystemTime) -> WallLimit {
         let (limit, set_by) = self.time;
-        self.by_deadline(WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by }, now)
-    }
-
-    /// `wall`, or what is left until the deadline where that is less.
-    pub(crate) fn by_deadline(&self, wall: WallLimit, now: SystemTime) -> WallLimit {
-        let left = self.deadline.map(|end| end.duration_since(now).unwrap_or(Duration::ZERO));
-        match left {
-            Some(limit) if limit < wall.limit => {
-                WallLimit { limit, quota: QuotaKind::Deadline, set_by: LimitSource::Task }
-            }
-            _ => wall,
-        }
+        WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by }.until(self.deadline, now)
     }
 }
 
-fn tighter<T: PartialOrd>(agent: T, task: T) -> (T, LimitSource) {
+/// The tighter of two limits, and whose it is.
+pub(super) fn tighter<T: PartialOrd>(agent: T, task: T) -> (T, LimitSource) {
     if task < agent { (task, LimitSource::Task) } else { (agent, LimitSource::Agent) }
 }
 
@@ -95,15 +95,15 @@ mod tests {
         let task = ResourceQuota { max_execution_time_secs: 2, ..ResourceQuota::default() };
         let now = SystemTime::UNIX_EPOCH;
         let limits = RunLimits::new(&agent, &task, None);
-        assert_eq!(limits.memory, (64 << 20, LimitSource::Agent));
+        assert_eq!(limits.quota.max_memory_mb, 64, "what the guest is told");
         assert_eq!(limits.wall(now).set_by, LimitSource::Task);
-        assert!(limits.cpu.is_none());
 
-        let limits = RunLimits::new(&agent, &task, Some(now + Duration::from_secs(1)));
+        let deadline = Some(now + Duration::from_secs(1));
+        let limits = RunLimits::new(&agent, &task, deadline);
         let wall = limits.wall(now);
         assert_eq!((wall.quota, wall.limit), (QuotaKind::Deadline, Duration::from_secs(1)));
         assert_eq!(limits.wall(now + Duration::from_secs(9)).limit, Duration::ZERO);
         let housekeeping = WallLimit::housekeeping(Duration::from_millis(1));
-        assert_eq!(limits.by_deadline(housekeeping, now), housekeeping);
+        assert_eq!(housekeeping.until(deadline, now), housekeeping);
     }
 }

@@ -1,0 +1,44 @@
+//! How an agent was set up, apart from its quota.
+//!
+//! An `AgentConfig` has both in one, but only one of them stays as it is. They
+//! part when the agent is made, so that nobody reads a quota that is no longer
+//! in force: the quota is [`Agent::quota`](super::Agent::quota)'s to tell.
+
+use std::collections::BTreeMap;
+
+use chimera_layer4_core::{AgentConfig, AgentId, Grants, InstancePolicy, ResourceQuota};
+use serde_json::Value;
+
+/// What the operator set once and for all when the agent was spawned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSetup {
+    /// The agent's identity.
+    pub agent_id: AgentId,
+    /// The name that tasks target.
+    pub agent_type: String,
+    /// Environment variables granted to the agent.
+    pub environment: BTreeMap<String, String>,
+    /// The operator's parameters, handed to the agent's `init`.
+    pub parameters: BTreeMap<String, Value>,
+    /// Folders granted to the agent.
+    pub grants: Grants,
+    /// Whether an instance serves many tasks or one.
+    pub instances: InstancePolicy,
+}
+
+/// What stays, and the quota that the agent begins with.
+pub(super) fn split(config: AgentConfig) -> (AgentSetup, ResourceQuota) {
+    let AgentConfig {
+        agent_id,
+        agent_type,
+        resource_quota,
+        environment,
+        parameters,
+        grants,
+        instances,
+    } = config;
+    (
+        AgentSetup { agent_id, agent_type, environment, parameters, grants, instances },
+        resource_quota,
+    )
+}

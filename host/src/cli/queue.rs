@@ -1,0 +1,250 @@
+//! `chimera task …` and `chimera dead-letters …`: the queue of a data folder
+//! that no host has open.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
+use chimera_layer4_core::{Layer4Config, Layer4Error, Task, TaskId};
+use serde_json::json;
+
+use super::args::{DeadLettersCommand, ListArgs, PickArgs, SubmitArgs, TaskCommand};
+use super::exit::{BadInput, Exit};
+use super::output::Output;
+use super::task;
+use crate::fabric::open_queue;
+use crate::scheduler::Scheduler;
+use crate::utils;
+
+/// Dead letters that one `--all` names at once.
+const PAGE: usize = 1000;
+
+pub(super) async fn task(
+    config: Layer4Config,
+    command: TaskCommand,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    // Whatever was mistyped is said before the store is opened.
+    let submission = match &command {
+        TaskCommand::Submit(args) => Some(submission(&config, args)?),
+        _ => None,
+    };
+    let queue = open_queue(&config).await?;
+    let done = match command {
+        TaskCommand::Submit(_) => submit(&queue, submission, output).await,
+        TaskCommand::Show { id, .. } => show(&queue, id, output).await,
+        TaskCommand::List(args) => list(&queue, &args, output).await,
+        TaskCommand::Cancel { ids, .. } => cancel(&queue, ids, output).await,
+        TaskCommand::Purge { ids, .. } => purge(&queue, ids, output).await,
+        TaskCommand::Stats { .. } => stats(&queue, output).await,
+    };
+    queue.shutdown(Duration::ZERO).await;
+    done
+}
+
+pub(super) async fn dead_letters(
+    config: Layer4Config,
+    command: DeadLettersCommand,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let queue = open_queue(&config).await?;
+    let done = match command {
+        DeadLettersCommand::List(args) => list(&queue, &ListArgs::from(args), output).await,
+        DeadLettersCommand::Show { id, .. } => show(&queue, id, output).await,
+        DeadLettersCommand::Requeue(args) => {
+            let ids = picked(&queue, args).await?;
+            done(queue.requeue(ids.clone()).await?, &ids, "back in the queue", output)
+        }
+        DeadLettersCommand::Purge(args) => {
+            let ids = picked(&queue, args).await?;
+            done(queue.purge(ids.clone()).await?, &ids, "purged", output)
+        }
+    };
+    queue.shutdown(Duration::ZERO).await;
+    done
+}
+
+fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submission> {
+    let payload = task::payload(&args.task)?;
+    let resource_quota = task::quota(&config.default_resource_quota, &args.quota)?;
+    let now = SystemTime::now();
+    let from_now = |secs: u64, flag: &str| {
+        let time = now.checked_add(Duration::from_secs(secs));
+        time.ok_or_else(|| BadInput(format!("{flag} {secs}: no clock reaches that far")))
+    };
+    let deadline = args.deadline.map(|secs| from_now(secs, "--deadline")).transpose()?;
+    let not_before = args.delay.map(|secs| from_now(secs, "--delay")).transpose()?;
+    let made = utils::default_task(&args.agent_type, payload);
+    let id = args.id.unwrap_or(made.id);
+    let priority = args.priority;
+    let task = Task { id, priority, deadline, resource_quota, ..made };
+    let options = SubmitOptions {
+        idempotency_key: args.key.clone(),
+        not_before,
+        max_attempts: args.attempts,
+    };
+    Ok(Submission { task, options })
+}
+
+async fn submit(
+    queue: &Scheduler,
+    submission: Option<Submission>,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let Some(submission) = submission else { return Ok(Exit::Success) };
+    let id = queue.submit(submission).await?;
+    if output.is_json() {
+        output.value(&json!({ "task_id": id }))?;
+    } else {
+        output.line(&id.to_string())?;
+    }
+    Ok(Exit::Success)
+}
+
+async fn show(queue: &Scheduler, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
+    let record = queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+    if output.is_json() {
+        output.value(&record)?;
+    } else {
+        print_record(&record, output)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
+    let TaskRecord { task, state, attempts, max_attempts, .. } = record;
+    output.line(&format!("task       {}", task.id))?;
+    output.line(&format!("type       {}", printable(&task.target_agent_type)))?;
+    output.line(&format!("priority   {}", task.priority))?;
+    let reason = record.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    output.line(&format!("state      {state}{reason}"))?;
+    output.line(&format!("submitted  {}", time(record.submitted_at.to_system_time())))?;
+    output.line(&format!("attempts   {attempts} of {max_attempts}"))?;
+    for failed in &record.failed_attempts {
+        let genome = failed.genome.map(|genome| format!(" · {genome}")).unwrap_or_default();
+        let (number, error) = (failed.number, printable(&failed.error.to_string()));
+        output.line(&format!("  {number}: {error}{genome}"))?;
+    }
+    match &record.result {
+        Some(result) if result.success => output.line(&format!("output     {}", result.output))?,
+        Some(result) => {
+            let error = result.error.as_deref().unwrap_or_default();
+            output.line(&format!("error      {}", printable(error)))?;
+        }
+        None => {}
+    }
+    output.line(&format!("input      {}", task.payload))?;
+    Ok(())
+}
+
+async fn list(queue: &Scheduler, args: &ListArgs, output: &Output) -> anyhow::Result<Exit> {
+    let after = match args.after {
+        None => None,
+        Some(id) => {
+            let last = queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+            Some((last.at, id))
+        }
+    };
+    let (state, agent_type, limit) = (args.state, args.agent_type.clone(), args.limit);
+    let tasks = queue.list(Filter { state, agent_type, limit, after }).await?;
+    if output.is_json() {
+        output.value(&tasks)?;
+        return Ok(Exit::Success);
+    }
+    for task in &tasks {
+        output.line(&line(task))?;
+    }
+    match tasks.last() {
+        None => output.note(&format!("no tasks are {state}")),
+        Some(last) if tasks.len() == limit => {
+            output.note(&format!("there may be more: --after {}", last.id));
+        }
+        Some(_) => {}
+    }
+    Ok(Exit::Success)
+}
+
+fn line(task: &TaskSummary) -> String {
+    let reason = task.reason.map(|reason| reason.to_string()).unwrap_or_default();
+    let (at, agent_type) = (time(task.at.to_system_time()), printable(&task.agent_type));
+    let TaskSummary { id, priority, attempts, .. } = task;
+    let line = format!("{id}  {at}  {priority:10}  {attempts} attempts  {agent_type}  {reason}");
+    line.trim_end().to_owned()
+}
+
+async fn cancel(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+    for id in &ids {
+        queue.cancel(*id).await?;
+    }
+    done(ids.clone(), &ids, "cancelled", output)
+}
+
+async fn purge(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+    done(queue.purge(ids.clone()).await?, &ids, "purged", output)
+}
+
+async fn stats(queue: &Scheduler, output: &Output) -> anyhow::Result<Exit> {
+    let stats = queue.stats().await?;
+    if output.is_json() {
+        output.value(&stats)?;
+        return Ok(Exit::Success);
+    }
+    for (state, count) in &stats.by_state {
+        output.line(&format!("{:12}{count}", state.to_string()))?;
+    }
+    for (priority, count) in stats.waiting_by_priority.iter().filter(|(_, count)| *count > 0) {
+        let oldest = stats.oldest_waiting.iter().find(|(its, _)| its == priority);
+        let age = oldest.map_or(0, |(_, age)| age.as_secs());
+        output.line(&format!("waiting, {priority}: {count}, the oldest for {age} s"))?;
+    }
+    for (agent_type, count) in &stats.queued_by_type {
+        output.line(&format!("queued for {}: {count}", printable(agent_type)))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The tasks that were named, or every dead one.
+async fn picked(queue: &Scheduler, args: PickArgs) -> anyhow::Result<Vec<TaskId>> {
+    if !args.all {
+        return Ok(args.ids);
+    }
+    let mut ids: Vec<TaskId> = Vec::new();
+    let mut after = None;
+    loop {
+        let agent_type = args.agent_type.clone();
+        let filter = Filter { state: TaskState::Dead, agent_type, limit: PAGE, after };
+        let page = queue.list(filter).await?;
+        let Some(last) = page.last() else { return Ok(ids) };
+        after = Some((last.at, last.id));
+        ids.extend(page.iter().map(|task| task.id));
+    }
+}
+
+/// Says what was done to which tasks, and to which it could not be done.
+fn done(did: Vec<TaskId>, asked: &[TaskId], what: &str, output: &Output) -> anyhow::Result<Exit> {
+    let known: HashSet<&TaskId> = did.iter().collect();
+    let others: Vec<&TaskId> = asked.iter().filter(|id| !known.contains(id)).collect();
+    if output.is_json() {
+        output.value(&json!({ "done": did, "not_done": others }))?;
+    } else {
+        let plural = if did.len() == 1 { "" } else { "s" };
+        output.line(&format!("{} task{plural} {what}", did.len()))?;
+        for id in &others {
+            output.note(&format!("not {what}: {id} (`chimera task show {id}` says why)"));
+        }
+    }
+    Ok(if others.is_empty() { Exit::Success } else { Exit::BadInput })
+}
+
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// A text of somebody else's, safe for a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if chimera_layer4_core::telemetry::is_deceptive(c) { '\u{fffd}' } else { c })
+        .collect()
+}

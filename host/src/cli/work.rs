@@ -1,0 +1,289 @@
+//! `chimera work …`: a host without a server, that works off its queue.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
+use chimera_layer4_core::{
+    AgentConfig, ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, Layer4Result,
+    Priority, ResourceQuota, Task, TaskId,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::args::WorkArgs;
+use super::exit::{BadInput, Exit};
+use super::output::Output;
+use super::{component, task};
+use crate::{AgentSource, Layer4Fabric, utils};
+
+/// Tasks of the input that are waited for at once.
+const MOST_WAITED_FOR: usize = 4096;
+/// One line of the input: as much as a task may have.
+const MOST_LINE_BYTES: u64 = chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES as u64;
+/// How often an empty queue is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// One line of `--tasks`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    payload: Value,
+    #[serde(default, rename = "type")]
+    agent_type: Option<String>,
+    id: Option<TaskId>,
+    #[serde(default)]
+    priority: Priority,
+    key: Option<String>,
+    /// Seconds from now.
+    deadline: Option<u64>,
+    /// Seconds from now.
+    delay: Option<u64>,
+    attempts: Option<u32>,
+}
+
+/// What was done, for the last line and the exit code.
+#[derive(Debug, Default)]
+struct Tally {
+    submitted: u64,
+    refused: u64,
+    succeeded: u64,
+    failed: u64,
+}
+
+/// Runs what the queue holds, and what the input adds, until nothing is left.
+pub(super) async fn run(
+    config: Layer4Config,
+    args: WorkArgs,
+    output: &Output,
+    interrupted: impl Future<Output = ()>,
+) -> anyhow::Result<Exit> {
+    let quota = task::quota(&config.default_resource_quota, &args.quota)?;
+    let agents = agents(&args, &quota, &config, output).await?;
+    let only = match agents.as_slice() {
+        [(only, ..)] => Some(only.clone()),
+        _ => None,
+    };
+    let fabric = Arc::new(Layer4Fabric::new(config)?);
+    fabric.start().await?;
+    for (name, bytes, agent) in agents {
+        fabric.register_agent_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
+    }
+    let mut tally = Tally::default();
+    let work = async {
+        match &args.tasks {
+            None => {}
+            Some(path) if path.as_os_str() == "-" => {
+                feed(&fabric, tokio::io::stdin(), only, &quota, output, &mut tally).await?;
+            }
+            Some(path) => {
+                let wrong = |error| BadInput(format!("--tasks {}: {error}", path.display()));
+                let file = tokio::fs::File::open(path).await.map_err(wrong)?;
+                feed(&fabric, file, only, &quota, output, &mut tally).await?;
+            }
+        }
+        until_empty(&fabric, args.keep_running).await
+    };
+    let worked = tokio::select! {
+        biased;
+        () = interrupted => None,
+        worked = work => Some(worked),
+    };
+    if worked.is_none() {
+        output
+            .note("ending: what runs may finish, the rest stays queued; once more to end at once");
+    }
+    let left = fabric.get_scheduler_stats().await.ok();
+    let ended = fabric.shutdown().await;
+    let Some(worked) = worked else { return Ok(Exit::Interrupted) };
+    worked?;
+    ended?;
+    if let Some(left) = left.filter(|left| !left.queued_by_type.is_empty()) {
+        for (agent_type, count) in &left.queued_by_type {
+            output.note(&format!("{count} tasks wait for {agent_type:?}, which has no --agent"));
+        }
+    }
+    if !output.is_json() && args.tasks.is_some() {
+        let Tally { submitted, refused, succeeded, failed } = tally;
+        output.note(&format!(
+            "submitted {submitted} · refused {refused} · succeeded {succeeded} · failed {failed}"
+        ));
+    }
+    let well = tally.failed == 0 && tally.refused == 0;
+    Ok(if well { Exit::Success } else { Exit::AgentFailed })
+}
+
+type NamedAgent = (String, Vec<u8>, AgentConfig);
+
+async fn agents(
+    args: &WorkArgs,
+    quota: &ResourceQuota,
+    config: &Layer4Config,
+    output: &Output,
+) -> anyhow::Result<Vec<NamedAgent>> {
+    let mut agents: Vec<NamedAgent> = Vec::new();
+    for typed in &args.agent {
+        let (name, path) = match typed.split_once('=') {
+            Some((name, path)) => (Some(name.to_owned()), PathBuf::from(path)),
+            None => (None, PathBuf::from(typed)),
+        };
+        let component = component::read(&path, config.max_component_bytes(), *output).await?;
+        let name = name.unwrap_or(component.name);
+        if agents.iter().any(|(other, ..)| *other == name) {
+            return Err(BadInput(format!("--agent {name:?} is given twice; give it once")).into());
+        }
+        let agent = task::agent(&name, quota.clone(), &args.grants, InstancePolicy::default())?;
+        agents.push((name, component.bytes, agent));
+    }
+    Ok(agents)
+}
+
+/// Submits each line and prints each result, in the order in which tasks end.
+async fn feed(
+    fabric: &Arc<Layer4Fabric>,
+    input: impl AsyncRead + Unpin,
+    only: Option<String>,
+    quota: &ResourceQuota,
+    output: &Output,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let mut input = BufReader::new(input);
+    let mut waiting: JoinSet<Layer4Result<ExecutionResult>> = JoinSet::new();
+    let (mut number, mut text, mut open) = (0_u64, Vec::new(), true);
+    while open || !waiting.is_empty() {
+        tokio::select! {
+            read = next_line(&mut input, &mut text), if open && waiting.len() < MOST_WAITED_FOR => {
+                number += 1;
+                open = read?;
+                if !open || text.iter().all(u8::is_ascii_whitespace) {
+                    text.clear();
+                    continue;
+                }
+                let line = submission(&text, only.as_deref(), quota);
+                text.clear();
+                let taken = match line {
+                    Ok(submission) => take(fabric, submission).await?,
+                    Err(reason) => Err(reason),
+                };
+                match taken {
+                    Ok(id) => {
+                        tally.submitted += 1;
+                        event(output, &json!({ "event": "submitted", "line": number, "task_id": id }))?;
+                        let fabric = Arc::clone(fabric);
+                        waiting.spawn(async move { fabric.wait(id).await });
+                    }
+                    Err(reason) => {
+                        tally.refused += 1;
+                        event(output, &json!({ "event": "refused", "line": number, "error": reason }))?;
+                        if !output.is_json() {
+                            output.note(&format!("line {number}: {reason}"));
+                        }
+                    }
+                }
+            }
+            Some(ended) = waiting.join_next() => report(ended??, output, tally)?,
+        }
+    }
+    Ok(())
+}
+
+/// `false`: the input is over. Dropped in the middle of a line, what was read
+/// of it stays in `text`.
+async fn next_line(
+    input: &mut (impl AsyncBufReadExt + Unpin),
+    text: &mut Vec<u8>,
+) -> anyhow::Result<bool> {
+    let room = (MOST_LINE_BYTES + 1).saturating_sub(text.len() as u64);
+    let read = input.take(room).read_until(b'\n', text).await?;
+    if text.len() as u64 > MOST_LINE_BYTES {
+        let most = MOST_LINE_BYTES >> 20;
+        return Err(BadInput(format!("--tasks: a line is longer than {most} MiB")).into());
+    }
+    Ok(read > 0 || !text.is_empty())
+}
+
+/// Takes a task, and waits while the queue is full: the input can wait too.
+async fn take(
+    fabric: &Layer4Fabric,
+    submission: Submission,
+) -> anyhow::Result<Result<TaskId, String>> {
+    loop {
+        match fabric.submit(submission.clone()).await {
+            Ok(id) => return Ok(Ok(id)),
+            Err(Layer4Error::QueueFull { retry_after, .. }) => {
+                tokio::time::sleep(retry_after.min(Duration::from_secs(1))).await;
+            }
+            Err(error @ (Layer4Error::Store(_) | Layer4Error::NotRunning { .. })) => {
+                return Err(error.into());
+            }
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+}
+
+fn submission(
+    text: &[u8],
+    only: Option<&str>,
+    quota: &ResourceQuota,
+) -> Result<Submission, String> {
+    let line: Line = serde_json::from_slice(text).map_err(|error| {
+        format!("not a task: {error}; a line is an object like {{\"payload\": …, \"type\": \"…\"}}")
+    })?;
+    let agent_type = line.agent_type.as_deref().or(only);
+    let agent_type = agent_type.ok_or("\"type\" is missing, and there are several agents")?;
+    let now = SystemTime::now();
+    let from_now =
+        |secs| now.checked_add(Duration::from_secs(secs)).ok_or("no clock reaches that far");
+    let deadline = line.deadline.map(from_now).transpose()?;
+    let not_before = line.delay.map(from_now).transpose()?;
+    let made = utils::default_task(agent_type, line.payload);
+    let id = line.id.unwrap_or(made.id);
+    let priority = line.priority;
+    let task = Task { id, priority, deadline, resource_quota: quota.clone(), ..made };
+    let options =
+        SubmitOptions { idempotency_key: line.key, not_before, max_attempts: line.attempts };
+    Ok(Submission { task, options })
+}
+
+fn report(result: ExecutionResult, output: &Output, tally: &mut Tally) -> anyhow::Result<()> {
+    if result.success {
+        tally.succeeded += 1;
+    } else {
+        tally.failed += 1;
+    }
+    if output.is_json() {
+        return event(output, &json!({ "event": "ended", "result": result }));
+    }
+    let id = result.task_id;
+    match &result.error {
+        None => output.line(&json!({ "task_id": id, "output": result.output }).to_string())?,
+        Some(error) => output.line(&json!({ "task_id": id, "error": error }).to_string())?,
+    }
+    Ok(())
+}
+
+fn event(output: &Output, event: &Value) -> anyhow::Result<()> {
+    if output.is_json() {
+        output.line(&event.to_string())?;
+    }
+    Ok(())
+}
+
+/// Waits until nothing is left that could be run.
+async fn until_empty(fabric: &Layer4Fabric, keep_running: bool) -> anyhow::Result<()> {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let stats = fabric.get_scheduler_stats().await?;
+        let runnable = |(name, _): &&(String, u64)| fabric.knows_agent_type(name);
+        let left = stats.in_hand > 0 || stats.queued_by_type.iter().any(|one| runnable(&one));
+        if !left && !keep_running {
+            return Ok(());
+        }
+    }
+}

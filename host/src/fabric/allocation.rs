@@ -1,0 +1,43 @@
+//! Quotas that change while agents run, as layer 8 decides.
+
+use chimera_layer4_core::{AllocationTarget, Layer4Error, Layer4Result, ResourceAllocation};
+use chimera_layer4_runtime::executor::check_quota;
+
+use super::Layer4Fabric;
+
+impl Layer4Fabric {
+    /// Gives an agent, or every agent of a type, another quota; how many have
+    /// it now. Nothing is restarted.
+    ///
+    /// The processor share changes at once, for tasks that run too; memory from
+    /// the next growth on; wall time and network with the next task to begin,
+    /// also one that waits already. A type's registration has the quota too, so
+    /// that the agents it starts later begin with it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the quota is out of range, `AgentNotFound`,
+    /// `AgentTypeNotFound`; nothing has changed then.
+    pub fn update_resource_allocation(
+        &self,
+        allocation: ResourceAllocation,
+    ) -> Layer4Result<usize> {
+        let ResourceAllocation { target, resource_quota } = allocation;
+        // Here, since a registration without an agent checks nothing by itself.
+        check_quota(&resource_quota)?;
+        match target {
+            AllocationTarget::Agent(agent_id) => {
+                let entry = self.crew.agents.get(agent_id);
+                let entry = entry.ok_or(Layer4Error::AgentNotFound(agent_id))?;
+                entry.agent.set_quota(resource_quota)?;
+                Ok(1)
+            }
+            AllocationTarget::AgentType(agent_type) => {
+                let given = self.crew.agents.allocate(&agent_type, &resource_quota)?;
+                given.ok_or_else(|| Layer4Error::AgentTypeNotFound {
+                    agent_type,
+                    known: self.crew.agents.known_types(),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The agents and what starts them: all that a task needs to be run.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chimera_layer4_core::scheduler::Ran;
+use chimera_layer4_core::{
+    AgentConfig, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
+};
+use chimera_layer4_runtime::{Executor, Genome, RunReport};
+
+use super::agents::{AgentSource, Agents, Entry, InHand};
+use super::{log, read_component};
+use crate::scheduler::{Capacity, RunTask};
+
+/// The agents of a fabric.
+pub(super) struct Crew {
+    pub(super) executor: Executor,
+    pub(super) agents: Arc<Agents>,
+    max_agents: usize,
+    /// Tasks that may wait for an agent type outside the queue.
+    capacity: usize,
+    max_component_bytes: u64,
+}
+
+impl Crew {
+    pub(super) fn new(executor: Executor, config: &Layer4Config) -> Self {
+        Self {
+            executor,
+            agents: Arc::default(),
+            max_agents: config.max_agents,
+            capacity: config.task_queue_capacity,
+            max_component_bytes: config.max_component_bytes(),
+        }
+    }
+
+    pub(super) async fn spawn(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+    ) -> Layer4Result<Arc<Entry>> {
+        let place = self.agents.reserve(self.max_agents)?;
+        let agent = self.executor.spawn(genome, config).await?;
+        self.agents.insert(place, agent)
+    }
+
+    /// Starts the first agent of a registered type, unless one runs.
+    pub(super) async fn make_ready(&self, name: &str) -> Layer4Result<()> {
+        if self.agents.runs(name) {
+            return Ok(());
+        }
+        let unknown = || Layer4Error::AgentTypeNotFound {
+            agent_type: name.to_owned(),
+            known: self.agents.known_types(),
+        };
+        let registered = self.agents.registered(name).ok_or_else(unknown)?;
+        let _starting = registered.starting.lock().await;
+        if self.agents.runs(name) {
+            return Ok(()); // Another first task has started it meanwhile.
+        }
+        let genome = match &registered.source {
+            AgentSource::Bytes(bytes) => self.executor.load(bytes).await?,
+            AgentSource::File(path) => {
+                let bytes = read_component(path, self.max_component_bytes).await?;
+                self.executor.load(&bytes).await?
+            }
+        };
+        self.spawn(genome, registered.config).await?;
+        Ok(())
+    }
+
+    /// The least busy agent of the type; the first of a registered type is
+    /// started here.
+    pub(super) async fn admit(&self, name: &str) -> Layer4Result<InHand> {
+        self.make_ready(name).await?;
+        let gone = || Layer4Error::AgentTypeNotFound {
+            agent_type: name.to_owned(),
+            known: self.agents.known_types(),
+        };
+        self.agents.admit(name, self.capacity).unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Runs a task once on an agent, and writes what the agent logged.
+    pub(super) async fn run_on(agent: &InHand, task: &Task, attempt: u32) -> RunReport {
+        let entry = &agent.0;
+        let report = entry.agent.run(task, attempt).await;
+        log::write(entry.id(), task, &report.telemetry.log);
+        if let Some(fault) = &report.shutdown_fault {
+            tracing::warn!(agent = %entry.id(), %fault, "an instance did not retire in good order");
+        }
+        report
+    }
+}
+
+#[async_trait]
+impl RunTask for Crew {
+    fn capacity(&self) -> Vec<Capacity> {
+        self.agents.capacity()
+    }
+
+    async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault> {
+        match self.make_ready(agent_type).await {
+            Ok(()) => Ok(self.agents.genome_of(agent_type)),
+            // Its agents are being ended, and so is the host.
+            Err(Layer4Error::NotRunning { .. }) => Err(Fault::Stopped),
+            Err(error) => Err(HostFault::NoAgent { message: error.to_string() }.into()),
+        }
+    }
+
+    async fn run(&self, task: &Task, attempt: u32) -> Ran {
+        let Some(Ok(agent)) = self.agents.admit(&task.target_agent_type, usize::MAX) else {
+            // The last agent of the type went between the claim and now.
+            let result = RunReport::unstarted(Fault::Stopped).into_result(task.id);
+            return Ran { result, genome: None, agent_id: None };
+        };
+        let report = Self::run_on(&agent, task, attempt).await;
+        Ran {
+            result: report.into_result(task.id),
+            genome: Some(agent.0.agent.genome().digest()),
+            agent_id: Some(agent.0.id()),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The fabric's queue: from a submission to its result.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chimera_layer4_core::config::TaskStoreKind;
+use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::store::{Filter, Keep, MemoryStore, Retention, TaskStore};
+use chimera_layer4_core::scheduler::{Bounds, Ran, Submission, TaskState, Timestamp, settle};
+use chimera_layer4_core::{
+    Digest, ExecutionResult, Fault, Layer4Config, Layer4Error, Layer4Result, Task, TaskId,
+};
+
+use super::Layer4Fabric;
+use crate::scheduler::{Capacity, RunTask, Scheduler, SchedulerOptions, SchedulerStats};
+use crate::stores::sqlite::{SqliteOptions, SqliteStore};
+
+/// A lease outlives two heartbeats that were missed.
+const HEARTBEATS_IN_LEASE: u32 = 3;
+
+/// Opens the task store that the configuration names, and a scheduler on it.
+pub(super) async fn open(
+    config: &Layer4Config,
+    runner: Arc<dyn RunTask>,
+) -> Layer4Result<Scheduler> {
+    let options = SchedulerOptions {
+        capacity: config.task_queue_capacity,
+        lease: config.heartbeat_interval() * HEARTBEATS_IN_LEASE,
+        retention: retention(config),
+        ..SchedulerOptions::default()
+    };
+    let store: Arc<dyn TaskStore> = match (config.task_store, &config.data_dir) {
+        (TaskStoreKind::Embedded, Some(folder)) => {
+            let now = Timestamp::from((options.clock)());
+            let (bounds, max_bytes) = (Bounds::default(), Some(config.max_store_bytes()));
+            let folder = folder.clone();
+            let options = SqliteOptions { folder, now, bounds, max_bytes };
+            let (store, recovered) = SqliteStore::open(options).await?;
+            if recovered.lost > 0 {
+                let (lost, ended) = (recovered.lost, recovered.ended.len());
+                tracing::warn!(lost, ended, "tasks were in hand when the host went down");
+            }
+            Arc::new(store)
+        }
+        _ => Arc::new(MemoryStore::default()),
+    };
+    Ok(Scheduler::new(store, runner, options))
+}
+
+/// The queue of a data folder that no host has open, to look into and to
+/// change. Nothing is run.
+///
+/// # Errors
+/// `Configuration` without a data folder; `Store` when a host has it open, or
+/// the store cannot be opened.
+pub async fn open_queue(config: &Layer4Config) -> Layer4Result<Scheduler> {
+    if config.data_dir.is_none() || config.task_store == TaskStoreKind::Memory {
+        return Err(Layer4Error::Configuration(vec![
+            "there is no queue outside of a host without a data folder; set `data_dir`, and \
+             `task_store` to `embedded`"
+                .into(),
+        ]));
+    }
+    open(config, Arc::new(Nobody)).await
+}
+
+/// Runs nothing.
+struct Nobody;
+
+#[async_trait]
+impl RunTask for Nobody {
+    fn capacity(&self) -> Vec<Capacity> {
+        Vec::new()
+    }
+
+    async fn prepare(&self, _agent_type: &str) -> Result<Option<Digest>, Fault> {
+        Err(Fault::Stopped)
+    }
+
+    async fn run(&self, task: &Task, _attempt: u32) -> Ran {
+        let result = settle::without_run(task.id, Fault::Stopped, Timestamp::default());
+        Ran { result, genome: None, agent_id: None }
+    }
+}
+
+fn retention(config: &Layer4Config) -> Retention {
+    Retention {
+        ended: Keep { count: config.result_retention_count, age: config.result_retention() },
+        dead: Keep {
+            count: config.dead_letter_retention_count,
+            age: config.dead_letter_retention(),
+        },
+    }
+}
+
+/// Tasks that have not ended.
+pub(super) fn pending(stats: &SchedulerStats) -> usize {
+    let open = TaskState::ALL.into_iter().filter(|state| !state.has_ended());
+    usize::try_from(open.map(|state| stats.count(state)).sum::<u64>()).unwrap_or(usize::MAX)
+}
+
+impl Layer4Fabric {
+    /// Submits a task and waits for its result.
+    ///
+    /// A task that was taken always has a result: `success` says how it ended
+    /// and `fault` why. What the agent logged goes to the host's log, under the
+    /// target `agent`. Dropping the future cancels the task.
+    ///
+    /// # Errors
+    /// Before the task is taken: as [`submit`](Self::submit), and what starting
+    /// an agent of a registered type failed with. `NotRunning` when the fabric
+    /// is shut down first; a task in a durable store is still queued then.
+    pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
+        self.execute(task.into()).await
+    }
+
+    /// As [`execute_task`](Self::execute_task), on terms of the submitter's own.
+    ///
+    /// # Errors
+    /// As [`execute_task`](Self::execute_task).
+    pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
+        let scheduler = self.scheduler()?;
+        // Whoever waits would rather hear at once that no agent can be had.
+        self.crew.make_ready(&submission.task.target_agent_type).await?;
+        scheduler.capacity_changed();
+        scheduler.execute(submission).await
+    }
+
+    /// Layer 2's entry: takes a task to be run in its turn. The same as
+    /// [`submit`](Self::submit) with the terms that a task has by itself.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_discovery_task(&self, task: Task) -> Layer4Result<TaskId> {
+        self.submit(task.into()).await
+    }
+
+    /// Takes a task and answers when it is in the store, which for the embedded
+    /// one means on disk. It then ends once, whatever happens in between.
+    ///
+    /// # Errors
+    /// Nothing was taken: `NotRunning`, `InvalidRequest`, `AgentTypeNotFound`,
+    /// `QueueFull`, `IdempotencyKeyTaken`, `Store`.
+    pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
+        self.check_type(&submission.task.target_agent_type)?;
+        self.scheduler()?.submit(submission).await
+    }
+
+    /// Takes several tasks with one wait for the disk. Each has an answer of
+    /// its own, in the order of the batch.
+    ///
+    /// # Errors
+    /// `NotRunning` or `Store` when none could be taken.
+    pub async fn submit_batch(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+        let scheduler = self.scheduler()?;
+        let known = |one: &Submission| self.check_type(&one.task.target_agent_type);
+        let refused: Vec<_> = batch.iter().map(known).collect();
+        let good = batch.into_iter().zip(&refused).filter(|(_, refused)| refused.is_ok());
+        let mut taken =
+            scheduler.submit_batch(good.map(|(one, _)| one).collect()).await?.into_iter();
+        let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
+        let answer =
+            |known: Layer4Result<()>| known.and_then(|()| taken.next().unwrap_or_else(lost));
+        Ok(refused.into_iter().map(answer).collect())
+    }
+
+    /// Waits for how a task ends, or says how it has ended.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `Store`, `NotRunning`.
+    pub async fn wait(&self, task_id: TaskId) -> Layer4Result<ExecutionResult> {
+        self.scheduler()?.wait(task_id).await
+    }
+
+    /// Takes a task back: at once when it is queued, by ending its run
+    /// otherwise. The answer is whether it was queued.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `TaskEnded`, `Store`, `NotRunning`.
+    pub async fn cancel(&self, task_id: TaskId) -> Layer4Result<bool> {
+        self.scheduler()?.cancel(task_id).await
+    }
+
+    /// All that is known of a task.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `Store`, `NotRunning`.
+    pub async fn get_task(&self, task_id: TaskId) -> Layer4Result<TaskRecord> {
+        self.scheduler()?.get(task_id).await?.ok_or(Layer4Error::TaskNotFound(task_id))
+    }
+
+    /// Tasks in one state, in the order of their time.
+    ///
+    /// # Errors
+    /// `Store`, `NotRunning`.
+    pub async fn list_tasks(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
+        self.scheduler()?.list(filter).await
+    }
+
+    /// Puts dead letters back in the queue, with all their attempts. The answer
+    /// is those that were dead.
+    ///
+    /// # Errors
+    /// `Store`, `NotRunning`.
+    pub async fn requeue_dead_letters(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        self.scheduler()?.requeue(ids).await
+    }
+
+    /// Forgets tasks that have ended. The answer is those that had.
+    ///
+    /// # Errors
+    /// `Store`, `NotRunning`.
+    pub async fn purge_tasks(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        self.scheduler()?.purge(ids).await
+    }
+
+    /// What waits, runs and has ended.
+    ///
+    /// # Errors
+    /// `Store`, `NotRunning`.
+    pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
+        self.scheduler()?.stats().await
+    }
+
+    /// Whether tasks may target this type: an agent of it runs, or it is registered.
+    #[must_use]
+    pub fn knows_agent_type(&self, name: &str) -> bool {
+        self.crew.agents.knows(name)
+    }
+
+    fn scheduler(&self) -> Layer4Result<&Scheduler> {
+        self.check_running()?;
+        self.scheduler.get().ok_or_else(|| self.not_running())
+    }
+
+    fn check_type(&self, name: &str) -> Layer4Result<()> {
+        if self.crew.agents.knows(name) {
+            return Ok(());
+        }
+        Err(Layer4Error::AgentTypeNotFound {
+            agent_type: name.to_owned(),
+            known: self.crew.agents.known_types(),
+        })
+    }
+}

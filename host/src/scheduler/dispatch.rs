@@ -1,0 +1,68 @@
+//! The loop that claims tasks and hands them out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chimera_layer4_core::scheduler::Timestamp;
+use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeRoom};
+use tokio::time::{Instant, timeout};
+
+use super::{Shared, hand};
+
+/// Tasks in one claim: a batch of this size costs the store little more for
+/// each, and holds nobody else up for long.
+const MOST_AT_ONCE: usize = 512;
+/// Before a store that cannot write is asked again.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// With nothing to wait for, the look for work is only a safeguard.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Claims whenever there may be something to claim, until it is aborted.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
+        let now = shared.now();
+        let (rooms, retried) = shared.types().rooms(shared.runner.capacity(), now);
+        let most = shared.options.in_hand.saturating_sub(shared.in_hand.count());
+        let most = most.min(MOST_AT_ONCE);
+        let mut wait = retried.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
+        if shared.is_claiming() && !rooms.is_empty() && most > 0 {
+            match claim(&shared, rooms, most, now).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(StoreError::Unavailable { reason }) => {
+                    tracing::warn!(reason, "no tasks are claimed before the store can write");
+                    wait = PATIENCE;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no more tasks are run");
+                    return;
+                }
+            }
+        }
+        // Woken by a submission, a free slot, or something that time brought.
+        let _ = timeout(wait, shared.work.notified()).await;
+    }
+}
+
+/// Claims once. Whether that moved anything: if so there may be more, also
+/// where it was only turns that went to tasks whose deadline had passed.
+async fn claim(
+    shared: &Arc<Shared>,
+    rooms: Vec<TypeRoom>,
+    most: usize,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let until = now.after(shared.options.lease);
+    let request = ClaimRequest { owner: shared.owner, now, until, rooms, most };
+    let asked = Instant::now();
+    let claim = shared.store.claim(request).await?;
+    let moved = !claim.tasks.is_empty() || !claim.ended.is_empty();
+    if !claim.tasks.is_empty() {
+        shared.types().claim_took(asked.elapsed().as_secs_f64());
+    }
+    for claimed in claim.tasks {
+        hand::out(shared, claimed);
+    }
+    shared.tell(&claim.ended).await;
+    Ok(moved)
+}

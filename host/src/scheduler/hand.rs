@@ -1,0 +1,251 @@
+//! A task in hand: from its claim to its settlement.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
+use chimera_layer4_core::scheduler::{Ran, Settlement, Timestamp, settle};
+use chimera_layer4_core::{Fault, Task, TaskId};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::Shared;
+
+/// Before a store that cannot write is told again how a run ended.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Why a run is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Cancelled,
+    ShuttingDown,
+    /// Somebody else speaks for the task now.
+    Lost,
+}
+
+/// The tasks in hand, each with the means to stop it.
+#[derive(Default)]
+pub(super) struct InHand {
+    tasks: Mutex<HashMap<TaskId, Held>>,
+    empty: Notify,
+}
+
+struct Held {
+    fence: u64,
+    stop: Option<oneshot::Sender<Stop>>,
+}
+
+impl InHand {
+    fn take(&self, lease: Lease) -> oneshot::Receiver<Stop> {
+        let (stop, stopped) = oneshot::channel();
+        self.lock().insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
+        stopped
+    }
+
+    fn put_down(&self, lease: Lease) {
+        let mut tasks = self.lock();
+        // A newer claim of the same task may have taken its place.
+        if tasks.get(&lease.id).is_some_and(|held| held.fence == lease.fence) {
+            tasks.remove(&lease.id);
+        }
+        if tasks.is_empty() {
+            self.empty.notify_waiters();
+        }
+    }
+
+    pub(super) fn stop(&self, id: TaskId, why: Stop) {
+        let stop = self.lock().get_mut(&id).and_then(|held| held.stop.take());
+        stop.map(|stop| stop.send(why));
+    }
+
+    pub(super) fn stop_all(&self) {
+        let stops: Vec<_> = self.lock().values_mut().filter_map(|held| held.stop.take()).collect();
+        for stop in stops {
+            let _ = stop.send(Stop::ShuttingDown);
+        }
+    }
+
+    pub(super) fn leases(&self) -> Vec<Lease> {
+        self.lock().iter().map(|(id, held)| Lease { id: *id, fence: held.fence }).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Waits until nothing is in hand.
+    pub(super) async fn none_left(&self) {
+        loop {
+            let emptied = self.empty.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Held>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a claimed task in hand; a future of its own sees it through.
+pub(super) fn out(shared: &Arc<Shared>, claimed: Claimed) {
+    let stopped = shared.in_hand.take(claimed.lease);
+    let Task { target_agent_type, priority, .. } = &*claimed.body;
+    shared.types().began(target_agent_type, *priority, claimed.counts.attempt <= 1);
+    let shared = Arc::clone(shared);
+    let slot = Slot::of(&shared, &claimed);
+    let held = PutDown { shared: Arc::clone(&shared), lease: claimed.lease };
+    tokio::spawn(async move {
+        see_through(&shared, claimed, stopped, slot).await;
+        drop(held);
+    });
+}
+
+/// Puts a task down when dropped, so that a runner which panics does not keep
+/// its lease alive: it ends, and the run counts as lost with its host.
+struct PutDown {
+    shared: Arc<Shared>,
+    lease: Lease,
+}
+
+impl Drop for PutDown {
+    fn drop(&mut self) {
+        self.shared.in_hand.put_down(self.lease);
+        // There may have been no room in hand for what waits.
+        self.shared.work.notify_one();
+    }
+}
+
+/// A slot of the task's type, free again when dropped.
+struct Slot {
+    shared: Arc<Shared>,
+    body: Arc<Task>,
+    begun: Instant,
+}
+
+impl Slot {
+    fn of(shared: &Arc<Shared>, claimed: &Claimed) -> Self {
+        let body = Arc::clone(&claimed.body);
+        Self { shared: Arc::clone(shared), body, begun: Instant::now() }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let Task { target_agent_type, priority, .. } = &*self.body;
+        self.shared.types().ended(target_agent_type, *priority, seconds);
+        self.shared.work.notify_one();
+    }
+}
+
+async fn see_through(
+    shared: &Arc<Shared>,
+    claimed: Claimed,
+    mut stopped: oneshot::Receiver<Stop>,
+    slot: Slot,
+) {
+    let task = &*claimed.body;
+    let ran = tokio::select! {
+        // What has ended has ended, also when it was to be stopped.
+        biased;
+        ran = run(shared, &claimed) => ran,
+        why = &mut stopped => why.map_or(Some(Stop::ShuttingDown), Some).and_then(|why| ended_by(task.id, why, shared)),
+    };
+    drop(slot);
+    // Without a result the lease is lost, and the task somebody else's.
+    let Some(ran) = ran else { return };
+    let now = shared.now();
+    let result = shared.waiters.has(task.id).then(|| ran.result.clone());
+    let settlement =
+        shared
+            .types()
+            .settle(&task.target_agent_type, ran, claimed.counts, now, || shared.chance());
+    let again = match &settlement {
+        Settlement::Retry { at, .. } => Some(*at),
+        _ => None,
+    };
+    let has_ended = matches!(
+        settlement,
+        Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_)
+    );
+    let settled = Settled { lease: claimed.lease, settlement };
+    let verdict = record(shared, settled, now).await;
+    match verdict {
+        Some(Ok(state)) if state.has_ended() => match result.filter(|_| has_ended) {
+            Some(result) => shared.waiters.tell(&result),
+            // Taken back meanwhile, or waited for only since.
+            None => shared.tell(&[task.id]).await,
+        },
+        Some(Ok(_)) => {
+            shared.keeper.by(again);
+            shared.work.notify_one();
+        }
+        Some(Err(refused)) => {
+            tracing::warn!(id = %task.id, %refused, "a run ended that nobody waits for");
+        }
+        None => {}
+    }
+}
+
+/// Runs the task; `None` when its lease is lost before it starts.
+async fn run(shared: &Shared, claimed: &Claimed) -> Option<Ran> {
+    let task = &*claimed.body;
+    if !claimed.started {
+        let genome = match shared.runner.prepare(&task.target_agent_type).await {
+            Ok(genome) => genome,
+            Err(fault) => return Some(without_agent(task.id, fault, shared.now())),
+        };
+        // Now that an agent is up there may be room for more of the type.
+        shared.work.notify_one();
+        // Known to the store before the guest runs: should it bring the host
+        // down, the blame is not another's.
+        let started = shared.store.start(vec![claimed.lease], genome).await;
+        match started.map(|mut answers| answers.pop()) {
+            Ok(Some(Ok(()))) => {}
+            Ok(_) => return None,
+            Err(error) => {
+                tracing::warn!(id = %task.id, %error, "a start could not be recorded; given back");
+                return Some(without_agent(task.id, Fault::Stopped, shared.now()));
+            }
+        }
+    }
+    Some(shared.runner.run(task, claimed.counts.attempt).await)
+}
+
+fn ended_by(id: TaskId, why: Stop, shared: &Shared) -> Option<Ran> {
+    match why {
+        Stop::Cancelled => {
+            let result = settle::cancelled(id, shared.now());
+            Some(Ran { result, genome: None, agent_id: None })
+        }
+        Stop::ShuttingDown => Some(without_agent(id, Fault::Stopped, shared.now())),
+        Stop::Lost => None,
+    }
+}
+
+fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
+    Ran { result: settle::without_run(task_id, fault, now), genome: None, agent_id: None }
+}
+
+/// Tells the store until it has heard; `None` when it never will.
+async fn record(shared: &Shared, settled: Settled, now: Timestamp) -> Option<Verdict> {
+    loop {
+        match shared.store.settle(vec![settled.clone()], now).await {
+            Ok(mut verdicts) => return verdicts.pop(),
+            Err(StoreError::Unavailable { reason }) => {
+                tracing::warn!(reason, "a result waits until the store can write");
+                tokio::time::sleep(PATIENCE).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a result is lost; the task is run again after a restart");
+                return None;
+            }
+        }
+    }
+}

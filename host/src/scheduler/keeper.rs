@@ -1,0 +1,122 @@
+//! The loop that does what time brings: heartbeats, delays, deadlines, retention.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chimera_layer4_core::scheduler::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::Shared;
+use super::hand::Stop;
+
+/// The clock may be set, so the keeper never sleeps longer than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Between two looks for tasks to forget.
+const RETENTION: Duration = Duration::from_secs(10);
+
+/// When the keeper has something to do.
+#[derive(Default)]
+pub(super) struct Alarm {
+    at: Mutex<Option<Timestamp>>,
+    sooner: Notify,
+}
+
+impl Alarm {
+    /// Something is due at this time, if at any.
+    pub(super) fn by(&self, due: Option<Timestamp>) {
+        if self.note(due) {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// As [`by`](Self::by), by the keeper, which need not wake itself. Whether
+    /// it is sooner than what was due before.
+    fn note(&self, due: Option<Timestamp>) -> bool {
+        let Some(due) = due else { return false };
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let sooner = at.is_none_or(|at| due < at);
+        if sooner {
+            *at = Some(due);
+        }
+        sooner
+    }
+
+    fn get(&self) -> Option<Timestamp> {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Keeps time until it is aborted.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut extend_by = shared.now().after(shared.options.lease / 3);
+    let mut retain_at = Instant::now();
+    loop {
+        let now = shared.now();
+        // Before leases are looked at: the clock may have been set, and what
+        // runs here is not lost for that.
+        if now >= extend_by {
+            extend(&shared, now).await;
+            extend_by = now.after(shared.options.lease / 3);
+        }
+        sweep(&shared, now).await;
+        if Instant::now() >= retain_at {
+            retain(&shared, now).await;
+            retain_at = Instant::now() + RETENTION;
+        }
+        let due = shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
+        let sleep = due.since(shared.now()).min(LONGEST_SLEEP);
+        let _ = timeout(sleep, shared.keeper.sooner.notified()).await;
+    }
+}
+
+async fn extend(shared: &Shared, now: Timestamp) {
+    let leases = shared.in_hand.leases();
+    if leases.is_empty() {
+        return;
+    }
+    match shared.store.extend(leases, now.after(shared.options.lease)).await {
+        Ok(extension) => {
+            for id in extension.lost {
+                tracing::warn!(%id, "the lease of a run was lost; it is ended");
+                shared.in_hand.stop(id, Stop::Lost);
+            }
+            for id in extension.cancelled {
+                shared.in_hand.stop(id, Stop::Cancelled);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "leases could not be extended"),
+    }
+}
+
+async fn sweep(shared: &Shared, now: Timestamp) {
+    // Cleared first: what becomes due meanwhile sets it again.
+    shared.keeper.clear();
+    match shared.store.sweep(now, shared.options.bounds).await {
+        Ok(swept) => {
+            shared.keeper.note(swept.next);
+            if swept.promoted + swept.lost > 0 {
+                shared.work.notify_one();
+            }
+            shared.tell(&swept.ended).await;
+        }
+        Err(error) => tracing::warn!(%error, "the queue could not be swept"),
+    }
+}
+
+async fn retain(shared: &Shared, now: Timestamp) {
+    loop {
+        match shared.store.retain(now, shared.options.retention).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "ended tasks could not be forgotten");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! [`Scheduler`]: moves tasks from the store to whoever runs them, and back.
+//!
+//! What is decided is decided in [`crate::queue`], without a clock; here are
+//! the loops that wait. One loop claims and hands out (`dispatch`), each task
+//! in hand is a future of its own (`hand`), and one loop does what time brings
+//! (`keeper`). The scheduler knows its store and its runner as traits.
+
+mod dispatch;
+mod hand;
+mod keeper;
+mod options;
+mod stats;
+mod types;
+mod waiters;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::store::{
+    CancelAnswer, Filter, Promise, SubmitTerms, Submitted, TaskStore,
+};
+use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
+use chimera_layer4_core::{
+    Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+pub use self::options::{Clock, SchedulerOptions};
+pub use self::stats::{SchedulerStats, TypeStats};
+
+use self::hand::{InHand, Stop};
+use self::types::Types;
+use self::waiters::Waiters;
+
+/// Runs that one agent type can take at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// The type.
+    pub agent_type: Arc<str>,
+    /// Runs at once.
+    pub slots: usize,
+    /// The genome, where agents are up and all run the same. A claim is then
+    /// also a start; otherwise [`RunTask::prepare`] comes first.
+    pub genome: Option<Digest>,
+}
+
+/// Whoever runs tasks.
+#[async_trait]
+pub trait RunTask: Send + Sync + 'static {
+    /// The types that can be run now, with their slots. Asked before each claim.
+    fn capacity(&self) -> Vec<Capacity>;
+
+    /// Makes ready to run a task of a type; the genome that will run it.
+    ///
+    /// # Errors
+    /// Why no agent could be made ready.
+    async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
+
+    /// Runs a task once. Dropping the future ends the run.
+    async fn run(&self, task: &Task, attempt: u32) -> Ran;
+}
+
+/// Takes tasks, has them run, and keeps at it until each has ended.
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    loops: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the loops and the tasks in hand share.
+struct Shared {
+    store: Arc<dyn TaskStore>,
+    runner: Arc<dyn RunTask>,
+    options: SchedulerOptions,
+    owner: Owner,
+    phase: AtomicU8,
+    types: Mutex<Types>,
+    in_hand: InHand,
+    waiters: Waiters,
+    /// Something waits, or a slot is free.
+    work: Notify,
+    keeper: keeper::Alarm,
+    chance: Mutex<fastrand::Rng>,
+}
+
+const NEW: u8 = 0;
+const RUNNING: u8 = 1;
+const DRAINING: u8 = 2;
+const STOPPED: u8 = 3;
+
+impl Scheduler {
+    /// A scheduler over this store and runner; nothing runs before
+    /// [`start`](Self::start), but tasks are taken.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn TaskStore>,
+        runner: Arc<dyn RunTask>,
+        options: SchedulerOptions,
+    ) -> Self {
+        let mut chance = fastrand::Rng::with_seed(options.seed);
+        let owner = Owner(Uuid::from_u128(chance.u128(..)));
+        let shared = Shared {
+            store,
+            runner,
+            owner,
+            phase: AtomicU8::new(NEW),
+            types: Mutex::new(Types::new(&options)),
+            in_hand: InHand::default(),
+            waiters: Waiters::default(),
+            work: Notify::new(),
+            keeper: keeper::Alarm::default(),
+            chance: Mutex::new(chance),
+            options,
+        };
+        Self { shared: Arc::new(shared), loops: Mutex::default() }
+    }
+
+    /// Begins to run tasks, those too that the store held before. Started
+    /// twice is the same as once.
+    pub fn start(&self) {
+        let shared = &self.shared;
+        let begun =
+            shared.phase.compare_exchange(NEW, RUNNING, Ordering::AcqRel, Ordering::Acquire);
+        if begun.is_err() {
+            return;
+        }
+        let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
+        let keeper = tokio::spawn(keeper::run(Arc::clone(shared)));
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, keeper]);
+    }
+
+    /// Takes a task and answers when it is on disk: whatever happens then, it
+    /// ends once.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `QueueFull`, `IdempotencyKeyTaken`, `Store`; nothing
+    /// was taken.
+    pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
+        let mut answers = self.submit_batch(vec![submission]).await?;
+        answers.pop().unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+    }
+
+    /// Takes several tasks with one wait for the disk, each answered by itself.
+    ///
+    /// # Errors
+    /// `Store` when none could be taken.
+    pub async fn submit_batch(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+        let taken = Arc::clone(&self.shared).take(batch, Promise::Durable).await?;
+        Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
+    }
+
+    /// Takes a task and waits for how it ends. The task is on disk when its
+    /// result is. Dropping the future takes the task back.
+    ///
+    /// A task that was submitted before, by its id or its key, is waited for.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); `NotRunning` when the scheduler is shut
+    /// down first: the task stays queued then, where the store outlives the
+    /// process, and is waited for again by submitting it under the same id.
+    pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
+        let shared = &self.shared;
+        let waiting = shared.waiters.register(submission.task.id);
+        let taking = Arc::clone(shared).take(vec![submission], Promise::WithResult);
+        let mut guard = TakeBack::new(Arc::clone(shared), taking);
+        match guard.taken().await? {
+            Taken::New(_) => {
+                let result = waiting.heard().await.ok_or_else(|| shared.not_running());
+                guard.disarm();
+                result
+            }
+            Taken::Before(first) => {
+                drop(waiting);
+                self.wait(first).await
+            }
+        }
+    }
+
+    /// Waits for how a task ends.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `Store`; `NotRunning` when the scheduler is shut down first.
+    pub async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        // First the ear, then the look: an end in between is heard.
+        let waiting = self.shared.waiters.register(id);
+        let record = self.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+        if let Some(result) = record.result {
+            return Ok(result);
+        }
+        waiting.heard().await.ok_or_else(|| self.shared.not_running())
+    }
+
+    /// Takes a task back: at once when it is queued, otherwise its run is
+    /// ended. The answer is whether it was queued.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `TaskEnded`, `Store`.
+    pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
+        match self.shared.store.cancel(id, self.shared.now()).await? {
+            CancelAnswer::Cancelled => {
+                self.shared.tell(&[id]).await;
+                Ok(true)
+            }
+            CancelAnswer::Requested => {
+                self.shared.in_hand.stop(id, Stop::Cancelled);
+                Ok(false)
+            }
+            CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
+            CancelAnswer::Unknown => Err(Layer4Error::TaskNotFound(id)),
+        }
+    }
+
+    /// All that is known of a task.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn get(&self, id: TaskId) -> Layer4Result<Option<TaskRecord>> {
+        Ok(self.shared.store.get(id).await?)
+    }
+
+    /// Tasks in one state, in the order of their time.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
+        Ok(self.shared.store.list(filter).await?)
+    }
+
+    /// Puts dead letters back in the queue, with all their attempts. The
+    /// answer is those that were dead.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn requeue(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        let requeued = self.shared.store.requeue(ids, self.shared.now()).await?;
+        self.shared.work.notify_one();
+        Ok(requeued)
+    }
+
+    /// Forgets tasks that have ended. The answer is those that had.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn purge(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        Ok(self.shared.store.purge(ids).await?)
+    }
+
+    /// What waits, runs and has ended.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn stats(&self) -> Layer4Result<SchedulerStats> {
+        let store = self.shared.store.stats().await?;
+        let now = self.shared.now();
+        let types = self.shared.types().stats(now);
+        let in_hand = self.shared.in_hand.count();
+        Ok(SchedulerStats::new(store, types, in_hand, now))
+    }
+
+    /// Tasks claimed and not settled yet.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.shared.in_hand.count()
+    }
+
+    /// Looks for work: slots have become free, or types known, outside of the
+    /// scheduler's sight.
+    pub fn capacity_changed(&self) {
+        self.shared.work.notify_one();
+    }
+
+    /// Claims nothing more, lets what runs finish within `limit`, gives back
+    /// the rest as if it had not been claimed, and closes the store. Shut down
+    /// twice is the same as once.
+    pub async fn shutdown(&self, limit: Duration) {
+        let shared = &self.shared;
+        shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
+        if tokio::time::timeout(limit, shared.in_hand.none_left()).await.is_err() {
+            shared.in_hand.stop_all();
+            shared.in_hand.none_left().await;
+        }
+        shared.phase.store(STOPPED, Ordering::Release);
+        self.end_loops();
+        shared.store.close().await;
+        shared.waiters.dismiss();
+    }
+
+    fn end_loops(&self) {
+        let loops = std::mem::take(&mut *self.loops.lock().unwrap_or_else(PoisonError::into_inner));
+        loops.into_iter().for_each(|handle| handle.abort());
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.phase.store(STOPPED, Ordering::Release);
+        self.end_loops();
+        // Each run in hand is dropped, and its lease lost.
+        self.shared.in_hand.stop_all();
+    }
+}
+
+/// What is still needed of a submission once it is handed over.
+struct Head {
+    id: TaskId,
+    agent_type: String,
+    key: Option<String>,
+}
+
+impl Head {
+    fn of(submission: &Submission) -> Self {
+        Self {
+            id: submission.task.id,
+            agent_type: submission.task.target_agent_type.clone(),
+            key: submission.options.idempotency_key.clone(),
+        }
+    }
+
+    /// When time brings something to a submission that is queued.
+    fn due(submission: &Submission) -> Option<Timestamp> {
+        let deadline = submission.task.deadline.map(Timestamp::from);
+        [deadline, submission.not_before()].into_iter().flatten().min()
+    }
+}
+
+/// A submission that was taken.
+#[derive(Clone, Copy)]
+enum Taken {
+    New(TaskId),
+    /// The same was submitted before, under this identity.
+    Before(TaskId),
+}
+
+impl Taken {
+    fn id(self) -> TaskId {
+        match self {
+            Taken::New(id) | Taken::Before(id) => id,
+        }
+    }
+}
+
+/// Takes a task back unless its result was received, also when its submission
+/// is still on its way to the store.
+struct TakeBack {
+    shared: Arc<Shared>,
+    submission: Submitting,
+}
+
+enum Submitting {
+    OnItsWay(Taking),
+    Taken(TaskId),
+    /// Nothing is to be taken back.
+    Over,
+}
+
+type Taking = Pin<Box<dyn Future<Output = Layer4Result<Taken>> + Send>>;
+
+impl TakeBack {
+    fn new(
+        shared: Arc<Shared>,
+        taking: impl Future<Output = Layer4Result<Vec<Layer4Result<Taken>>>> + Send + 'static,
+    ) -> Self {
+        let lost = shared.not_running();
+        let one = async move { taking.await?.pop().unwrap_or(Err(lost)) };
+        Self { shared, submission: Submitting::OnItsWay(Box::pin(one)) }
+    }
+
+    /// The answer to the submission.
+    async fn taken(&mut self) -> Layer4Result<Taken> {
+        let Submitting::OnItsWay(taking) = &mut self.submission else {
+            return Err(self.shared.not_running());
+        };
+        let taken = taking.await;
+        self.submission = match taken {
+            Ok(Taken::New(id)) => Submitting::Taken(id),
+            Ok(Taken::Before(_)) | Err(_) => Submitting::Over,
+        };
+        taken
+    }
+
+    fn disarm(mut self) {
+        self.submission = Submitting::Over;
+    }
+}
+
+impl Drop for TakeBack {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let shared = Arc::clone(&self.shared);
+        match std::mem::replace(&mut self.submission, Submitting::Over) {
+            Submitting::OnItsWay(taking) => {
+                runtime.spawn(async move {
+                    if let Ok(Taken::New(id)) = taking.await {
+                        shared.take_back(id).await;
+                    }
+                });
+            }
+            Submitting::Taken(id) => {
+                // The run ends at once; the store hears of it as soon as it can.
+                shared.in_hand.stop(id, Stop::Cancelled);
+                runtime.spawn(async move { shared.take_back(id).await });
+            }
+            Submitting::Over => {}
+        }
+    }
+}
+
+impl Shared {
+    fn wall(&self) -> SystemTime {
+        (self.options.clock)()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.wall().into()
+    }
+
+    fn chance(&self) -> f64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    fn types(&self) -> std::sync::MutexGuard<'_, Types> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_claiming(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == RUNNING
+    }
+
+    fn not_running(&self) -> Layer4Error {
+        Layer4Error::NotRunning { state: "shutting down" }
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        batch: Vec<Submission>,
+        promise: Promise,
+    ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
+        let shared = &self;
+        if shared.phase.load(Ordering::Acquire) >= DRAINING {
+            return Err(shared.not_running());
+        }
+        let wall = shared.wall();
+        let complaints: Vec<_> = batch.iter().map(|one| one.complaints(wall)).collect();
+        let mut heads: Vec<Head> = batch.iter().map(Head::of).collect();
+        let mut wrong = complaints.iter().map(|complaints| !complaints.is_empty());
+        let mut good = batch;
+        good.retain(|_| !wrong.next().unwrap_or(false));
+        let due = good.iter().filter_map(Head::due).min();
+
+        let now = Timestamp::from(wall);
+        let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
+        let mut answers = if good.is_empty() {
+            Vec::new().into_iter()
+        } else {
+            shared.store.submit(good, terms).await?.into_iter()
+        };
+        shared.work.notify_one();
+        shared.keeper.by(due);
+        let answer = |(head, wrong): (Head, Vec<String>)| {
+            if !wrong.is_empty() {
+                return Err(Layer4Error::InvalidRequest(wrong));
+            }
+            let answer = answers.next();
+            answer.map_or(Err(shared.not_running()), |answer| shared.taken(answer, head))
+        };
+        Ok(heads.drain(..).zip(complaints).map(answer).collect())
+    }
+
+    /// Takes back a task that its submitter has given up.
+    async fn take_back(&self, id: TaskId) {
+        match self.store.cancel(id, self.now()).await {
+            Ok(CancelAnswer::Cancelled) => self.tell(&[id]).await,
+            Ok(CancelAnswer::Requested) => self.in_hand.stop(id, Stop::Cancelled),
+            Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
+            Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
+        }
+    }
+
+    /// Tells those who wait for these tasks how they ended.
+    async fn tell(&self, ended: &[TaskId]) {
+        for id in ended.iter().filter(|id| self.waiters.has(**id)) {
+            match self.store.get(*id).await {
+                Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%id, %error, "a result could not be read"),
+            }
+        }
+    }
+
+    fn taken(&self, answer: Submitted, head: Head) -> Layer4Result<Taken> {
+        match answer {
+            Submitted::Accepted => Ok(Taken::New(head.id)),
+            Submitted::Duplicate(first) => Ok(Taken::Before(first)),
+            Submitted::KeyTaken(first) => {
+                Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })
+            }
+            Submitted::Full { queued } => Err(Layer4Error::QueueFull {
+                retry_after: self.types().retry_after(&head.agent_type, queued, self.now()),
+                agent_type: head.agent_type,
+                capacity: self.options.capacity,
+            }),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the scheduler says of itself.
+
+use std::time::Duration;
+
+use chimera_layer4_core::Priority;
+use chimera_layer4_core::scheduler::store::StoreStats;
+use chimera_layer4_core::scheduler::{BreakerState, TaskState, Timestamp};
+use serde::Serialize;
+
+/// The queue and the runs, as they are now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SchedulerStats {
+    /// Tasks by state.
+    pub by_state: Vec<(TaskState, u64)>,
+    /// Waiting tasks by class, most urgent first.
+    pub waiting_by_priority: Vec<(Priority, u64)>,
+    /// How long the task that waits longest has been in the store, by class.
+    pub oldest_waiting: Vec<(Priority, Duration)>,
+    /// Queued tasks by agent type, those too that nothing runs.
+    pub queued_by_type: Vec<(String, u64)>,
+    /// Tasks claimed by this scheduler and not settled yet.
+    pub in_hand: usize,
+    /// Each agent type that this scheduler has run something of.
+    pub types: Vec<TypeStats>,
+}
+
+/// One agent type, since the scheduler was made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TypeStats {
+    /// The type.
+    pub agent_type: String,
+    /// Runs now.
+    pub running: usize,
+    /// Tasks that succeeded.
+    pub succeeded: u64,
+    /// Tasks that went to the dead letters after a run.
+    pub failed: u64,
+    /// Runs that failed and are made again.
+    pub retried: u64,
+    /// Runs that ended, per second, over the last ten or so.
+    pub ended_per_second: f64,
+    /// The circuit breaker.
+    pub breaker: BreakerState,
+    /// Times that it opened.
+    pub breaker_opened: u64,
+}
+
+impl SchedulerStats {
+    pub(super) fn new(
+        store: StoreStats,
+        types: Vec<TypeStats>,
+        in_hand: usize,
+        now: Timestamp,
+    ) -> Self {
+        let age = |(priority, since): (Priority, Timestamp)| (priority, now.since(since));
+        Self {
+            by_state: store.by_state,
+            waiting_by_priority: store.waiting_by_priority,
+            oldest_waiting: store.oldest_waiting.into_iter().map(age).collect(),
+            queued_by_type: store.queued_by_type,
+            in_hand,
+            types,
+        }
+    }
+
+    /// Tasks in a state.
+    #[must_use]
+    pub fn count(&self, state: TaskState) -> u64 {
+        let of_state = self.by_state.iter().find(|(its, _)| *its == state);
+        of_state.map_or(0, |(_, count)| *count)
+    }
+}

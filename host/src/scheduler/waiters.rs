@@ -1,0 +1,87 @@
+//! Those who wait for a task to end.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chimera_layer4_core::{ExecutionResult, TaskId};
+use tokio::sync::oneshot;
+
+/// Those who wait, by the task that they wait for.
+#[derive(Default)]
+pub(super) struct Waiters(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
+
+impl Waiters {
+    /// Hears of the task's end from now on.
+    pub(super) fn register(&self, id: TaskId) -> Waiting<'_> {
+        let (tell, hear) = oneshot::channel();
+        self.lock().entry(id).or_default().push(tell);
+        Waiting { waiters: self, id, hear }
+    }
+
+    pub(super) fn has(&self, id: TaskId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    pub(super) fn tell(&self, result: &ExecutionResult) {
+        let waiting = self.lock().remove(&result.task_id).unwrap_or_default();
+        for waiter in waiting {
+            // One who has gone does not want to know.
+            let _ = waiter.send(result.clone());
+        }
+    }
+
+    /// Nobody will be told anything more.
+    pub(super) fn dismiss(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits. Dropped, nothing is left of it: tasks that are refused or
+/// unknown never end.
+pub(super) struct Waiting<'a> {
+    waiters: &'a Waiters,
+    id: TaskId,
+    hear: oneshot::Receiver<ExecutionResult>,
+}
+
+impl Waiting<'_> {
+    /// How the task ended; `None` when nobody will say any more.
+    pub(super) async fn heard(mut self) -> Option<ExecutionResult> {
+        (&mut self.hear).await.ok()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.hear.close();
+        let mut waiting = self.waiters.lock();
+        if let Some(others) = waiting.get_mut(&self.id) {
+            others.retain(|other| !other.is_closed());
+            if others.is_empty() {
+                waiting.remove(&self.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn those_who_have_gone_leave_nothing_behind() {
+        let waiters = Waiters::default();
+        let id = TaskId::from(Uuid::nil());
+        let (one, other) = (waiters.register(id), waiters.register(id));
+        drop(one);
+        assert!(waiters.has(id));
+        drop(other);
+        assert!(!waiters.has(id));
+    }
+}

@@ -1,0 +1,4 @@
+//! Where things are kept beyond the life of the process. Only here are
+//! databases known.
+
+pub mod sqlite;

@@ -1,0 +1,270 @@
+//! Tasks in a SQLite file, for a host that survives its own end.
+//!
+//! The rules are core's [`Desk`]; here is how it is given rows that last.
+//! [`writer`] is the one thread that writes, [`reader`] answers queries beside
+//! it, [`rows`] is the SQL, [`schema`] opens a database or says why not,
+//! [`folder`] keeps a second host out. Tasks and results are JSON text, made
+//! and read by whoever asks and not by the thread that all share.
+
+mod columns;
+mod command;
+mod errors;
+mod folder;
+mod names;
+mod reader;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use chimera_layer4_core::scheduler::record::TaskSummary;
+use chimera_layer4_core::scheduler::store::{
+    CancelAnswer, Claim, ClaimRequest, Desk, Extension, Filter, Handed, Lease, NewTask, Promise,
+    Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
+};
+use chimera_layer4_core::scheduler::{Bounds, Refused, Submission, TaskRecord, Timestamp};
+use chimera_layer4_core::{Digest, TaskId};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::command::{Asked, Commit};
+use self::reader::Reader;
+use self::rows::SqliteRows;
+use self::writer::{Sent, Writer};
+
+/// Commands that may wait for the thread; whoever sends more waits here.
+const QUEUE: usize = 4096;
+
+/// Where a [`SqliteStore`] is, and what it is told as it opens.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The data folder, made if it is missing. The database is `chimera.db` in it.
+    pub folder: PathBuf,
+    /// The time.
+    pub now: Timestamp,
+    /// How often a task may be lost before it is given up.
+    pub bounds: Bounds,
+    /// The most that the database may take on the disk, without its log. The
+    /// last eighth is for results. A store that is full takes tasks again when
+    /// others have been forgotten.
+    pub max_bytes: Option<u64>,
+}
+
+/// What was found at opening of the process that had the store before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Tasks that it held, to run or running; they were lost with it.
+    pub lost: usize,
+    /// Those of them that ended so: lost too often, or taken back before.
+    pub ended: Vec<TaskId>,
+}
+
+/// Tasks in a SQLite file. One process at a time has a data folder open.
+///
+/// Dropping it closes it, and waits for that; [`TaskStore::close`] waits
+/// without holding up a thread.
+#[derive(Debug)]
+pub struct SqliteStore {
+    /// `None` once nothing more is taken.
+    commands: Mutex<Option<mpsc::Sender<Sent>>>,
+    reader: Reader,
+    /// Has no sender any more when the thread has ended.
+    ended: watch::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the store, and ends the leases of the process that had it before.
+    ///
+    /// # Errors
+    /// `Failed` when another process has the folder open, the folder cannot be
+    /// written to, or the database is damaged, of a later version or not ours.
+    pub async fn open(options: SqliteOptions) -> Result<(Self, Recovered), StoreError> {
+        let (commands, received) = mpsc::channel(QUEUE);
+        let (opened, answer) = oneshot::channel();
+        let (alive, ended) = watch::channel(());
+        let thread = thread::Builder::new().name("chimera-store".into()).spawn(move || {
+            run(&options, opened, received);
+            drop(alive);
+        });
+        let thread = thread.map_err(|error| StoreError::Unavailable {
+            reason: format!("its thread cannot be started: {error}"),
+        })?;
+        let (reader, Swept { lost, ended: lost_for_good, .. }) =
+            answer.await.unwrap_or(Err(StoreError::Closed))?;
+        let commands = Mutex::new(Some(commands));
+        let store = Self { commands, reader, ended, thread: Some(thread) };
+        Ok((store, Recovered { lost, ended: lost_for_good }))
+    }
+
+    async fn ask<T, W>(&self, commit: Commit, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Desk<SqliteRows>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let commands = self.lock().clone().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let command = Asked { commit, work, done: None, reply: Some(reply) };
+        let sent = commands.send(Box::new(command)).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Sent>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread does.
+fn run(
+    options: &SqliteOptions,
+    opened: oneshot::Sender<Result<(Reader, Swept), StoreError>>,
+    commands: mpsc::Receiver<Sent>,
+) {
+    match Writer::open(options) {
+        Ok((writer, swept)) => {
+            // If nobody waits any more, nobody can send anything either.
+            let _ = opened.send(Ok((writer.reader(), swept)));
+            writer.serve(commands);
+        }
+        Err(error) => {
+            let _ = opened.send(Err(error));
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.lock().take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // A panic was answered for by those who waited.
+        }
+    }
+}
+
+#[async_trait]
+impl TaskStore for SqliteStore {
+    async fn submit(
+        &self,
+        batch: Vec<Submission>,
+        terms: SubmitTerms,
+    ) -> Result<Vec<Submitted>, StoreError> {
+        let batch = batch.into_iter().map(|submission| {
+            let body = json(&submission.task)?;
+            Ok(NewTask::of(submission, |_| body))
+        });
+        let batch = batch.collect::<Result<Vec<_>, _>>()?;
+        let commit = match terms.promise {
+            Promise::Durable => Commit::Synced,
+            Promise::WithResult => Commit::Written,
+        };
+        let submitted = self.ask(commit, move |desk| {
+            // Not an error of the command's: nothing is to be rolled back for it.
+            if desk.rows().is_full()? {
+                return Ok(None);
+            }
+            desk.submit(&batch, terms).map(Some)
+        });
+        submitted.await?.ok_or_else(|| StoreError::Unavailable {
+            reason: "it is as large as it may be; purge tasks that have ended, keep them for \
+                     less time, or allow it more room"
+                .into(),
+        })
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        let claim = self.ask(Commit::Written, move |desk| desk.claim(&request)).await?;
+        let tasks = claim.tasks.into_iter().filter_map(parsed).collect();
+        Ok(Claim { tasks, ended: claim.ended })
+    }
+
+    async fn start(
+        &self,
+        leases: Vec<Lease>,
+        genome: Option<Digest>,
+    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+        self.ask(Commit::Written, move |desk| desk.start(&leases, genome)).await
+    }
+
+    async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Extension, StoreError> {
+        self.ask(Commit::Written, move |desk| desk.extend(&leases, until)).await
+    }
+
+    async fn settle(
+        &self,
+        settled: Vec<Settled>,
+        now: Timestamp,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let settled = settled.into_iter().map(|Settled { lease, settlement }| Settled {
+            lease,
+            settlement: settlement.map(|result| rows::result_text(&result)),
+        });
+        let settled: Vec<_> = settled.collect();
+        self.ask(Commit::Synced, move |desk| desk.settle(&settled, now)).await
+    }
+
+    async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<CancelAnswer, StoreError> {
+        self.ask(Commit::Synced, move |desk| desk.cancel(id, now)).await
+    }
+
+    async fn requeue(&self, ids: Vec<TaskId>, now: Timestamp) -> Result<Vec<TaskId>, StoreError> {
+        self.ask(Commit::Synced, move |desk| desk.requeue(&ids, now)).await
+    }
+
+    async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
+        self.ask(Commit::Synced, move |desk| desk.purge(&ids)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError> {
+        self.ask(Commit::Written, move |desk| desk.sweep(now, bounds)).await
+    }
+
+    async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
+        self.ask(Commit::Written, move |desk| desk.retain(now, &retention)).await
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        self.reader.get(id).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError> {
+        self.reader.list(filter).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.ask(Commit::Written, Desk::stats).await
+    }
+
+    async fn close(&self) {
+        self.lock().take();
+        let _ = self.ended.clone().changed().await; // An error: the thread has ended.
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed {
+        reason: format!("it cannot be written as JSON: {error}"),
+    })
+}
+
+/// A task as its runner takes it. One that cannot be read is left out: its
+/// lease runs out, and after some times it lies in the dead letters.
+fn parsed(handed: Handed<String>) -> Option<Handed<Arc<chimera_layer4_core::Task>>> {
+    let Handed { lease, counts, lost_before, started, submitted_at, body } = handed;
+    match serde_json::from_str(&body) {
+        Ok(task) => {
+            let body = Arc::new(task);
+            Some(Handed { lease, counts, lost_before, started, submitted_at, body })
+        }
+        Err(error) => {
+            tracing::error!(task = %lease.id, %error, "a stored task cannot be read");
+            None
+        }
+    }
+}

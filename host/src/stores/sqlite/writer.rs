@@ -1,0 +1,143 @@
+//! The one thread that writes.
+//!
+//! A sync of the disk costs as much as a hundred commands, so whatever has
+//! come in meanwhile is committed together. A command is never kept waiting
+//! for company: alone, it is committed alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use chimera_layer4_core::scheduler::store::{Desk, StoreError, Swept};
+use rusqlite::Error;
+use rusqlite::config::DbConfig;
+use tokio::sync::mpsc;
+
+use super::command::{Command, Commit};
+use super::errors::{explain, is_final};
+use super::folder::Folder;
+use super::reader::Reader;
+use super::rows::SqliteRows;
+use super::{SqliteOptions, schema};
+
+/// Commands in one transaction. More would make the first wait for the last.
+const BATCH: usize = 2048;
+
+/// What a command is, on its way here.
+pub(super) type Sent = Box<dyn Command>;
+
+/// Owns the database while it is open. Fields are dropped in this order.
+pub(super) struct Writer {
+    desk: Desk<SqliteRows>,
+    /// How the connection commits now.
+    commit: Commit,
+    /// Why nothing is written any more.
+    failed: Option<StoreError>,
+    reader: Reader,
+    _folder: Folder,
+}
+
+impl Writer {
+    /// Opens the database and ends the leases of the process that had it before.
+    ///
+    /// # Errors
+    /// The folder or the database cannot be had, or is not what it should be.
+    pub(super) fn open(options: &SqliteOptions) -> Result<(Self, Swept), StoreError> {
+        let folder = Folder::open(&options.folder)?;
+        let path = folder.database()?;
+        let max_pages = options.max_bytes.map(schema::pages);
+        let connection = schema::open(&path, max_pages)?;
+        let explained = |error| explain(&error);
+        let desk = Desk::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
+        let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
+        let mut writer =
+            Self { desk, commit: Commit::Synced, failed: None, reader, _folder: folder };
+        let lost = |desk: &mut Desk<SqliteRows>| desk.lose_all(options.now, options.bounds);
+        let swept = writer.transaction(Commit::Synced, lost)?;
+        Ok((writer, swept))
+    }
+
+    /// For queries that do not go through this thread.
+    pub(super) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Works until nobody can send anything more, and closes the database.
+    pub(super) fn serve(mut self, mut commands: mpsc::Receiver<Sent>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while commands.blocking_recv_many(&mut batch, BATCH) > 0 {
+            self.work(&mut batch);
+            batch.clear();
+        }
+        // The last connection to close writes the log into the database.
+        self.reader.close();
+    }
+
+    /// Does commands in one transaction, or in several if that fails: a half
+    /// each, so that one that cannot be done soon fails alone.
+    fn work(&mut self, batch: &mut [Sent]) {
+        let commit = batch.iter().map(|command| command.commit()).max();
+        let done = self.transaction(commit.unwrap_or(Commit::Written), |desk| {
+            batch.iter_mut().try_for_each(|command| command.run(desk))
+        });
+        if done.is_err() && batch.len() > 1 {
+            let (first, second) = batch.split_at_mut(batch.len() / 2);
+            self.work(first);
+            self.work(second);
+        } else {
+            batch.iter_mut().for_each(|command| command.answer(done.clone()));
+        }
+    }
+
+    /// All of `work`, committed, or nothing of it.
+    fn transaction<T>(
+        &mut self,
+        commit: Commit,
+        work: impl FnOnce(&mut Desk<SqliteRows>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        let before = self.desk.counted();
+        let done = self.attempt(commit, work);
+        done.map_err(|error| {
+            self.desk.put_back(before);
+            self.desk.rows().roll_back();
+            let explained = explain(&error);
+            if is_final(&error) {
+                tracing::error!(error = %explained, "nothing more is written");
+                self.failed = Some(explained.clone());
+                // What is in the log is for whoever opens it next to judge.
+                let unchecked = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+                let _ = self.desk.rows().connection().set_db_config(unchecked, true);
+            }
+            explained
+        })
+    }
+
+    fn attempt<T>(
+        &mut self,
+        commit: Commit,
+        work: impl FnOnce(&mut Desk<SqliteRows>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.promise(commit)?;
+        self.desk.rows().execute("BEGIN IMMEDIATE", [])?;
+        // What was counted and written before is put back, so a bug in the
+        // rules costs whoever met it an answer and nobody else the queue.
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.desk)));
+        let done = done.unwrap_or(Err(Error::UnwindingPanic))?;
+        self.desk.rows().execute("COMMIT", [])?;
+        Ok(done)
+    }
+
+    /// Has the connection sync, or not, as it commits.
+    fn promise(&mut self, commit: Commit) -> rusqlite::Result<()> {
+        if self.commit != commit {
+            // It takes effect as it is prepared, so it must be each time.
+            self.desk.rows().connection().execute_batch(match commit {
+                Commit::Written => "PRAGMA synchronous = NORMAL",
+                Commit::Synced => "PRAGMA synchronous = FULL",
+            })?;
+            self.commit = commit;
+        }
+        Ok(())
+    }
+}
