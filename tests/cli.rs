@@ -10,23 +10,28 @@ use crate::harness::{guest, guest_path, program, root};
 use crate::shell::outside_of_cargo;
 
 /// The program with an environment of its own and a data folder that goes.
-struct Chimera {
+pub(crate) struct Chimera {
     home: TempDir,
 }
 
 /// What one call printed, and its exit code.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Chimera {
-    fn new() -> Self {
+    /// The data folder that the program uses.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.home.path().join("chimera")
+    }
+
+    pub(crate) fn new() -> Self {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
             .args(arguments)
@@ -35,11 +40,11 @@ impl Chimera {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Self::end(&mut self.command(arguments))
     }
 
-    fn end(command: &mut Command) -> Ended {
+    pub(crate) fn end(command: &mut Command) -> Ended {
         let output = command.output().unwrap();
         Ended {
             code: output.status.code().unwrap(),
@@ -50,7 +55,7 @@ impl Chimera {
 
     /// Bad input: this exit code, nothing on standard output, these words.
     #[track_caller]
-    fn refuses(&self, code: i32, arguments: &[&str], words: &[&str]) {
+    pub(crate) fn refuses(&self, code: i32, arguments: &[&str], words: &[&str]) {
         let ended = self.run(arguments);
         assert_eq!(ended.code, code, "{arguments:?}\n{}", ended.err);
         assert_eq!(ended.out, "", "{arguments:?}");

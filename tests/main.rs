@@ -5,17 +5,23 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a helper that fails, fails its test"
+    clippy::print_stdout,
+    reason = "a helper that fails, fails its test; figures are printed"
 )]
 
 mod handmade;
 mod harness;
 
 mod agents;
+mod allocation;
 mod cli;
+mod crash;
 mod fabric;
 mod hostile;
 mod hostile_binaries;
+mod queue;
 mod readme;
 mod shell;
+mod stores;
+mod tasks;
 mod tidy;

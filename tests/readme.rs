@@ -21,9 +21,10 @@ fn blocks() -> Vec<String> {
 
 /// What a test cannot run: itself, and the benchmarks, which would take minutes
 /// of a machine that does nothing else.
-const NOT_HERE: [(&str, &str); 2] = [
+const NOT_HERE: [(&str, &str); 3] = [
     ("cargo test --workspace\n", ".ci/run"),
     ("cargo bench --bench execution_benchmarks\n", ".ci/run"),
+    ("cargo bench --bench scheduler\n", ".ci/run"),
 ];
 
 #[test]

@@ -55,4 +55,4 @@ pub use chimera_layer4_core::{
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus, open_queue};
 pub use queue::{Submission, SubmitOptions, TaskState};
-pub use scheduler::SchedulerStats;
+pub use scheduler::{SchedulerStats, TaskHandle};

@@ -84,7 +84,11 @@ impl Exit {
             }
             Layer4Error::Configuration(_)
             | Layer4Error::InvalidRequest(_)
-            | Layer4Error::Serialization(_) => Exit::BadInput,
+            | Layer4Error::Serialization(_)
+            | Layer4Error::TaskNotFound(_)
+            | Layer4Error::TaskEnded { .. }
+            | Layer4Error::AgentTypeNotFound { .. }
+            | Layer4Error::IdempotencyKeyTaken { .. } => Exit::BadInput,
             Layer4Error::Host(HostFault::Folder { .. }) => Exit::BadInput,
             _ => Exit::HostFailed,
         }

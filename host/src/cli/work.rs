@@ -1,7 +1,6 @@
 //! `chimera work …`: a host without a server, that works off its queue.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
@@ -19,12 +18,17 @@ use super::args::WorkArgs;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{component, task};
+use crate::scheduler::TaskHandle;
 use crate::{AgentSource, Layer4Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;
 /// One line of the input: as much as a task may have.
 const MOST_LINE_BYTES: u64 = chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES as u64;
+/// Lines that are submitted together.
+const MOST_AT_ONCE: usize = 256;
+/// Before a queue that was full is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often an empty queue is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -55,6 +59,14 @@ struct Tally {
     failed: u64,
 }
 
+/// What every line has in common.
+struct Terms<'a> {
+    /// The agent type, where there is one only.
+    only: Option<&'a str>,
+    quota: &'a ResourceQuota,
+    output: &'a Output,
+}
+
 /// Runs what the queue holds, and what the input adds, until nothing is left.
 pub(super) async fn run(
     config: Layer4Config,
@@ -68,22 +80,23 @@ pub(super) async fn run(
         [(only, ..)] => Some(only.clone()),
         _ => None,
     };
-    let fabric = Arc::new(Layer4Fabric::new(config)?);
+    let fabric = Layer4Fabric::new(config)?;
     fabric.start().await?;
     for (name, bytes, agent) in agents {
         fabric.register_agent_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
     }
+    let terms = Terms { only: only.as_deref(), quota: &quota, output };
     let mut tally = Tally::default();
     let work = async {
         match &args.tasks {
             None => {}
             Some(path) if path.as_os_str() == "-" => {
-                feed(&fabric, tokio::io::stdin(), only, &quota, output, &mut tally).await?;
+                feed(&fabric, tokio::io::stdin(), &terms, &mut tally).await?;
             }
             Some(path) => {
                 let wrong = |error| BadInput(format!("--tasks {}: {error}", path.display()));
                 let file = tokio::fs::File::open(path).await.map_err(wrong)?;
-                feed(&fabric, file, only, &quota, output, &mut tally).await?;
+                feed(&fabric, file, &terms, &mut tally).await?;
             }
         }
         until_empty(&fabric, args.keep_running).await
@@ -144,48 +157,36 @@ async fn agents(
 
 /// Submits each line and prints each result, in the order in which tasks end.
 async fn feed(
-    fabric: &Arc<Layer4Fabric>,
+    fabric: &Layer4Fabric,
     input: impl AsyncRead + Unpin,
-    only: Option<String>,
-    quota: &ResourceQuota,
-    output: &Output,
+    terms: &Terms<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
-    let mut input = BufReader::new(input);
+    let mut input = BufReader::with_capacity(1 << 16, input);
     let mut waiting: JoinSet<Layer4Result<ExecutionResult>> = JoinSet::new();
     let (mut number, mut text, mut open) = (0_u64, Vec::new(), true);
     while open || !waiting.is_empty() {
         tokio::select! {
             read = next_line(&mut input, &mut text), if open && waiting.len() < MOST_WAITED_FOR => {
-                number += 1;
                 open = read?;
-                if !open || text.iter().all(u8::is_ascii_whitespace) {
+                let mut batch = Vec::new();
+                loop {
+                    number += 1;
+                    if !text.iter().all(u8::is_ascii_whitespace) {
+                        batch.push((number, submission(&text, terms)));
+                    }
                     text.clear();
-                    continue;
+                    // What is here already is submitted together.
+                    if batch.len() >= MOST_AT_ONCE || !input.buffer().contains(&b'\n') {
+                        break;
+                    }
+                    next_line(&mut input, &mut text).await?;
                 }
-                let line = submission(&text, only.as_deref(), quota);
-                text.clear();
-                let taken = match line {
-                    Ok(submission) => take(fabric, submission).await?,
-                    Err(reason) => Err(reason),
-                };
-                match taken {
-                    Ok(id) => {
-                        tally.submitted += 1;
-                        event(output, &json!({ "event": "submitted", "line": number, "task_id": id }))?;
-                        let fabric = Arc::clone(fabric);
-                        waiting.spawn(async move { fabric.wait(id).await });
-                    }
-                    Err(reason) => {
-                        tally.refused += 1;
-                        event(output, &json!({ "event": "refused", "line": number, "error": reason }))?;
-                        if !output.is_json() {
-                            output.note(&format!("line {number}: {reason}"));
-                        }
-                    }
+                for task in take(fabric, batch, terms, tally).await? {
+                    waiting.spawn(task.result());
                 }
             }
-            Some(ended) = waiting.join_next() => report(ended??, output, tally)?,
+            Some(ended) = waiting.join_next() => report(ended??, terms.output, tally)?,
         }
     }
     Ok(())
@@ -206,34 +207,63 @@ async fn next_line(
     Ok(read > 0 || !text.is_empty())
 }
 
-/// Takes a task, and waits while the queue is full: the input can wait too.
+/// Takes tasks, and waits while the queue is full: the input can wait too.
 async fn take(
     fabric: &Layer4Fabric,
-    submission: Submission,
-) -> anyhow::Result<Result<TaskId, String>> {
-    loop {
-        match fabric.submit(submission.clone()).await {
-            Ok(id) => return Ok(Ok(id)),
-            Err(Layer4Error::QueueFull { retry_after, .. }) => {
-                tokio::time::sleep(retry_after.min(Duration::from_secs(1))).await;
-            }
-            Err(error @ (Layer4Error::Store(_) | Layer4Error::NotRunning { .. })) => {
-                return Err(error.into());
-            }
-            Err(error) => return Ok(Err(error.to_string())),
+    lines: Vec<(u64, Result<Submission, String>)>,
+    terms: &Terms<'_>,
+    tally: &mut Tally,
+) -> anyhow::Result<Vec<TaskHandle>> {
+    let mut taken = Vec::new();
+    let mut left = Vec::new();
+    for (line, read) in lines {
+        match read {
+            Ok(submission) => left.push((line, submission)),
+            Err(reason) => refuse(line, &reason, terms.output, tally)?,
         }
     }
+    while !left.is_empty() {
+        let batch = left.iter().map(|(_, submission)| submission.clone()).collect();
+        let answers = fabric.submit_tracked(batch).await?;
+        let mut full = None;
+        let mut again = Vec::new();
+        for ((line, submission), answer) in left.into_iter().zip(answers) {
+            match answer {
+                Ok(task) => {
+                    tally.submitted += 1;
+                    let id = task.id();
+                    let said = json!({ "event": "submitted", "line": line, "task_id": id });
+                    event(terms.output, &said)?;
+                    taken.push(task);
+                }
+                Err(Layer4Error::QueueFull { retry_after, .. }) => {
+                    full = Some(retry_after);
+                    again.push((line, submission));
+                }
+                Err(error) => refuse(line, &error.to_string(), terms.output, tally)?,
+            }
+        }
+        left = again;
+        if let Some(retry_after) = full {
+            tokio::time::sleep(retry_after.min(LONGEST_WAIT)).await;
+        }
+    }
+    Ok(taken)
 }
 
-fn submission(
-    text: &[u8],
-    only: Option<&str>,
-    quota: &ResourceQuota,
-) -> Result<Submission, String> {
+fn refuse(line: u64, reason: &str, output: &Output, tally: &mut Tally) -> anyhow::Result<()> {
+    tally.refused += 1;
+    if !output.is_json() {
+        output.note(&format!("line {line}: {reason}"));
+    }
+    event(output, &json!({ "event": "refused", "line": line, "error": reason }))
+}
+
+fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
     let line: Line = serde_json::from_slice(text).map_err(|error| {
         format!("not a task: {error}; a line is an object like {{\"payload\": …, \"type\": \"…\"}}")
     })?;
-    let agent_type = line.agent_type.as_deref().or(only);
+    let agent_type = line.agent_type.as_deref().or(terms.only);
     let agent_type = agent_type.ok_or("\"type\" is missing, and there are several agents")?;
     let now = SystemTime::now();
     let from_now =
@@ -242,8 +272,8 @@ fn submission(
     let not_before = line.delay.map(from_now).transpose()?;
     let made = utils::default_task(agent_type, line.payload);
     let id = line.id.unwrap_or(made.id);
-    let priority = line.priority;
-    let task = Task { id, priority, deadline, resource_quota: quota.clone(), ..made };
+    let (priority, resource_quota) = (line.priority, terms.quota.clone());
+    let task = Task { id, priority, deadline, resource_quota, ..made };
     let options =
         SubmitOptions { idempotency_key: line.key, not_before, max_attempts: line.attempts };
     Ok(Submission { task, options })

@@ -12,7 +12,9 @@ use chimera_layer4_core::{
 };
 
 use super::Layer4Fabric;
-use crate::scheduler::{Capacity, RunTask, Scheduler, SchedulerOptions, SchedulerStats};
+use crate::scheduler::{
+    Capacity, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
+};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
 /// A lease outlives two heartbeats that were missed.
@@ -155,16 +157,32 @@ impl Layer4Fabric {
         &self,
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
-        let scheduler = self.scheduler()?;
+        let (known, good) = self.of_known_types(batch);
+        let taken = self.scheduler()?.submit_batch(good).await?;
+        Ok(in_order(known, taken))
+    }
+
+    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// for the results: cheaper than to [`wait`](Self::wait) for each id.
+    ///
+    /// # Errors
+    /// As [`submit_batch`](Self::submit_batch).
+    pub async fn submit_tracked(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+        let (known, good) = self.of_known_types(batch);
+        let taken = self.scheduler()?.submit_tracked(good).await?;
+        Ok(in_order(known, taken))
+    }
+
+    /// Those whose agent type is known, and for each whether it is.
+    fn of_known_types(&self, batch: Vec<Submission>) -> (Vec<Layer4Result<()>>, Vec<Submission>) {
         let known = |one: &Submission| self.check_type(&one.task.target_agent_type);
-        let refused: Vec<_> = batch.iter().map(known).collect();
-        let good = batch.into_iter().zip(&refused).filter(|(_, refused)| refused.is_ok());
-        let mut taken =
-            scheduler.submit_batch(good.map(|(one, _)| one).collect()).await?.into_iter();
-        let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
-        let answer =
-            |known: Layer4Result<()>| known.and_then(|()| taken.next().unwrap_or_else(lost));
-        Ok(refused.into_iter().map(answer).collect())
+        let known: Vec<_> = batch.iter().map(known).collect();
+        let good = batch.into_iter().zip(&known).filter(|(_, known)| known.is_ok());
+        let good = good.map(|(one, _)| one).collect();
+        (known, good)
     }
 
     /// Waits for how a task ends, or says how it has ended.
@@ -245,4 +263,12 @@ impl Layer4Fabric {
             known: self.crew.agents.known_types(),
         })
     }
+}
+
+/// The answers to a batch, of which the store saw those that are known.
+fn in_order<T>(known: Vec<Layer4Result<()>>, taken: Vec<Layer4Result<T>>) -> Vec<Layer4Result<T>> {
+    let mut taken = taken.into_iter();
+    let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
+    let answer = |known: Layer4Result<()>| known.and_then(|()| taken.next().unwrap_or_else(lost));
+    known.into_iter().map(answer).collect()
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let most = shared.options.in_hand.saturating_sub(shared.in_hand.count());
         let most = most.min(MOST_AT_ONCE);
         let mut wait = retried.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
-        if shared.is_claiming() && !rooms.is_empty() && most > 0 {
+        if !rooms.is_empty() && most > 0 {
             match claim(&shared, rooms, most, now).await {
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -52,6 +52,11 @@ async fn claim(
     most: usize,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    // Before the phase is looked at: a shutdown waits for a claim on its way.
+    let claiming = shared.in_hand.claiming();
+    if !shared.is_claiming() {
+        return Ok(false);
+    }
     let until = now.after(shared.options.lease);
     let request = ClaimRequest { owner: shared.owner, now, until, rooms, most };
     let asked = Instant::now();
@@ -60,9 +65,12 @@ async fn claim(
     if !claim.tasks.is_empty() {
         shared.types().claim_took(asked.elapsed().as_secs_f64());
     }
-    for claimed in claim.tasks {
-        hand::out(shared, claimed);
+    if shared.is_claiming() {
+        claim.tasks.into_iter().for_each(|claimed| hand::out(shared, claimed));
+    } else {
+        hand::back(shared, claim.tasks).await;
     }
+    drop(claiming);
     shared.tell(&claim.ended).await;
     Ok(moved)
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
 use chimera_layer4_core::scheduler::{Ran, Settlement, Timestamp, settle};
-use chimera_layer4_core::{Fault, Task, TaskId};
+use chimera_layer4_core::{Digest, Fault, Task, TaskId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Shared;
 
-/// Before a store that cannot write is told again how a run ended.
+/// Before a store that cannot write is told again how a run begins or ended.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Why a run is ended from outside.
@@ -27,8 +27,21 @@ pub(super) enum Stop {
 /// The tasks in hand, each with the means to stop it.
 #[derive(Default)]
 pub(super) struct InHand {
-    tasks: Mutex<HashMap<TaskId, Held>>,
+    holds: Mutex<Holds>,
     empty: Notify,
+}
+
+#[derive(Default)]
+struct Holds {
+    tasks: HashMap<TaskId, Held>,
+    /// Whether a claim is on its way, which may bring more.
+    claiming: bool,
+}
+
+impl Holds {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && !self.claiming
+    }
 }
 
 struct Held {
@@ -39,56 +52,77 @@ struct Held {
 impl InHand {
     fn take(&self, lease: Lease) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
-        self.lock().insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
+        self.lock().tasks.insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
         stopped
     }
 
     fn put_down(&self, lease: Lease) {
-        let mut tasks = self.lock();
+        let mut holds = self.lock();
         // A newer claim of the same task may have taken its place.
-        if tasks.get(&lease.id).is_some_and(|held| held.fence == lease.fence) {
-            tasks.remove(&lease.id);
+        if holds.tasks.get(&lease.id).is_some_and(|held| held.fence == lease.fence) {
+            holds.tasks.remove(&lease.id);
         }
-        if tasks.is_empty() {
+        self.tell_if_empty(&holds);
+    }
+
+    /// A claim is on its way, as long as the answer lives.
+    pub(super) fn claiming(&self) -> Claiming<'_> {
+        self.lock().claiming = true;
+        Claiming(self)
+    }
+
+    fn tell_if_empty(&self, holds: &Holds) {
+        if holds.is_empty() {
             self.empty.notify_waiters();
         }
     }
 
     pub(super) fn stop(&self, id: TaskId, why: Stop) {
-        let stop = self.lock().get_mut(&id).and_then(|held| held.stop.take());
+        let stop = self.lock().tasks.get_mut(&id).and_then(|held| held.stop.take());
         stop.map(|stop| stop.send(why));
     }
 
     pub(super) fn stop_all(&self) {
-        let stops: Vec<_> = self.lock().values_mut().filter_map(|held| held.stop.take()).collect();
-        for stop in stops {
+        let mut holds = self.lock();
+        for stop in holds.tasks.values_mut().filter_map(|held| held.stop.take()) {
             let _ = stop.send(Stop::ShuttingDown);
         }
     }
 
     pub(super) fn leases(&self) -> Vec<Lease> {
-        self.lock().iter().map(|(id, held)| Lease { id: *id, fence: held.fence }).collect()
+        self.lock().tasks.iter().map(|(id, held)| Lease { id: *id, fence: held.fence }).collect()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().tasks.len()
     }
 
-    /// Waits until nothing is in hand.
+    /// Waits until nothing is in hand, nor on its way there.
     pub(super) async fn none_left(&self) {
         loop {
             let emptied = self.empty.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
-            if self.count() == 0 {
+            if self.lock().is_empty() {
                 return;
             }
             emptied.await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Held>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim on its way.
+pub(super) struct Claiming<'a>(&'a InHand);
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        let mut holds = self.0.lock();
+        holds.claiming = false;
+        self.0.tell_if_empty(&holds);
     }
 }
 
@@ -104,6 +138,16 @@ pub(super) fn out(shared: &Arc<Shared>, claimed: Claimed) {
         see_through(&shared, claimed, stopped, slot).await;
         drop(held);
     });
+}
+
+/// Gives back what was claimed too late to be run here.
+pub(super) async fn back(shared: &Shared, claimed: Vec<Claimed>) {
+    let give_back =
+        |claimed: Claimed| Settled { lease: claimed.lease, settlement: Settlement::GiveBack };
+    let settled = claimed.into_iter().map(give_back).collect();
+    if let Err(error) = shared.store.settle(settled, shared.now()).await {
+        tracing::warn!(%error, "tasks could not be given back; their leases run out");
+    }
 }
 
 /// Puts a task down when dropped, so that a runner which panics does not keep
@@ -205,10 +249,9 @@ async fn run(shared: &Shared, claimed: &Claimed) -> Option<Ran> {
         shared.work.notify_one();
         // Known to the store before the guest runs: should it bring the host
         // down, the blame is not another's.
-        let started = shared.store.start(vec![claimed.lease], genome).await;
-        match started.map(|mut answers| answers.pop()) {
-            Ok(Some(Ok(()))) => {}
-            Ok(_) => return None,
+        match start(shared, claimed.lease, genome).await {
+            Ok(true) => {}
+            Ok(false) => return None,
             Err(error) => {
                 tracing::warn!(id = %task.id, %error, "a start could not be recorded; given back");
                 return Some(without_agent(task.id, Fault::Stopped, shared.now()));
@@ -216,6 +259,20 @@ async fn run(shared: &Shared, claimed: &Claimed) -> Option<Ran> {
         }
     }
     Some(shared.runner.run(task, claimed.counts.attempt).await)
+}
+
+/// Tells the store of a start until it has heard; `false` when the lease is lost.
+async fn start(shared: &Shared, lease: Lease, genome: Option<Digest>) -> Result<bool, StoreError> {
+    loop {
+        match shared.store.start(vec![lease], genome).await {
+            Ok(mut answers) => return Ok(matches!(answers.pop(), Some(Ok(())))),
+            Err(StoreError::Unavailable { reason }) => {
+                tracing::warn!(reason, "a start waits until the store can write");
+                tokio::time::sleep(PATIENCE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn ended_by(id: TaskId, why: Stop, shared: &Shared) -> Option<Ran> {
@@ -238,7 +295,7 @@ async fn record(shared: &Shared, settled: Settled, now: Timestamp) -> Option<Ver
     loop {
         match shared.store.settle(vec![settled.clone()], now).await {
             Ok(mut verdicts) => return verdicts.pop(),
-            Err(StoreError::Unavailable { reason }) => {
+            Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
                 tracing::warn!(reason, "a result waits until the store can write");
                 tokio::time::sleep(PATIENCE).await;
             }

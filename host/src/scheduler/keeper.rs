@@ -12,6 +12,8 @@ use super::hand::Stop;
 
 /// The clock may be set, so the keeper never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Before a store that did not hear heartbeats is told again.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks for tasks to forget.
 const RETENTION: Duration = Duration::from_secs(10);
 
@@ -53,31 +55,39 @@ impl Alarm {
 
 /// Keeps time until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut extend_by = shared.now().after(shared.options.lease / 3);
+    let third = shared.options.lease / 3;
+    let mut extend_by = shared.now().after(third);
+    let mut missed = false;
     let mut retain_at = Instant::now();
     loop {
         let now = shared.now();
-        // Before leases are looked at: the clock may have been set, and what
-        // runs here is not lost for that.
-        if now >= extend_by {
-            extend(&shared, now).await;
-            extend_by = now.after(shared.options.lease / 3);
+        // Ahead by more than it was set: the clock was set back.
+        if missed || now >= extend_by || extend_by.since(now) > third {
+            missed = !extend(&shared, now).await;
+            extend_by = now.after(third);
         }
-        sweep(&shared, now).await;
+        // Leases are looked at only when every heartbeat was heard: where the
+        // clock was set or the store was away, what runs here is not lost.
+        if !missed {
+            sweep(&shared, now).await;
+        }
+        shared.tell_again().await;
         if Instant::now() >= retain_at {
             retain(&shared, now).await;
             retain_at = Instant::now() + RETENTION;
         }
         let due = shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
         let sleep = due.since(shared.now()).min(LONGEST_SLEEP);
+        let sleep = if missed { PATIENCE } else { sleep };
         let _ = timeout(sleep, shared.keeper.sooner.notified()).await;
     }
 }
 
-async fn extend(shared: &Shared, now: Timestamp) {
+/// Sends heartbeats; whether they were heard.
+async fn extend(shared: &Shared, now: Timestamp) -> bool {
     let leases = shared.in_hand.leases();
     if leases.is_empty() {
-        return;
+        return true;
     }
     match shared.store.extend(leases, now.after(shared.options.lease)).await {
         Ok(extension) => {
@@ -88,8 +98,12 @@ async fn extend(shared: &Shared, now: Timestamp) {
             for id in extension.cancelled {
                 shared.in_hand.stop(id, Stop::Cancelled);
             }
+            true
         }
-        Err(error) => tracing::warn!(%error, "leases could not be extended"),
+        Err(error) => {
+            tracing::warn!(%error, "leases could not be extended");
+            false
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod hand;
+mod handle;
 mod keeper;
 mod options;
 mod stats;
@@ -15,7 +16,7 @@ mod waiters;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -29,8 +30,10 @@ use chimera_layer4_core::{
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::handle::TaskHandle;
 pub use self::options::{Clock, SchedulerOptions};
 pub use self::stats::{SchedulerStats, TypeStats};
 
@@ -81,12 +84,17 @@ struct Shared {
     phase: AtomicU8,
     types: Mutex<Types>,
     in_hand: InHand,
-    waiters: Waiters,
+    waiters: Arc<Waiters>,
+    /// Tasks that have ended, whose result could not be read for their waiters.
+    untold: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
     work: Notify,
     keeper: keeper::Alarm,
     chance: Mutex<fastrand::Rng>,
 }
+
+/// For a store to hear of runs that a shutdown ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const NEW: u8 = 0;
 const RUNNING: u8 = 1;
@@ -111,7 +119,8 @@ impl Scheduler {
             phase: AtomicU8::new(NEW),
             types: Mutex::new(Types::new(&options)),
             in_hand: InHand::default(),
-            waiters: Waiters::default(),
+            waiters: Arc::default(),
+            untold: Mutex::default(),
             work: Notify::new(),
             keeper: keeper::Alarm::default(),
             chance: Mutex::new(chance),
@@ -157,6 +166,28 @@ impl Scheduler {
         Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
     }
 
+    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// for the results: each is told as it is known, without a look into the store.
+    ///
+    /// # Errors
+    /// As [`submit_batch`](Self::submit_batch).
+    pub async fn submit_tracked(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+        let shared = &self.shared;
+        // First the ears, then the tasks: one that ends at once is heard.
+        let waiting: Vec<_> =
+            batch.iter().map(|one| shared.waiters.register(one.task.id)).collect();
+        let taken = Arc::clone(shared).take(batch, Promise::Durable).await?;
+        let handle = |(taken, waiting)| match taken {
+            Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(waiting))),
+            Ok(Taken::Before(first)) => Ok(TaskHandle::new(shared, first, None)),
+            Err(error) => Err(error),
+        };
+        Ok(taken.into_iter().zip(waiting).map(handle).collect())
+    }
+
     /// Takes a task and waits for how it ends. The task is on disk when its
     /// result is. Dropping the future takes the task back.
     ///
@@ -189,13 +220,7 @@ impl Scheduler {
     /// # Errors
     /// `TaskNotFound`, `Store`; `NotRunning` when the scheduler is shut down first.
     pub async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
-        // First the ear, then the look: an end in between is heard.
-        let waiting = self.shared.waiters.register(id);
-        let record = self.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
-        if let Some(result) = record.result {
-            return Ok(result);
-        }
-        waiting.heard().await.ok_or_else(|| self.shared.not_running())
+        self.shared.wait(id).await
     }
 
     /// Takes a task back: at once when it is queued, otherwise its run is
@@ -278,14 +303,17 @@ impl Scheduler {
     }
 
     /// Claims nothing more, lets what runs finish within `limit`, gives back
-    /// the rest as if it had not been claimed, and closes the store. Shut down
+    /// the rest as if it had not been claimed, and closes the store. What the
+    /// store does not hear soon after that is lost with its lease. Shut down
     /// twice is the same as once.
     pub async fn shutdown(&self, limit: Duration) {
         let shared = &self.shared;
         shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
-        if tokio::time::timeout(limit, shared.in_hand.none_left()).await.is_err() {
+        if timeout(limit, shared.in_hand.none_left()).await.is_err() {
             shared.in_hand.stop_all();
-            shared.in_hand.none_left().await;
+            if timeout(LAST_WORDS, shared.in_hand.none_left()).await.is_err() {
+                tracing::warn!("the store did not hear how the last runs ended");
+            }
         }
         shared.phase.store(STOPPED, Ordering::Release);
         self.end_loops();
@@ -303,7 +331,7 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.phase.store(STOPPED, Ordering::Release);
         self.end_loops();
-        // Each run in hand is dropped, and its lease lost.
+        // Each run in hand is dropped, and given back if the store can write.
         self.shared.in_hand.stop_all();
     }
 }
@@ -426,12 +454,16 @@ impl Shared {
         self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 
-    fn types(&self) -> std::sync::MutexGuard<'_, Types> {
+    fn types(&self) -> MutexGuard<'_, Types> {
         self.types.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_claiming(&self) -> bool {
         self.phase.load(Ordering::Acquire) == RUNNING
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == STOPPED
     }
 
     fn not_running(&self) -> Layer4Error {
@@ -474,6 +506,16 @@ impl Shared {
         Ok(heads.drain(..).zip(complaints).map(answer).collect())
     }
 
+    async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        // First the ear, then the look: an end in between is heard.
+        let waiting = self.waiters.register(id);
+        let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+        if let Some(result) = record.result {
+            return Ok(result);
+        }
+        waiting.heard().await.ok_or_else(|| self.not_running())
+    }
+
     /// Takes back a task that its submitter has given up.
     async fn take_back(&self, id: TaskId) {
         match self.store.cancel(id, self.now()).await {
@@ -490,9 +532,22 @@ impl Shared {
             match self.store.get(*id).await {
                 Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%id, %error, "a result could not be read"),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a result could not be read yet");
+                    self.untold().push(*id);
+                }
             }
         }
+    }
+
+    /// Tells those who could not be told before.
+    async fn tell_again(&self) {
+        let untold = std::mem::take(&mut *self.untold());
+        self.tell(&untold).await;
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn taken(&self, answer: Submitted, head: Head) -> Layer4Result<Taken> {

@@ -1,7 +1,7 @@
 //! Those who wait for a task to end.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::{ExecutionResult, TaskId};
 use tokio::sync::oneshot;
@@ -12,10 +12,10 @@ pub(super) struct Waiters(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionRes
 
 impl Waiters {
     /// Hears of the task's end from now on.
-    pub(super) fn register(&self, id: TaskId) -> Waiting<'_> {
+    pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Waiting {
         let (tell, hear) = oneshot::channel();
         self.lock().entry(id).or_default().push(tell);
-        Waiting { waiters: self, id, hear }
+        Waiting { waiters: Arc::clone(self), id, hear }
     }
 
     pub(super) fn has(&self, id: TaskId) -> bool {
@@ -42,20 +42,20 @@ impl Waiters {
 
 /// One who waits. Dropped, nothing is left of it: tasks that are refused or
 /// unknown never end.
-pub(super) struct Waiting<'a> {
-    waiters: &'a Waiters,
+pub(super) struct Waiting {
+    waiters: Arc<Waiters>,
     id: TaskId,
     hear: oneshot::Receiver<ExecutionResult>,
 }
 
-impl Waiting<'_> {
+impl Waiting {
     /// How the task ended; `None` when nobody will say any more.
     pub(super) async fn heard(mut self) -> Option<ExecutionResult> {
         (&mut self.hear).await.ok()
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.hear.close();
         let mut waiting = self.waiters.lock();
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn those_who_have_gone_leave_nothing_behind() {
-        let waiters = Waiters::default();
+        let waiters = Arc::new(Waiters::default());
         let id = TaskId::from(Uuid::nil());
         let (one, other) = (waiters.register(id), waiters.register(id));
         drop(one);

@@ -15,6 +15,9 @@ pub const MOST_NAME_BYTES: usize = 256;
 /// belongs in a granted folder.
 pub const MOST_TASK_BYTES: usize = 16 << 20;
 
+/// In seconds since 1970. Later times have no RFC 3339 form.
+const YEAR_10_000: u64 = 253_402_300_800;
+
 /// How a task is to be taken, beyond what the task itself says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubmitOptions {
@@ -57,6 +60,8 @@ impl Submission {
         if let Some(key) = &options.idempotency_key {
             wrong.extend(bad_name("idempotency_key", key));
         }
+        wrong.extend(bad_time("created_at", task.created_at));
+        wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
         if let Some(deadline) = task.deadline.filter(|deadline| *deadline <= now) {
             let late = now.duration_since(deadline).unwrap_or_default();
             wrong.push(format!("deadline is over since {} s; give one ahead", late.as_secs_f64()));
@@ -95,8 +100,119 @@ impl Submission {
     }
 }
 
+/// A time that a stored task could not be written with.
+fn bad_time(field: &str, time: SystemTime) -> Option<String> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let fits = since.is_ok_and(|since| since.as_secs() < YEAR_10_000);
+    (!fits).then(|| format!("{field} is before the year 1970 or after 9999; allowed is between"))
+}
+
 fn bad_name(field: &str, name: &str) -> Option<String> {
     let length = name.len();
     (!(1..=MOST_NAME_BYTES).contains(&length))
         .then(|| format!("{field} has {length} bytes; allowed is 1 to {MOST_NAME_BYTES}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Priority, ResourceQuota};
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn submission() -> Submission {
+        Submission::from(Task {
+            id: Uuid::from_u128(1).into(),
+            priority: Priority::Normal,
+            payload: json!({ "n": 1 }),
+            created_at: at(1000),
+            deadline: None,
+            resource_quota: ResourceQuota::default(),
+            source_layer: String::new(),
+            target_agent_type: "echo".into(),
+            metadata: BTreeMap::new(),
+        })
+    }
+
+    /// What is wrong with a submission that is fine but for one change.
+    fn complaints(change: impl FnOnce(&mut Submission)) -> Vec<String> {
+        let mut changed = submission();
+        change(&mut changed);
+        changed.complaints(at(1000))
+    }
+
+    #[test]
+    fn what_is_in_order_is_not_complained_of() {
+        assert!(complaints(|_| {}).is_empty());
+        let in_order = complaints(|submission| {
+            submission.task.deadline = Some(at(1001));
+            submission.task.target_agent_type = "x".repeat(MOST_NAME_BYTES);
+            submission.options = SubmitOptions {
+                idempotency_key: Some("k".into()),
+                not_before: Some(at(1000)),
+                max_attempts: Some(MOST_ATTEMPTS),
+            };
+        });
+        assert!(in_order.is_empty(), "{in_order:?}");
+    }
+
+    #[test]
+    fn each_field_out_of_range_is_named() {
+        type Change = fn(&mut Submission);
+        let rows: [(Change, &str); 9] = [
+            (|s| s.task.target_agent_type.clear(), "target_agent_type has 0 bytes"),
+            (|s| s.task.target_agent_type = "x".repeat(257), "target_agent_type has 257 bytes"),
+            (|s| s.options.idempotency_key = Some(String::new()), "idempotency_key has 0 bytes"),
+            (|s| s.task.deadline = Some(at(998)), "deadline is over since 2 s"),
+            (|s| s.options.max_attempts = Some(0), "max_attempts is 0"),
+            (|s| s.options.max_attempts = Some(101), "max_attempts is 101"),
+            (|s| s.task.resource_quota.max_memory_mb = 0, "resource_quota.max_memory_mb"),
+            (|s| s.task.created_at = at(0) - Duration::from_nanos(1), "created_at is before"),
+            (|s| s.task.deadline = Some(at(YEAR_10_000)), "deadline is before the year 1970 or"),
+        ];
+        for (change, expected) in rows {
+            let wrong = complaints(change);
+            assert!(wrong.len() == 1 && wrong[0].starts_with(expected), "{wrong:?}");
+        }
+        let never = complaints(|submission| {
+            submission.options.not_before = Some(at(2000));
+            submission.task.deadline = Some(at(2000));
+        });
+        assert!(never[0].starts_with("not_before is not before the deadline"), "{never:?}");
+    }
+
+    /// Writing a time that cannot be written would be a panic.
+    #[test]
+    fn whatever_is_in_order_can_be_written() {
+        for deadline in [at(1001), at(YEAR_10_000 - 1), at(YEAR_10_000), at(u64::MAX >> 2)] {
+            let mut submission = submission();
+            submission.task.deadline = Some(deadline);
+            if submission.complaints(at(1000)).is_empty() {
+                assert!(serde_json::to_string(&submission.task).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_work_alone() {
+        let first = submission().fingerprint();
+        let mut other = submission();
+        other.task.id = Uuid::from_u128(2).into();
+        other.task.created_at = at(2000);
+        other.task.priority = Priority::Low;
+        assert_eq!(other.fingerprint(), first);
+        other.task.payload = json!({ "n": 2 });
+        assert_ne!(other.fingerprint(), first);
+        let mut other = submission();
+        other.task.target_agent_type = "echo2".into();
+        assert_ne!(other.fingerprint(), first);
+    }
 }

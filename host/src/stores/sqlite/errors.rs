@@ -10,7 +10,9 @@ pub(super) fn explain(error: &Error) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreError::Unavailable {
             reason: format!("{reason}; make room on the disk, or purge tasks that have ended"),
         },
-        Some(_) if is_final(error) => StoreError::Failed { reason },
+        Some(_) if is_final(error) => StoreError::Failed {
+            reason: format!("{reason}; start the host anew, which checks the database first"),
+        },
         Some(
             ErrorCode::SystemIoFailure
             | ErrorCode::DatabaseBusy
@@ -44,7 +46,8 @@ fn words(error: &Error) -> String {
         Error::SqliteFailure(failure, Some(message)) => {
             format!("{message} (SQLite's code {})", failure.extended_code)
         }
-        other => other.to_string(),
+        Error::SqliteFailure(..) => error.to_string(),
+        other => format!("what is stored cannot be read: {other}"),
     }
 }
 

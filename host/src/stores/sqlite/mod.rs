@@ -16,6 +16,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod text;
 mod writer;
 
 use std::path::PathBuf;
@@ -25,17 +26,18 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::TaskSummary;
 use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Claim, ClaimRequest, Desk, Extension, Filter, Handed, Lease, NewTask, Promise,
-    Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
+    CancelAnswer, Claim, ClaimRequest, Claimed, Desk, Extension, Filter, Handed, Lease, NewTask,
+    Promise, Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore,
+    Verdict,
 };
 use chimera_layer4_core::scheduler::{Bounds, Refused, Submission, TaskRecord, Timestamp};
 use chimera_layer4_core::{Digest, TaskId};
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::command::{Asked, Commit};
 use self::reader::Reader;
 use self::rows::SqliteRows;
+use self::text::Text;
 use self::writer::{Sent, Writer};
 
 /// Commands that may wait for the thread; whoever sends more waits here.
@@ -155,8 +157,11 @@ impl TaskStore for SqliteStore {
         batch: Vec<Submission>,
         terms: SubmitTerms,
     ) -> Result<Vec<Submitted>, StoreError> {
-        let batch = batch.into_iter().map(|submission| {
-            let body = json(&submission.task)?;
+        let batch = batch.into_iter().map(|mut submission| {
+            let body = Text::of_task(&mut submission.task);
+            let body = body.map_err(|error| StoreError::Failed {
+                reason: format!("the task {} cannot be written: {error}", submission.task.id),
+            })?;
             Ok(NewTask::of(submission, |_| body))
         });
         let batch = batch.collect::<Result<Vec<_>, _>>()?;
@@ -203,7 +208,7 @@ impl TaskStore for SqliteStore {
     ) -> Result<Vec<Verdict>, StoreError> {
         let settled = settled.into_iter().map(|Settled { lease, settlement }| Settled {
             lease,
-            settlement: settlement.map(|result| rows::result_text(&result)),
+            settlement: settlement.map(Text::of_result),
         });
         let settled: Vec<_> = settled.collect();
         self.ask(Commit::Synced, move |desk| desk.settle(&settled, now)).await
@@ -247,17 +252,11 @@ impl TaskStore for SqliteStore {
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Failed {
-        reason: format!("it cannot be written as JSON: {error}"),
-    })
-}
-
 /// A task as its runner takes it. One that cannot be read is left out: its
 /// lease runs out, and after some times it lies in the dead letters.
-fn parsed(handed: Handed<String>) -> Option<Handed<Arc<chimera_layer4_core::Task>>> {
+fn parsed(handed: Handed<Text>) -> Option<Claimed> {
     let Handed { lease, counts, lost_before, started, submitted_at, body } = handed;
-    match serde_json::from_str(&body) {
+    match body.task() {
         Ok(task) => {
             let body = Arc::new(task);
             Some(Handed { lease, counts, lost_before, started, submitted_at, body })

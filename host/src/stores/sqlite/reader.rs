@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::TaskId;
-use chimera_layer4_core::scheduler::TaskRecord;
 use chimera_layer4_core::scheduler::record::TaskSummary;
 use chimera_layer4_core::scheduler::store::{Filter, Row, StoreError};
+use chimera_layer4_core::scheduler::{Attempt, TaskRecord, TaskState};
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::columns::{self, Sql, columns};
 use super::errors::explain;
+use super::text::Text;
 
 const GET: &str = concat!(
     "SELECT ",
     columns!(),
-    ", (SELECT task FROM bodies WHERE bodies.seq = tasks.seq),
-       (SELECT result FROM results WHERE results.seq = tasks.seq)
-     FROM tasks WHERE id = ?1"
+    ", task, payload, result, output
+     FROM tasks JOIN bodies USING (seq) LEFT JOIN results USING (seq) WHERE id = ?1"
 );
 const ATTEMPTS: &str = "SELECT attempt FROM attempts WHERE seq = ?1 ORDER BY n";
 
@@ -30,11 +29,16 @@ macro_rules! list {
             "SELECT ",
             columns!(),
             ", (SELECT name FROM agent_types WHERE number = agent_type)
-             FROM tasks WHERE state = ?1 AND ",
+             FROM tasks WHERE seq IN (
+                 SELECT seq FROM tasks
+                 WHERE state = ?1 AND ",
             $condition,
-            " AND (at, id) > (?2, ?3)
-              AND (?4 IS NULL OR agent_type = (SELECT number FROM agent_types WHERE name = ?4))
-             ORDER BY at, id LIMIT ?5"
+            "    AND (at, id) > (?2, ?3)
+                 AND (?4 IS NULL
+                      OR agent_type = (SELECT number FROM agent_types WHERE name = ?4))
+                 ORDER BY at, id LIMIT ?5
+             )
+             ORDER BY at, id"
         )
     };
 }
@@ -87,23 +91,28 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
     let mut select = moment.prepare_cached(GET)?;
     let found = select.query_row([Sql(id.as_uuid())], |row| {
         let (found, _) = columns::row(row)?;
-        let task = json(row.get_ref(columns::NEXT)?.as_str()?)?;
-        let result = row.get_ref(columns::NEXT + 1)?.as_str_or_null()?;
-        Ok((found, task, result.map(json).transpose()?))
+        let next = columns::NEXT;
+        let task = Text { rest: row.get(next)?, data: row.get(next + 1)? };
+        let result: Option<String> = row.get(next + 2)?;
+        let result = match result {
+            Some(rest) => Some(read(Text { rest, data: row.get(next + 3)? }.result())?),
+            None => None,
+        };
+        Ok((found, read(task.task())?, result))
     });
     let Some((row, task, result)) = found.optional()? else { return Ok(None) };
     let attempts = attempts(&moment, &row)?;
     Ok(Some(row.record(task, result, attempts)))
 }
 
-fn attempts<T: DeserializeOwned>(connection: &Connection, row: &Row) -> rusqlite::Result<Vec<T>> {
+fn attempts(connection: &Connection, row: &Row) -> rusqlite::Result<Vec<Attempt>> {
     let mut select = connection.prepare_cached(ATTEMPTS)?;
-    let attempts = select.query_map([Sql(row.seq)], |row| json(row.get_ref(0)?.as_str()?))?;
+    let attempts = select
+        .query_map([Sql(row.seq)], |row| read(serde_json::from_str(row.get_ref(0)?.as_str()?)))?;
     attempts.collect()
 }
 
 fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<TaskSummary>> {
-    use chimera_layer4_core::scheduler::TaskState;
     let sql = if filter.state == TaskState::Waiting { LIST_WAITING } else { LIST };
     let mut select = connection.prepare_cached(sql)?;
     // Before the first, when no page came before: no task has the empty name.
@@ -119,23 +128,24 @@ fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<TaskSu
     rows.collect()
 }
 
-fn json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
-    Ok(serde_json::from_str(text).map_err(FromSqlError::other)?)
+fn read<T>(text: serde_json::Result<T>) -> rusqlite::Result<T> {
+    Ok(text.map_err(FromSqlError::other)?)
 }
+
 #[cfg(test)]
 mod tests {
+    use super::super::tests::plan;
     use super::*;
+
     #[test]
-    fn plans() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chimera.db");
-        std::fs::write(&path, "").unwrap();
-        let connection = crate::stores::sqlite::schema::open(&path, None).unwrap();
-        for sql in [GET, LIST, LIST_WAITING, ATTEMPTS] {
-            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let nothing = rusqlite::params_from_iter(vec![rusqlite::types::Null; explain.parameter_count()]);
-            let steps = explain.query_map(nothing, |row| row.get::<_, String>(3)).unwrap();
-            println!("{sql}\n=> {:?}", steps.map(Result::unwrap).collect::<Vec<_>>());
-        }
+    fn a_list_begins_where_the_page_before_it_ended() {
+        let list = plan(LIST);
+        assert!(list.contains("INDEX timed (state=? AND at>?)"), "{list}");
+        assert!(!list.contains("SCAN tasks"), "{list}");
+        let waiting = plan(LIST_WAITING);
+        assert!(waiting.contains("INDEX waiting"), "{waiting}");
+        let one = plan(GET);
+        assert!(one.contains("INDEX sqlite_autoindex_tasks_1 (id=?)"), "{one}");
+        assert!(!one.contains("SCAN"), "{one}");
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::columns::{self, Sql, columns};
 use super::names::{self, Names};
+use super::text::Text;
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?1");
 const WAITING: &str = concat!(
@@ -45,13 +46,13 @@ const NEXT_EVENT: &str = "
 const CENSUS: &str = "SELECT state, agent_type, priority FROM tasks";
 const FIND_KEY: &str =
     "SELECT id, fingerprint FROM keys JOIN tasks ON tasks.seq = keys.seq WHERE key = ?1";
-const BODY: &str = "SELECT task FROM bodies WHERE seq = ?1";
+const BODY: &str = "SELECT task, payload FROM bodies WHERE seq = ?1";
 
 const INSERT: &str = "
     INSERT INTO tasks (id, agent_type, priority, state, at, fence, attempts, max_attempts,
         crashes, lost_claims, host_faults, cancel_requested, deadline, submitted_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const INSERT_BODY: &str = "INSERT INTO bodies (seq, task) VALUES (?1, ?2)";
+const INSERT_BODY: &str = "INSERT INTO bodies (seq, task, payload) VALUES (?1, ?2, ?3)";
 const INSERT_KEY: &str = "INSERT INTO keys (key, seq, fingerprint) VALUES (?1, ?2, ?3)";
 const INSERT_ATTEMPT: &str = "
     INSERT INTO attempts (seq, n, attempt)
@@ -61,7 +62,7 @@ const UPDATE: &str = "
         max_attempts = ?7, crashes = ?8, lost_claims = ?9, host_faults = ?10,
         cancel_requested = ?11, deadline = ?12, genome = ?13, reason = ?14
     WHERE seq = ?1";
-const SET_RESULT: &str = "INSERT OR REPLACE INTO results (seq, result) VALUES (?1, ?2)";
+const SET_RESULT: &str = "INSERT OR REPLACE INTO results (seq, result, output) VALUES (?1, ?2, ?3)";
 const UNSET_RESULT: &str = "DELETE FROM results WHERE seq = ?1";
 const REMOVE: [&str; 5] = [
     "DELETE FROM keys WHERE seq = ?1",
@@ -138,17 +139,10 @@ impl SqliteRows {
     }
 }
 
-/// A result as it is kept. No part of one can fail to be written; an empty text
-/// would be reported where it is read.
-pub(super) fn result_text(result: &ExecutionResult) -> String {
-    serde_json::to_string(result).unwrap_or_default()
-}
-
 impl Rows for SqliteRows {
     type Error = rusqlite::Error;
-    /// JSON, made and read away from the thread that writes.
-    type Body = String;
-    type Outcome = String;
+    type Body = Text;
+    type Outcome = Text;
 
     fn intern(&mut self, agent_type: &str) -> rusqlite::Result<u32> {
         self.types.number(&self.connection, agent_type)
@@ -171,7 +165,7 @@ impl Rows for SqliteRows {
         found.optional()
     }
 
-    fn insert(&mut self, row: &NewRow<'_, String>) -> rusqlite::Result<()> {
+    fn insert(&mut self, row: &NewRow<'_, Text>) -> rusqlite::Result<()> {
         let p = &row.progress;
         let seq = self.connection.prepare_cached(INSERT)?.insert(params![
             Sql(row.id.as_uuid()),
@@ -189,7 +183,7 @@ impl Rows for SqliteRows {
             row.deadline.map(Sql),
             Sql(row.submitted_at),
         ])?;
-        self.execute(INSERT_BODY, params![seq, row.body])?;
+        self.execute(INSERT_BODY, params![seq, row.body.rest, row.body.data])?;
         if let Some((key, fingerprint)) = row.key {
             self.execute(INSERT_KEY, params![key, seq, fingerprint.to_string()])?;
         }
@@ -251,18 +245,19 @@ impl Rows for SqliteRows {
         Ok(next.map(|next| next.0))
     }
 
-    fn body(&mut self, row: &Row) -> rusqlite::Result<Option<String>> {
+    fn body(&mut self, row: &Row) -> rusqlite::Result<Option<Text>> {
         let mut body = self.connection.prepare_cached(BODY)?;
-        body.query_row([Sql(row.seq)], |row| row.get(0)).optional()
+        let text = |row: &rusqlite::Row<'_>| Ok(Text { rest: row.get(0)?, data: row.get(1)? });
+        body.query_row([Sql(row.seq)], text).optional()
     }
 
-    fn outcome(&self, result: ExecutionResult) -> String {
-        result_text(&result)
+    fn outcome(&self, result: ExecutionResult) -> Text {
+        Text::of_result(result)
     }
 
-    fn set_outcome(&mut self, row: &Row, outcome: Option<&String>) -> rusqlite::Result<()> {
+    fn set_outcome(&mut self, row: &Row, outcome: Option<&Text>) -> rusqlite::Result<()> {
         match outcome {
-            Some(result) => self.execute(SET_RESULT, params![Sql(row.seq), result]),
+            Some(text) => self.execute(SET_RESULT, params![Sql(row.seq), text.rest, text.data]),
             None => self.execute(UNSET_RESULT, [Sql(row.seq)]),
         }
     }
@@ -297,32 +292,18 @@ impl Rows for SqliteRows {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::params_from_iter;
-    use rusqlite::types::Null;
-
+    use super::super::tests::plan;
     use super::*;
-    use crate::stores::sqlite::schema;
-
-    fn plan(connection: &Connection, sql: &str) -> String {
-        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let nothing = params_from_iter(vec![Null; explain.parameter_count()]);
-        let steps = explain.query_map(nothing, |row| row.get::<_, String>(3)).unwrap();
-        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
-    }
 
     #[test]
     fn every_query_finds_its_rows_through_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chimera.db");
-        std::fs::write(&path, "").unwrap();
-        let connection = schema::open(&path, None).unwrap();
         let by = [
             (FIND, "INDEX sqlite_autoindex_tasks_1 (id=?)"),
             (WAITING, "INDEX waiting (agent_type=? AND priority=?)"),
             (TIMED, "INDEX timed (state=? AND at<?)"),
             (OVERDUE, "INDEX deadlines (deadline>? AND deadline<?)"),
             (NEXT_EVENT, "COVERING INDEX timed (state=?)"),
-            (NEXT_EVENT, "COVERING INDEX deadlines"),
+            (NEXT_EVENT, "INDEX deadlines (deadline>?)"),
             (FIND_KEY, "PRIMARY KEY (key=?)"),
             (BODY, "PRIMARY KEY (rowid=?)"),
             (INSERT_ATTEMPT, "PRIMARY KEY (seq=?)"),
@@ -331,10 +312,9 @@ mod tests {
             (REMOVE[1], "PRIMARY KEY (seq=?)"),
         ];
         for (sql, index) in by {
-            let plan = plan(&connection, sql);
+            let plan = plan(sql);
             assert!(plan.contains(index), "{sql}\n{plan}");
-            assert!(!plan.contains("SCAN tasks\n"), "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
         }
     }
 }

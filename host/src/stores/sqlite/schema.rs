@@ -63,6 +63,14 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Changes nothing, and yet has the next commit write.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
 enum Refusal {
     Words(String),
     Sqlite(Error),
@@ -127,8 +135,8 @@ fn check(connection: &Connection) -> Result<(), Refusal> {
 
 fn damaged(complaints: &str) -> String {
     format!(
-        "is damaged or no database: {complaints}. Nothing was written to it; restore a backup, or \
-         move it away together with the files beside it to begin anew"
+        "is damaged or no database: {complaints}. Nothing was written to it; move it away with the \
+         files of its name beside it, and restore a backup or begin anew"
     )
 }
 

@@ -31,9 +31,17 @@ CREATE INDEX waiting ON tasks (agent_type, priority) WHERE state = 0;
 CREATE INDEX timed ON tasks (state, at) WHERE state <> 0;
 CREATE INDEX deadlines ON tasks (deadline) WHERE deadline IS NOT NULL AND state IN (0, 1);
 
--- JSON, as the task was submitted and as it ended.
-CREATE TABLE bodies (seq INTEGER PRIMARY KEY, task TEXT NOT NULL) STRICT;
-CREATE TABLE results (seq INTEGER PRIMARY KEY, result TEXT NOT NULL) STRICT;
+-- JSON, as the task was submitted and as it ended; text.rs says why in parts.
+CREATE TABLE bodies (
+    seq     INTEGER PRIMARY KEY,
+    task    TEXT NOT NULL,
+    payload TEXT NOT NULL
+) STRICT;
+CREATE TABLE results (
+    seq    INTEGER PRIMARY KEY,
+    result TEXT NOT NULL,
+    output TEXT NOT NULL
+) STRICT;
 
 -- Numbered by themselves, since attempts that the host spoiled share a number.
 CREATE TABLE attempts (

@@ -9,7 +9,8 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::store::{Keep, TypeRoom};
 use chimera_layer4_core::scheduler::{Owner, Settlement, TaskState, settle};
 use chimera_layer4_core::{Priority, ResourceQuota, Task};
-use rusqlite::Connection;
+use rusqlite::types::Null;
+use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
 
 use super::*;
@@ -67,6 +68,18 @@ async fn claim(store: &SqliteStore, most: usize, starts: Option<Digest>) -> Vec<
 async fn count(store: &SqliteStore, state: TaskState) -> u64 {
     let stats = store.stats().await.unwrap();
     stats.by_state.iter().find(|(its, _)| *its == state).unwrap().1
+}
+
+/// How SQLite means to answer a query.
+pub(super) fn plan(sql: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chimera.db");
+    fs::write(&path, "").unwrap();
+    let connection = schema::open(&path, None).unwrap();
+    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let nothing = params_from_iter(vec![Null; explain.parameter_count()]);
+    let steps = explain.query_map(nothing, |row| row.get::<_, String>(3)).unwrap();
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
 /// A closed store with some tasks, and where its database is.
@@ -129,6 +142,23 @@ async fn results_and_attempts_outlive_the_store() {
     assert_eq!(genomes, [genome, genome]);
     assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);
     assert_eq!(store.get(id).await.unwrap().unwrap().result, None);
+}
+
+/// A submission that waits for its result is not synced by itself; whoever
+/// submits it again may be promised more.
+#[tokio::test]
+async fn a_duplicate_that_is_to_last_is_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path()).await;
+    let log = || fs::metadata(folder.path().join("chimera.db-wal")).unwrap().len();
+    let submission = submission();
+    let mut lengths = Vec::new();
+    for promise in [Promise::WithResult, Promise::WithResult, Promise::Durable] {
+        let terms = SubmitTerms { promise, ..TERMS };
+        store.submit(vec![submission.clone()], terms).await.unwrap();
+        lengths.push(log());
+    }
+    assert!(lengths[0] == lengths[1] && lengths[1] < lengths[2], "{lengths:?}");
 }
 
 #[tokio::test]
@@ -254,7 +284,7 @@ async fn a_command_that_cannot_be_done_fails_alone() {
         Ok(())
     });
     let submission = |poison: fn() -> rusqlite::Result<()>| {
-        let task = [NewTask::of(submission(), |task| json(&task).unwrap())];
+        let task = [NewTask::of(submission(), |mut task| Text::of_task(&mut task).unwrap())];
         store.ask(Commit::Synced, move |desk| {
             desk.submit(&task, TERMS)?;
             poison()
@@ -312,7 +342,7 @@ async fn nonsense_in_the_database_is_an_error_and_no_panic() {
     let spoil = async |sql: &'static str| {
         store.ask(Commit::Synced, move |desk| desk.rows().execute(sql, [])).await.unwrap();
     };
-    spoil("UPDATE bodies SET task = '{' WHERE seq = 1").await;
+    spoil("UPDATE bodies SET payload = '{' WHERE seq = 1").await;
     let handed = claim(&store, 10, None).await;
     assert_eq!(handed.len(), 2, "the one that cannot be read is left out");
     assert_eq!(store.get(ids[0]).await.unwrap_err().code(), "store-failed");

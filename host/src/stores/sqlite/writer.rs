@@ -120,11 +120,18 @@ impl Writer {
     ) -> rusqlite::Result<T> {
         self.promise(commit)?;
         self.desk.rows().execute("BEGIN IMMEDIATE", [])?;
+        let changes = self.desk.rows().connection().total_changes();
         // What was counted and written before is put back, so a bug in the
         // rules costs whoever met it an answer and nobody else the queue.
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.desk)));
         let done = done.unwrap_or(Err(Error::UnwindingPanic))?;
-        self.desk.rows().execute("COMMIT", [])?;
+        let rows = self.desk.rows();
+        if commit == Commit::Synced && rows.connection().total_changes() == changes {
+            // The answer may speak of what is not synced yet: a duplicate of
+            // what was only written. Without a change SQLite would not sync.
+            schema::touch(rows.connection())?;
+        }
+        rows.execute("COMMIT", [])?;
         Ok(done)
     }
 

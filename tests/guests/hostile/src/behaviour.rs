@@ -10,6 +10,8 @@ struct Hostile {
     in_shutdown: String,
     health: HealthStatus,
     mute: bool,
+    /// The memory quota that `init` was told.
+    told: u64,
     hoard: Vec<Vec<u8>>,
 }
 
@@ -37,6 +39,7 @@ impl WasmAgent for Hostile {
             in_shutdown: word("in_shutdown"),
             health: HealthStatus::Healthy,
             mute: false,
+            told: config.resource_quota.max_memory_mb,
             hoard: Vec::new(),
         })
     }
@@ -80,6 +83,7 @@ impl WasmAgent for Hostile {
                 ));
             }
             "environment" => return Ok(json!(environment())),
+            "quota" => return Ok(json!([self.told, task.resource_quota.max_memory_mb])),
             "connect" => return Ok(json!(connect())),
             other => misbehave(other),
         }
@@ -108,6 +112,7 @@ fn misbehave(what: &str) {
         "recurse" => drop(black_box(recurse(0))),
         "trap" => panic!("as asked"),
         "sleep" => std::thread::sleep(Duration::from_secs(3600)),
+        "dawdle" => dawdle(),
         _ => {}
     }
 }
@@ -123,6 +128,16 @@ fn burn(time: Duration) {
     let started = Instant::now();
     while started.elapsed() < time {
         black_box((0..10_000_u64).fold(0, |sum, n| black_box(sum ^ n)));
+    }
+}
+
+/// Tells through a file that it has started, and ends when another file says so.
+fn dawdle() {
+    if std::fs::write("/data/started", "").is_err() {
+        return;
+    }
+    while !std::path::Path::new("/data/go").exists() {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -84,8 +84,13 @@ fn in_table(edge: Edge, from: TaskState) -> Option<TaskState> {
     }
 }
 
+/// How long leases and waits for a retry last.
+fn later(now: Timestamp) -> Timestamp {
+    Timestamp(now.0 + 50)
+}
+
 fn take(task: Progress, edge: Edge, fence: u64, now: Timestamp) -> Result<Progress, Refused> {
-    let later = now.after(std::time::Duration::from_millis(50));
+    let later = later(now);
     match edge {
         Edge::Claim => task.claim(ME, later, false),
         Edge::ClaimStarted => task.claim(ME, later, true),
@@ -335,6 +340,16 @@ impl History {
     }
 }
 
+/// When the state ends by itself, or began.
+fn expected_at(edge: Edge, was: Timestamp, is: TaskState, now: Timestamp) -> Timestamp {
+    match edge {
+        Edge::Claim | Edge::ClaimStarted | Edge::Extend => later(now),
+        Edge::Retry | Edge::RetryHost if is == TaskState::Delayed => later(now),
+        Edge::Start | Edge::Cancel if is.is_leased() => was,
+        _ => now,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -377,6 +392,7 @@ proptest! {
             // An ended task changes only by being put back.
             prop_assert!(!was.state.has_ended() || edge == Edge::Requeue);
             prop_assert_eq!(is.owner.is_some(), is.state.is_leased());
+            prop_assert_eq!(is.at, expected_at(edge, was.at, is.state, now));
             prop_assert!(!is.cancel_requested || is.state.is_leased());
 
             // A claim draws a fence that was never drawn; nothing else touches it.

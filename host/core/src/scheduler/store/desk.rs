@@ -2,7 +2,8 @@
 //!
 //! Synchronous and single-threaded: a store calls it under its lock or on the
 //! thread that owns its connection, inside one transaction. What it counts
-//! beside the rows is derived from them and counted anew by [`Desk::recount`].
+//! beside the rows is derived from them: counted anew by [`Desk::recount`], or put
+//! back as it was when a transaction is.
 
 use std::collections::HashMap;
 

@@ -1,0 +1,41 @@
+//! A task that was handed over, in the hand of its submitter.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::{ExecutionResult, Layer4Result, TaskId};
+
+use super::Shared;
+use super::waiters::Waiting;
+
+/// A task that was taken. Dropping it changes nothing: the task runs in its
+/// turn, and [`Scheduler::wait`](super::Scheduler::wait) still tells its result.
+pub struct TaskHandle {
+    id: TaskId,
+    /// `None` for a task that was submitted before, and may have ended.
+    waiting: Option<Waiting>,
+    shared: Arc<Shared>,
+}
+
+impl TaskHandle {
+    pub(super) fn new(shared: &Arc<Shared>, id: TaskId, waiting: Option<Waiting>) -> Self {
+        Self { id, waiting, shared: Arc::clone(shared) }
+    }
+
+    /// The task's identity; under an idempotency key that was used before, the
+    /// first task's.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Waits for how the task ends.
+    ///
+    /// # Errors
+    /// As [`Scheduler::wait`](super::Scheduler::wait).
+    pub async fn result(self) -> Layer4Result<ExecutionResult> {
+        match self.waiting {
+            Some(waiting) => waiting.heard().await.ok_or_else(|| self.shared.not_running()),
+            None => self.shared.wait(self.id).await,
+        }
+    }
+}

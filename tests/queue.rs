@@ -1,0 +1,215 @@
+//! The queue as an operator meets it: `chimera task`, `dead-letters`, `work`,
+//! and what they say when the store cannot be had.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::cli::Chimera;
+use crate::harness::{guest_path, program};
+
+/// `--agent` for the fixture or agent of this name.
+fn agent(name: &str) -> String {
+    format!("{name}={}", guest_path(name).display())
+}
+
+/// Runs it, which must end well, and gives what it printed.
+fn well(chimera: &Chimera, arguments: &[&str]) -> String {
+    let ended = chimera.run(arguments);
+    assert_eq!(ended.code, 0, "{arguments:?}\n{}{}", ended.out, ended.err);
+    ended.out.trim_end().to_owned()
+}
+
+fn json_of(chimera: &Chimera, arguments: &[&str]) -> Value {
+    serde_json::from_str(&well(chimera, arguments)).unwrap()
+}
+
+#[test]
+fn a_task_waits_in_the_folder_until_somebody_works() {
+    let chimera = Chimera::new();
+    let payload = r#"{"n": 7}"#;
+    let id = well(&chimera, &["task", "submit", "--type", "echo", "--task", payload]);
+    assert!(well(&chimera, &["task", "list"]).contains(&id));
+    let stats = well(&chimera, &["task", "stats"]);
+    assert!(
+        stats.contains("waiting, normal: 1") && stats.contains("queued for echo: 1"),
+        "{stats}"
+    );
+
+    well(&chimera, &["work", "--agent", &agent("echo")]);
+    let shown = json_of(&chimera, &["task", "show", &id, "--json"]);
+    assert_eq!((&shown["state"], &shown["attempts"]), (&json!("succeeded"), &json!(1)));
+    assert_eq!(shown["result"]["output"], json!({"n": 7}));
+    assert!(shown["result"]["resource_usage"]["cpu_seconds"].as_f64().unwrap() > 0.0);
+    let text = well(&chimera, &["task", "show", &id]);
+    assert!(text.contains("state      succeeded") && text.contains(r#"{"n":7}"#), "{text}");
+
+    assert_eq!(well(&chimera, &["task", "purge", &id]), "1 task purged");
+    chimera.refuses(3, &["task", "show", &id], &["there is no task"]);
+}
+
+#[test]
+fn a_key_names_one_piece_of_work() {
+    let chimera = Chimera::new();
+    let submit = |payload| {
+        ["task", "submit", "--type", "echo", "--key", "k", "--task", payload].map(str::to_owned)
+    };
+    let run = |payload| {
+        let arguments = submit(payload);
+        chimera.run(&arguments.each_ref().map(String::as_str))
+    };
+    let first = run("1");
+    assert_eq!(run("1").out, first.out);
+    let other = run("2");
+    assert_eq!((other.code, other.out.as_str()), (3, ""));
+    assert!(other.err.contains(first.out.trim()), "{}", other.err);
+}
+
+#[test]
+fn work_answers_each_line_and_names_the_bad_ones() {
+    let chimera = Chimera::new();
+    let good = (0..500).map(|n| format!("{{\"payload\": {n}}}\n")).collect::<String>();
+    let bad =
+        "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"nobody\"}\n";
+    let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
+    let ended = Chimera::end(work.write_stdin(format!("{good}\n{bad}")));
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    let mut outputs: Vec<u64> = ended
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["output"].as_u64().unwrap())
+        .collect();
+    outputs.sort_unstable();
+    assert_eq!(outputs, (0..500).collect::<Vec<_>>());
+    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"nobody\"", "refused 3"]
+    {
+        assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+    }
+}
+
+#[test]
+fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
+    let chimera = Chimera::new();
+    let submit = ["task", "submit", "--type", "hostile", "--attempts", "2", "--task"];
+    let id = well(&chimera, &[&submit[..], &[r#"{"do": "trap"}"#]].concat());
+    let work = ["work", "--agent", &agent("hostile")];
+    well(&chimera, &work);
+    let dead = json_of(&chimera, &["dead-letters", "show", &id, "--json"]);
+    assert_eq!(dead["reason"], "attempts-exhausted");
+    let attempts = dead["failed_attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2);
+    for attempt in attempts {
+        assert_eq!(attempt["fault"]["kind"], "guest");
+        assert!(attempt["genome"].as_str().unwrap().starts_with("sha256:"), "{attempt}");
+        assert!(attempt["usage"]["cpu_seconds"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(dead["task"]["payload"], json!({"do": "trap"}), "the input is kept");
+    let listed = well(&chimera, &["dead-letters", "list"]);
+    assert!(listed.contains(&id) && listed.contains("attempts-exhausted"), "{listed}");
+
+    assert_eq!(well(&chimera, &["dead-letters", "requeue", &id]), "1 task back in the queue");
+    well(&chimera, &work);
+    let again = json_of(&chimera, &["dead-letters", "show", &id, "--json"]);
+    assert_eq!(again["failed_attempts"].as_array().unwrap().len(), 4);
+    assert_eq!(well(&chimera, &["dead-letters", "purge", "--all"]), "1 task purged");
+    assert_eq!(well(&chimera, &["dead-letters", "list"]), "");
+    chimera.refuses(2, &["dead-letters", "purge"], &["<IDS>"]);
+}
+
+#[test]
+fn a_waiting_task_is_taken_back_once() {
+    let chimera = Chimera::new();
+    let id = well(&chimera, &["task", "submit", "--type", "echo", "--delay", "3600"]);
+    assert!(well(&chimera, &["task", "list", "--state", "delayed"]).contains(&id));
+    assert_eq!(well(&chimera, &["task", "cancel", &id]), "1 task cancelled");
+    let ended = chimera.run(&["task", "cancel", &id]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("it is cancelled"), "{}", ended.err);
+    let purged = chimera.run(&["task", "purge", "01890a5d-ac96-774b-bcce-b302099a8057"]);
+    assert_eq!((purged.code, purged.out.trim()), (3, "0 tasks purged"));
+}
+
+#[test]
+fn a_folder_has_one_host_which_drains_when_told_to_end() {
+    let chimera = Chimera::new();
+    let mut host = std::process::Command::new(program())
+        .args(["work", "--agent", &agent("echo"), "--tasks", "-", "--json", "--keep-running"])
+        .arg("--data-dir")
+        .arg(chimera.data())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(host.stdin.take().unwrap(), "{{\"payload\": 1}}").unwrap();
+    let mut events = BufReader::new(host.stdout.take().unwrap()).lines();
+    assert!(events.next().unwrap().unwrap().contains("submitted"));
+    assert!(events.next().unwrap().unwrap().contains("ended"));
+
+    let pid = host.id().to_string();
+    for other in
+        [&["task", "list"][..], &["dead-letters", "list"], &["work", "--agent", &agent("echo")]]
+    {
+        chimera.refuses(7, other, &[&format!("pid {pid}"), "stop it first"]);
+    }
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&host),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    let ended = host.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(well(&chimera, &["task", "list", "--state", "succeeded"]).contains("1 attempts"));
+}
+
+#[test]
+fn a_store_that_cannot_be_had_is_named_with_the_reason() {
+    let chimera = Chimera::new();
+    well(&chimera, &["task", "submit", "--type", "echo"]);
+    let database = chimera.data().join("chimera.db");
+    let garbage = b"this is not a database, it only lies where one should be";
+    std::fs::write(&database, garbage).unwrap();
+    chimera.refuses(7, &["task", "list"], &["chimera.db", "not a database"]);
+    assert_eq!(std::fs::read(&database).unwrap(), garbage, "nothing is written over it");
+    let nowhere = ["task", "list", "--data-dir", "/proc/chimera"];
+    chimera.refuses(7, &nowhere, &["/proc/chimera"]);
+}
+
+/// The limit on the size of files stands in for a full disk: the write itself fails.
+#[test]
+fn a_disk_that_is_full_acknowledges_nothing_that_is_not_kept() {
+    let chimera = Chimera::new();
+    well(&chimera, &["task", "stats"]);
+    let payload = "x".repeat(100_000);
+    let lines = format!("{{\"payload\": \"{payload}\", \"type\": \"echo\"}}\n").repeat(400);
+    let script = "trap '' XFSZ; ulimit -f 20000; exec \"$@\"";
+    let work = [&agent("echo"), "--tasks", "-", "--json"];
+    let output = assert_cmd::Command::new("bash")
+        .args(["-c", script, "bash"])
+        .arg(program())
+        .args(["work", "--agent"])
+        .args(work)
+        .arg("--data-dir")
+        .arg(chimera.data())
+        .env("LAYER4_DRAIN_TIMEOUT_SECS", "1")
+        .write_stdin(lines)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("the task store cannot write"), "{said}");
+    let events = String::from_utf8_lossy(&output.stdout);
+    let acknowledged: Vec<String> = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|event| event["event"] == "submitted")
+        .map(|event| event["task_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(!acknowledged.is_empty());
+    // With room again, all of them end.
+    well(&chimera, &["work", "--agent", &agent("echo")]);
+    for id in acknowledged {
+        assert_eq!(json_of(&chimera, &["task", "show", &id, "--json"])["state"], "succeeded");
+    }
+}

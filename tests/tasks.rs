@@ -1,0 +1,205 @@
+//! Tasks through the fabric's queue, with real components: handed over,
+//! waited for, taken back, and run after a restart.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chimera_layer4::config::TaskStoreKind;
+use chimera_layer4::queue::store::Filter;
+use chimera_layer4::queue::{DeadReason, SubmitOptions, TaskState};
+use chimera_layer4::{
+    AgentSource, Fault, Layer4Config, Layer4Error, Priority, Submission, Task, utils,
+};
+use serde_json::json;
+
+use crate::harness::{config_of, fabric, guest, settings, small_quota, spawn, task};
+
+/// Settings with a durable queue in this folder.
+fn durable(folder: &Path) -> Layer4Config {
+    Layer4Config {
+        data_dir: Some(folder.to_path_buf()),
+        task_store: TaskStoreKind::Embedded,
+        ..settings()
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_handed_over_and_its_result_fetched_later() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    let id = fabric.submit_discovery_task(task("echo", json!({"n": 1}))).await.unwrap();
+    let result = fabric.wait(id).await.unwrap();
+    assert!(result.success && result.resource_usage.cpu_seconds > 0.0);
+    assert_eq!((result.task_id, &result.output), (id, &json!({"n": 1})));
+    assert_eq!(fabric.wait(id).await.unwrap(), result, "also when it has ended");
+    let record = fabric.get_task(id).await.unwrap();
+    assert_eq!((record.state, record.attempts), (TaskState::Succeeded, 1));
+    let stats = fabric.get_scheduler_stats().await.unwrap();
+    assert_eq!((stats.count(TaskState::Succeeded), stats.in_hand), (1, 0));
+    assert_eq!((stats.types[0].agent_type.as_str(), stats.types[0].succeeded), ("echo", 1));
+    let unknown = utils::generate_task_id();
+    assert_eq!(fabric.wait(unknown).await.unwrap_err().code(), "task-not-found");
+}
+
+#[tokio::test]
+async fn each_task_of_a_batch_is_answered_by_itself() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "echo").await;
+    let mut bad = task("echo", json!(2));
+    bad.resource_quota.max_memory_mb = 0;
+    let batch = [task("echo", json!(1)), task("nobody", json!(0)), bad, task("echo", json!(3))];
+    let batch = batch.map(Submission::from).to_vec();
+    let ids: Vec<_> = batch.iter().map(|one| one.task.id).collect();
+    let answers = fabric.submit_batch(batch).await.unwrap();
+    assert!(matches!(answers[1], Err(Layer4Error::AgentTypeNotFound { .. })));
+    assert!(matches!(answers[2], Err(Layer4Error::InvalidRequest(_))));
+    for (index, output) in [(0, 1), (3, 3)] {
+        assert_eq!(*answers[index].as_ref().unwrap(), ids[index]);
+        assert_eq!(fabric.wait(ids[index]).await.unwrap().output, json!(output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_task_is_taken_back_and_a_waiting_one_too() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    let spin = fabric.submit(task("hostile", json!({"do": "spin"})).into()).await.unwrap();
+    let waiting = fabric.submit(task("hostile", json!({"do": "spin"})).into()).await.unwrap();
+    while fabric.get_task(spin).await.unwrap().state != TaskState::Running {
+        tokio::task::yield_now().await;
+    }
+    assert!(fabric.cancel(waiting).await.unwrap(), "it was queued");
+    assert!(!fabric.cancel(spin).await.unwrap(), "it ran");
+    for id in [spin, waiting] {
+        assert_eq!(fabric.wait(id).await.unwrap().fault, Some(Fault::Cancelled));
+        assert_eq!(fabric.cancel(id).await.unwrap_err().code(), "task-ended");
+    }
+    let order = task("hostile", json!({"do": "nothing"}));
+    assert!(fabric.execute_task(order).await.unwrap().success, "the agent is free again");
+}
+
+#[tokio::test]
+async fn a_trap_is_tried_again_and_then_a_dead_letter() {
+    let fabric = fabric(settings()).await;
+    spawn(&fabric, "hostile").await;
+    let options = SubmitOptions { max_attempts: Some(2), ..SubmitOptions::default() };
+    let submission = Submission { task: task("hostile", json!({"do": "trap"})), options };
+    let id = fabric.submit(submission).await.unwrap();
+    let result = fabric.wait(id).await.unwrap();
+    assert!(matches!(result.fault, Some(Fault::Guest(_))), "{result:?}");
+    let record = fabric.get_task(id).await.unwrap();
+    assert_eq!(record.reason, Some(DeadReason::AttemptsExhausted));
+    let agents = fabric.get_active_agents();
+    assert_eq!(record.failed_attempts.len(), 2);
+    for failed in &record.failed_attempts {
+        assert_eq!(failed.genome, Some(agents[0].genome));
+        assert_eq!(failed.agent_id, Some(agents[0].agent_id));
+        assert!(failed.usage.as_ref().unwrap().cpu_seconds > 0.0);
+    }
+    assert_eq!(fabric.requeue_dead_letters(vec![id]).await.unwrap(), [id]);
+    assert!(!fabric.wait(id).await.unwrap().success);
+    assert_eq!(fabric.purge_tasks(vec![id]).await.unwrap(), [id]);
+    assert_eq!(fabric.get_task(id).await.unwrap_err().code(), "task-not-found");
+}
+
+#[tokio::test]
+async fn what_was_handed_over_is_run_by_the_next_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let submissions: Vec<Submission> = (0..50)
+        .map(|n| Task { priority: Priority::Low, ..task("later", json!(n)) }.into())
+        .collect();
+    let ids: Vec<_> = submissions.iter().map(|one| one.task.id).collect();
+    {
+        let fabric = fabric(durable(folder.path())).await;
+        // Registered with a file that is not there yet: its tasks wait.
+        let missing = AgentSource::File(folder.path().join("later.wasm"));
+        fabric.register_agent_type("later", missing, config_of("later", |_| {})).unwrap();
+        let answers = fabric.submit_batch(submissions).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        let health = fabric.get_health().await;
+        assert_eq!(health.pending_tasks, 50);
+        fabric.shutdown().await.unwrap();
+    }
+    let fabric = fabric(durable(folder.path())).await;
+    let source = AgentSource::Bytes(guest("echo").into());
+    fabric.register_agent_type("later", source, config_of("later", |_| {})).unwrap();
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(fabric.wait(*id).await.unwrap().output, json!(n));
+    }
+    let filter = Filter { state: TaskState::Succeeded, agent_type: None, limit: 100, after: None };
+    assert_eq!(fabric.list_tasks(filter).await.unwrap().len(), 50);
+    assert_eq!(fabric.get_health().await.pending_tasks, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_gives_back_what_did_not_end_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let impatient = Layer4Config { drain_timeout_secs: 0, ..durable(folder.path()) };
+    let id = {
+        let fabric = Arc::new(fabric(impatient).await);
+        spawn(&fabric, "hostile").await;
+        let long = json!({"do": "sleep-ms", "amount": 15_000});
+        let id = fabric.submit(task("hostile", long).into()).await.unwrap();
+        while fabric.get_task(id).await.unwrap().state != TaskState::Running {
+            tokio::task::yield_now().await;
+        }
+        let waiting = {
+            let fabric = Arc::clone(&fabric);
+            tokio::spawn(async move { fabric.wait(id).await })
+        };
+        fabric.shutdown().await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap_err().code(), "not-running");
+        id
+    };
+    let fabric = fabric(durable(folder.path())).await;
+    let record = fabric.get_task(id).await.unwrap();
+    assert_eq!((record.state, record.attempts, record.crashes), (TaskState::Waiting, 0, 0));
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_start_costs_no_attempt() {
+    let fabric = fabric(settings()).await;
+    let missing = AgentSource::File("/nowhere/ghost.wasm".into());
+    fabric.register_agent_type("ghost", missing, config_of("ghost", |_| {})).unwrap();
+    let id = fabric.submit(task("ghost", json!(1)).into()).await.unwrap();
+    let record = loop {
+        let record = fabric.get_task(id).await.unwrap();
+        if !record.failed_attempts.is_empty() {
+            break record;
+        }
+        tokio::task::yield_now().await;
+    };
+    let said = record.failed_attempts[0].error.to_string();
+    assert!(said.contains("no agent could be started") && said.contains("ghost.wasm"), "{said}");
+    assert_eq!((record.attempts, record.crashes), (0, 0));
+    // Once it can start, the task runs.
+    let echo = AgentSource::Bytes(guest("echo").into());
+    fabric.register_agent_type("ghost", echo, config_of("ghost", |_| {})).unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(30), fabric.wait(id)).await;
+    assert!(waited.unwrap().unwrap().success);
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_back() {
+    let fabric = fabric(Layer4Config { task_queue_capacity: 3, ..settings() }).await;
+    let missing = AgentSource::File("/nowhere/ghost.wasm".into());
+    fabric.register_agent_type("ghost", missing, config_of("ghost", |_| {})).unwrap();
+    let later = SubmitOptions {
+        not_before: Some(std::time::SystemTime::now() + Duration::from_secs(3600)),
+        ..SubmitOptions::default()
+    };
+    let submit = || {
+        let quota = small_quota();
+        let made = Task { resource_quota: quota, ..utils::default_task("ghost", json!(1)) };
+        fabric.submit(Submission { task: made, options: later.clone() })
+    };
+    for _ in 0..3 {
+        submit().await.unwrap();
+    }
+    let Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }) = submit().await else {
+        panic!("the queue is full");
+    };
+    assert_eq!((agent_type.as_str(), capacity), ("ghost", 3));
+    assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(60));
+}
