@@ -134,8 +134,7 @@ fn note(history: &mut History, event: &Value) {
 fn check(folder: &Path, history: &History, kills: u32) {
     let database = rusqlite::Connection::open(folder.join("chimera.db")).unwrap();
     // Compares every index, the partial ones too, with what the rows imply.
-    let sound: String =
-        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let sound: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
     let rows = rows(&database);
     let (mut lost, mut doubled, mut unknown_kept, mut unknown_gone) = (0, 0, 0, 0);
@@ -153,9 +152,8 @@ fn check(folder: &Path, history: &History, kills: u32) {
         // A result that was told is the one that is kept: no second finish was
         // accepted after it.
         let kept = row.and_then(|row| row.result.as_ref());
-        doubled += usize::from(
-            known.ended.len() > 1 || known.ended.iter().any(|told| Some(told) != kept),
-        );
+        doubled +=
+            usize::from(known.ended.len() > 1 || known.ended.iter().any(|told| Some(told) != kept));
         over_bounds += usize::from(row.is_some_and(|row| row.attempts > row.max_attempts));
     }
     let strangers = rows.keys().filter(|id| !history.tasks.contains_key(id)).count();
@@ -182,17 +180,22 @@ struct Row {
 }
 
 fn rows(database: &rusqlite::Connection) -> HashMap<TaskId, Row> {
-    let sql = "SELECT t.id, t.state, t.attempts, t.max_attempts, r.result
+    let sql = "SELECT t.id, t.state, t.attempts, t.max_attempts, r.result, r.output
                FROM tasks t LEFT JOIN results r USING (seq)";
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| {
         let id: [u8; 16] = row.get(0)?;
-        let result: Option<String> = row.get(4)?;
+        let (rest, output): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
+        let result = rest.zip(output).map(|(rest, output)| {
+            let mut result: Value = serde_json::from_str(&rest).unwrap();
+            result["output"] = serde_json::from_str(&output).unwrap();
+            result
+        });
         let row = Row {
             state: TaskState::ALL[usize::from(row.get::<_, u8>(1)?)],
             attempts: row.get(2)?,
             max_attempts: row.get(3)?,
-            result: result.map(|text| serde_json::from_str(&text).unwrap()),
+            result,
         };
         Ok((TaskId::from(uuid::Uuid::from_bytes(id)), row))
     });

@@ -21,6 +21,7 @@ mod hostile;
 mod hostile_binaries;
 mod queue;
 mod readme;
+mod scheduler;
 mod shell;
 mod stores;
 mod tasks;

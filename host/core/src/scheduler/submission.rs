@@ -1,5 +1,6 @@
 //! What a submitter hands over, and what is refused before a store sees it.
 
+use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::record::Timestamp;
@@ -60,6 +61,13 @@ impl Submission {
         if let Some(key) = &options.idempotency_key {
             wrong.extend(bad_name("idempotency_key", key));
         }
+        if !fits(task, MOST_TASK_BYTES) {
+            let most = MOST_TASK_BYTES >> 20;
+            wrong.push(format!(
+                "the task is larger than {most} MiB as JSON; grant the agent a folder and name \
+                 the file in the payload"
+            ));
+        }
         wrong.extend(bad_time("created_at", task.created_at));
         wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
         if let Some(deadline) = task.deadline.filter(|deadline| *deadline <= now) {
@@ -97,6 +105,28 @@ impl Submission {
     pub fn fingerprint(&self) -> Digest {
         let work = format!("{}\n{}", self.task.target_agent_type, self.task.payload);
         Digest::of(work.as_bytes())
+    }
+}
+
+/// Whether what a submitter may fill at will stays within so many bytes.
+fn fits(task: &Task, most: usize) -> bool {
+    let mut room = Room(most);
+    serde_json::to_writer(&mut room, &task.payload).is_ok()
+        && serde_json::to_writer(&mut room, &task.metadata).is_ok()
+        && serde_json::to_writer(&mut room, &task.source_layer).is_ok()
+}
+
+/// Takes so many bytes and forgets them.
+struct Room(usize);
+
+impl Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -167,7 +197,8 @@ mod tests {
     #[test]
     fn each_field_out_of_range_is_named() {
         type Change = fn(&mut Submission);
-        let rows: [(Change, &str); 9] = [
+        let rows: [(Change, &str); 10] = [
+            (|s| s.task.payload = "x".repeat(MOST_TASK_BYTES).into(), "the task is larger than 16"),
             (|s| s.task.target_agent_type.clear(), "target_agent_type has 0 bytes"),
             (|s| s.task.target_agent_type = "x".repeat(257), "target_agent_type has 257 bytes"),
             (|s| s.options.idempotency_key = Some(String::new()), "idempotency_key has 0 bytes"),

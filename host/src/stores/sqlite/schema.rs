@@ -2,6 +2,8 @@
 //!
 //! Nothing is written to a file before both are known.
 
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use chimera_layer4_core::scheduler::store::StoreError;
@@ -83,6 +85,7 @@ impl From<Error> for Refusal {
 }
 
 fn prepare(path: &Path, max_pages: Option<u64>) -> Result<Connection, Refusal> {
+    read_ahead(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     // Else a file that is refused would be written to as it is closed.
@@ -97,6 +100,16 @@ fn prepare(path: &Path, max_pages: Option<u64>) -> Result<Connection, Refusal> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)
+}
+
+/// The check reads pages in the order of trees, which takes a disk many times
+/// as long as reading them in their own. Only before SQLite has the file open:
+/// to close it later would end SQLite's locks on it.
+fn read_ahead(path: &Path) {
+    let Ok(file) = File::open(path) else { return };
+    let mut file = BufReader::with_capacity(1 << 20, file);
+    // What cannot be read is for SQLite to report.
+    let _ = io::copy(&mut file, &mut io::sink());
 }
 
 /// Whether the database is empty. If it is not, it must be ours.

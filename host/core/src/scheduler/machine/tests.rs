@@ -278,7 +278,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             Edge::Retry, Edge::RetryHost, Edge::GiveBack, Edge::Lose, Edge::Lose,
         ]),
         6 => proptest::sample::select(vec![Edge::DeadLetter, Edge::Expire]),
-        3 => proptest::sample::select(vec![Edge::Finish, Edge::StopCancelled, Edge::Cancel]),
+        1 => proptest::sample::select(vec![Edge::Finish, Edge::StopCancelled, Edge::Cancel]),
     ];
     (edge, named, 0_u64..100).prop_map(|(edge, named, passes_ms)| Step { edge, named, passes_ms })
 }
@@ -357,7 +357,7 @@ proptest! {
     fn a_life_keeps_its_rules(
         max_attempts in 1_u32..6,
         delay_ms in proptest::option::of(0_u64..50),
-        steps in proptest::collection::vec(any_step(), 100..200),
+        steps in proptest::collection::vec(any_step(), 200..500),
     ) {
         let mut now = NOW;
         let not_before = delay_ms.map(|ms| Timestamp(NOW.0 + ms));

@@ -1,0 +1,126 @@
+//! Stores on disk, each in a folder of its own.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use chimera_layer4::queue::record::TaskSummary;
+use chimera_layer4::queue::store::{
+    CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, Retention, Settled, StoreError,
+    StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
+};
+use chimera_layer4::queue::{Bounds, Refused, Submission, TaskRecord, TaskState, Timestamp};
+use chimera_layer4::stores::sqlite::{Recovered, SqliteOptions, SqliteStore};
+use chimera_layer4::{Digest, TaskId};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::at;
+
+pub(super) fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(super) async fn open(folder: &Path) -> Result<(SqliteStore, Recovered), StoreError> {
+    let folder = folder.to_owned();
+    let options = SqliteOptions { folder, now: at(0), bounds: Bounds::default(), max_bytes: None };
+    SqliteStore::open(options).await
+}
+
+/// A store that is closed and opened anew before whatever is asked of it, as
+/// long as nobody holds a lease, which would be lost.
+pub(super) struct Reopened {
+    store: Mutex<SqliteStore>,
+    folder: TempDir,
+}
+
+impl Reopened {
+    pub(super) async fn new() -> Self {
+        let folder = folder();
+        let (store, _) = open(folder.path()).await.unwrap();
+        Self { store: Mutex::new(store), folder }
+    }
+
+    async fn anew(&self) -> MutexGuard<'_, SqliteStore> {
+        let mut store = self.store.lock().await;
+        let Ok(stats) = store.stats().await else { return store };
+        let leased = |(state, count): &(TaskState, u64)| state.is_leased() && *count > 0;
+        if !stats.by_state.iter().any(leased) {
+            store.close().await;
+            let (opened, recovered) = open(self.folder.path()).await.unwrap();
+            assert_eq!(recovered, Recovered::default(), "nobody held anything");
+            *store = opened;
+        }
+        store
+    }
+}
+
+#[async_trait]
+impl TaskStore for Reopened {
+    async fn submit(
+        &self,
+        batch: Vec<Submission>,
+        terms: SubmitTerms,
+    ) -> Result<Vec<Submitted>, StoreError> {
+        self.anew().await.submit(batch, terms).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        self.anew().await.claim(request).await
+    }
+
+    async fn start(
+        &self,
+        leases: Vec<Lease>,
+        genome: Option<Digest>,
+    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+        self.anew().await.start(leases, genome).await
+    }
+
+    async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Extension, StoreError> {
+        self.anew().await.extend(leases, until).await
+    }
+
+    async fn settle(
+        &self,
+        settled: Vec<Settled>,
+        now: Timestamp,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        self.anew().await.settle(settled, now).await
+    }
+
+    async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<CancelAnswer, StoreError> {
+        self.anew().await.cancel(id, now).await
+    }
+
+    async fn requeue(&self, ids: Vec<TaskId>, now: Timestamp) -> Result<Vec<TaskId>, StoreError> {
+        self.anew().await.requeue(ids, now).await
+    }
+
+    async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
+        self.anew().await.purge(ids).await
+    }
+
+    async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError> {
+        self.anew().await.sweep(now, bounds).await
+    }
+
+    async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
+        self.anew().await.retain(now, retention).await
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        self.anew().await.get(id).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError> {
+        self.anew().await.list(filter).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.anew().await.stats().await
+    }
+
+    async fn close(&self) {
+        self.store.lock().await.close().await;
+    }
+}
