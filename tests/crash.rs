@@ -47,14 +47,19 @@ fn crash_100_kills() {
 }
 
 fn run(kills: u32) {
-    let seed = std::process::id().into();
+    // The same run again: CRASH_SEED=… cargo test --workspace --test system crash
+    let seed = option_env!("CRASH_SEED").map_or(std::process::id().into(), |seed| {
+        seed.parse().expect("CRASH_SEED is a whole number")
+    });
     println!("seed {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut history = History::default();
     for _ in 0..kills {
         // Compared with a time, a count of events finds the same moments on any machine.
-        let moment = chance.u64(1..2 * TASKS_IN_A_LIFE);
+        // One in five comes while the program opens its store.
+        let early = chance.u8(..5) == 0;
+        let moment = if early { 0 } else { chance.u64(1..2 * TASKS_IN_A_LIFE) };
         live(folder.path(), &mut history, Some(moment), &mut chance);
     }
     live(folder.path(), &mut history, None, &mut chance);
@@ -80,6 +85,10 @@ fn live(folder: &Path, history: &mut History, until: Option<u64>, chance: &mut f
         }
     });
     let mut heard = 0;
+    if until == Some(0) {
+        (0..chance.u32(..2_000_000)).for_each(|_| std::hint::spin_loop());
+        child.kill().unwrap();
+    }
     for event in BufReader::new(child.stdout.take().unwrap()).lines() {
         // A line that the kill has cut is one that nobody heard.
         let Ok(event) = serde_json::from_str::<Value>(&event.unwrap()) else { continue };
@@ -97,9 +106,10 @@ fn live(folder: &Path, history: &mut History, until: Option<u64>, chance: &mut f
 }
 
 fn start(folder: &Path) -> Child {
-    let agent = format!("echo={}", guest_path("echo").display());
+    let agent = |name: &str| format!("{name}={}", guest_path(name).display());
     Command::new(program())
-        .args(["work", "--agent", &agent, "--tasks", "-", "--json", "--data-dir"])
+        .args(["work", "--agent", &agent("echo"), "--agent", &agent("hostile")])
+        .args(["--tasks", "-", "--json", "--data-dir"])
         .arg(folder)
         .env("LAYER4_TASK_QUEUE_CAPACITY", "100000")
         .env("LAYER4_RESULT_RETENTION_COUNT", "10000000")
@@ -113,7 +123,16 @@ fn start(folder: &Path) -> Child {
 fn line(id: TaskId, chance: &mut fastrand::Rng) -> String {
     let classes = ["critical", "high", "normal", "low", "background"];
     let priority = classes[chance.usize(..classes.len())];
-    json!({ "id": id, "priority": priority, "payload": { "n": chance.u32(..) } }).to_string()
+    let payload = json!({ "n": chance.u32(..) });
+    match chance.u8(..100) {
+        0..5 => json!({ "id": id, "type": "echo", "payload": payload, "delay": 1 }),
+        5 => json!({ "id": id, "type": "hostile", "payload": { "do": "trap" }, "attempts": 1 }),
+        6 => json!({ "id": id, "type": "hostile", "payload": { "do": "fail" } }),
+        // Enough that end well, so that the breaker stays closed.
+        7..20 => json!({ "id": id, "type": "hostile", "payload": { "do": "nothing" } }),
+        _ => json!({ "id": id, "type": "echo", "payload": payload, "priority": priority }),
+    }
+    .to_string()
 }
 
 fn note(history: &mut History, event: &Value) {

@@ -118,6 +118,77 @@ fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
 }
 
 #[test]
+fn an_expired_task_runs_once_it_is_put_back() {
+    let chimera = Chimera::new();
+    let later = ["--delay", "1", "--deadline", "2", "--task", "7"];
+    let id = well(&chimera, &[&["task", "submit", "--type", "echo"], &later[..]].concat());
+    // Nobody works before its deadline: another agent's host sees it pass.
+    let state = || json_of(&chimera, &["task", "show", &id, "--json"])["state"].clone();
+    while state() != "dead" {
+        well(&chimera, &["work", "--agent", &agent("hostile")]);
+    }
+    well(&chimera, &["dead-letters", "requeue", "--all"]);
+    well(&chimera, &["work", "--agent", &agent("echo")]);
+    assert_eq!(json_of(&chimera, &["task", "show", &id, "--json"])["result"]["output"], 7);
+    let purged = chimera.run(&["dead-letters", "purge", &id]);
+    assert_eq!((purged.code, purged.out.trim()), (3, "0 tasks purged"), "it is none any more");
+}
+
+#[test]
+fn an_id_names_one_piece_of_work() {
+    let chimera = Chimera::new();
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let line = |payload: u8| format!("{{\"id\": \"{id}\", \"payload\": {payload}}}\n");
+    let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
+    let ended = Chimera::end(work.write_stdin(line(1) + &line(1) + &line(2)));
+    assert_eq!(ended.code, 1);
+    assert_eq!(ended.out.lines().count(), 2, "the same twice is one task: {}", ended.out);
+    assert!(ended.err.contains(&format!("line 3: id {id} was used")), "{}", ended.err);
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_it_is_queued() {
+    let chimera = Chimera::new();
+    let submit = ["task", "submit", "--type", "echo"];
+    for (option, value, words) in [
+        ("--delay", "9999999999999", "not_before is before the year 1970 or after 9999"),
+        ("--deadline", "0", "deadline is over"),
+        ("--attempts", "0", "max_attempts is 0; allowed is 1 to 100"),
+        ("--key", "", "idempotency_key has 0 bytes"),
+        ("--quota", "memory=0", "max_memory_mb is 0"),
+    ] {
+        chimera.refuses(3, &[&submit[..], &[option, value]].concat(), &[words]);
+    }
+    chimera.refuses(2, &[&submit[..], &["--priority", "urgent"]].concat(), &["critical, high"]);
+    let echo = guest_path("echo").display().to_string();
+    let named = |n| format!("{n}={echo}");
+    let mut many = vec!["work".to_owned()];
+    many.extend((0..11).flat_map(|n| ["--agent".to_owned(), named(n)]));
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    chimera.refuses(3, &many, &["`max_agents` is 10", "LAYER4_MAX_AGENTS=11"]);
+}
+
+#[test]
+fn results_do_not_wait_for_room_in_the_queue() {
+    let chimera = Chimera::new();
+    let mut work = std::process::Command::new(program())
+        .args(["work", "--agent", &agent("echo"), "--tasks", "-", "--data-dir"])
+        .arg(chimera.data())
+        .env("LAYER4_TASK_QUEUE_CAPACITY", "2")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = work.stdin.take().unwrap();
+    let later = "{\"payload\": 2, \"delay\": 3600}\n".repeat(5);
+    writeln!(stdin, "{{\"payload\": 1}}\n{later}").unwrap();
+    let first = BufReader::new(work.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    assert!(first.contains("\"output\":1"), "{first}");
+    work.kill().unwrap();
+    work.wait().unwrap();
+}
+
+#[test]
 fn a_waiting_task_is_taken_back_once() {
     let chimera = Chimera::new();
     let id = well(&chimera, &["task", "submit", "--type", "echo", "--delay", "3600"]);

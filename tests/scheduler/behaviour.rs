@@ -299,7 +299,7 @@ async fn a_key_names_one_piece_of_work() {
     assert_eq!((key.as_str(), theirs), ("k", first));
     assert_ne!(host.submit(keyed(work(), "l")).await.unwrap(), first);
 
-    let mut same = task(&[Step::Succeed(1)]);
+    let mut same = work();
     same.id = first;
     assert_eq!(host.submit(same.into()).await.unwrap(), first, "the same id is the same task");
     assert_eq!(world.runner.runs_of(first).len(), 1);

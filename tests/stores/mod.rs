@@ -270,7 +270,7 @@ async fn check_counts(store: &dyn TaskStore) {
             for class in CLASSES {
                 let of_class = || rows.iter().filter(|row| row.priority == class);
                 expected.waiting_by_priority.push((class, of_class().count() as u64));
-                let oldest = of_class().map(|row| row.submitted_at).min();
+                let oldest = of_class().map(|row| row.at).min();
                 expected.oldest_waiting.extend(oldest.map(|oldest| (class, oldest)));
             }
         }

@@ -59,7 +59,8 @@ pub(super) async fn dead_letters(
         }
         DeadLettersCommand::Purge(args) => {
             let ids = picked(&queue, args).await?;
-            done(queue.purge(ids.clone()).await?, &ids, "purged", output)
+            let dead = only_dead(&queue, &ids).await?;
+            done(queue.purge(dead).await?, &ids, "purged", output)
         }
     };
     queue.shutdown(Duration::ZERO).await;
@@ -175,10 +176,17 @@ fn line(task: &TaskSummary) -> String {
 }
 
 async fn cancel(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+    let mut cancelled = Vec::new();
     for id in &ids {
-        queue.cancel(*id).await?;
+        match queue.cancel(*id).await {
+            Ok(_) => cancelled.push(*id),
+            Err(error @ (Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. })) => {
+                output.note(&error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    done(ids.clone(), &ids, "cancelled", output)
+    done(cancelled, &ids, "cancelled", output)
 }
 
 async fn purge(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
@@ -222,6 +230,15 @@ async fn picked(queue: &Scheduler, args: PickArgs) -> anyhow::Result<Vec<TaskId>
     }
 }
 
+async fn only_dead(queue: &Scheduler, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
+    let mut dead = Vec::new();
+    for id in ids {
+        let record = queue.get(*id).await?;
+        dead.extend(record.filter(|record| record.state == TaskState::Dead).map(|_| *id));
+    }
+    Ok(dead)
+}
+
 /// Says what was done to which tasks, and to which it could not be done.
 fn done(did: Vec<TaskId>, asked: &[TaskId], what: &str, output: &Output) -> anyhow::Result<Exit> {
     let known: HashSet<&TaskId> = did.iter().collect();
@@ -239,7 +256,9 @@ fn done(did: Vec<TaskId>, asked: &[TaskId], what: &str, output: &Output) -> anyh
 }
 
 fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+    // A file may hold any number; the form ends with the year 9999.
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_seconds(time.min(last)).to_string()
 }
 
 /// A text of somebody else's, safe for a terminal.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
+use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
     AgentConfig, ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, Layer4Result,
     Priority, ResourceQuota, Task, TaskId,
@@ -12,13 +12,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::args::WorkArgs;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{component, task};
-use crate::scheduler::TaskHandle;
 use crate::{AgentSource, Layer4Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
@@ -75,6 +74,11 @@ pub(super) async fn run(
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
+    let (agents_given, most) = (args.agent.len(), config.max_agents);
+    if agents_given > most {
+        let words = format!("--agent is given {agents_given} times, and `max_agents` is {most}");
+        return Err(BadInput(format!("{words}; set LAYER4_MAX_AGENTS={agents_given}")).into());
+    }
     let agents = agents(&args, &quota, &config, output).await?;
     let only = match agents.as_slice() {
         [(only, ..)] => Some(only.clone()),
@@ -165,26 +169,32 @@ async fn feed(
     let mut input = BufReader::with_capacity(1 << 16, input);
     let mut waiting: JoinSet<Layer4Result<ExecutionResult>> = JoinSet::new();
     let (mut number, mut text, mut open) = (0_u64, Vec::new(), true);
-    while open || !waiting.is_empty() {
+    // Lines that the queue had no room for, and when to try again.
+    let (mut left, mut again) = (Vec::new(), Instant::now());
+    while open || !waiting.is_empty() || !left.is_empty() {
+        let reads = open && left.is_empty() && waiting.len() < MOST_WAITED_FOR;
         tokio::select! {
-            read = next_line(&mut input, &mut text), if open && waiting.len() < MOST_WAITED_FOR => {
+            read = next_line(&mut input, &mut text), if reads => {
                 open = read?;
-                let mut batch = Vec::new();
                 loop {
                     number += 1;
                     if !text.iter().all(u8::is_ascii_whitespace) {
-                        batch.push((number, submission(&text, terms)));
+                        match submission(&text, terms) {
+                            Ok(submission) => left.push((number, submission)),
+                            Err(reason) => refuse(number, &reason, terms.output, tally)?,
+                        }
                     }
                     text.clear();
                     // What is here already is submitted together.
-                    if batch.len() >= MOST_AT_ONCE || !input.buffer().contains(&b'\n') {
+                    if left.len() >= MOST_AT_ONCE || !input.buffer().contains(&b'\n') {
                         break;
                     }
                     next_line(&mut input, &mut text).await?;
                 }
-                for task in take(fabric, batch, terms, tally).await? {
-                    waiting.spawn(task.result());
-                }
+                again = take(fabric, &mut left, &mut waiting, terms, tally).await?;
+            }
+            () = sleep_until(again), if !left.is_empty() => {
+                again = take(fabric, &mut left, &mut waiting, terms, tally).await?;
             }
             Some(ended) = waiting.join_next() => report(ended??, terms.output, tally)?,
         }
@@ -207,48 +217,34 @@ async fn next_line(
     Ok(read > 0 || !text.is_empty())
 }
 
-/// Takes tasks, and waits while the queue is full: the input can wait too.
+/// Submits lines. Those that there is no room for stay, until the time that is
+/// the answer: the input can wait too.
 async fn take(
     fabric: &Layer4Fabric,
-    lines: Vec<(u64, Result<Submission, String>)>,
+    left: &mut Vec<(u64, Submission)>,
+    waiting: &mut JoinSet<Layer4Result<ExecutionResult>>,
     terms: &Terms<'_>,
     tally: &mut Tally,
-) -> anyhow::Result<Vec<TaskHandle>> {
-    let mut taken = Vec::new();
-    let mut left = Vec::new();
-    for (line, read) in lines {
-        match read {
-            Ok(submission) => left.push((line, submission)),
-            Err(reason) => refuse(line, &reason, terms.output, tally)?,
-        }
-    }
-    while !left.is_empty() {
-        let batch = left.iter().map(|(_, submission)| submission.clone()).collect();
-        let answers = fabric.submit_tracked(batch).await?;
-        let mut full = None;
-        let mut again = Vec::new();
-        for ((line, submission), answer) in left.into_iter().zip(answers) {
-            match answer {
-                Ok(task) => {
-                    tally.submitted += 1;
-                    let id = task.id();
-                    let said = json!({ "event": "submitted", "line": line, "task_id": id });
-                    event(terms.output, &said)?;
-                    taken.push(task);
-                }
-                Err(Layer4Error::QueueFull { retry_after, .. }) => {
-                    full = Some(retry_after);
-                    again.push((line, submission));
-                }
-                Err(error) => refuse(line, &error.to_string(), terms.output, tally)?,
+) -> anyhow::Result<Instant> {
+    let batch = left.iter().map(|(_, submission)| submission.clone()).collect();
+    let answers = fabric.submit_tracked(batch).await?;
+    let mut wait = Duration::ZERO;
+    for ((line, submission), answer) in std::mem::take(left).into_iter().zip(answers) {
+        match answer {
+            Ok(task) => {
+                tally.submitted += 1;
+                let id = task.id();
+                event(terms.output, &json!({ "event": "submitted", "line": line, "task_id": id }))?;
+                waiting.spawn(task.result());
             }
-        }
-        left = again;
-        if let Some(retry_after) = full {
-            tokio::time::sleep(retry_after.min(LONGEST_WAIT)).await;
+            Err(Layer4Error::QueueFull { retry_after, .. }) => {
+                wait = retry_after.min(LONGEST_WAIT);
+                left.push((line, submission));
+            }
+            Err(error) => refuse(line, &error.to_string(), terms.output, tally)?,
         }
     }
-    Ok(taken)
+    Ok(Instant::now() + wait)
 }
 
 fn refuse(line: u64, reason: &str, output: &Output, tally: &mut Tally) -> anyhow::Result<()> {
@@ -311,7 +307,10 @@ async fn until_empty(fabric: &Layer4Fabric, keep_running: bool) -> anyhow::Resul
         look.tick().await;
         let stats = fabric.get_scheduler_stats().await?;
         let runnable = |(name, _): &&(String, u64)| fabric.knows_agent_type(name);
-        let left = stats.in_hand > 0 || stats.queued_by_type.iter().any(|one| runnable(&one));
+        let leased = stats.count(TaskState::Claimed) + stats.count(TaskState::Running);
+        let left = leased > 0
+            || stats.in_hand > 0
+            || stats.queued_by_type.iter().any(|one| runnable(&one));
         if !left && !keep_running {
             return Ok(());
         }

@@ -307,7 +307,7 @@ impl Agents {
 
     /// The runs that each type can take at once. A registered type without an
     /// agent takes one, which starts the first.
-    pub(super) fn capacity(&self) -> Vec<Capacity> {
+    pub(super) fn capacity(&self, max_agents: usize) -> Vec<Capacity> {
         let book = self.read();
         let up = book.by_type.values().map(|of_type| Capacity {
             agent_type: Arc::clone(&of_type.name),
@@ -317,8 +317,10 @@ impl Agents {
         let idle = book.types.keys().filter(|name| !book.by_type.contains_key(*name));
         let idle =
             idle.map(|name| Capacity { agent_type: name.as_str().into(), slots: 1, genome: None });
+        // Without a place for another agent their tasks wait.
+        let places = max_agents.saturating_sub(book.by_id.len() + book.reserved);
         // After the end nothing is started any more.
-        if book.closed { Vec::new() } else { up.chain(idle).collect() }
+        if book.closed { Vec::new() } else { up.chain(idle.take(places)).collect() }
     }
 
     /// Whether a task may target the name.

@@ -95,7 +95,7 @@ impl Crew {
 #[async_trait]
 impl RunTask for Crew {
     fn capacity(&self) -> Vec<Capacity> {
-        self.agents.capacity()
+        self.agents.capacity(self.max_agents)
     }
 
     async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault> {

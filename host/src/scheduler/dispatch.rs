@@ -33,9 +33,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
                     tracing::warn!(reason, "no tasks are claimed before the store can write");
                     wait = PATIENCE;
                 }
+                Err(StoreError::Closed) => return,
                 Err(error) => {
-                    tracing::error!(%error, "no more tasks are run");
-                    return;
+                    tracing::error!(%error, "no tasks are claimed; tried again");
+                    wait = LONGEST_WAIT;
                 }
             }
         }

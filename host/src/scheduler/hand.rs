@@ -1,6 +1,6 @@
 //! A task in hand: from its claim to its settlement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::Shared;
 
 /// Before a store that cannot write is told again how a run begins or ended.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// With thousands of results waiting this is load enough.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a run is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ struct Holds {
     tasks: HashMap<TaskId, Held>,
     /// Whether a claim is on its way, which may bring more.
     claiming: bool,
+    /// Taken back while the claim that brings them is on its way.
+    wanted_back: HashSet<TaskId>,
 }
 
 impl Holds {
@@ -52,7 +57,13 @@ struct Held {
 impl InHand {
     fn take(&self, lease: Lease) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
-        self.lock().tasks.insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
+        let mut holds = self.lock();
+        holds.tasks.insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
+        let wanted_back = holds.wanted_back.remove(&lease.id);
+        drop(holds);
+        if wanted_back {
+            self.stop(lease.id, Stop::Cancelled);
+        }
         stopped
     }
 
@@ -75,6 +86,25 @@ impl InHand {
         if holds.is_empty() {
             self.empty.notify_waiters();
         }
+    }
+
+    /// Ends the run of a task that is in hand, or is on its way there.
+    pub(super) fn take_back(&self, id: TaskId) {
+        let mut holds = self.lock();
+        if holds.claiming && !holds.tasks.contains_key(&id) {
+            holds.wanted_back.insert(id);
+        }
+        drop(holds);
+        self.stop(id, Stop::Cancelled);
+    }
+
+    /// Ends the run of this very lease, and not of one drawn since.
+    pub(super) fn lose(&self, lease: Lease) {
+        let mut holds = self.lock();
+        let held = holds.tasks.get_mut(&lease.id).filter(|held| held.fence == lease.fence);
+        let stop = held.and_then(|held| held.stop.take());
+        drop(holds);
+        stop.map(|stop| stop.send(Stop::Lost));
     }
 
     pub(super) fn stop(&self, id: TaskId, why: Stop) {
@@ -122,12 +152,17 @@ impl Drop for Claiming<'_> {
     fn drop(&mut self) {
         let mut holds = self.0.lock();
         holds.claiming = false;
+        holds.wanted_back.clear();
         self.0.tell_if_empty(&holds);
     }
 }
 
 /// Takes a claimed task in hand; a future of its own sees it through.
-pub(super) fn out(shared: &Arc<Shared>, claimed: Claimed) {
+pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
+    if claimed.body.deadline.map(Timestamp::from) != claimed.deadline {
+        let deadline = claimed.deadline.map(Timestamp::to_system_time);
+        claimed.body = Arc::new(Task { deadline, ..Task::clone(&claimed.body) });
+    }
     let stopped = shared.in_hand.take(claimed.lease);
     let Task { target_agent_type, priority, .. } = &*claimed.body;
     shared.types().began(target_agent_type, *priority, claimed.counts.attempt <= 1);
@@ -292,12 +327,17 @@ fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
 
 /// Tells the store until it has heard; `None` when it never will.
 async fn record(shared: &Shared, settled: Settled, now: Timestamp) -> Option<Verdict> {
+    let mut patience = PATIENCE;
     loop {
         match shared.store.settle(vec![settled.clone()], now).await {
             Ok(mut verdicts) => return verdicts.pop(),
             Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
-                tracing::warn!(reason, "a result waits until the store can write");
-                tokio::time::sleep(PATIENCE).await;
+                // Said once for each: there may be thousands, on a full disk.
+                if patience == PATIENCE {
+                    tracing::warn!(reason, "a result waits until the store can write");
+                }
+                tokio::time::sleep(patience).await;
+                patience = (2 * patience).min(LONGEST_PATIENCE);
             }
             Err(error) => {
                 tracing::error!(%error, "a result is lost; the task is run again after a restart");

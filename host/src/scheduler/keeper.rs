@@ -1,8 +1,10 @@
 //! The loop that does what time brings: heartbeats, delays, deadlines, retention.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -72,13 +74,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
             sweep(&shared, now).await;
         }
         shared.tell_again().await;
+        // A little at a time, since heartbeats and retries are due meanwhile.
+        let mut more = false;
         if Instant::now() >= retain_at {
-            retain(&shared, now).await;
-            retain_at = Instant::now() + RETENTION;
+            more = retain(&shared, now).await;
+            retain_at = if more { retain_at } else { Instant::now() + RETENTION };
         }
         let due = shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
         let sleep = due.since(shared.now()).min(LONGEST_SLEEP);
         let sleep = if missed { PATIENCE } else { sleep };
+        let sleep = if more { Duration::ZERO } else { sleep };
         let _ = timeout(sleep, shared.keeper.sooner.notified()).await;
     }
 }
@@ -89,11 +94,12 @@ async fn extend(shared: &Shared, now: Timestamp) -> bool {
     if leases.is_empty() {
         return true;
     }
-    match shared.store.extend(leases, now.after(shared.options.lease)).await {
+    match shared.store.extend(leases.clone(), now.after(shared.options.lease)).await {
         Ok(extension) => {
-            for id in extension.lost {
-                tracing::warn!(%id, "the lease of a run was lost; it is ended");
-                shared.in_hand.stop(id, Stop::Lost);
+            let lost: HashSet<TaskId> = extension.lost.into_iter().collect();
+            for lease in leases.into_iter().filter(|lease| lost.contains(&lease.id)) {
+                tracing::warn!(id = %lease.id, "the lease of a run was lost; it is ended");
+                shared.in_hand.lose(lease);
             }
             for id in extension.cancelled {
                 shared.in_hand.stop(id, Stop::Cancelled);
@@ -122,15 +128,13 @@ async fn sweep(shared: &Shared, now: Timestamp) {
     }
 }
 
-async fn retain(shared: &Shared, now: Timestamp) {
-    loop {
-        match shared.store.retain(now, shared.options.retention).await {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "ended tasks could not be forgotten");
-                return;
-            }
+/// Forgets some of what need not be kept; whether more may be left.
+async fn retain(shared: &Shared, now: Timestamp) -> bool {
+    match shared.store.retain(now, shared.options.retention).await {
+        Ok(forgotten) => forgotten > 0,
+        Err(error) => {
+            tracing::warn!(%error, "ended tasks could not be forgotten");
+            false
         }
     }
 }

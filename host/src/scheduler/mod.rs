@@ -235,7 +235,7 @@ impl Scheduler {
                 Ok(true)
             }
             CancelAnswer::Requested => {
-                self.shared.in_hand.stop(id, Stop::Cancelled);
+                self.shared.in_hand.take_back(id);
                 Ok(false)
             }
             CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
@@ -513,14 +513,17 @@ impl Shared {
         if let Some(result) = record.result {
             return Ok(result);
         }
-        waiting.heard().await.ok_or_else(|| self.not_running())
+        waiting.heard().await.ok_or_else(|| match self.has_stopped() {
+            true => self.not_running(),
+            false => Layer4Error::TaskNotFound(id),
+        })
     }
 
     /// Takes back a task that its submitter has given up.
     async fn take_back(&self, id: TaskId) {
         match self.store.cancel(id, self.now()).await {
             Ok(CancelAnswer::Cancelled) => self.tell(&[id]).await,
-            Ok(CancelAnswer::Requested) => self.in_hand.stop(id, Stop::Cancelled),
+            Ok(CancelAnswer::Requested) => self.in_hand.take_back(id),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
             Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
         }
@@ -531,7 +534,9 @@ impl Shared {
         for id in ended.iter().filter(|id| self.waiters.has(**id)) {
             match self.store.get(*id).await {
                 Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
-                Ok(_) => {}
+                Ok(Some(_)) => {}
+                // Forgotten already: nobody will say any more.
+                Ok(None) => self.waiters.forget(*id),
                 Err(error) => {
                     tracing::warn!(%id, %error, "a result could not be read yet");
                     self.untold().push(*id);
@@ -557,6 +562,11 @@ impl Shared {
             Submitted::KeyTaken(first) => {
                 Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })
             }
+            Submitted::IdTaken => Err(Layer4Error::InvalidRequest(vec![format!(
+                "id {} was used for another task; an id names one piece of work, and \
+                 `utils::generate_task_id()` makes a new one",
+                head.id
+            )])),
             Submitted::Full { queued } => Err(Layer4Error::QueueFull {
                 retry_after: self.types().retry_after(&head.agent_type, queued, self.now()),
                 agent_type: head.agent_type,

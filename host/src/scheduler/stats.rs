@@ -14,7 +14,7 @@ pub struct SchedulerStats {
     pub by_state: Vec<(TaskState, u64)>,
     /// Waiting tasks by class, most urgent first.
     pub waiting_by_priority: Vec<(Priority, u64)>,
-    /// How long the task that waits longest has been in the store, by class.
+    /// How long the task that waits longest has waited, by class.
     pub oldest_waiting: Vec<(Priority, Duration)>,
     /// Queued tasks by agent type, those too that nothing runs.
     pub queued_by_type: Vec<(String, u64)>,

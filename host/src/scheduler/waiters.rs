@@ -30,6 +30,11 @@ impl Waiters {
         }
     }
 
+    /// Nothing will be told of this task.
+    pub(super) fn forget(&self, id: TaskId) {
+        self.lock().remove(&id);
+    }
+
     /// Nobody will be told anything more.
     pub(super) fn dismiss(&self) {
         self.lock().clear();

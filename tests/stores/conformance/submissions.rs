@@ -102,7 +102,7 @@ async fn an_identity_is_taken_once(store: &dyn TaskStore) {
     let accepted = Submitted::Accepted;
     assert_eq!(answers, [accepted, accepted, Submitted::Duplicate(id(1))]);
     let other = given(1).of("b").payload(json!("other"));
-    assert_eq!(submit(store, 1, [other]).await, [Submitted::Duplicate(id(1))]);
+    assert_eq!(submit(store, 1, [other]).await, [Submitted::IdTaken]);
     assert_eq!(record(store, 1).await.task, given(1).0.task, "the first one stays");
     assert_eq!(claim_all(store, 2).await.len(), 2);
 }

@@ -31,7 +31,7 @@ async fn a_task_submitted_by_all_at_once_is_taken_once(store: &dyn TaskStore) {
             let task = given(task).payload(json!({ "from": n }));
             match submit(store, 0, [task]).await[..] {
                 [Submitted::Accepted] => accepted += 1,
-                [Submitted::Duplicate(_)] => {}
+                [Submitted::IdTaken] => {}
                 ref other => panic!("{other:?}"),
             }
         }

@@ -235,16 +235,17 @@ impl Progress {
         Self { host_faults, attempts, ..self }.retry(fence, at, now)
     }
 
-    /// Leased → waiting, as if it had not been claimed: its runner stops.
+    /// Leased → waiting, as if it had not been claimed: its runner stops. It has
+    /// waited `since` then, and so keeps its place.
     ///
     /// # Errors
     /// The lease is over.
-    pub fn give_back(self, fence: u64, now: Timestamp) -> Result<Self, Refused> {
+    pub fn give_back(self, fence: u64, since: Timestamp, now: Timestamp) -> Result<Self, Refused> {
         self.must_hold(fence)?;
         if self.cancel_requested {
             return Ok(self.ended(TaskState::Cancelled, now));
         }
-        Ok(Self { attempts: self.attempts.saturating_sub(1), ..self.waiting(now) })
+        Ok(Self { attempts: self.attempts.saturating_sub(1), ..self.waiting(since) })
     }
 
     /// Leased → dead.

@@ -70,6 +70,7 @@ impl Submission {
         }
         wrong.extend(bad_time("created_at", task.created_at));
         wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
+        wrong.extend(options.not_before.and_then(|start| bad_time("not_before", start)));
         if let Some(deadline) = task.deadline.filter(|deadline| *deadline <= now) {
             let late = now.duration_since(deadline).unwrap_or_default();
             wrong.push(format!("deadline is over since {} s; give one ahead", late.as_secs_f64()));
@@ -197,7 +198,8 @@ mod tests {
     #[test]
     fn each_field_out_of_range_is_named() {
         type Change = fn(&mut Submission);
-        let rows: [(Change, &str); 10] = [
+        let rows: [(Change, &str); 11] = [
+            (|s| s.options.not_before = Some(at(YEAR_10_000)), "not_before is before the year"),
             (|s| s.task.payload = "x".repeat(MOST_TASK_BYTES).into(), "the task is larger than 16"),
             (|s| s.task.target_agent_type.clear(), "target_agent_type has 0 bytes"),
             (|s| s.task.target_agent_type = "x".repeat(257), "target_agent_type has 257 bytes"),

@@ -255,11 +255,11 @@ impl TaskStore for SqliteStore {
 /// A task as its runner takes it. One that cannot be read is left out: its
 /// lease runs out, and after some times it lies in the dead letters.
 fn parsed(handed: Handed<Text>) -> Option<Claimed> {
-    let Handed { lease, counts, lost_before, started, submitted_at, body } = handed;
+    let Handed { lease, counts, started, submitted_at, deadline, body } = handed;
     match body.task() {
         Ok(task) => {
             let body = Arc::new(task);
-            Some(Handed { lease, counts, lost_before, started, submitted_at, body })
+            Some(Handed { lease, counts, started, submitted_at, deadline, body })
         }
         Err(error) => {
             tracing::error!(task = %lease.id, %error, "a stored task cannot be read");

@@ -21,7 +21,7 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?1");
 const WAITING: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM tasks WHERE state = 0 AND agent_type = ?1 AND priority = ?2 ORDER BY seq LIMIT ?3"
+    " FROM tasks WHERE state = 0 AND agent_type = ?1 AND priority = ?2 ORDER BY at, seq LIMIT ?3"
 );
 const TIMED: &str = concat!(
     "SELECT ",
@@ -249,6 +249,10 @@ impl Rows for SqliteRows {
         let mut body = self.connection.prepare_cached(BODY)?;
         let text = |row: &rusqlite::Row<'_>| Ok(Text { rest: row.get(0)?, data: row.get(1)? });
         body.query_row([Sql(row.seq)], text).optional()
+    }
+
+    fn has_payload(&mut self, row: &Row, body: &Text) -> rusqlite::Result<bool> {
+        Ok(self.body(row)?.is_some_and(|kept| kept.data == body.data))
     }
 
     fn outcome(&self, result: ExecutionResult) -> Text {

@@ -27,7 +27,7 @@ CREATE TABLE tasks (
 
 -- An index ends with seq by itself. A query uses one of these only if it
 -- repeats the condition to the letter.
-CREATE INDEX waiting ON tasks (agent_type, priority) WHERE state = 0;
+CREATE INDEX waiting ON tasks (agent_type, priority, at) WHERE state = 0;
 CREATE INDEX timed ON tasks (state, at) WHERE state <> 0;
 CREATE INDEX deadlines ON tasks (deadline) WHERE deadline IS NOT NULL AND state IN (0, 1);
 

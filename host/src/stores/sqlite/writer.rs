@@ -78,7 +78,8 @@ impl Writer {
         let done = self.transaction(commit.unwrap_or(Commit::Written), |desk| {
             batch.iter_mut().try_for_each(|command| command.run(desk))
         });
-        if done.is_err() && batch.len() > 1 {
+        // Where the disk is full, each by itself would fail the same way.
+        if matches!(done, Err(StoreError::Failed { .. })) && batch.len() > 1 {
             let (first, second) = batch.split_at_mut(batch.len() / 2);
             self.work(first);
             self.work(second);

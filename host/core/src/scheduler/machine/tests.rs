@@ -84,6 +84,9 @@ fn in_table(edge: Edge, from: TaskState) -> Option<TaskState> {
     }
 }
 
+/// What is given back has waited since then.
+const SUBMITTED: Timestamp = Timestamp(7);
+
 /// How long leases and waits for a retry last.
 fn later(now: Timestamp) -> Timestamp {
     Timestamp(now.0 + 50)
@@ -99,7 +102,7 @@ fn take(task: Progress, edge: Edge, fence: u64, now: Timestamp) -> Result<Progre
         Edge::Finish => task.finish(fence, now),
         Edge::Retry => task.retry(fence, later, now),
         Edge::RetryHost => task.retry_host(fence, later, now),
-        Edge::GiveBack => task.give_back(fence, now),
+        Edge::GiveBack => task.give_back(fence, SUBMITTED, now),
         Edge::DeadLetter => task.dead_letter(fence, now),
         Edge::StopCancelled => task.stop_cancelled(fence, now),
         Edge::Cancel => task.cancel(now),
@@ -220,7 +223,7 @@ fn a_run_lost_in_its_last_attempt_is_dead() {
 #[test]
 fn what_is_not_the_agents_fault_takes_no_attempt() {
     let claimed = in_state(TaskState::Waiting).claim(ME, NOW, true).unwrap();
-    let given_back = claimed.give_back(claimed.fence, NOW).unwrap();
+    let given_back = claimed.give_back(claimed.fence, NOW, NOW).unwrap();
     assert_eq!((claimed.attempts, given_back.attempts), (3, 2));
     let retried = claimed.retry_host(claimed.fence, NOW, NOW).unwrap();
     assert_eq!((retried.attempts, retried.host_faults), (2, 1));
@@ -346,6 +349,7 @@ fn expected_at(edge: Edge, was: Timestamp, is: TaskState, now: Timestamp) -> Tim
         Edge::Claim | Edge::ClaimStarted | Edge::Extend => later(now),
         Edge::Retry | Edge::RetryHost if is == TaskState::Delayed => later(now),
         Edge::Start | Edge::Cancel if is.is_leased() => was,
+        Edge::GiveBack if is == TaskState::Waiting => SUBMITTED,
         _ => now,
     }
 }

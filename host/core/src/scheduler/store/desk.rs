@@ -118,10 +118,11 @@ impl<R: Rows> Desk<R> {
             let same = theirs == *fingerprint;
             return Ok(if same { Submitted::Duplicate(first) } else { Submitted::KeyTaken(first) });
         }
-        if self.rows.find(task.id)?.is_some() {
-            return Ok(Submitted::Duplicate(task.id));
-        }
         let agent_type = self.rows.intern(&task.agent_type)?;
+        if let Some(row) = self.rows.find(task.id)? {
+            let same = row.agent_type == agent_type && self.rows.has_payload(&row, &task.body)?;
+            return Ok(if same { Submitted::Duplicate(task.id) } else { Submitted::IdTaken });
+        }
         let queued = self.queued.get(&agent_type).copied().unwrap_or(0);
         if queued >= terms.capacity {
             return Ok(Submitted::Full { queued });
@@ -174,7 +175,10 @@ impl<R: Rows> Desk<R> {
         request: &ClaimRequest,
         genome: Option<Digest>,
     ) -> Result<Option<Handed<R::Body>>, R::Error> {
+        // What may have brought a host down is started by itself, so that the
+        // next time nobody shares the blame.
         let lost_before = row.progress.crashes > 0 || row.progress.lost_claims > 0;
+        let genome = genome.filter(|_| !lost_before);
         let claimed = row.progress.claim(request.owner, request.until, genome.is_some());
         let (Ok(progress), Some(body)) = (claimed, self.rows.body(&row)?) else { return Ok(None) };
         let after = Row { progress, genome: genome.or(row.genome), ..row };
@@ -186,9 +190,9 @@ impl<R: Rows> Desk<R> {
                 max_attempts: progress.max_attempts,
                 host_faults: progress.host_faults,
             },
-            lost_before,
             started: genome.is_some(),
             submitted_at: row.submitted_at,
+            deadline: row.deadline,
             body,
         }))
     }
@@ -260,7 +264,7 @@ impl<R: Rows> Desk<R> {
             Settlement::Succeeded(_) => was.finish(fence, now),
             Settlement::Retry { at, host: false, .. } => was.retry(fence, *at, now),
             Settlement::Retry { at, host: true, .. } => was.retry_host(fence, *at, now),
-            Settlement::GiveBack => was.give_back(fence, now),
+            Settlement::GiveBack => was.give_back(fence, row.submitted_at, now),
             Settlement::Dead { .. } => was.dead_letter(fence, now),
             Settlement::Cancelled(_) => was.stop_cancelled(fence, now),
         };
@@ -478,7 +482,7 @@ impl<R: Rows> Desk<R> {
         for agent_type in types {
             if self.rota.waiting_of(priority, agent_type) > 0 {
                 let first = self.rows.waiting(priority, agent_type, 1)?;
-                let since = first.first().map(|row| row.submitted_at);
+                let since = first.first().map(|row| row.progress.at);
                 oldest = [oldest, since].into_iter().flatten().min();
             }
         }
@@ -518,6 +522,9 @@ impl<R: Rows> Desk<R> {
         if state.is_queued() {
             let queued = self.queued.entry(agent_type).or_insert(0);
             *queued = queued.saturating_sub(1);
+            if *queued == 0 {
+                self.queued.remove(&agent_type);
+            }
         }
         if state == TaskState::Waiting {
             self.rota.leave(priority, agent_type);

@@ -134,7 +134,7 @@ struct MemoryRows {
     types: HashMap<String, u32>,
     tasks: HashMap<TaskId, Kept>,
     keys: HashMap<String, (TaskId, Digest)>,
-    waiting: BTreeMap<(Priority, u32), BTreeMap<u64, TaskId>>,
+    waiting: BTreeMap<(Priority, u32), BTreeMap<(Timestamp, u64), TaskId>>,
     /// Every task that does not wait, by state and time.
     timed: BTreeSet<(TaskState, Timestamp, u64, TaskId)>,
     /// Queued tasks with a deadline.
@@ -155,7 +155,8 @@ impl MemoryRows {
     fn index(&mut self, row: &Row) {
         let Row { seq, id, progress, .. } = *row;
         if progress.state == TaskState::Waiting {
-            self.waiting.entry((row.priority, row.agent_type)).or_default().insert(seq, id);
+            let line = self.waiting.entry((row.priority, row.agent_type)).or_default();
+            line.insert((progress.at, seq), id);
         } else {
             self.timed.insert((progress.state, progress.at, seq, id));
         }
@@ -168,7 +169,7 @@ impl MemoryRows {
         let Row { seq, id, progress, .. } = *row;
         let line = (row.priority, row.agent_type);
         if let Some(waiting) = self.waiting.get_mut(&line) {
-            waiting.remove(&seq);
+            waiting.remove(&(progress.at, seq));
             if waiting.is_empty() {
                 self.waiting.remove(&line);
             }
@@ -305,6 +306,10 @@ impl Rows for MemoryRows {
 
     fn body(&mut self, row: &Row) -> Result<Option<Arc<Task>>, Infallible> {
         Ok(self.tasks.get(&row.id).map(|kept| Arc::clone(&kept.body)))
+    }
+
+    fn has_payload(&mut self, row: &Row, body: &Arc<Task>) -> Result<bool, Infallible> {
+        Ok(self.tasks.get(&row.id).is_some_and(|kept| kept.body.payload == body.payload))
     }
 
     fn outcome(&self, result: ExecutionResult) -> ExecutionResult {

@@ -83,6 +83,8 @@ pub enum Submitted {
     Duplicate(TaskId),
     /// Another task was submitted before under the same key.
     KeyTaken(TaskId),
+    /// Another task was submitted before under the same identity.
+    IdTaken,
     /// So many are queued for its agent type already.
     Full {
         /// Tasks queued for the type.
@@ -134,13 +136,14 @@ pub struct Handed<B> {
     pub lease: Lease,
     /// Runs so far, this one included.
     pub counts: Counts,
-    /// Whether it was lost before, so that its start must be on record first.
-    pub lost_before: bool,
     /// Whether the claim was also its start.
     pub started: bool,
     /// When the store took it.
     pub submitted_at: Timestamp,
-    /// The whole task.
+    /// When its result stops being of use; not the task's own where that had
+    /// passed before it was put back.
+    pub deadline: Option<Timestamp>,
+    /// The whole task, as it was submitted.
     pub body: B,
 }
 

@@ -146,7 +146,8 @@ pub trait Rows {
     /// The store failed.
     fn update(&mut self, before: &Row, after: &Row) -> Result<(), Self::Error>;
 
-    /// Waiting tasks of a class and type in the order of submission.
+    /// Waiting tasks of a class and type, those first that have waited longest,
+    /// and of these in the order of submission.
     ///
     /// # Errors
     /// The store failed.
@@ -186,6 +187,12 @@ pub trait Rows {
     /// # Errors
     /// The store failed.
     fn body(&mut self, row: &Row) -> Result<Option<Self::Body>, Self::Error>;
+
+    /// Whether a task was submitted with the payload of this one.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn has_payload(&mut self, row: &Row, body: &Self::Body) -> Result<bool, Self::Error>;
 
     /// A result as it is kept.
     fn outcome(&self, result: ExecutionResult) -> Self::Outcome;

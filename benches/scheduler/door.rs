@@ -1,0 +1,65 @@
+//! Where clients hand tasks in: a scheduler by itself, or a fabric.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use chimera_layer4::queue::Submission;
+use chimera_layer4::scheduler::Scheduler;
+use chimera_layer4::{ExecutionResult, Layer4Fabric, Layer4Result, TaskHandle, TaskId};
+
+/// Where clients hand tasks in.
+#[derive(Clone)]
+pub(crate) enum Door {
+    Queue(Arc<Scheduler>),
+    Fabric(Arc<Layer4Fabric>),
+}
+
+impl Door {
+    pub(crate) async fn submit_batch(
+        &self,
+        all: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+        match self {
+            Door::Queue(queue) => queue.submit_batch(all).await,
+            Door::Fabric(fabric) => fabric.submit_batch(all).await,
+        }
+    }
+
+    pub(crate) async fn submit_tracked(
+        &self,
+        all: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+        match self {
+            Door::Queue(queue) => queue.submit_tracked(all).await,
+            Door::Fabric(fabric) => fabric.submit_tracked(all).await,
+        }
+    }
+
+    pub(crate) async fn submit(&self, one: Submission) -> Layer4Result<TaskId> {
+        match self {
+            Door::Queue(queue) => queue.submit(one).await,
+            Door::Fabric(fabric) => fabric.submit(one).await,
+        }
+    }
+
+    pub(crate) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        match self {
+            Door::Queue(queue) => queue.wait(id).await,
+            Door::Fabric(fabric) => fabric.wait(id).await,
+        }
+    }
+
+    pub(crate) async fn execute(&self, one: Submission) -> Layer4Result<ExecutionResult> {
+        match self {
+            Door::Queue(queue) => queue.execute(one).await,
+            Door::Fabric(fabric) => fabric.execute(one).await,
+        }
+    }
+
+    pub(crate) async fn direct(&self, one: &Submission) -> Result<()> {
+        let Door::Fabric(fabric) = self else { bail!("there is nothing behind the queue") };
+        let report = fabric.run_task(&one.task).await?;
+        ensure!(report.result.is_ok(), "a task failed: {:?}", report.result);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! A fabric with real agents, for the questions about components.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use chimera_layer4::config::TaskStoreKind;
+use chimera_layer4::{AgentConfig, InstancePolicy, Layer4Config, Layer4Fabric, toolchain, utils};
+
+use crate::scene::{CAPACITY, target};
+
+/// Some agents of one type.
+pub(crate) struct Crew<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) component: &'a [u8],
+    pub(crate) agents: usize,
+    pub(crate) instances: InstancePolicy,
+}
+
+/// A component of this repository, built as its author would.
+pub(crate) fn component(folder: &str) -> Result<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let built = toolchain::build(&folder, Some(&target().join("guests")), &mut |_| {})?;
+    Ok(fs::read(built)?)
+}
+
+/// A fabric that runs, with an empty queue. Compiled code is found in `data`
+/// the second time.
+pub(crate) async fn open(
+    data: &Path,
+    task_store: TaskStoreKind,
+    crews: &[Crew<'_>],
+) -> Result<Arc<Layer4Fabric>> {
+    for file in ["chimera.db", "chimera.db-wal", "chimera.db-shm"] {
+        // There is none the first time.
+        let _ = fs::remove_file(data.join(file));
+    }
+    let fabric = Layer4Fabric::new(Layer4Config {
+        max_agents: crews.iter().map(|crew| crew.agents).sum(),
+        data_dir: Some(data.to_path_buf()),
+        compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
+        task_store,
+        task_queue_capacity: CAPACITY,
+        result_retention_count: CAPACITY as u64,
+        dead_letter_retention_count: CAPACITY as u64,
+        ..Layer4Config::default()
+    })?;
+    fabric.start().await?;
+    for crew in crews {
+        let genome = fabric.load(crew.component).await?;
+        for _ in 0..crew.agents {
+            let config = utils::agent_config(crew.name, utils::default_resource_quota());
+            let config = AgentConfig { instances: crew.instances, ..config };
+            fabric.spawn_genome(Arc::clone(&genome), config).await?;
+        }
+    }
+    Ok(Arc::new(fabric))
+}
