@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use chimera_layer4::queue::store::{Promise, SubmitTerms, Submitted, TaskStore};
+use tempfile::TempDir;
 
 use crate::reopen::{self, FIGURES};
 use crate::scene::{CAPACITY, CLASSES, Scene, folder, now, sqlite, task};
@@ -23,34 +24,48 @@ const OPENED_WITHIN: f64 = 10.0;
 /// What a claim from the largest backlog may take of one from the smallest.
 const FLAT: f64 = 1.5;
 
+/// A store in which tasks wait.
+struct Backlog {
+    size: usize,
+    folder: TempDir,
+    filled_at: f64,
+    /// What each process that opened it said.
+    opened: Vec<[f64; FIGURES]>,
+}
+
 pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
+    let mut all = Vec::new();
+    for size in SIZES.into_iter().take(scene.pick(SIZES.len(), 2)) {
+        let folder = folder()?;
+        let filled_at = scene.runtime.block_on(fill(folder.path(), size))?;
+        all.push(Backlog { size, folder, filled_at, opened: Vec::new() });
+    }
+    for _ in 0..scene.rounds() {
+        for backlog in &mut all {
+            backlog.opened.push(ask_child(backlog.folder.path())?);
+        }
+    }
     let heads = ["filled at", "on disk", "opened in", "first claim", "RSS +", "in use +", "peak +"];
     let heads = heads.into_iter().chain(["claim of 1", "of 100, each"]);
     let mut table = Table::new("tasks waiting", heads);
     let mut smallest = None;
-    for size in SIZES.into_iter().take(scene.pick(SIZES.len(), 2)) {
-        let folder = folder()?;
-        let filled = scene.runtime.block_on(fill(folder.path(), size))?;
-        let bytes = std::fs::metadata(folder.path().join("chimera.db"))?.len();
-        let mut all = Vec::new();
-        for _ in 0..scene.rounds() {
-            all.push(ask_child(folder.path())?);
-        }
-        let of = |index| {
-            let figures = all.iter().filter_map(|all: &[f64; FIGURES]| all.get(index).copied());
+    for backlog in &all {
+        let [open, first, grown, used, peak, one, hundred] = std::array::from_fn(|index| {
+            let figures = backlog.opened.iter().filter_map(|opened| opened.get(index).copied());
             median(&mut figures.collect::<Vec<_>>())
-        };
-        let [open, first, grown, used, peak, one, hundred] = std::array::from_fn(of);
+        });
         let nanos = |nanos| Figure::Nanos.show(nanos);
         let mib = |mib| Figure::Mib.show(mib);
         let cells = [nanos(open), nanos(first), mib(grown), mib(used), mib(peak)];
         let cells = cells.into_iter().chain([nanos(one), nanos(hundred)]);
-        let disk = [Figure::PerSecond.show(filled), mib(bytes as f64 / f64::from(1 << 20))];
-        let name = thousands(size as f64);
+        let bytes = std::fs::metadata(backlog.folder.path().join("chimera.db"))?.len();
+        let disk =
+            [Figure::PerSecond.show(backlog.filled_at), mib(bytes as f64 / f64::from(1 << 20))];
+        let name = thousands(backlog.size as f64);
         table.row(&name, disk.into_iter().chain(cells));
 
         let (small_one, small_hundred) = *smallest.get_or_insert((one, hundred));
-        if Some(&size) == SIZES.last() || scene.trial {
+        if SIZES.last() == Some(&backlog.size) || scene.trial {
             let seconds = (open + first) / 1e9;
             let goal = Goal::Most(OPENED_WITHIN);
             report.judge(format!("open with {name} waiting"), seconds, Figure::Seconds, goal);

@@ -1,9 +1,9 @@
 //! Tasks in a SQLite file, for a host that survives its own end.
 //!
 //! The rules are core's [`Desk`]; here is how it is given rows that last.
-//! [`writer`] is the one thread that writes, [`reader`] answers queries beside
-//! it, [`rows`] is the SQL, [`schema`] opens a database or says why not,
-//! [`folder`] keeps a second host out. Tasks and results are JSON text, made
+//! `writer` is the one thread that writes, `reader` answers queries beside
+//! it, `rows` is the SQL, `schema` opens a database or says why not,
+//! `folder` keeps a second host out. Tasks and results are JSON text, made
 //! and read by whoever asks and not by the thread that all share.
 
 mod columns;
