@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::{
     AgentId, Genome, InstancePolicy, Layer4Config, Layer4Fabric, ResourceQuota, Task, utils,
 };
@@ -17,6 +18,8 @@ pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Layer4Fabric> 
     let fabric = Layer4Fabric::new(Layer4Config {
         max_agents: usize::try_from(max_agents)?,
         data_dir: Some(data.to_path_buf()),
+        // No task is queued, and a fabric that makes way for the next is only dropped.
+        task_store: TaskStoreKind::Memory,
         compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
         heartbeat_interval_secs: 86_400, // None while something is measured.
         ..Layer4Config::default()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::door::Door;
 use crate::host::{self, Crew};
-use crate::load::Manner::Batches;
+use crate::load::Manner::Tracked;
 use crate::load::{Done, Load, Manner};
 use crate::runner::{Kind, Runner};
 use crate::scene::{Queue, Scene, batch, folder};
@@ -18,7 +18,7 @@ const SLOTS: usize = 1024;
 /// Tasks that wait for the type that fails them. It never gets through them.
 const FAILING: usize = 5_000;
 const CLIENTS: usize = 16;
-const MANNER: Manner = Batches(64);
+const MANNER: Manner = Tracked(64);
 const AGENTS: usize = 8;
 /// Of the good type's throughput, in hundredths.
 const LOSS: f64 = 10.0;

@@ -40,8 +40,8 @@ impl Figure {
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Figure::PerSecond => format!("{}/s", thousands(value)),
-            Figure::Nanos if value < 1e3 => format!("{value:.0} ns"),
-            Figure::Nanos if value < 1e6 => format!("{:.1} µs", value / 1e3),
+            Figure::Nanos if value.abs() < 1e3 => format!("{value:.0} ns"),
+            Figure::Nanos if value.abs() < 1e6 => format!("{:.1} µs", value / 1e3),
             Figure::Nanos => format!("{:.2} ms", value / 1e6),
             Figure::Seconds => format!("{value:.2} s"),
             Figure::Percent => format!("{value:.1} %"),
