@@ -130,7 +130,9 @@ async fn results_and_attempts_outlive_the_store() {
     assert_eq!(recovered, Recovered { lost: 1, ended: Vec::new() });
     let late = Settled { lease, settlement: Settlement::GiveBack };
     assert!(store.settle(vec![late], NOW).await.unwrap()[0].is_err(), "the lease is over");
-    claim(&store, 1, genome).await;
+    let again = claim(&store, 1, genome).await.remove(0);
+    assert!(!again.started, "what was lost once is started by itself");
+    assert_eq!(store.start(vec![again.lease], genome).await.unwrap(), [Ok(())]);
     drop(store);
 
     let (store, recovered) = open(folder.path()).await;
