@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4::{
-    AgentSource, Fault, HealthStatus, InstancePolicy, Layer4Config, Layer4Error, Layer4Fabric,
-    LimitSource, QuotaKind, SystemStatus, Task, utils,
+    AgentSource, ExecutionResult, Fault, HealthStatus, InstancePolicy, Layer4Config, Layer4Error,
+    Layer4Fabric, LimitSource, QuotaKind, SystemStatus, Task, TaskState, utils,
 };
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::harness::{
     config_of, execute, fabric, guest, guest_path, settings, small_quota, spawn, task,
@@ -129,10 +130,16 @@ async fn the_queue_is_bounded_and_says_so() {
             execute(&fabric, "hostile", json!({"do": "burn-ms", "amount": 3000})).await
         })
     };
-    let (running, waiting) = (busy(fabric.clone()), busy(fabric.clone()));
-    while fabric.get_health().await.pending_tasks < 2 {
-        tokio::task::yield_now().await;
-    }
+    let reaches = async |state, one: &JoinHandle<ExecutionResult>| {
+        while fabric.get_scheduler_stats().await.unwrap().count(state) < 1 {
+            assert!(!one.is_finished(), "it should be {state}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let running = busy(fabric.clone());
+    reaches(TaskState::Running, &running).await;
+    let waiting = busy(fabric.clone());
+    reaches(TaskState::Waiting, &waiting).await;
     let error = fabric.execute_task(task("hostile", json!({"do": "x"}))).await.unwrap_err();
     assert!(matches!(error, Layer4Error::QueueFull { capacity: 1, .. }), "{error}");
     assert!(running.await.unwrap().success && waiting.await.unwrap().success);

@@ -74,14 +74,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
             sweep(&shared, now).await;
         }
         shared.tell_again().await;
-        // A little at a time, since heartbeats and retries are due meanwhile.
+        // A little at a time, until something else is due.
+        let due = || shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
         let mut more = false;
-        if Instant::now() >= retain_at {
+        while Instant::now() >= retain_at {
             more = retain(&shared, now).await;
             retain_at = if more { retain_at } else { Instant::now() + RETENTION };
+            if due() <= shared.now() {
+                break;
+            }
         }
-        let due = shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
-        let sleep = due.since(shared.now()).min(LONGEST_SLEEP);
+        let sleep = due().since(shared.now()).min(LONGEST_SLEEP);
         let sleep = if missed { PATIENCE } else { sleep };
         let sleep = if more { Duration::ZERO } else { sleep };
         let _ = timeout(sleep, shared.keeper.sooner.notified()).await;

@@ -492,6 +492,9 @@ impl Shared {
         let mut answers = if good.is_empty() {
             Vec::new().into_iter()
         } else {
+            // The look for work is then on its way together with it; a store may
+            // do both at once.
+            shared.work.notify_one();
             shared.store.submit(good, terms).await?.into_iter()
         };
         shared.work.notify_one();

@@ -59,10 +59,18 @@ pub(super) fn open(path: &Path, max_pages: Option<u64>) -> Result<Connection, St
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    plan_once(&connection)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
+}
+
+/// Keeps statements, and the plan of each whatever it is given: SQLite would
+/// make a plan anew for a value that might have had a better one.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Changes nothing, and yet has the next commit write.
@@ -162,7 +170,7 @@ fn set(connection: &Connection, max_pages: Option<u64>) -> Result<(), Refusal> {
              a local disk"
         )));
     }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    plan_once(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

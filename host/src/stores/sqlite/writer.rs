@@ -63,28 +63,52 @@ impl Writer {
     /// Works until nobody can send anything more, and closes the database.
     pub(super) fn serve(mut self, mut commands: mpsc::Receiver<Sent>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while commands.blocking_recv_many(&mut batch, BATCH) > 0 {
-            self.work(&mut batch);
+        while !batch.is_empty() || commands.blocking_recv_many(&mut batch, BATCH) > 0 {
+            let next = self.work(&mut batch, &mut commands);
             batch.clear();
+            batch.extend(next);
         }
         // The last connection to close writes the log into the database.
         self.reader.close();
     }
 
-    /// Does commands in one transaction, or in several if that fails: a half
-    /// each, so that one that cannot be done soon fails alone.
-    fn work(&mut self, batch: &mut [Sent]) {
-        let commit = batch.iter().map(|command| command.commit()).max();
-        let done = self.transaction(commit.unwrap_or(Commit::Written), |desk| {
-            batch.iter_mut().try_for_each(|command| command.run(desk))
+    /// Does commands in one transaction, with those that come in meanwhile. The
+    /// answer is one that was promised more than this transaction gives.
+    fn work(&mut self, batch: &mut Vec<Sent>, commands: &mut mpsc::Receiver<Sent>) -> Option<Sent> {
+        let commit = promised(batch);
+        let mut next = None;
+        let done = self.transaction(commit, |desk| {
+            batch.iter_mut().try_for_each(|command| command.run(desk))?;
+            while batch.len() < BATCH
+                && let Ok(command) = commands.try_recv()
+            {
+                if command.commit() > commit {
+                    next = Some(command);
+                    break;
+                }
+                // Among the others first: should it panic, it is answered too.
+                batch.push(command);
+                batch.last_mut().map_or(Ok(()), |command| command.run(desk))?;
+            }
+            Ok(())
         });
+        self.answer(batch, done);
+        next
+    }
+
+    /// Answers commands whose transaction was `done`. Where it failed they are
+    /// done again, a half each, so that one that cannot be done soon fails alone.
+    fn answer(&mut self, batch: &mut [Sent], done: Result<(), StoreError>) {
         // Where the disk is full, each by itself would fail the same way.
-        if matches!(done, Err(StoreError::Failed { .. })) && batch.len() > 1 {
-            let (first, second) = batch.split_at_mut(batch.len() / 2);
-            self.work(first);
-            self.work(second);
-        } else {
-            batch.iter_mut().for_each(|command| command.answer(done.clone()));
+        if !matches!(done, Err(StoreError::Failed { .. })) || batch.len() == 1 {
+            return batch.iter_mut().for_each(|command| command.answer(done.clone()));
+        }
+        let (first, second) = batch.split_at_mut(batch.len() / 2);
+        for half in [first, second] {
+            let done = self.transaction(promised(half), |desk| {
+                half.iter_mut().try_for_each(|command| command.run(desk))
+            });
+            self.answer(half, done);
         }
     }
 
@@ -148,4 +172,9 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// What a transaction of these commands has to promise.
+fn promised(batch: &[Sent]) -> Commit {
+    batch.iter().map(|command| command.commit()).max().unwrap_or(Commit::Written)
 }
