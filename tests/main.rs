@@ -19,6 +19,7 @@ mod crash;
 mod fabric;
 mod hostile;
 mod hostile_binaries;
+mod http;
 mod queue;
 mod readme;
 mod scheduler;

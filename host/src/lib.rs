@@ -38,7 +38,10 @@
 struct Readme;
 
 pub mod cli;
+pub mod events;
 pub mod fabric;
+pub mod http;
+pub mod metrics;
 pub mod scheduler;
 pub mod stores;
 pub mod toolchain;
@@ -48,11 +51,12 @@ pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
     ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
-    InstancePolicy, Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind,
-    Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId,
-    TrapCode, config,
+    InstancePolicy, KpiReport, Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority,
+    QuotaKind, Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry, Task,
+    TaskId, TrapCode, Validation, config,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus, open_queue};
+pub use metrics::MetricsCollector;
 pub use queue::{Submission, SubmitOptions, TaskState};
 pub use scheduler::{SchedulerStats, TaskHandle};

@@ -70,6 +70,7 @@ impl InstancePolicy {
 
 /// What an agent says it can do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentCapabilities {
     /// Kinds of task it understands; empty: it does not say.
     pub supported_task_types: Vec<String>,
@@ -86,6 +87,7 @@ pub struct AgentCapabilities {
 /// How well an agent is, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum HealthStatus {
     /// Ready for work.
     Healthy,
@@ -97,6 +99,7 @@ pub enum HealthStatus {
 
 /// What an agent said of its health, or what the host found instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentHealth {
     /// How well it is.
     pub status: HealthStatus,

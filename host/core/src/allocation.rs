@@ -7,6 +7,7 @@ use crate::{AgentId, ResourceQuota};
 /// A quota for agents that run already, in place of the one that they have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceAllocation {
     /// Whose quota it is from now on.
     pub target: AllocationTarget,
@@ -18,6 +19,7 @@ pub struct ResourceAllocation {
 /// Whom an allocation is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AllocationTarget {
     /// One agent, as long as it lives.
     Agent(AgentId),

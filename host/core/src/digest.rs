@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 /// A sha256, written `sha256:` and 64 hexadecimal digits, as OCI writes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^sha256:[0-9a-f]{64}$"))]
 pub struct Digest([u8; 32]);
 
 impl Digest {

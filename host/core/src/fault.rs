@@ -211,6 +211,17 @@ pub enum QuotaKind {
 }
 
 impl QuotaKind {
+    /// Every limit.
+    pub const ALL: [QuotaKind; 7] = [
+        QuotaKind::Memory,
+        QuotaKind::ExecutionTime,
+        QuotaKind::Deadline,
+        QuotaKind::AgentTimeout,
+        QuotaKind::HostMemory,
+        QuotaKind::Handles,
+        QuotaKind::Instances,
+    ];
+
     /// A stable word for logs, metrics and programs.
     #[must_use]
     pub fn code(self) -> &'static str {

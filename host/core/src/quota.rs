@@ -22,6 +22,7 @@ pub const MIN_CPU_CORES: f64 = 0.001;
 /// The limits on one agent or one task. All are enforced by the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceQuota {
     /// Share of processor cores; 0.25 is a quarter of one core. Over it the
     /// guest is paused, not ended.

@@ -14,6 +14,7 @@ use crate::{Fault, ResourceQuota, ResourceUsage, TaskId};
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Priority {
     /// Before everything else.
     Critical,
@@ -42,6 +43,7 @@ impl fmt::Display for Priority {
 
 /// One piece of work for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Task {
     /// The task's identity.
     pub id: TaskId,
@@ -52,9 +54,11 @@ pub struct Task {
     pub payload: Value,
     /// When it was submitted.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: SystemTime,
     /// When its result stops being of use. A call still running then is ended.
     #[serde(default, with = "humantime_serde::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub deadline: Option<SystemTime>,
     /// The limits for this task. Where the agent's own are tighter, those rule.
     #[serde(default)]
@@ -71,6 +75,7 @@ pub struct Task {
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExecutionResult {
     /// The task that this is about.
     pub task_id: TaskId,
@@ -87,9 +92,11 @@ pub struct ExecutionResult {
     pub error: Option<String>,
     /// What went wrong, for a program to act on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub fault: Option<Fault>,
     /// When the run ended.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub completed_at: SystemTime,
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A field that nothing measured is absent. None of these numbers comes from
 /// the guest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceUsage {
     /// Seconds of processor time on the threads that ran the guest and its host calls.
     pub cpu_seconds: f64,

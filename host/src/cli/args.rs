@@ -27,6 +27,9 @@ pub(super) struct SettingsArgs {
     /// Folder for compiled code and tasks [default: ~/.local/share/chimera]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(super) data_dir: Option<PathBuf>,
+    /// Port of the HTTP API; 0 for one that is free
+    #[arg(long, global = true, value_name = "PORT")]
+    pub(super) port: Option<u16>,
     /// Detailed logging on standard error
     #[arg(long, global = true)]
     pub(super) debug: bool,
@@ -41,6 +44,14 @@ pub(super) enum Command {
     Agent {
         #[command(subcommand)]
         command: AgentCommand,
+    },
+    /// Run the host as a service: its HTTP API, its metrics, the agents of the settings file
+    #[command(after_help = SERVE_HELP)]
+    Serve,
+    /// Look at the settings
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Run what waits in the queue, and what --tasks adds, until nothing is left
     #[command(after_help = WORK_HELP)]
@@ -75,6 +86,30 @@ Only the payload is needed, and the type where there are several agents.
 Examples:
   chimera work --agent echo.wasm --tasks tasks.jsonl > results.jsonl
   chimera work --agent parser=my-agent/ --agent echo.wasm --keep-running";
+
+const SERVE_HELP: &str = "\
+Agents are declared in the settings file:
+  [agents.echo]
+  component = \"echo.wasm\"
+  instances = 2
+  quota = { max_memory_mb = 64 }
+
+SIGHUP applies a changed file without dropping a task; SIGTERM lets tasks that
+run finish, and ends.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether the settings are good, and everything that is wrong
+    Check {
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Print each setting and where it comes from
+    Show {
+        #[command(flatten)]
+        json: JsonArg,
+    },
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TaskCommand {
@@ -380,7 +415,10 @@ impl Command {
                     args.json.json
                 }
             },
-            Command::CompileComponent => false,
+            Command::Config { command } => match command {
+                ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,
+            },
+            Command::Serve | Command::CompileComponent => false,
         }
     }
 }

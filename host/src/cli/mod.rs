@@ -6,15 +6,18 @@
 mod agent;
 mod args;
 mod component;
+mod config;
 mod exit;
 mod output;
 mod progress;
 mod queue;
 mod run;
+mod serve;
 mod settings;
 mod task;
 mod work;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use chimera_layer4_core::Layer4Config;
@@ -24,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{AgentCommand, Cli, Command};
 use self::exit::Exit;
-use self::output::Output;
+use self::output::{Log, Output};
 
 /// Runs the program on the process's own arguments.
 #[must_use]
@@ -52,8 +55,13 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         chimera_layer4_runtime::genome::worker::serve()?;
         return Ok(Exit::Success);
     }
-    let mut config = settings::resolve(&cli.settings)?;
-    output.start_logging(config.debug_mode);
+    let settings = settings::resolve(&cli.settings)?;
+    let mut config = settings.config.clone();
+    let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
+    let _logging = output.start_logging(&config, log)?;
+    if let Command::Config { command } = &cli.command {
+        return config::run(&settings, command, output);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -64,38 +72,52 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
                 _ = terminate.recv() => {}
             }
         };
-        if let Command::Work(args) = cli.command {
-            // It hears of the first signal and ends in good order; a second
-            // one ends it at once.
-            let (tell, told) = tokio::sync::oneshot::channel();
-            let told = async { drop(told.await) };
-            let work = work::run(config, args, output, told);
-            tokio::pin!(work);
-            tokio::select! {
-                biased;
-                () = interrupted() => drop(tell.send(())),
-                done = &mut work => return done,
+        // These hear of the first signal and end in good order.
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let told = async { drop(told.await) };
+        let command = match cli.command {
+            Command::Work(args) => {
+                let work = Box::pin(work::run(config, args, output, told));
+                return until_told_twice(work, tell, interrupted).await;
             }
-            return tokio::select! {
-                biased;
-                () = interrupted() => Ok(Exit::Interrupted),
-                done = work => done,
-            };
-        }
+            Command::Serve => {
+                let serve = Box::pin(serve::run(settings, cli.settings, output, told));
+                return until_told_twice(serve, tell, interrupted).await;
+            }
+            command => command,
+        };
         // One-shot runs keep nothing, so that several may go on at once.
-        if !matches!(cli.command, Command::Task { .. } | Command::DeadLetters { .. }) {
+        if !matches!(command, Command::Task { .. } | Command::DeadLetters { .. }) {
             config.task_store = TaskStoreKind::Memory;
         }
         tokio::select! {
             // A signal that came first counts, also when the work ended by it.
             biased;
             () = interrupted() => Ok(Exit::Interrupted),
-            done = one_shot(config, cli.command, output) => done,
+            done = one_shot(config, command, output) => done,
         }
     });
     // A guest may have left a thread waiting, for a pipe without a writer, say.
     runtime.shutdown_background();
     done
+}
+
+/// Tells `work` of the first signal; a second one ends it at once.
+async fn until_told_twice(
+    mut work: Pin<Box<dyn Future<Output = anyhow::Result<Exit>> + '_>>,
+    tell: tokio::sync::oneshot::Sender<()>,
+    mut interrupted: impl AsyncFnMut(),
+) -> anyhow::Result<Exit> {
+    tokio::select! {
+        biased;
+        () = interrupted() => drop(tell.send(())),
+        done = &mut work => return done,
+    }
+    tokio::select! {
+        biased;
+        () = interrupted() => Ok(Exit::Interrupted),
+        done = work => done,
+    }
 }
 
 async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> anyhow::Result<Exit> {
@@ -109,7 +131,9 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         },
         Command::Task { command } => queue::task(config, command, output).await,
         Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
-        // Both are run before this.
-        Command::Work(_) | Command::CompileComponent => Ok(Exit::Success),
+        // They are run before this.
+        Command::Work(_) | Command::Serve | Command::Config { .. } | Command::CompileComponent => {
+            Ok(Exit::Success)
+        }
     }
 }

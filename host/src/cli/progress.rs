@@ -23,6 +23,10 @@ impl Bar {
         Self(bar)
     }
 
+    pub(super) fn say(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
     pub(super) fn step(&self, step: &Step) {
         match step {
             Step::AddingTarget => self.0.set_message("adding the wasm target"),

@@ -2,11 +2,14 @@
 //!
 //! The only file that reads the environment.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::Layer4Error;
-use chimera_layer4_core::config::{Layer4Config, Layers, resolve as resolve_layers};
+use chimera_layer4_core::config::{
+    AgentDeclaration, Layer4Config, Layers, declared, resolve as resolve_layers,
+};
 
 use super::args::SettingsArgs;
 use super::exit::BadInput;
@@ -16,7 +19,14 @@ const FILE: &str = "chimera.toml";
 /// Far more than every setting with a page of comment.
 const FILE_BYTES: u64 = 1 << 20;
 
-pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Layer4Config> {
+/// The settings, the agents that the file declares, and where each is from.
+pub(super) struct Settings {
+    pub(super) config: Layer4Config,
+    pub(super) agents: BTreeMap<String, AgentDeclaration>,
+    pub(super) layers: Layers,
+}
+
+pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
     let mut layers = Layers::new();
     if let Some((path, text)) = read_file(flags.config.as_deref())? {
         layers = layers.with_file(&path, &text).map_err(|error| BadInput(error.to_string()))?;
@@ -28,11 +38,24 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Layer4Config> {
     if flags.debug {
         layers = layers.with_flag("debug_mode", "true".into(), "--debug");
     }
-    let mut config = resolve_layers(&layers).map_err(Layer4Error::Configuration)?;
+    if let Some(port) = flags.port {
+        layers = layers.with_flag("metrics_port", port.to_string(), "--port");
+    }
+    let resolved = resolve_layers(&layers);
+    // The agents' complaints come with the rest, against the defaults if need be.
+    let known = resolved.as_ref().cloned().unwrap_or_default();
+    let agents = declared(&layers, &known.default_resource_quota, known.max_agents);
+    let (mut config, agents) = match (resolved, agents) {
+        (Ok(config), Ok(agents)) => (config, agents),
+        (config, agents) => {
+            let complaints = [config.err(), agents.err()].into_iter().flatten().flatten();
+            return Err(Layer4Error::Configuration(complaints.collect()).into());
+        }
+    };
     config.data_dir = config.data_dir.or_else(default_data_dir);
     // This is the program that compiles.
     config.compile_program = config.compile_program.or_else(|| std::env::current_exe().ok());
-    Ok(config)
+    Ok(Settings { config, agents, layers })
 }
 
 fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {

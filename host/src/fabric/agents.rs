@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
     AgentConfig, AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result,
     ResourceQuota,
@@ -106,6 +107,8 @@ impl Entry {
             faults: totals.faults,
             restarts: totals.restarts,
             cpu_seconds: totals.cpu.as_secs_f64(),
+            paused_seconds: totals.paused.as_secs_f64(),
+            memory_mb: totals.memory as f64 / MEBIBYTE as f64,
         }
     }
 }
@@ -225,6 +228,11 @@ impl Agents {
 
     pub(super) fn register(&self, name: &str, agent_type: AgentType) {
         self.write().types.insert(name.to_owned(), agent_type);
+    }
+
+    /// Its agents stay; tasks of the type wait once they are gone.
+    pub(super) fn unregister(&self, name: &str) {
+        self.write().types.remove(name);
     }
 
     pub(super) fn registered(&self, name: &str) -> Option<AgentType> {

@@ -7,9 +7,11 @@ use chimera_layer4_core::scheduler::Ran;
 use chimera_layer4_core::{
     AgentConfig, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
 };
+use chimera_layer4_runtime::executor::LoadedFrom;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 
 use super::agents::{AgentSource, Agents, Entry, InHand};
+use super::watch::Watch;
 use super::{log, read_component};
 use crate::scheduler::{Capacity, RunTask};
 
@@ -21,12 +23,14 @@ pub(super) struct Crew {
     /// Tasks that may wait for an agent type outside the queue.
     capacity: usize,
     max_component_bytes: u64,
+    watch: Arc<Watch>,
 }
 
 impl Crew {
-    pub(super) fn new(executor: Executor, config: &Layer4Config) -> Self {
+    pub(super) fn new(executor: Executor, config: &Layer4Config, watch: Arc<Watch>) -> Self {
         Self {
             executor,
+            watch,
             agents: Arc::default(),
             max_agents: config.max_agents,
             capacity: config.task_queue_capacity,
@@ -41,7 +45,23 @@ impl Crew {
     ) -> Layer4Result<Arc<Entry>> {
         let place = self.agents.reserve(self.max_agents)?;
         let agent = self.executor.spawn(genome, config).await?;
-        self.agents.insert(place, agent)
+        let entry = self.agents.insert(place, agent)?;
+        self.watch.started(&entry);
+        Ok(entry)
+    }
+
+    /// Inspects, compiles and links a component, and counts where it came from.
+    pub(super) async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
+        let loaded = self.executor.load(component).await;
+        match &loaded {
+            Ok((_, LoadedFrom::Memory)) => self.watch.metrics.loaded("memory", None),
+            Ok((_, LoadedFrom::Cache)) => self.watch.metrics.loaded("cache", None),
+            Ok((genome, LoadedFrom::Compiler)) => {
+                self.watch.metrics.loaded("compiled", Some(genome.loading().compile));
+            }
+            Err(_) => self.watch.metrics.loaded("refused", None),
+        }
+        loaded.map(|(genome, _)| genome)
     }
 
     /// Starts the first agent of a registered type, unless one runs.
@@ -59,10 +79,10 @@ impl Crew {
             return Ok(()); // Another first task has started it meanwhile.
         }
         let genome = match &registered.source {
-            AgentSource::Bytes(bytes) => self.executor.load(bytes).await?,
+            AgentSource::Bytes(bytes) => self.load(bytes).await?,
             AgentSource::File(path) => {
                 let bytes = read_component(path, self.max_component_bytes).await?;
-                self.executor.load(&bytes).await?
+                self.load(&bytes).await?
             }
         };
         self.spawn(genome, registered.config).await?;
@@ -81,10 +101,12 @@ impl Crew {
     }
 
     /// Runs a task once on an agent, and writes what the agent logged.
-    pub(super) async fn run_on(agent: &InHand, task: &Task, attempt: u32) -> RunReport {
+    pub(super) async fn run_on(&self, agent: &InHand, task: &Task, attempt: u32) -> RunReport {
         let entry = &agent.0;
-        let report = entry.agent.run(task, attempt).await;
-        log::write(entry.id(), task, &report.telemetry.log);
+        let progress = self.watch.progress(task);
+        let report = entry.agent.run_watched(task, attempt, progress).await;
+        self.watch.ran(entry, &report);
+        log::write(entry, task, &report.telemetry.log);
         if let Some(fault) = &report.shutdown_fault {
             tracing::warn!(agent = %entry.id(), %fault, "an instance did not retire in good order");
         }
@@ -113,7 +135,7 @@ impl RunTask for Crew {
             let result = RunReport::unstarted(Fault::Stopped).into_result(task.id);
             return Ran { result, genome: None, agent_id: None };
         };
-        let report = Self::run_on(&agent, task, attempt).await;
+        let report = self.run_on(&agent, task, attempt).await;
         Ran {
             result: report.into_result(task.id),
             genome: Some(agent.0.agent.genome().digest()),

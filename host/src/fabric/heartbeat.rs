@@ -8,12 +8,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::agents::{Agents, Entry};
+use super::watch::Watch;
 
 /// A round of heartbeats every `interval`, until the handle is aborted.
 ///
 /// An agent that is still being asked is left out of the next round, so one
 /// that hangs until its timeout holds up nobody but itself.
-pub(super) fn start(agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
+pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(interval);
         // After a pause of the process one round is enough.
@@ -26,7 +27,8 @@ pub(super) fn start(agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
             while asking.try_join_next().is_some() {}
             for entry in agents.all() {
                 if let Some(turn) = entry.turn_to_ask() {
-                    asking.spawn(async move { check(&turn.0).await });
+                    let watch = Arc::clone(&watch);
+                    asking.spawn(async move { check(&turn.0, &watch).await });
                 }
             }
         }
@@ -34,7 +36,7 @@ pub(super) fn start(agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
 }
 
 /// One heartbeat of one agent.
-pub(super) async fn check(entry: &Entry) {
+pub(super) async fn check(entry: &Entry, watch: &Watch) {
     // An agent whose every instance is at work is alive; its tasks' own limits
     // see to it that it cannot hide behind them.
     let Some(health) = entry.agent.health().await else { return };
@@ -47,6 +49,7 @@ pub(super) async fn check(entry: &Entry) {
     tracing::warn!(agent = %entry.id(), %why, "unhealthy, restarted");
     entry.set_health(match entry.agent.restart().await {
         Ok(()) => {
+            watch.restarted(entry);
             let message = Some(format!("restarted, because it was unhealthy: {why}"));
             AgentHealth { status: HealthStatus::Healthy, message }
         }

@@ -1,18 +1,24 @@
 //! What agents say, in the host's log.
 
+use chimera_layer4_core::Task;
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
-use chimera_layer4_core::{AgentId, Task};
 use tracing::Level;
+
+use super::agents::Entry;
 
 /// The target of agents' lines, so that a filter can tell them from the host's.
 pub(crate) const TARGET: &str = "agent";
 
 /// Writes the lines of one run, each at its own level.
-pub(super) fn write(agent: AgentId, task: &Task, lines: &[LogLine]) {
+pub(super) fn write(entry: &Entry, task: &Task, lines: &[LogLine]) {
+    if lines.is_empty() {
+        return;
+    }
+    let (agent, genome) = (entry.id(), entry.agent.genome().digest());
     // A level is part of what is compiled in, hence a macro for each.
     macro_rules! line {
         ($level:expr, $text:expr) => {
-            tracing::event!(target: TARGET, $level, %agent, task = %task.id, "{}", $text)
+            tracing::event!(target: TARGET, $level, %agent, %genome, task = %task.id, "{}", $text)
         };
     }
     for LogLine { level, message } in lines {

@@ -3,11 +3,14 @@
 mod agents;
 mod allocation;
 mod crew;
+mod declare;
 mod heartbeat;
 mod log;
 mod program;
 mod queue;
+mod report;
 mod status;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -27,6 +30,7 @@ use tokio::sync::OnceCell;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
+pub use self::declare::{Applied, Outcome};
 pub(crate) use self::log::TARGET as AGENT_LOG;
 pub(crate) use self::program::COMPILE_COMMAND;
 pub use self::queue::open_queue;
@@ -34,7 +38,10 @@ pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 
 use self::agents::{AgentType, Entry};
 use self::crew::Crew;
-use crate::scheduler::{RunTask, Scheduler};
+use self::declare::Declared;
+use self::watch::Watch;
+use crate::events::What;
+use crate::scheduler::{Observe, RunTask, Scheduler};
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
 const SPARE_INSTANCES: u32 = 128;
@@ -50,6 +57,8 @@ const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
 pub struct Layer4Fabric {
     config: Layer4Config,
     crew: Arc<Crew>,
+    watch: Arc<Watch>,
+    declared: Declared,
     state: AtomicU8,
     started: Mutex<Option<Running>>,
     /// Made at the start, since it opens the store.
@@ -60,12 +69,13 @@ pub struct Layer4Fabric {
 
 struct Running {
     since: Instant,
-    heartbeat: JoinHandle<()>,
+    /// Heartbeats, and the look at the machine.
+    loops: [JoinHandle<()>; 2],
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.heartbeat.abort();
+        self.loops.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -93,8 +103,11 @@ impl Layer4Fabric {
             compile_program: program::find(config.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
         })?;
+        let watch = Watch::new()?;
         Ok(Self {
-            crew: Arc::new(Crew::new(executor, &config)),
+            crew: Arc::new(Crew::new(executor, &config, Arc::clone(&watch))),
+            watch,
+            declared: Declared::default(),
             config,
             state: AtomicU8::new(NEW),
             started: Mutex::new(None),
@@ -115,7 +128,8 @@ impl Layer4Fabric {
         }
         let scheduler = self.scheduler.get_or_try_init(|| {
             let runner: Arc<dyn RunTask> = Arc::clone(&self.crew) as _;
-            queue::open(&self.config, runner)
+            let observer: Arc<dyn Observe> = Arc::clone(&self.watch) as _;
+            queue::open(&self.config, runner, Some(observer))
         });
         let scheduler = scheduler.await?;
         // The state changes under this lock alone.
@@ -125,9 +139,12 @@ impl Layer4Fabric {
             RUNNING => return Ok(()),
             _ => {}
         }
-        let interval = self.config.heartbeat_interval();
-        let heartbeat = heartbeat::start(Arc::clone(&self.crew.agents), interval);
-        *started = Some(Running { since: Instant::now(), heartbeat });
+        let (agents, watch) = (&self.crew.agents, &self.watch);
+        let every = self.config.heartbeat_interval();
+        let heartbeat = heartbeat::start(Arc::clone(agents), Arc::clone(watch), every);
+        let every = self.config.kpi_reporting_interval();
+        let looking = watch::start(Arc::clone(watch), Arc::clone(agents), every);
+        *started = Some(Running { since: Instant::now(), loops: [heartbeat, looking] });
         self.state.store(RUNNING, Ordering::Release);
         scheduler.start();
         Ok(())
@@ -153,6 +170,7 @@ impl Layer4Fabric {
         // All at once: each may take as long as its tasks are allowed to.
         let mut ending = JoinSet::new();
         for entry in self.crew.agents.take_all() {
+            self.watch.ended(&entry);
             ending.spawn(async move { end(&entry, timeout).await });
         }
         let mut first = Ok(());
@@ -160,6 +178,7 @@ impl Layer4Fabric {
             first = first
                 .and(ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string()))));
         }
+        self.watch.events.tell(|| What::HostEnded {});
         first
     }
 
@@ -171,6 +190,7 @@ impl Layer4Fabric {
     /// is ended all the same.
     pub async fn shutdown_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
         let entry = self.crew.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        self.watch.ended(&entry);
         end(&entry, self.config.agent_timeout()).await
     }
 
@@ -206,7 +226,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `Refused` when the bytes are no agent.
     pub async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
-        self.crew.executor.load(component).await
+        self.crew.load(component).await
     }
 
     /// Names an agent type, so that a task can target it before an agent of it
@@ -246,7 +266,7 @@ impl Layer4Fabric {
             return Err(Layer4Error::InvalidRequest(complaints));
         }
         let agent = self.crew.admit(&task.target_agent_type).await?;
-        Ok(Crew::run_on(&agent, task, 1).await)
+        Ok(self.crew.run_on(&agent, task, 1).await)
     }
 
     /// Every agent that runs, with its health, oldest first.
@@ -262,7 +282,9 @@ impl Layer4Fabric {
     /// `AgentNotFound`, or what the new instance's `init` failed with.
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
         let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
-        entry.agent.restart().await
+        entry.agent.restart().await?;
+        self.watch.restarted(&entry);
+        Ok(())
     }
 
     /// Asks one agent how it is now, rather than at the next heartbeat, and
@@ -272,17 +294,14 @@ impl Layer4Fabric {
     /// `AgentNotFound`.
     pub async fn check_agent(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
         let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
-        heartbeat::check(&entry).await;
+        heartbeat::check(&entry, &self.watch).await;
         Ok(entry.describe())
     }
 
     /// How the fabric is.
     pub async fn get_health(&self) -> SystemHealth {
         let entries = self.crew.agents.all();
-        let uptime = {
-            let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-            started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
-        };
+        let uptime = self.uptime();
         let queue = match self.scheduler.get() {
             Some(scheduler) => scheduler.stats().await.ok(),
             None => None,
@@ -303,6 +322,11 @@ impl Layer4Fabric {
             pending_tasks: queued.max(running),
             uptime,
         }
+    }
+
+    fn uptime(&self) -> Duration {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
     }
 
     /// Starts an agent; tasks of its type may wait for it.

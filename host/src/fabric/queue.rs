@@ -8,12 +8,13 @@ use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{Filter, Keep, MemoryStore, Retention, TaskStore};
 use chimera_layer4_core::scheduler::{Bounds, Ran, Submission, TaskState, Timestamp, settle};
 use chimera_layer4_core::{
-    Digest, ExecutionResult, Fault, Layer4Config, Layer4Error, Layer4Result, Task, TaskId,
+    Digest, ExecutionResult, Fault, Layer4Config, Layer4Error, Layer4Result, ResourceQuota, Task,
+    TaskId,
 };
 
 use super::Layer4Fabric;
 use crate::scheduler::{
-    Capacity, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
+    Capacity, Observe, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
 };
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
@@ -24,12 +25,15 @@ const HEARTBEATS_IN_LEASE: u32 = 3;
 pub(super) async fn open(
     config: &Layer4Config,
     runner: Arc<dyn RunTask>,
+    observer: Option<Arc<dyn Observe>>,
 ) -> Layer4Result<Scheduler> {
+    let defaults = SchedulerOptions::default();
     let options = SchedulerOptions {
+        observer: observer.unwrap_or(Arc::clone(&defaults.observer)),
         capacity: config.task_queue_capacity,
         lease: config.heartbeat_interval() * HEARTBEATS_IN_LEASE,
         retention: retention(config),
-        ..SchedulerOptions::default()
+        ..defaults
     };
     let store: Arc<dyn TaskStore> = match (config.task_store, &config.data_dir) {
         (TaskStoreKind::Embedded, Some(folder)) => {
@@ -63,7 +67,7 @@ pub async fn open_queue(config: &Layer4Config) -> Layer4Result<Scheduler> {
                 .into(),
         ]));
     }
-    open(config, Arc::new(Nobody)).await
+    open(config, Arc::new(Nobody), None).await
 }
 
 /// Runs nothing.
@@ -241,6 +245,18 @@ impl Layer4Fabric {
     /// `Store`, `NotRunning`.
     pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
         self.scheduler()?.stats().await
+    }
+
+    /// The quota of a task that brings none.
+    #[must_use]
+    pub fn default_quota(&self) -> &ResourceQuota {
+        &self.config.default_resource_quota
+    }
+
+    /// The agent types that tasks may target.
+    #[must_use]
+    pub fn agent_types(&self) -> Vec<String> {
+        self.crew.agents.known_types()
     }
 
     /// Whether tasks may target this type: an agent of it runs, or it is registered.

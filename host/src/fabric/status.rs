@@ -6,7 +6,7 @@ use chimera_layer4_core::{AgentCapabilities, AgentHealth, AgentId, Digest};
 use serde::Serialize;
 
 /// One agent, as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ActiveAgent {
     /// Its identity.
     pub agent_id: AgentId,
@@ -28,6 +28,11 @@ pub struct ActiveAgent {
     pub restarts: u64,
     /// Seconds of processor time that all its calls used.
     pub cpu_seconds: f64,
+    /// Seconds that its calls were paused for their share of processor time,
+    /// each by itself.
+    pub paused_seconds: f64,
+    /// Mebibytes of linear memory and tables that it holds.
+    pub memory_mb: f64,
 }
 
 /// The fabric's own state, in one word.

@@ -72,6 +72,6 @@ async fn claim(
         hand::back(shared, claim.tasks).await;
     }
     drop(claiming);
-    shared.tell(&claim.ended).await;
+    shared.ended(&claim.ended).await;
     Ok(moved)
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
-use chimera_layer4_core::scheduler::{Ran, Settlement, Timestamp, settle};
-use chimera_layer4_core::{Digest, Fault, Task, TaskId};
+use chimera_layer4_core::scheduler::{Ran, Settlement, TaskState, Timestamp, settle};
+use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Shared;
+use super::observe::{Change, End};
 
 /// Before a store that cannot write is told again how a run begins or ended.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -167,6 +168,9 @@ pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
     let Task { target_agent_type, priority, .. } = &*claimed.body;
     shared.types().began(target_agent_type, *priority, claimed.counts.attempt <= 1);
     let shared = Arc::clone(shared);
+    let now = shared.now();
+    let (attempt, age) = (claimed.counts.attempt, now.since(claimed.submitted_at));
+    shared.observe(&claimed.body, now, Change::Started { attempt, age });
     let slot = Slot::of(&shared, &claimed);
     let held = PutDown { shared: Arc::clone(&shared), lease: claimed.lease };
     tokio::spawn(async move {
@@ -241,6 +245,7 @@ async fn see_through(
     let Some(ran) = ran else { return };
     let now = shared.now();
     let result = shared.waiters.has(task.id).then(|| ran.result.clone());
+    let told = Told::of(&ran);
     let settlement =
         shared
             .types()
@@ -254,14 +259,22 @@ async fn see_through(
         Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_)
     );
     let settled = Settled { lease: claimed.lease, settlement };
-    let verdict = record(shared, settled, now).await;
+    let verdict = record(shared, &settled, now).await;
     match verdict {
-        Some(Ok(state)) if state.has_ended() => match result.filter(|_| has_ended) {
-            Some(result) => shared.waiters.tell(&result),
-            // Taken back meanwhile, or waited for only since.
-            None => shared.tell(&[task.id]).await,
-        },
+        Some(Ok(state)) if state.has_ended() => {
+            // Taken back meanwhile, it is cancelled whatever the run brought.
+            let took = now.since(claimed.submitted_at);
+            let end = told.end(state, &settled.settlement, took);
+            shared.observe(task, now, Change::Ended(end));
+            match result.filter(|_| has_ended) {
+                Some(result) => shared.waiters.tell(&result),
+                // Taken back meanwhile, or waited for only since.
+                None => shared.tell(&[task.id]).await,
+            }
+        }
         Some(Ok(_)) => {
+            let (mut words, attempt) = (String::new(), claimed.counts.attempt);
+            shared.observe(task, now, goes_on(&settled.settlement, attempt, &mut words));
             shared.keeper.by(again);
             shared.work.notify_one();
         }
@@ -269,6 +282,40 @@ async fn see_through(
             tracing::warn!(id = %task.id, %refused, "a run ended that nobody waits for");
         }
         None => {}
+    }
+}
+
+/// What is left to tell of a run once its settlement has gone to the store.
+struct Told {
+    genome: Option<Digest>,
+    agent_id: Option<AgentId>,
+}
+
+impl Told {
+    fn of(ran: &Ran) -> Self {
+        Self { genome: ran.genome, agent_id: ran.agent_id }
+    }
+
+    fn end<'a>(&self, state: TaskState, settlement: &'a Settlement, took: Duration) -> End<'a> {
+        let (reason, result) = match settlement {
+            Settlement::Dead { reason, result, .. } => (Some(*reason), Some(result)),
+            Settlement::Succeeded(result) | Settlement::Cancelled(result) => (None, Some(result)),
+            Settlement::Retry { .. } | Settlement::GiveBack => (None, None),
+        };
+        let error = result.and_then(|result| result.error.as_deref());
+        End { state, reason, took, error, genome: self.genome, agent_id: self.agent_id }
+    }
+}
+
+/// What becomes of a task that has not ended with its run. The words of the
+/// error are put into `error`, which the answer borrows.
+fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> Change<'a> {
+    match settlement {
+        Settlement::Retry { at, failed, .. } => {
+            *error = failed.error.to_string();
+            Change::Retried { attempt, again: *at, error }
+        }
+        _ => Change::GivenBack,
     }
 }
 
@@ -326,7 +373,7 @@ fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
 }
 
 /// Tells the store until it has heard; `None` when it never will.
-async fn record(shared: &Shared, settled: Settled, now: Timestamp) -> Option<Verdict> {
+async fn record(shared: &Shared, settled: &Settled, now: Timestamp) -> Option<Verdict> {
     let mut patience = PATIENCE;
     loop {
         match shared.store.settle(vec![settled.clone()], now).await {

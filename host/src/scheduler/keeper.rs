@@ -125,7 +125,7 @@ async fn sweep(shared: &Shared, now: Timestamp) {
             if swept.promoted + swept.lost > 0 {
                 shared.work.notify_one();
             }
-            shared.tell(&swept.ended).await;
+            shared.ended(&swept.ended).await;
         }
         Err(error) => tracing::warn!(%error, "the queue could not be swept"),
     }

@@ -9,12 +9,13 @@ mod dispatch;
 mod hand;
 mod handle;
 mod keeper;
+mod observe;
 mod options;
 mod stats;
+mod taking;
 mod types;
 mod waiters;
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -34,10 +35,12 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use self::handle::TaskHandle;
+pub use self::observe::{Change, End, Observe, TaskChange};
 pub use self::options::{Clock, SchedulerOptions};
 pub use self::stats::{SchedulerStats, TypeStats};
 
-use self::hand::{InHand, Stop};
+use self::hand::InHand;
+use self::taking::{Head, TakeBack, Taken};
 use self::types::Types;
 use self::waiters::Waiters;
 
@@ -231,7 +234,7 @@ impl Scheduler {
     pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
         match self.shared.store.cancel(id, self.shared.now()).await? {
             CancelAnswer::Cancelled => {
-                self.shared.tell(&[id]).await;
+                self.shared.ended(&[id]).await;
                 Ok(true)
             }
             CancelAnswer::Requested => {
@@ -336,111 +339,6 @@ impl Drop for Scheduler {
     }
 }
 
-/// What is still needed of a submission once it is handed over.
-struct Head {
-    id: TaskId,
-    agent_type: String,
-    key: Option<String>,
-}
-
-impl Head {
-    fn of(submission: &Submission) -> Self {
-        Self {
-            id: submission.task.id,
-            agent_type: submission.task.target_agent_type.clone(),
-            key: submission.options.idempotency_key.clone(),
-        }
-    }
-
-    /// When time brings something to a submission that is queued.
-    fn due(submission: &Submission) -> Option<Timestamp> {
-        let deadline = submission.task.deadline.map(Timestamp::from);
-        [deadline, submission.not_before()].into_iter().flatten().min()
-    }
-}
-
-/// A submission that was taken.
-#[derive(Clone, Copy)]
-enum Taken {
-    New(TaskId),
-    /// The same was submitted before, under this identity.
-    Before(TaskId),
-}
-
-impl Taken {
-    fn id(self) -> TaskId {
-        match self {
-            Taken::New(id) | Taken::Before(id) => id,
-        }
-    }
-}
-
-/// Takes a task back unless its result was received, also when its submission
-/// is still on its way to the store.
-struct TakeBack {
-    shared: Arc<Shared>,
-    submission: Submitting,
-}
-
-enum Submitting {
-    OnItsWay(Taking),
-    Taken(TaskId),
-    /// Nothing is to be taken back.
-    Over,
-}
-
-type Taking = Pin<Box<dyn Future<Output = Layer4Result<Taken>> + Send>>;
-
-impl TakeBack {
-    fn new(
-        shared: Arc<Shared>,
-        taking: impl Future<Output = Layer4Result<Vec<Layer4Result<Taken>>>> + Send + 'static,
-    ) -> Self {
-        let lost = shared.not_running();
-        let one = async move { taking.await?.pop().unwrap_or(Err(lost)) };
-        Self { shared, submission: Submitting::OnItsWay(Box::pin(one)) }
-    }
-
-    /// The answer to the submission.
-    async fn taken(&mut self) -> Layer4Result<Taken> {
-        let Submitting::OnItsWay(taking) = &mut self.submission else {
-            return Err(self.shared.not_running());
-        };
-        let taken = taking.await;
-        self.submission = match taken {
-            Ok(Taken::New(id)) => Submitting::Taken(id),
-            Ok(Taken::Before(_)) | Err(_) => Submitting::Over,
-        };
-        taken
-    }
-
-    fn disarm(mut self) {
-        self.submission = Submitting::Over;
-    }
-}
-
-impl Drop for TakeBack {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let shared = Arc::clone(&self.shared);
-        match std::mem::replace(&mut self.submission, Submitting::Over) {
-            Submitting::OnItsWay(taking) => {
-                runtime.spawn(async move {
-                    if let Ok(Taken::New(id)) = taking.await {
-                        shared.take_back(id).await;
-                    }
-                });
-            }
-            Submitting::Taken(id) => {
-                // The run ends at once; the store hears of it as soon as it can.
-                shared.in_hand.stop(id, Stop::Cancelled);
-                runtime.spawn(async move { shared.take_back(id).await });
-            }
-            Submitting::Over => {}
-        }
-    }
-}
-
 impl Shared {
     fn wall(&self) -> SystemTime {
         (self.options.clock)()
@@ -456,6 +354,12 @@ impl Shared {
 
     fn types(&self) -> MutexGuard<'_, Types> {
         self.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer what became of a task.
+    fn observe(&self, task: &Task, at: Timestamp, what: Change<'_>) {
+        let (agent_type, priority) = (task.target_agent_type.as_str(), task.priority);
+        self.options.observer.task(&TaskChange { id: task.id, agent_type, priority, at, what });
     }
 
     fn is_claiming(&self) -> bool {
@@ -500,11 +404,13 @@ impl Shared {
         shared.work.notify_one();
         shared.keeper.by(due);
         let answer = |(head, wrong): (Head, Vec<String>)| {
-            if !wrong.is_empty() {
-                return Err(Layer4Error::InvalidRequest(wrong));
-            }
-            let answer = answers.next();
-            answer.map_or(Err(shared.not_running()), |answer| shared.taken(answer, head))
+            let taken = if wrong.is_empty() {
+                let answer = answers.next();
+                answer.map_or(Err(shared.not_running()), |answer| shared.taken(answer, head, now))
+            } else {
+                Err(Layer4Error::InvalidRequest(wrong))
+            };
+            taken.inspect_err(|error| shared.options.observer.refused(error.code()))
         };
         Ok(heads.drain(..).zip(complaints).map(answer).collect())
     }
@@ -525,10 +431,30 @@ impl Shared {
     /// Takes back a task that its submitter has given up.
     async fn take_back(&self, id: TaskId) {
         match self.store.cancel(id, self.now()).await {
-            Ok(CancelAnswer::Cancelled) => self.tell(&[id]).await,
+            Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
             Ok(CancelAnswer::Requested) => self.in_hand.take_back(id),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
             Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
+        }
+    }
+
+    /// Tells of tasks that ended without a run: to the observer, and to those
+    /// who wait for them.
+    async fn ended(&self, ids: &[TaskId]) {
+        for id in ids {
+            match self.store.get(*id).await {
+                Ok(Some(record)) => {
+                    observe::ended(&*self.options.observer, &record);
+                    if let Some(result) = &record.result {
+                        self.waiters.tell(result);
+                    }
+                }
+                Ok(None) => self.waiters.forget(*id),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "how a task ended could not be read yet");
+                    self.untold().push(*id);
+                }
+            }
         }
     }
 
@@ -558,9 +484,14 @@ impl Shared {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn taken(&self, answer: Submitted, head: Head) -> Layer4Result<Taken> {
+    fn taken(&self, answer: Submitted, head: Head, at: Timestamp) -> Layer4Result<Taken> {
         match answer {
-            Submitted::Accepted => Ok(Taken::New(head.id)),
+            Submitted::Accepted => {
+                let Head { id, priority, ref agent_type, .. } = head;
+                let what = Change::Submitted;
+                self.options.observer.task(&TaskChange { id, agent_type, priority, at, what });
+                Ok(Taken::New(id))
+            }
             Submitted::Duplicate(first) => Ok(Taken::Before(first)),
             Submitted::KeyTaken(first) => {
                 Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })

@@ -8,6 +8,8 @@ use chimera_layer4_core::config::DEFAULT_TASK_QUEUE_CAPACITY;
 use chimera_layer4_core::scheduler::store::Retention;
 use chimera_layer4_core::scheduler::{Bounds, BreakerPolicy, RetryPolicy};
 
+use super::observe::{Deaf, Observe};
+
 /// Where the scheduler reads the time: the system's, or a simulated one.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -38,6 +40,8 @@ pub struct SchedulerOptions {
     pub seed: u64,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Who is told what becomes of tasks.
+    pub observer: Arc<dyn Observe>,
 }
 
 impl Default for SchedulerOptions {
@@ -52,6 +56,7 @@ impl Default for SchedulerOptions {
             retention: Retention::default(),
             seed: fastrand::u64(..),
             clock: Arc::new(SystemTime::now),
+            observer: Arc::new(Deaf),
         }
     }
 }

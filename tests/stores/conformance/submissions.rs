@@ -59,6 +59,7 @@ async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
         attempts: 0,
         max_attempts: 7,
         crashes: 0,
+        genome: None,
         reason: None,
         result: None,
         failed_attempts: Vec::new(),

@@ -11,6 +11,9 @@ const PREFIX: &str = "LAYER4_";
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     values: BTreeMap<String, Typed>,
+    /// The agents of the file, by type, and the file.
+    pub(super) agents: BTreeMap<String, toml::Value>,
+    pub(super) file: String,
     complaints: Vec<String>,
 }
 
@@ -41,10 +44,17 @@ impl Layers {
     /// [`InvalidFile`] when the text is not TOML. Unknown keys are complaints
     /// of [`resolve`](super::resolve()).
     pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, InvalidFile> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| InvalidFile {
-            path: path.into(),
-            reason: error.to_string(),
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            InvalidFile { path: path.into(), reason: error.to_string() }
         })?;
+        self.file = path.to_owned();
+        match table.remove("agents") {
+            Some(toml::Value::Table(agents)) => self.agents = agents.into_iter().collect(),
+            Some(_) => self.complaints.push(format!(
+                "agents in {path}: allowed are tables, one for each agent type, as [agents.echo]"
+            )),
+            None => {}
+        }
         let mut flat = Vec::new();
         flatten("", &table, &mut flat);
         for (key, text) in flat {
@@ -96,9 +106,15 @@ impl Layers {
         self.complaints.push(if planned {
             format!("{origin}: this version does not have it yet; remove it")
         } else {
-            let keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
-            format!("{origin}: no such setting; the settings are {}", keys.join(", "))
+            let keys = SETTINGS.iter().flat_map(|setting| [setting.key, setting.variable]);
+            format!("{origin}: no such setting; {}", nearest(origin, keys))
         });
+    }
+
+    /// Where the value of a setting comes from.
+    #[must_use]
+    pub fn source(&self, key: &str) -> &str {
+        self.get(key).map_or("default", |typed| &typed.origin)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Typed> {
@@ -108,6 +124,14 @@ impl Layers {
     pub(super) fn complaints(&self) -> &[String] {
         &self.complaints
     }
+}
+
+/// The known name that is most like the one typed, which `origin` begins with.
+pub(super) fn nearest<'a>(origin: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let typed = origin.split(' ').next().unwrap_or(origin);
+    let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
+    let best = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.map_or_else(String::new, |name| format!("did you mean {name}?"))
 }
 
 /// Whether a value replaces one that is there.

@@ -5,17 +5,24 @@
 //! once. Nothing here reads a file or the environment: the program hands both
 //! in, so a test needs neither.
 
+mod agents;
 mod layers;
 mod resolve;
+mod secret;
 
+// An address is a value; what connects to it is in `std::net`.
+use core::net::{IpAddr, Ipv4Addr};
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::ResourceQuota;
 
+pub use agents::{AgentDeclaration, PartialQuota, declared};
 pub use layers::{InvalidFile, Layers};
 pub use resolve::{SETTINGS, Setting, resolve};
+pub use secret::Secret;
 
 /// Agents at once: what the person this is built for asked for.
 pub const DEFAULT_MAX_AGENTS: usize = 10;
@@ -48,6 +55,15 @@ pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;
 /// Room for millions of small tasks; a bound, so that a flood does not fill the disk.
 pub const DEFAULT_MAX_STORE_MB: u64 = 16 * 1024;
 
+/// The port that the specification names for metrics and the API.
+pub const DEFAULT_METRICS_PORT: u16 = 9090;
+/// Prometheus scrapes about as often.
+pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;
+/// A thousand clients with a few connections each; each costs tens of kilobytes.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+/// Shorter can be guessed by trying.
+pub const LEAST_TOKEN: usize = 16;
+
 /// Where tasks are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskStoreKind {
@@ -56,6 +72,15 @@ pub enum TaskStoreKind {
     Embedded,
     /// In memory, gone with the process.
     Memory,
+}
+
+impl fmt::Display for TaskStoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskStoreKind::Embedded => "embedded",
+            TaskStoreKind::Memory => "memory",
+        })
+    }
 }
 
 impl FromStr for TaskStoreKind {
@@ -110,6 +135,18 @@ pub struct Layer4Config {
     pub dead_letter_retention_secs: u64,
     /// Dead letters that are kept, the newest.
     pub dead_letter_retention_count: u64,
+    /// Seconds between two reports of key figures.
+    pub kpi_reporting_interval_secs: u64,
+    /// The address that the HTTP API listens on.
+    pub bind_address: IpAddr,
+    /// The port of the HTTP API and its metrics; 0: one that is free.
+    pub metrics_port: u16,
+    /// What a client of the HTTP API must show; none: anybody may.
+    pub api_token: Option<Secret>,
+    /// Connections to the HTTP API at once.
+    pub max_connections: usize,
+    /// The folder for log files; `None`: logs go to standard error.
+    pub log_dir: Option<PathBuf>,
     /// Whether logging is detailed.
     pub debug_mode: bool,
 }
@@ -134,12 +171,24 @@ impl Default for Layer4Config {
             result_retention_count: DEFAULT_RESULT_RETENTION_COUNT,
             dead_letter_retention_secs: DEFAULT_DEAD_LETTER_RETENTION_SECS,
             dead_letter_retention_count: DEFAULT_DEAD_LETTER_RETENTION_COUNT,
+            kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
+            bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            metrics_port: DEFAULT_METRICS_PORT,
+            api_token: None,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            log_dir: None,
             debug_mode: false,
         }
     }
 }
 
 impl Layer4Config {
+    /// The time between two reports of key figures.
+    #[must_use]
+    pub fn kpi_reporting_interval(&self) -> Duration {
+        Duration::from_secs(self.kpi_reporting_interval_secs)
+    }
+
     /// The limit on housekeeping calls.
     #[must_use]
     pub fn agent_timeout(&self) -> Duration {
@@ -199,6 +248,8 @@ impl Layer4Config {
             ("result_retention_count", self.result_retention_count),
             ("dead_letter_retention_secs", self.dead_letter_retention_secs),
             ("dead_letter_retention_count", self.dead_letter_retention_count),
+            ("kpi_reporting_interval_secs", self.kpi_reporting_interval_secs),
+            ("max_connections", self.max_connections as u64),
         ];
         let mut complaints: Vec<String> = numbers
             .into_iter()
@@ -210,6 +261,16 @@ impl Layer4Config {
                 .into_iter()
                 .map(|c| format!("default_resource_quota.{c}")),
         );
+        if let Some(token) = &self.api_token {
+            complaints.extend(token.complaint().map(|c| format!("api_token {c}")));
+        }
+        if !self.bind_address.is_loopback() && self.api_token.is_none() {
+            complaints.push(format!(
+                "bind_address is {}, which others can reach, and there is no `api_token`; set one, \
+                 or bind to 127.0.0.1",
+                self.bind_address
+            ));
+        }
         complaints
     }
 }

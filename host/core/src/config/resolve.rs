@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Layer4Config, Layers, MOST_AGENTS, TaskStoreKind};
+use super::{LEAST_TOKEN, Layer4Config, Layers, MOST_AGENTS, Secret};
 use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
 
 /// One setting: its name in the file, in the environment, and what it does.
@@ -17,72 +17,82 @@ pub struct Setting {
     pub variable: &'static str,
     /// What it does, in a few words.
     pub help: &'static str,
+    /// Its value, as text; a secret is not shown.
+    pub show: fn(&Layer4Config) -> String,
 }
 
-const fn setting(key: &'static str, variable: &'static str, help: &'static str) -> Setting {
-    Setting { key, variable, help }
+macro_rules! settings {
+    ($($key:literal $variable:literal $help:literal $show:expr;)*) => {
+        &[$(Setting { key: $key, variable: $variable, help: $help, show: $show }),*]
+    };
 }
 
 /// Every setting there is.
-pub const SETTINGS: &[Setting] = &[
-    setting("max_agents", "LAYER4_MAX_AGENTS", "agents at once"),
-    setting("default_resource_quota.max_cpu_cores", "LAYER4_MAX_CPU_CORES", "share of a core"),
-    setting("default_resource_quota.max_memory_mb", "LAYER4_MAX_MEMORY_MB", "MiB of guest memory"),
-    setting(
-        "default_resource_quota.max_execution_time_secs",
-        "LAYER4_MAX_EXECUTION_TIME_SECS",
-        "seconds for one task",
-    ),
-    setting(
-        "default_resource_quota.max_network_mbps",
-        "LAYER4_MAX_NETWORK_MBPS",
-        "Mbit/s each way",
-    ),
-    setting(
-        "task_queue_capacity",
-        "LAYER4_TASK_QUEUE_CAPACITY",
-        "tasks waiting for one agent type",
-    ),
-    setting(
-        "heartbeat_interval_secs",
-        "LAYER4_HEARTBEAT_INTERVAL_SECS",
-        "seconds between heartbeats",
-    ),
-    setting(
-        "agent_timeout_secs",
-        "LAYER4_AGENT_TIMEOUT_SECS",
-        "seconds for init, health, shutdown",
-    ),
-    setting("max_component_mb", "LAYER4_MAX_COMPONENT_MB", "MiB of one component"),
-    setting("compile_cpu_secs", "LAYER4_COMPILE_CPU_SECS", "seconds of processor time to compile"),
-    setting("compile_memory_mb", "LAYER4_COMPILE_MEMORY_MB", "MiB of address space to compile"),
-    setting("data_dir", "LAYER4_DATA_DIR", "folder for compiled code and tasks"),
-    setting("compile_program", "LAYER4_COMPILE_PROGRAM", "the chimera program that compiles"),
-    setting("task_store", "LAYER4_TASK_STORE", "where tasks are kept: embedded, memory"),
-    setting("max_store_mb", "LAYER4_MAX_STORE_MB", "MiB of the embedded task store"),
-    setting("drain_timeout_secs", "LAYER4_DRAIN_TIMEOUT_SECS", "seconds for tasks at shutdown"),
-    setting("result_retention_secs", "LAYER4_RESULT_RETENTION_SECS", "seconds to keep results"),
-    setting("result_retention_count", "LAYER4_RESULT_RETENTION_COUNT", "results to keep"),
-    setting(
-        "dead_letter_retention_secs",
-        "LAYER4_DEAD_LETTER_RETENTION_SECS",
-        "seconds to keep dead letters",
-    ),
-    setting(
-        "dead_letter_retention_count",
-        "LAYER4_DEAD_LETTER_RETENTION_COUNT",
-        "dead letters to keep",
-    ),
-    setting("debug_mode", "LAYER4_DEBUG_MODE", "detailed logging"),
+pub const SETTINGS: &[Setting] = settings![
+    "max_agents" "LAYER4_MAX_AGENTS" "agents at once" |c| c.max_agents.to_string();
+    "default_resource_quota.max_cpu_cores" "LAYER4_MAX_CPU_CORES" "share of a core"
+        |c| c.default_resource_quota.max_cpu_cores.to_string();
+    "default_resource_quota.max_memory_mb" "LAYER4_MAX_MEMORY_MB" "MiB of guest memory"
+        |c| c.default_resource_quota.max_memory_mb.to_string();
+    "default_resource_quota.max_execution_time_secs" "LAYER4_MAX_EXECUTION_TIME_SECS"
+        "seconds for one task" |c| c.default_resource_quota.max_execution_time_secs.to_string();
+    "default_resource_quota.max_network_mbps" "LAYER4_MAX_NETWORK_MBPS" "Mbit/s each way"
+        |c| or_none(c.default_resource_quota.max_network_mbps);
+    "task_queue_capacity" "LAYER4_TASK_QUEUE_CAPACITY" "tasks waiting for one agent type"
+        |c| c.task_queue_capacity.to_string();
+    "heartbeat_interval_secs" "LAYER4_HEARTBEAT_INTERVAL_SECS" "seconds between heartbeats"
+        |c| c.heartbeat_interval_secs.to_string();
+    "agent_timeout_secs" "LAYER4_AGENT_TIMEOUT_SECS" "seconds for init, health, shutdown"
+        |c| c.agent_timeout_secs.to_string();
+    "max_component_mb" "LAYER4_MAX_COMPONENT_MB" "MiB of one component"
+        |c| c.max_component_mb.to_string();
+    "compile_cpu_secs" "LAYER4_COMPILE_CPU_SECS" "seconds of processor time to compile"
+        |c| c.compile_cpu_secs.to_string();
+    "compile_memory_mb" "LAYER4_COMPILE_MEMORY_MB" "MiB of address space to compile"
+        |c| c.compile_memory_mb.to_string();
+    "data_dir" "LAYER4_DATA_DIR" "folder for compiled code and tasks" |c| path(&c.data_dir);
+    "compile_program" "LAYER4_COMPILE_PROGRAM" "the chimera program that compiles"
+        |c| path(&c.compile_program);
+    "task_store" "LAYER4_TASK_STORE" "where tasks are kept: embedded, memory"
+        |c| c.task_store.to_string();
+    "max_store_mb" "LAYER4_MAX_STORE_MB" "MiB of the embedded task store"
+        |c| c.max_store_mb.to_string();
+    "drain_timeout_secs" "LAYER4_DRAIN_TIMEOUT_SECS" "seconds for tasks at shutdown"
+        |c| c.drain_timeout_secs.to_string();
+    "result_retention_secs" "LAYER4_RESULT_RETENTION_SECS" "seconds to keep results"
+        |c| c.result_retention_secs.to_string();
+    "result_retention_count" "LAYER4_RESULT_RETENTION_COUNT" "results to keep"
+        |c| c.result_retention_count.to_string();
+    "dead_letter_retention_secs" "LAYER4_DEAD_LETTER_RETENTION_SECS"
+        "seconds to keep dead letters" |c| c.dead_letter_retention_secs.to_string();
+    "dead_letter_retention_count" "LAYER4_DEAD_LETTER_RETENTION_COUNT" "dead letters to keep"
+        |c| c.dead_letter_retention_count.to_string();
+    "kpi_reporting_interval_secs" "LAYER4_KPI_REPORTING_INTERVAL_SECS"
+        "seconds between reports of key figures" |c| c.kpi_reporting_interval_secs.to_string();
+    "bind_address" "LAYER4_BIND_ADDRESS" "address of the HTTP API"
+        |c| c.bind_address.to_string();
+    "metrics_port" "LAYER4_METRICS_PORT" "port of the HTTP API and its metrics; 0: a free one"
+        |c| c.metrics_port.to_string();
+    "api_token" "LAYER4_API_TOKEN" "bearer token that clients of the HTTP API show"
+        |c| if c.api_token.is_some() { "(secret)".into() } else { "none".into() };
+    "max_connections" "LAYER4_MAX_CONNECTIONS" "connections to the HTTP API at once"
+        |c| c.max_connections.to_string();
+    "log_dir" "LAYER4_LOG_DIR" "folder for log files, instead of standard error"
+        |c| path(&c.log_dir);
+    "debug_mode" "LAYER4_DEBUG_MODE" "detailed logging" |c| c.debug_mode.to_string();
 ];
+
+fn or_none(value: Option<f64>) -> String {
+    value.map_or_else(|| "none".into(), |value| value.to_string())
+}
+
+fn path(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string())
+}
 
 /// Settings of the specification that nothing reads yet. Taking one in silence
 /// would promise something, so it is refused by name.
-pub(super) const NOT_YET: &[(&str, &str)] = &[
-    ("kpi_reporting_interval_secs", "LAYER4_KPI_REPORTING_INTERVAL_SECS"),
-    ("redis_url", "LAYER4_REDIS_URL"),
-    ("metrics_port", "LAYER4_METRICS_PORT"),
-];
+pub(super) const NOT_YET: &[(&str, &str)] = &[("redis_url", "LAYER4_REDIS_URL")];
 
 /// What each whole number may be.
 fn range(key: &str) -> RangeInclusive<u64> {
@@ -96,6 +106,8 @@ fn range(key: &str) -> RangeInclusive<u64> {
         "result_retention_secs" | "dead_letter_retention_secs" => 1..=10 * 365 * 86_400,
         "result_retention_count" | "dead_letter_retention_count" => 1..=100_000_000,
         "heartbeat_interval_secs" | "agent_timeout_secs" => 1..=86_400,
+        "kpi_reporting_interval_secs" => 1..=86_400,
+        "max_connections" => 1..=1_000_000,
         "max_component_mb" => 1..=1024,
         "compile_cpu_secs" => 1..=600,
         "compile_memory_mb" => 256..=65_536,
@@ -134,14 +146,24 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.whole("compile_memory_mb", &mut config.compile_memory_mb);
     reader.path("data_dir", &mut config.data_dir);
     reader.path("compile_program", &mut config.compile_program);
-    reader.store("task_store", &mut config.task_store);
+    reader.one("task_store", "`embedded` or `memory`", &mut config.task_store);
     reader.whole("max_store_mb", &mut config.max_store_mb);
     reader.whole("drain_timeout_secs", &mut config.drain_timeout_secs);
     reader.whole("result_retention_secs", &mut config.result_retention_secs);
     reader.whole("result_retention_count", &mut config.result_retention_count);
     reader.whole("dead_letter_retention_secs", &mut config.dead_letter_retention_secs);
     reader.whole("dead_letter_retention_count", &mut config.dead_letter_retention_count);
-    reader.switch("debug_mode", &mut config.debug_mode);
+    reader.whole("kpi_reporting_interval_secs", &mut config.kpi_reporting_interval_secs);
+    reader.one("bind_address", "an IP address", &mut config.bind_address);
+    reader.one("metrics_port", "a port from 0 to 65535", &mut config.metrics_port);
+    reader.secret("api_token", &mut config.api_token);
+    reader.count("max_connections", &mut config.max_connections);
+    reader.path("log_dir", &mut config.log_dir);
+    reader.one("debug_mode", "`true` or `false`", &mut config.debug_mode);
+    if reader.complaints.is_empty() {
+        // What only settings together can have wrong.
+        reader.complaints = config.complaints();
+    }
 
     if reader.complaints.is_empty() { Ok(config) } else { Err(reader.complaints) }
 }
@@ -186,15 +208,22 @@ impl Reader<'_> {
         }
     }
 
-    fn switch(&mut self, key: &str, into: &mut bool) {
-        if let Some(value) = self.parsed(key, "`true` or `false`", |_| true) {
+    fn one<T: FromStr>(&mut self, key: &str, allowed: &str, into: &mut T) {
+        if let Some(value) = self.parsed(key, allowed, |_| true) {
             *into = value;
         }
     }
 
-    fn store(&mut self, key: &str, into: &mut TaskStoreKind) {
-        if let Some(value) = self.parsed(key, "`embedded` or `memory`", |_| true) {
-            *into = value;
+    /// The value is not shown, be it right or wrong.
+    fn secret(&mut self, key: &str, into: &mut Option<Secret>) {
+        let Some(typed) = self.layers.get(key) else { return };
+        match typed.text.trim().parse() {
+            Ok(secret) => *into = Some(secret),
+            Err(()) => self.complaints.push(format!(
+                "{} is not shown here; allowed are {LEAST_TOKEN} or more printable ASCII \
+                 characters without spaces",
+                typed.origin
+            )),
         }
     }
 

@@ -80,6 +80,7 @@ impl BreakerPolicy {
 /// What a breaker lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum BreakerState {
     /// Everything.
     Closed,

@@ -14,6 +14,8 @@ use crate::{AgentId, Digest, ExecutionResult, Fault, Priority, ResourceUsage, Ta
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = u64))]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
@@ -60,6 +62,7 @@ pub struct Owner(pub Uuid);
 /// Why a task lies in the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeadReason {
     /// The agent refused its input.
     InvalidInput,
@@ -142,6 +145,7 @@ pub struct Attempt {
 
 /// All that is known of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskRecord {
     /// The task as it was submitted.
     pub task: Task,
@@ -157,6 +161,9 @@ pub struct TaskRecord {
     pub max_attempts: u32,
     /// Runs lost with their host.
     pub crashes: u32,
+    /// The genome that ran it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub genome: Option<Digest>,
     /// Why it is dead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<DeadReason>,
@@ -164,11 +171,13 @@ pub struct TaskRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ExecutionResult>,
     /// The attempts that did not succeed, oldest first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub failed_attempts: Vec<Attempt>,
 }
 
 /// A task in a list: what a table shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskSummary {
     /// Which task.
     pub id: TaskId,

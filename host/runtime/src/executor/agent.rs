@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::check_quota;
 use super::engine::HostEngine;
+use super::grants::telemetry::OnProgress;
 use super::instance::{Blueprint, Driver, Ended, Instance};
 use super::limits::cpu::Shares;
 use super::limits::run::{RunLimits, WallLimit};
@@ -117,7 +118,9 @@ impl Agent {
     /// What it has done and used since it was spawned.
     #[must_use]
     pub fn totals(&self) -> TotalsNow {
-        self.totals.now()
+        let limits = &self.blueprint.limits;
+        let (paused, memory) = (limits.share.paused(), limits.memory.held());
+        TotalsNow { paused, memory, ..self.totals.now() }
     }
 
     /// Does one task, as soon as an instance is free.
@@ -125,13 +128,24 @@ impl Agent {
     /// Dropping the future ends the task: its instance is discarded and what
     /// it used is still counted.
     pub async fn run(&self, task: &Task, attempt: u32) -> RunReport {
+        self.run_watched(task, attempt, None).await
+    }
+
+    /// As [`run`](Self::run), told meanwhile how far the task is. What is told
+    /// is the guest's word, at the most fifty times a second.
+    pub async fn run_watched(
+        &self,
+        task: &Task,
+        attempt: u32,
+        progress: Option<OnProgress>,
+    ) -> RunReport {
         let submitted = Instant::now();
         let slot = self.slot(task.deadline).await;
         let waited = submitted.elapsed();
         let mut report = match slot {
             Ok(_slot) => {
                 let mut meter = self.totals.meter();
-                let report = self.run_in_slot(task, attempt, &mut meter.cpu).await;
+                let report = self.run_in_slot(task, attempt, progress, &mut meter.cpu).await;
                 meter.finish(&report);
                 report
             }
@@ -154,19 +168,26 @@ impl Agent {
         }
     }
 
-    async fn run_in_slot(&self, task: &Task, attempt: u32, cpu: &mut Duration) -> RunReport {
+    async fn run_in_slot(
+        &self,
+        task: &Task,
+        attempt: u32,
+        progress: Option<OnProgress>,
+        cpu: &mut Duration,
+    ) -> RunReport {
         let started = Instant::now();
         let limits = RunLimits::new(&self.quota(), &task.resource_quota, task.deadline);
         let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
         let mut driver = Driver { host: &self.host, shares, cpu };
 
-        let (instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
+        let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
             Err(fault) => {
                 let used = usage(*driver.cpu, 0);
                 return RunReport { usage: used, ..RunReport::unstarted(fault) };
             }
         };
+        instance.watch(progress);
         let ended = instance.execute(task, attempt, &limits, &mut driver).await;
         let Ended { result, memory_peak, telemetry, instance } = ended;
         let shutdown_fault = match instance {

@@ -17,6 +17,7 @@ use wasmtime::Store;
 use super::bindings;
 use super::engine::HostEngine;
 use super::fault;
+use super::grants::telemetry::OnProgress;
 use super::limits::agent::AgentLimits;
 use super::limits::cpu::{Shares, metered};
 use super::limits::memory::OverMemory;
@@ -113,6 +114,11 @@ impl Instance {
         Ok(bindings::capabilities(said, most))
     }
 
+    /// Tells how far the next task is, while it runs.
+    pub(super) fn watch(&mut self, progress: Option<OnProgress>) {
+        self.store.data_mut().recorder.watch(progress);
+    }
+
     /// Does one task within `limits`.
     pub(super) async fn execute(
         mut self,
@@ -143,6 +149,7 @@ impl Instance {
         });
         let sandbox = self.store.data_mut();
         sandbox.memory.end_run();
+        sandbox.recorder.watch(None);
         Ended {
             result,
             memory_peak: sandbox.memory.peak(),

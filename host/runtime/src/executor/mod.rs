@@ -28,6 +28,7 @@ use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusa
 use wasmtime::component::{Component, Linker};
 
 pub use self::agent::Agent;
+pub use self::grants::telemetry::OnProgress;
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
@@ -40,6 +41,17 @@ use self::sandbox::{Linked, Sandbox};
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
 use crate::genome::{Genome, Loading, cache};
+
+/// Where the code of a genome came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadedFrom {
+    /// Another agent runs it already.
+    Memory,
+    /// It was compiled before.
+    Cache,
+    /// It was compiled now.
+    Compiler,
+}
 
 /// How an [`Executor`] is set up.
 #[derive(Clone, Debug)]
@@ -98,10 +110,10 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
-    pub async fn load(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
+    pub async fn load(&self, bytes: &[u8]) -> Layer4Result<(Arc<Genome>, LoadedFrom)> {
         let digest = Digest::of(bytes);
         if let Some(genome) = self.loaded(&digest) {
-            return Ok(genome);
+            return Ok((genome, LoadedFrom::Memory));
         }
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
@@ -114,7 +126,8 @@ impl Executor {
         };
         let genome = Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading });
         self.remember(digest, &genome);
-        Ok(genome)
+        let compiled = !genome.loading.compile.is_zero();
+        Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
     }
 
     /// Makes an agent of a genome.

@@ -27,6 +27,11 @@ pub struct TotalsNow {
     pub faults: u64,
     /// Restarts.
     pub restarts: u64,
+    /// For how long its calls were paused for their share of processor time,
+    /// each by itself.
+    pub paused: Duration,
+    /// Bytes of linear memory and tables that its instances hold now.
+    pub memory: u64,
 }
 
 /// Collects the processor time of one or more calls.
@@ -50,6 +55,7 @@ impl Totals {
             tasks: self.tasks.load(Relaxed),
             faults: self.faults.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
+            ..TotalsNow::default()
         }
     }
 }

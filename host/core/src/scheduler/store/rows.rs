@@ -60,6 +60,7 @@ impl Row {
             attempts: self.progress.attempts,
             max_attempts: self.progress.max_attempts,
             crashes: self.progress.crashes,
+            genome: self.genome,
             reason: self.reason,
             result,
             failed_attempts,

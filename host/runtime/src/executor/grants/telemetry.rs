@@ -4,7 +4,8 @@
 //! counted as dropped, so a flood costs the guest its own words and the host
 //! nothing.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::{
     Dropped, LogLevel, LogLine, Metric, Progress, RunTelemetry, Span,
@@ -30,25 +31,57 @@ pub struct SpanHandle {
     index: Option<usize>,
 }
 
+/// Is told how far a task is, while it runs. Called on the guest's own time,
+/// so it must be quick and must not wait.
+pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
+
+/// Between two words on how far a task is; nobody reads them faster.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(20);
+
 /// Collects one run's telemetry.
-#[derive(Debug)]
 pub(crate) struct Recorder {
     run: u64,
     started: Instant,
     log_bytes: usize,
     open: Vec<usize>,
     kept: RunTelemetry,
+    on_progress: Option<OnProgress>,
+    told: Option<Instant>,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Self {
         let started = Instant::now();
-        Self { run: 0, started, log_bytes: 0, open: Vec::new(), kept: RunTelemetry::default() }
+        Self {
+            run: 0,
+            started,
+            log_bytes: 0,
+            open: Vec::new(),
+            kept: RunTelemetry::default(),
+            on_progress: None,
+            told: None,
+        }
     }
 
     /// Starts a run. A handle from an earlier one no longer means anything.
     pub(crate) fn start_run(&mut self) {
-        *self = Self { run: self.run + 1, ..Self::new() };
+        let on_progress = self.on_progress.take();
+        *self = Self { run: self.run + 1, on_progress, ..Self::new() };
+    }
+
+    /// Tells how far the run is that starts next.
+    pub(crate) fn watch(&mut self, on_progress: Option<OnProgress>) {
+        self.on_progress = on_progress;
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        if let Some(tell) = &self.on_progress
+            && self.told.is_none_or(|told| told.elapsed() >= PROGRESS_PAUSE)
+        {
+            tell(&progress);
+            self.told = Some(Instant::now());
+        }
+        self.kept.progress = Some(progress);
     }
 
     /// Ends what is still open and takes all that the run reported.
@@ -156,7 +189,7 @@ impl Host for Sandbox {
         if fraction.is_finite() {
             let message = message.as_deref().map(|text| cut(text, VALUE_BYTES));
             let fraction = fraction.clamp(0.0, 1.0);
-            self.recorder.kept.progress = Some(Progress { fraction, message });
+            self.recorder.progress(Progress { fraction, message });
         }
         Ok(())
     }

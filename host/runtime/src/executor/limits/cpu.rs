@@ -10,6 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) struct Bucket {
     level: Mutex<Level>,
     /// Wakes those who wait for a refill at the old rate.
     changed: Notify,
+    /// For how long calls were paused, summed.
+    paused_nanos: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -43,7 +46,12 @@ struct Level {
 impl Bucket {
     pub(crate) fn new(cores: f64) -> Self {
         let level = Level { rate: cores, seconds: burst(cores), at: Instant::now() };
-        Self { level: Mutex::new(level), changed: Notify::new() }
+        Self { level: Mutex::new(level), changed: Notify::new(), paused_nanos: AtomicU64::new(0) }
+    }
+
+    /// For how long calls were paused so far, each by itself.
+    pub(crate) fn paused(&self) -> Duration {
+        Duration::from_nanos(self.paused_nanos.load(Ordering::Relaxed))
     }
 
     /// Refills at another rate from now on. Savings and debts are carried over,
@@ -107,6 +115,7 @@ impl Shares<'_> {
 
     /// Returns when no share is below zero.
     async fn refilled(self) {
+        let _paused = Paused { bucket: self.agent, since: Instant::now() };
         loop {
             // Made before the look at the level, so that no change is missed.
             // A task's share does not change.
@@ -117,6 +126,19 @@ impl Shares<'_> {
                 () = changed => {}
             }
         }
+    }
+}
+
+/// A pause of one call, counted when it ends, also where the call is dropped.
+struct Paused<'a> {
+    bucket: &'a Bucket,
+    since: Instant,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.bucket.paused_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 }
 

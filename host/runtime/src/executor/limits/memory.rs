@@ -39,6 +39,11 @@ impl AgentMemory {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    /// Bytes held now.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }

@@ -1,0 +1,64 @@
+//! A setting that is not to be seen.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::LEAST_TOKEN;
+
+/// A word that gives access. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret made by hand; the configuration's complaints cover it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn complaint(&self) -> Option<String> {
+        let fits =
+            self.0.len() >= LEAST_TOKEN && self.0.bytes().all(|byte| byte.is_ascii_graphic());
+        let words = format!(
+            "does not fit in a header or is too short; allowed are {LEAST_TOKEN} or more printable \
+             ASCII characters without spaces"
+        );
+        (!fits).then_some(words)
+    }
+}
+
+impl FromStr for Secret {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let secret = Self(text.to_owned());
+        if secret.complaint().is_none() { Ok(secret) } else { Err(()) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_printed_and_not_short() {
+        let secret: Secret = "0123456789abcdef".parse().unwrap();
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        assert_eq!(secret.reveal(), "0123456789abcdef");
+        for wrong in ["", "short", "0123456789 abcdef", "0123456789abcdéf"] {
+            assert_eq!(wrong.parse::<Secret>(), Err(()), "{wrong}");
+        }
+    }
+}

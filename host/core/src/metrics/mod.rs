@@ -1,0 +1,5 @@
+//! What agents achieve, over sliding windows.
+
+mod kpi;
+
+pub use kpi::{KpiReport, Kpis, RunSample, Validation, WINDOW};

@@ -1,0 +1,129 @@
+//! What the fabric counts and tells of tasks and agents.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::{Layer4Result, Task};
+use chimera_layer4_runtime::RunReport;
+use chimera_layer4_runtime::executor::{AgentSetup, OnProgress};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::agents::{Agents, Entry};
+use crate::events::{Events, TaskEvent, TaskEventKind, What};
+use crate::metrics::{MetricsCollector, Runner};
+use crate::scheduler::{Change, End, Observe, TaskChange};
+
+/// Where it is counted and told.
+pub(super) struct Watch {
+    pub(super) metrics: MetricsCollector,
+    pub(super) events: Events,
+}
+
+impl Observe for Watch {
+    fn task(&self, change: &TaskChange<'_>) {
+        self.metrics.task(change);
+        self.events.tell_at(change.at, || {
+            What::Task(TaskEvent {
+                task_id: change.id,
+                agent_type: change.agent_type.to_owned(),
+                priority: change.priority,
+                change: kind(&change.what),
+            })
+        });
+    }
+
+    fn refused(&self, code: &'static str) {
+        self.metrics.refused(code);
+    }
+}
+
+fn kind(change: &Change<'_>) -> TaskEventKind {
+    match *change {
+        Change::Submitted => TaskEventKind::Submitted,
+        Change::Started { attempt, .. } => TaskEventKind::Started { attempt },
+        Change::Retried { attempt, again, error } => {
+            TaskEventKind::Retried { attempt, again, error: error.to_owned() }
+        }
+        Change::GivenBack => TaskEventKind::GivenBack,
+        Change::Ended(End { state, reason, error, .. }) => {
+            TaskEventKind::Ended { state, reason, error: error.map(str::to_owned) }
+        }
+    }
+}
+
+impl Watch {
+    pub(super) fn new() -> Layer4Result<Arc<Self>> {
+        Ok(Arc::new(Self { metrics: MetricsCollector::new()?, events: Events::default() }))
+    }
+
+    pub(super) fn started(&self, entry: &Entry) {
+        let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
+        self.metrics.spawned(agent_type);
+        self.events.tell(|| What::AgentStarted {
+            agent_id: *agent_id,
+            agent_type: agent_type.clone(),
+            genome: entry.agent.genome().digest(),
+        });
+    }
+
+    pub(super) fn restarted(&self, entry: &Entry) {
+        let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
+        self.metrics.restarted(agent_type);
+        self.events
+            .tell(|| What::AgentRestarted { agent_id: *agent_id, agent_type: agent_type.clone() });
+    }
+
+    pub(super) fn ended(&self, entry: &Entry) {
+        let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
+        let (agent_id, agent_type) = (*agent_id, agent_type.clone());
+        self.events.tell(|| What::AgentEnded { agent_id, agent_type });
+    }
+
+    pub(super) fn ran(&self, entry: &Entry, report: &RunReport) {
+        let runner = Runner {
+            agent_id: entry.id(),
+            agent_type: &entry.agent.config().agent_type,
+            genome: entry.agent.genome().digest(),
+        };
+        self.metrics.ran(&runner, report, SystemTime::now().into());
+    }
+
+    /// Tells how far a task is, where somebody listens when it begins.
+    pub(super) fn progress(self: &Arc<Self>, task: &Task) -> Option<OnProgress> {
+        if self.events.listeners() == 0 {
+            return None;
+        }
+        let watch = Arc::clone(self);
+        let (task_id, priority) = (task.id, task.priority);
+        let agent_type = task.target_agent_type.clone();
+        Some(Arc::new(move |progress| {
+            watch.events.tell(|| {
+                let (fraction, message) = (progress.fraction, progress.message.clone());
+                let change = TaskEventKind::Progress { fraction, message };
+                What::Task(TaskEvent { task_id, agent_type: agent_type.clone(), priority, change })
+            });
+        }))
+    }
+
+    /// Looks at the machine and takes everybody's key figures now.
+    fn look(&self, agents: &Agents) {
+        let cpu = agents.all().into_iter().map(|entry| (entry.id(), entry.agent.totals().cpu));
+        self.metrics.look(cpu);
+        for report in self.metrics.kpis_at(SystemTime::now().into()) {
+            self.events.tell(|| What::Kpi(report));
+        }
+    }
+}
+
+/// Looks every `interval`, until the handle is aborted.
+pub(super) fn start(watch: Arc<Watch>, agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            watch.look(&agents);
+        }
+    })
+}

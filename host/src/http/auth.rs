@@ -1,0 +1,87 @@
+//! Who may ask.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::config::Secret;
+use subtle::ConstantTimeEq;
+
+use super::App;
+use super::error::Problem;
+
+/// Asked by load balancers and supervisors, which have no credentials.
+const OPEN: [&str; 2] = ["/livez", "/readyz"];
+/// The names of this machine for itself.
+const OURSELVES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// What a request must show.
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Rule>);
+
+#[derive(Debug)]
+enum Rule {
+    /// This word.
+    Token(Secret),
+    /// That it means this machine. A page in a browser can be made to send
+    /// requests here under a name of its own.
+    Local(SocketAddr),
+}
+
+impl Guard {
+    pub(super) fn new(token: Option<&Secret>, address: SocketAddr) -> Self {
+        let local = || Rule::Local(address);
+        Self(Arc::new(token.cloned().map_or_else(local, Rule::Token)))
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Problem> {
+        match &*self.0 {
+            Rule::Token(token) if !shows(request, token.reveal()) => {
+                let words = "this host wants `Authorization: Bearer` with its `api_token`";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", words))
+            }
+            Rule::Local(address) if !means(request, *address) => {
+                let words = format!(
+                    "the request is for another host than {address}; ask for that, or set \
+                     `api_token` to be reachable under other names"
+                );
+                Err(Problem::new(StatusCode::FORBIDDEN, "foreign-host", words))
+            }
+            Rule::Token(_) | Rule::Local(_) => Ok(()),
+        }
+    }
+}
+
+fn shows(request: &Request, token: &str) -> bool {
+    let shown = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let shown = shown.and_then(|value| value.split_at_checked(7));
+    shown.is_some_and(|(scheme, shown)| {
+        scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(shown.ct_eq(token.as_bytes()))
+    })
+}
+
+fn means(request: &Request, address: SocketAddr) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    // HTTP/1.0 has no such header, and no browser speaks it.
+    let Some(host) = host else { return true };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let ours = address.ip().to_string();
+    name == ours || OURSELVES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Lets through who may ask.
+pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    if OPEN.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    match app.guard.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}

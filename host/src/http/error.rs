@@ -1,0 +1,130 @@
+//! The one table from errors to statuses, codes and public words (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::scheduler::store::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong with a request.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// `urn:chimera:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// A stable word for programs.
+    code: &'static str,
+    /// What happened, the value, what is allowed and what to do.
+    detail: String,
+    /// Seconds after which it may work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_secs: Option<f64>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:chimera:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            retry_after_secs: None,
+        }
+    }
+
+    /// The request itself is wrong.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
+    }
+}
+
+impl From<Layer4Error> for Problem {
+    fn from(error: Layer4Error) -> Self {
+        let status = status(&error);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            // Whoever asks cannot mend it, and the words may tell too much.
+            tracing::error!(%error, "a request failed");
+            let detail = "something failed in the host; its log says what";
+            return Self::new(status, error.code(), detail);
+        }
+        let retry_after_secs = match &error {
+            Layer4Error::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
+            Layer4Error::Store(StoreError::Unavailable { .. }) => Some(1.0),
+            _ => None,
+        };
+        Self { retry_after_secs, ..Self::new(status, error.code(), error.to_string()) }
+    }
+}
+
+fn status(error: &Layer4Error) -> StatusCode {
+    match error {
+        Layer4Error::InvalidRequest(_) | Layer4Error::Serialization(_) => StatusCode::BAD_REQUEST,
+        Layer4Error::TaskNotFound(_)
+        | Layer4Error::AgentNotFound(_)
+        | Layer4Error::AgentTypeNotFound { .. } => StatusCode::NOT_FOUND,
+        Layer4Error::TaskEnded { .. } | Layer4Error::IdempotencyKeyTaken { .. } => {
+            StatusCode::CONFLICT
+        }
+        Layer4Error::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Layer4Error::Refused(_)
+        | Layer4Error::AgentFault { .. }
+        | Layer4Error::ResourceQuotaExceeded { .. }
+        | Layer4Error::AgentTimeout { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Layer4Error::TooManyAgents { .. }
+        | Layer4Error::NotRunning { .. }
+        | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
+        | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry = self.retry_after_secs;
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let json = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+        if let Some(seconds) = retry {
+            let whole = HeaderValue::from(seconds.ceil().max(1.0) as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, whole);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        let retry_after = Duration::from_millis(1500);
+        let agent_type = "echo".to_owned();
+        let problem =
+            Problem::from(Layer4Error::QueueFull { agent_type, capacity: 3, retry_after });
+        assert_eq!((problem.status, problem.code), (429, "queue-full"));
+        let response = problem.into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn what_nobody_outside_can_mend_is_not_told_outside() {
+        let problem = Problem::from(Layer4Error::Internal("a private word".into()));
+        assert_eq!(problem.status, 500);
+        assert!(!problem.detail.contains("private"), "{problem:?}");
+    }
+}

@@ -1,0 +1,67 @@
+//! What the other layers ask and say: key figures, validations, allocations.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use chimera_layer4_core::{KpiReport, ResourceAllocation, Validation};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::extract::Json as Body;
+use super::wire::Allocated;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(kpis)).routes(routes!(validate)).routes(routes!(allocate))
+}
+
+/// Layer 5: how each agent did with each genome over the last minutes.
+#[utoipa::path(
+    get, path = "/v1/kpis", tag = "layers",
+    responses((status = 200, description = "The reports", body = Vec<KpiReport>))
+)]
+async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
+    Answer(app.fabric.get_kpi_data())
+}
+
+/// Layer 3: how right the output of a task was.
+#[utoipa::path(
+    post, path = "/v1/validations", tag = "layers", request_body = Validation,
+    responses(
+        (status = 204, description = "It counts for the genome that made the output"),
+        (status = 400, description = "The request is wrong, or the task has no output", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn validate(
+    State(app): State<App>,
+    Body(validation): Body<Validation>,
+) -> Result<StatusCode, Problem> {
+    app.fabric.submit_validation(validation).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Layer 8: another quota for an agent or for all of a type, without a restart.
+#[utoipa::path(
+    post, path = "/v1/resource-allocations", tag = "layers", request_body = ResourceAllocation,
+    responses(
+        (status = 200, description = "It is in force", body = Allocated),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such agent or type", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn allocate(
+    State(app): State<App>,
+    Body(allocation): Body<ResourceAllocation>,
+) -> Json<Allocated> {
+    let agents = app.fabric.update_resource_allocation(allocation)?;
+    Ok(Answer(Allocated { agents }))
+}

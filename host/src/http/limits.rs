@@ -1,0 +1,58 @@
+//! How many connections there may be.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum_server::accept::Accept;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+/// Takes connections while there is room, and closes those beyond at once.
+#[derive(Clone, Debug)]
+pub(super) struct Connections(Arc<Semaphore>);
+
+impl Connections {
+    pub(super) fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+impl<S> Accept<TcpStream, S> for Connections {
+    type Stream = TcpStream;
+    type Service = Counted<S>;
+    type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
+
+    fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
+        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
+            tracing::warn!("a connection was closed: `max_connections` are open");
+            return ready(Err(io::Error::other("too many connections")));
+        };
+        // An answer in two writes would wait for the client's delayed ACK.
+        let taken = stream.set_nodelay(true);
+        ready(taken.map(|()| (stream, Counted { inner, _permit: Arc::new(permit) })))
+    }
+}
+
+/// A connection's service, which holds its place among all.
+#[derive(Clone, Debug)]
+pub(super) struct Counted<S> {
+    inner: S,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S: Service<R>, R> Service<R> for Counted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.inner.call(request)
+    }
+}

@@ -1,0 +1,126 @@
+//! The HTTP API: the only user of axum.
+//!
+//! It does nothing that [`Layer4Fabric`] cannot: a request is read and bounded
+//! (`extract`), a handler asks the fabric, `error` is the one table from errors
+//! to statuses. `wire` has the shapes that are the API's own.
+
+mod agents;
+mod answer;
+mod auth;
+mod dead_letters;
+mod error;
+mod events;
+mod extract;
+mod health;
+mod layers;
+mod limits;
+mod router;
+mod tasks;
+mod wire;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use hyper_util::rt::TokioTimer;
+
+use self::auth::Guard;
+use self::extract::Bodies;
+use self::limits::Connections;
+use crate::Layer4Fabric;
+
+/// A head that is not here by then is not coming; so also the first request of
+/// a connection, and what an idle one is kept for.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes read of one head before it is refused, give or take a read. Names, a
+/// token and a trace take a fraction of it.
+const HEAD_BYTES: usize = 64 << 10;
+/// After the last task has ended, for its answer to be sent.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// What handlers share.
+#[derive(Clone)]
+struct App {
+    fabric: Arc<Layer4Fabric>,
+    guard: Guard,
+    bodies: Bodies,
+}
+
+/// The API of a fabric, bound to its address.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: App,
+    connections: Connections,
+}
+
+impl Server {
+    /// Takes the address that the configuration names.
+    ///
+    /// # Errors
+    /// `Communication` when it cannot be had.
+    pub fn bind(fabric: Arc<Layer4Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
+        let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
+        let refused = |error: io::Error| {
+            Layer4Error::Communication(format!(
+                "cannot listen on {wanted}: {error}; set `metrics_port` or `bind_address`"
+            ))
+        };
+        let listener = TcpListener::bind(wanted).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let guard = Guard::new(config.api_token.as_ref(), address);
+        let app = App { fabric, guard, bodies: Bodies::default() };
+        let connections = Connections::new(config.max_connections);
+        Ok(Self { listener, address, app, connections })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `ended`, then takes no more connections, shuts the fabric
+    /// down, and lets the answers to what it did go out.
+    ///
+    /// # Errors
+    /// `Communication` when connections cannot be taken, and what the fabric's
+    /// own shutdown failed with.
+    pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
+        let Self { listener, app, connections, .. } = self;
+        let fabric = Arc::clone(&app.fabric);
+        let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
+        let handle = Handle::new();
+        let mut server = axum_server::from_tcp(listener)
+            .map_err(failed)?
+            .acceptor(connections)
+            .handle(handle.clone())
+            .first_request_timeout(HEAD_TIMEOUT);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            // A client that has said all still waits for its answer.
+            .half_close(true)
+            .max_buf_size(HEAD_BYTES);
+        let serve = server.http1_only().serve(router::router(app).into_make_service());
+        tokio::pin!(serve);
+        tokio::select! {
+            () = ended => {}
+            served = &mut serve => return served.map_err(failed),
+        }
+        // Tasks that run have their time, and who waits for them is answered.
+        let drain = async {
+            let shut = fabric.shutdown().await;
+            handle.graceful_shutdown(Some(LAST_ANSWERS));
+            shut
+        };
+        let (shut, served) = tokio::join!(drain, serve);
+        shut.and(served.map_err(failed))
+    }
+}

@@ -1,0 +1,122 @@
+//! Which request goes where, and what surrounds each.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::error::Problem;
+use super::{App, agents, auth, dead_letters, events, health, layers, tasks};
+
+const REQUEST_ID: &str = "x-request-id";
+/// A client's own id, as long as any sensible one.
+const REQUEST_ID_BYTES: usize = 128;
+/// Compressing less saves no packet.
+const LEAST_COMPRESSED: u64 = 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Chimera Layer 4",
+    description = "A host that runs untrusted WebAssembly agents inside enforced quotas.",
+    license(
+        name = "Apache-2.0 WITH LLVM-exception",
+        identifier = "Apache-2.0 WITH LLVM-exception"
+    )
+))]
+struct Document;
+
+/// Every route there is.
+pub(super) fn router(app: App) -> Router {
+    let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(tasks::routes())
+        .merge(dead_letters::routes())
+        .merge(agents::routes())
+        .merge(layers::routes())
+        .merge(events::routes())
+        .merge(health::routes())
+        .split_for_parts();
+    let compressed = SizeAbove::new(LEAST_COMPRESSED)
+        // An event is to arrive when it happens.
+        .and(NotForContentType::new("text/event-stream"));
+    routes
+        .route("/openapi.json", get(async move || Answer(document.clone())))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), counted))
+        .with_state(app)
+}
+
+async fn no_such_route(request: Request) -> Problem {
+    let words = format!(
+        "there is no {}; /openapi.json lists what there is",
+        request.uri().path().escape_default()
+    );
+    Problem::new(StatusCode::NOT_FOUND, "no-such-route", words)
+}
+
+async fn no_such_method(method: Method) -> Problem {
+    let words = format!("{method} is not for this path; /openapi.json lists what is");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", words)
+}
+
+fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
+    // The panic itself is in the log already.
+    let words = "something failed in the host; its log says what";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words).into_response()
+}
+
+/// Counts a request, and gives its answer an id to be found by in the log.
+async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request);
+    let method = known(request.method());
+    // One of ours; the path as typed could be anything.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    let route = route.as_ref().map_or("(none)", |route| route.as_str());
+    app.fabric.http_answered(route, method, status, started.elapsed());
+    tracing::debug!(method, route, status, request = ?id, "answered");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The client's own where it sent one that can be shown.
+fn request_id(request: &Request) -> HeaderValue {
+    let theirs = request.headers().get(REQUEST_ID);
+    let fits = |id: &&HeaderValue| {
+        id.len() <= REQUEST_ID_BYTES && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    theirs.filter(fits).cloned().unwrap_or_else(|| {
+        let id = Uuid::now_v7().to_string();
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
+
+/// A method may be any word; a label may not.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "(other)",
+    }
+}

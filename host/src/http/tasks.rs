@@ -1,0 +1,242 @@
+//! `/v1/tasks`: submit, look, wait, cancel, forget.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::scheduler::record::TaskRecord;
+use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::extract::{Id, OneOrMany, Params};
+use super::wire::{Cancelled, Each, List, Page, Submitted, TaskRequest, Wait};
+use crate::scheduler::TaskHandle;
+
+/// Tasks in one request.
+const MOST_AT_ONCE: usize = 10_000;
+const KEY: &str = "idempotency-key";
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(submit, list))
+        .routes(routes!(show, forget))
+        .routes(routes!(cancel))
+}
+
+/// Takes a task, or an array of tasks, and answers when they are on disk.
+///
+/// Several are answered one by one, in their order. With `wait`, the answer
+/// comes when all have ended, or the time is over.
+#[utoipa::path(
+    post, path = "/v1/tasks", tag = "tasks",
+    params(Wait, ("Idempotency-Key" = Option<String>, Header,
+        description = "A name for the submission of one task; the same again is answered with the first")),
+    request_body(content = inline(TaskBody), content_type = "application/json"),
+    responses(
+        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself", body = inline(SubmitAnswer)),
+        (status = 202, description = "One task, taken", body = Submitted),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such agent type", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The key names other work", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The queue is full", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn submit(
+    State(app): State<App>,
+    Params(wait): Params<Wait>,
+    headers: HeaderMap,
+    body: OneOrMany<TaskRequest>,
+) -> Result<Response, Problem> {
+    let until = wait.duration()?.map(|wait| Instant::now() + wait);
+    match body {
+        OneOrMany::One(one) => submit_one(&app, *one, key(&headers)?, until).await,
+        OneOrMany::Many(many) => submit_many(&app, many, key(&headers)?, until).await,
+    }
+}
+
+/// One task or several: the schema of what [`OneOrMany`] reads by its first byte.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "a schema")]
+enum TaskBody {
+    One(TaskRequest),
+    Many(Vec<TaskRequest>),
+}
+
+/// What became of one task or of several.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum SubmitAnswer {
+    One(Box<Submitted>),
+    Many(Vec<Each>),
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get(KEY) else { return Ok(None) };
+    let text = key.to_str().map_err(|_| Problem::invalid("Idempotency-Key is not ASCII text"))?;
+    Ok(Some(text.to_owned()))
+}
+
+async fn submit_one(
+    app: &App,
+    request: TaskRequest,
+    key: Option<String>,
+    until: Option<Instant>,
+) -> Result<Response, Problem> {
+    let submission = request.submission(app.fabric.default_quota(), key)?;
+    let Some(until) = until else {
+        let id = app.fabric.submit(submission).await?;
+        let place = [(header::LOCATION, format!("/v1/tasks/{id}"))];
+        return Ok((
+            StatusCode::ACCEPTED,
+            place,
+            Answer(SubmitAnswer::One(Box::new(Submitted { id, result: None }))),
+        )
+            .into_response());
+    };
+    let mut handles = app.fabric.submit_tracked(vec![submission]).await?;
+    let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
+    let handle = handles.pop().unwrap_or_else(lost)?;
+    let answer = ended(handle, until).await?;
+    let status = if answer.result.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Answer(SubmitAnswer::One(Box::new(answer)))).into_response())
+}
+
+/// Waits for a task, which goes on whether it has ended by then or not.
+async fn ended(handle: TaskHandle, until: Instant) -> Layer4Result<Submitted> {
+    let id = handle.id();
+    let result = timeout_at(until, handle.result()).await.ok().transpose()?;
+    Ok(Submitted { id, result })
+}
+
+async fn submit_many(
+    app: &App,
+    requests: Vec<TaskRequest>,
+    key: Option<String>,
+    until: Option<Instant>,
+) -> Result<Response, Problem> {
+    if key.is_some() {
+        let words = "Idempotency-Key is for one task; give each its own `idempotency_key`";
+        return Err(Problem::invalid(words));
+    }
+    let count = requests.len();
+    if !(1..=MOST_AT_ONCE).contains(&count) {
+        let words = format!("the array has {count} tasks; allowed is 1 to {MOST_AT_ONCE}");
+        return Err(Problem::invalid(words));
+    }
+    let quota = app.fabric.default_quota();
+    let submissions = requests.into_iter().map(|one| one.submission(quota, None));
+    let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
+    let mut answers = Vec::with_capacity(count);
+    match until {
+        None => {
+            for taken in app.fabric.submit_batch(submissions).await? {
+                answers.push(each(taken.map(|id| Submitted { id, result: None })));
+            }
+        }
+        Some(until) => {
+            for taken in app.fabric.submit_tracked(submissions).await? {
+                answers.push(each(match taken {
+                    Ok(handle) => ended(handle, until).await,
+                    Err(error) => Err(error),
+                }));
+            }
+        }
+    }
+    Ok(Answer(SubmitAnswer::Many(answers)).into_response())
+}
+
+fn each(taken: Layer4Result<Submitted>) -> Each {
+    match taken {
+        Ok(submitted) => Each::Taken(submitted),
+        Err(error) => Each::Refused { problem: error.into() },
+    }
+}
+
+/// Lists tasks in one state, in the order of their time.
+#[utoipa::path(
+    get, path = "/v1/tasks", tag = "tasks", params(List),
+    responses(
+        (status = 200, description = "A page", body = Page),
+        (status = 400, description = "The query is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
+    let filter = list.filter()?;
+    let limit = filter.limit;
+    Ok(Answer(Page::of(app.fabric.list_tasks(filter).await?, limit)))
+}
+
+/// All that is known of a task. With `wait`, the answer comes when it has
+/// ended, or the time is over.
+#[utoipa::path(
+    get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path), Wait),
+    responses(
+        (status = 200, description = "The task", body = TaskRecord),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn show(
+    State(app): State<App>,
+    Id(id): Id<TaskId>,
+    Params(wait): Params<Wait>,
+) -> Json<TaskRecord> {
+    if let Some(wait) = wait.duration()?.filter(|wait| *wait > Duration::ZERO) {
+        // How it ended is in the record; that it did not in time, too.
+        if let Ok(Err(error)) = tokio::time::timeout(wait, app.fabric.wait(id)).await {
+            return Err(error.into());
+        }
+    }
+    Ok(Answer(app.fabric.get_task(id).await?))
+}
+
+/// Takes a task back: at once when it is queued, otherwise its run is stopped.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = TaskId, Path)),
+    responses(
+        (status = 200, description = "It is cancelled, or soon will be", body = Cancelled),
+        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has ended", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
+    let was_queued = app.fabric.cancel(id).await?;
+    Ok(Answer(Cancelled { id, was_queued }))
+}
+
+/// Forgets a task that has ended, and its result.
+#[utoipa::path(
+    delete, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path)),
+    responses(
+        (status = 204, description = "It is forgotten"),
+        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has not ended", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn forget(State(app): State<App>, Id(id): Id<TaskId>) -> Result<StatusCode, Problem> {
+    if !app.fabric.purge_tasks(vec![id]).await?.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let state = app.fabric.get_task(id).await?.state;
+    let words = format!("task {id} is {state}; cancel it first");
+    Err(Problem::new(StatusCode::CONFLICT, "task-not-ended", words))
+}

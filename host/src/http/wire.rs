@@ -1,0 +1,338 @@
+//! The shapes that are the API's own; the rest are the library's types.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::scheduler::record::TaskSummary;
+use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::{
+    BreakerState, Submission, SubmitOptions, TaskState, Timestamp,
+};
+use chimera_layer4_core::{AgentId, ExecutionResult, Priority, ResourceQuota, Task, TaskId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::Problem;
+use crate::scheduler::{SchedulerStats, TypeStats};
+use crate::utils;
+
+/// Tasks on one page.
+const PAGE: usize = 50;
+const MOST_ON_A_PAGE: usize = 1000;
+/// A proxy gives up on an answer at about this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// A task to be taken.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaskRequest {
+    /// The input, any JSON.
+    payload: Value,
+    /// The agent type that it is for.
+    #[schema(min_length = 1, max_length = 256)]
+    target_agent_type: String,
+    /// Its identity; a new one when left out.
+    id: Option<TaskId>,
+    #[serde(default)]
+    priority: Priority,
+    /// When its result stops being of use (RFC 3339).
+    #[serde(default, with = "humantime_serde::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deadline: Option<SystemTime>,
+    /// Its own limits; where the agent's are tighter, those rule. What is left
+    /// out is the host's default.
+    resource_quota: Option<ResourceQuota>,
+    /// Who submits it.
+    #[serde(default)]
+    source_layer: String,
+    /// Labels of the submitter's.
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    /// The first run is not begun before this (RFC 3339).
+    #[serde(default, with = "humantime_serde::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_before: Option<SystemTime>,
+    /// Runs that may be begun; 3 when left out.
+    #[schema(minimum = 1, maximum = 100)]
+    max_attempts: Option<u32>,
+    /// A name for this submission: a second one under it is answered with the first.
+    #[schema(min_length = 1, max_length = 256)]
+    idempotency_key: Option<String>,
+}
+
+impl TaskRequest {
+    /// The submission, with the header's key, if there is one.
+    pub(super) fn submission(
+        self,
+        default_quota: &ResourceQuota,
+        header: Option<String>,
+    ) -> Result<Submission, Problem> {
+        let idempotency_key = match (self.idempotency_key, header) {
+            (Some(own), Some(header)) if own != header => {
+                return Err(Problem::invalid(format!(
+                    "idempotency_key is {own:?} and the header Idempotency-Key {header:?}; give one"
+                )));
+            }
+            (own, header) => own.or(header),
+        };
+        let task = Task {
+            id: self.id.unwrap_or_else(utils::generate_task_id),
+            priority: self.priority,
+            payload: self.payload,
+            created_at: SystemTime::now(),
+            deadline: self.deadline,
+            resource_quota: self.resource_quota.unwrap_or_else(|| default_quota.clone()),
+            source_layer: self.source_layer,
+            target_agent_type: self.target_agent_type,
+            metadata: self.metadata,
+        };
+        let (not_before, max_attempts) = (self.not_before, self.max_attempts);
+        Ok(Submission {
+            task,
+            options: SubmitOptions { idempotency_key, not_before, max_attempts },
+        })
+    }
+}
+
+/// What became of a submission.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Submitted {
+    /// The task's identity; the first task's, where the same was submitted before.
+    pub(super) id: TaskId,
+    /// How it ended, if it did within `wait`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<ExecutionResult>,
+}
+
+/// What became of one submission of several.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Each {
+    /// It was taken.
+    Taken(Submitted),
+    /// It was not.
+    Refused {
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// How long to wait for an answer.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wait {
+    /// As `30s` or `500ms`, five minutes at the most.
+    wait: Option<String>,
+}
+
+impl Wait {
+    pub(super) fn duration(&self) -> Result<Option<Duration>, Problem> {
+        let Some(typed) = &self.wait else { return Ok(None) };
+        let fits = |wait: &Duration| *wait <= LONGEST_WAIT;
+        let wait = humantime::parse_duration(typed).ok().filter(fits);
+        wait.map(Some).ok_or_else(|| {
+            Problem::invalid(format!("wait is {typed:?}; allowed is a time up to 5m, as 30s"))
+        })
+    }
+}
+
+/// Which tasks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct List {
+    /// In this state; waiting when left out.
+    state: Option<TaskState>,
+    /// Only of this agent type.
+    agent_type: Option<String>,
+    /// At the most so many; 50 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Which dead letters to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeadList {
+    /// Only of this agent type.
+    agent_type: Option<String>,
+    /// At the most so many; 50 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl From<DeadList> for List {
+    fn from(DeadList { agent_type, limit, cursor }: DeadList) -> Self {
+        Self { state: Some(TaskState::Dead), agent_type, limit, cursor }
+    }
+}
+
+impl List {
+    pub(super) fn filter(self) -> Result<Filter, Problem> {
+        let limit = self.limit.unwrap_or(PAGE);
+        if !(1..=MOST_ON_A_PAGE).contains(&limit) {
+            let words = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");
+            return Err(Problem::invalid(words));
+        }
+        let state = self.state.unwrap_or(TaskState::Waiting);
+        let after = self.cursor.as_deref().map(after).transpose()?;
+        Ok(Filter { state, agent_type: self.agent_type, limit, after })
+    }
+}
+
+fn after(cursor: &str) -> Result<(Timestamp, TaskId), Problem> {
+    let parts = cursor.split_once('.');
+    let read = parts.and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
+    read.ok_or_else(|| {
+        Problem::invalid(format!("cursor is {cursor:?}; give the `next` of the page before"))
+    })
+}
+
+/// A page of tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page {
+    tasks: Vec<TaskSummary>,
+    /// The cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl Page {
+    pub(super) fn of(tasks: Vec<TaskSummary>, limit: usize) -> Self {
+        let full = tasks.len() >= limit;
+        let last = tasks.last().filter(|_| full);
+        let next = last.map(|last| format!("{}.{}", last.at.0, last.id));
+        Self { tasks, next }
+    }
+}
+
+/// Whether a task was taken back at once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Cancelled {
+    pub(super) id: TaskId,
+    /// It was queued and has ended. Otherwise its run is being stopped.
+    pub(super) was_queued: bool,
+}
+
+/// Which dead letters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) enum Pick {
+    /// These.
+    Ids(Vec<TaskId>),
+    /// All, or all of one agent type.
+    All {
+        /// Only of this agent type.
+        agent_type: Option<String>,
+    },
+}
+
+/// Tasks that something was done to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {
+    pub(super) count: usize,
+    pub(super) ids: Vec<TaskId>,
+}
+
+impl From<Vec<TaskId>> for Done {
+    fn from(ids: Vec<TaskId>) -> Self {
+        Self { count: ids.len(), ids }
+    }
+}
+
+/// The host's state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// healthy, degraded or stopped.
+    pub(super) status: &'static str,
+    /// When this was said (RFC 3339).
+    #[serde(with = "humantime_serde")]
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) timestamp: SystemTime,
+    pub(super) active_agents: usize,
+    /// Tasks waiting or running.
+    pub(super) pending_tasks: usize,
+    pub(super) uptime_seconds: f64,
+}
+
+/// The queue and the runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Stats {
+    /// Tasks by state.
+    tasks: BTreeMap<String, u64>,
+    /// Waiting tasks by class.
+    waiting: BTreeMap<String, u64>,
+    /// Seconds that the task which waits longest has waited, by class.
+    oldest_waiting_secs: BTreeMap<String, f64>,
+    /// Queued tasks by agent type.
+    queued_by_type: BTreeMap<String, u64>,
+    /// Tasks claimed and not settled.
+    in_hand: usize,
+    agent_types: Vec<TypeFigures>,
+}
+
+/// One agent type, since the start.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TypeFigures {
+    agent_type: String,
+    running: usize,
+    succeeded: u64,
+    failed: u64,
+    retried: u64,
+    ended_per_second: f64,
+    breaker: BreakerState,
+    breaker_opened: u64,
+}
+
+impl From<TypeStats> for TypeFigures {
+    fn from(stats: TypeStats) -> Self {
+        Self {
+            agent_type: stats.agent_type,
+            running: stats.running,
+            succeeded: stats.succeeded,
+            failed: stats.failed,
+            retried: stats.retried,
+            ended_per_second: stats.ended_per_second,
+            breaker: stats.breaker,
+            breaker_opened: stats.breaker_opened,
+        }
+    }
+}
+
+impl From<SchedulerStats> for Stats {
+    fn from(stats: SchedulerStats) -> Self {
+        fn named<K: ToString, V>(pairs: Vec<(K, V)>) -> BTreeMap<String, V> {
+            pairs.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+        }
+        let oldest = named(stats.oldest_waiting).into_iter();
+        Self {
+            tasks: named(stats.by_state),
+            waiting: named(stats.waiting_by_priority),
+            oldest_waiting_secs: oldest.map(|(class, age)| (class, age.as_secs_f64())).collect(),
+            queued_by_type: named(stats.queued_by_type),
+            in_hand: stats.in_hand,
+            agent_types: stats.types.into_iter().map(TypeFigures::from).collect(),
+        }
+    }
+}
+
+/// An agent type that tasks may target.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AgentType {
+    pub(super) name: String,
+    /// Agents of it that run.
+    pub(super) agents: Vec<AgentId>,
+}
+
+/// How many agents have the quota now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Allocated {
+    pub(super) agents: usize,
+}

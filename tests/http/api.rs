@@ -1,0 +1,217 @@
+//! The rest of the API, and what it says of mistakes.
+
+use chimera_layer4::Layer4Config;
+use chimera_layer4::config::Secret;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::harness::settings;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mistake_is_told_with_its_place() {
+    let api = Api::new(&["echo"]).await;
+    let good = r#""target_agent_type": "echo", "payload": 1"#;
+    let cases = [
+        (format!("{{{good}, \"priorty\": \"high\"}}"), 400, "priorty: unknown field"),
+        (
+            format!("{{{good}, \"priority\": \"urgent\"}}"),
+            400,
+            "priority: unknown variant `urgent`",
+        ),
+        (format!("{{{good}, \"deadline\": \"soon\"}}"), 400, "deadline: "),
+        (format!("{{{good}, \"max_attempts\": 101}}"), 400, "allowed is 1 to 100"),
+        (format!("[{{{good}, \"id\": 7}}]"), 400, "[0].id: "),
+        (format!("{{{good}}} {{}}"), 400, "trailing characters"),
+        ("{".into(), 400, "EOF"),
+        ("[]".into(), 400, "allowed is 1 to 10000"),
+        ("\"text\"".into(), 400, "expected struct TaskRequest"),
+        (good.replace("echo", "nobody").to_string(), 400, "the body is not what it should be"),
+        (format!("{{{}}}", good.replace("echo", "nobody")), 404, "known: echo"),
+        ("[".repeat(100_000), 400, "recursion limit"),
+    ];
+    for (body, status, words) in cases {
+        let refused = api.send("POST", "/v1/tasks", &[JSON], Some(body)).await;
+        assert_eq!(refused.status, status, "{refused:?}");
+        let _ = refused.code();
+        assert!(refused.body.contains(words), "{words}: {}", refused.body);
+    }
+    let text = api.send("POST", "/v1/tasks", &[("content-type", "text/plain")], Some("{}".into()));
+    let text = text.await;
+    assert_eq!((text.status, text.code().as_str()), (415, "not-json"));
+    for (method, path, status, code) in [
+        ("GET", "/v1/nothing", 404, "no-such-route"),
+        ("PUT", "/v1/tasks", 405, "no-such-method"),
+        ("GET", "/v1/tasks/x", 400, "invalid-request"),
+        ("GET", "/v1/agents/00000000-0000-7000-8000-000000000000", 404, "agent-not-found"),
+        ("GET", "/v1/tasks/00000000-0000-7000-8000-000000000000?wait=1h", 400, "invalid-request"),
+        ("GET", "/v1/tasks/00000000-0000-7000-8000-000000000000", 404, "task-not-found"),
+    ] {
+        let refused = api.send(method, path, &[], None).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{method} {path}");
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_listed_restarted_asked_and_ended() {
+    let api = Api::new(&["echo"]).await;
+    let agents = api.get("/v1/agents").await.json();
+    assert_eq!(agents, api.get("/agents/status").await.json());
+    let id = agents[0]["agent_id"].as_str().unwrap().to_owned();
+    assert_eq!(agents[0]["health"]["status"], "healthy");
+    assert!(agents[0]["memory_mb"].as_f64().unwrap() > 0.5, "{agents}");
+    let types = api.get("/v1/agent-types").await.json();
+    assert_eq!(types, json!([{ "name": "echo", "agents": [id] }]));
+    let path = format!("/v1/agents/{id}");
+    assert_eq!(api.post(&format!("{path}/restart"), json!(null)).await.status, 204);
+    assert_eq!(api.get(&path).await.json()["restarts"], 1);
+    assert_eq!(api.post(&format!("{path}/check"), json!(null)).await.json()["agent_id"], id);
+    assert_eq!(api.delete(&path).await.status, 204);
+    assert_eq!(api.get("/v1/agents").await.json(), json!([]));
+    assert_eq!(api.get("/v1/agent-types").await.json(), json!([]));
+    assert_eq!(api.delete(&path).await.code(), "agent-not-found");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_layers_read_figures_judge_outputs_and_set_quotas() {
+    let api = Api::new(&["echo", "hostile"]).await;
+    let echo = json!({ "target_agent_type": "echo", "payload": 1 });
+    let id = api.post("/v1/tasks?wait=30s", echo).await.json()["id"].clone();
+    let trap =
+        json!({ "target_agent_type": "hostile", "payload": { "do": "trap" }, "max_attempts": 1 });
+    let dead = api.post("/v1/tasks?wait=30s", trap).await.json()["id"].clone();
+    let judge = async |id: &Value, accuracy: f64| {
+        api.post("/v1/validations", json!({ "task_id": id, "accuracy": accuracy })).await
+    };
+    assert_eq!(judge(&id, 0.25).await.status, 204);
+    for wrong in [judge(&id, 1.5).await, judge(&dead, 1.0).await] {
+        assert_eq!((wrong.status, wrong.code().as_str()), (400, "invalid-request"));
+    }
+    let kpis = api.get("/v1/kpis").await.json();
+    let of = |name: &str| {
+        kpis.as_array().unwrap().iter().find(|kpi| kpi["agent_type"] == name).unwrap().clone()
+    };
+    let (echo, hostile) = (of("echo"), of("hostile"));
+    assert_eq!((&echo["accuracy"], &echo["success_rate"]), (&json!(0.25), &json!(1.0)));
+    assert_eq!((hostile.get("accuracy"), &hostile["success_rate"]), (None, &json!(0.0)));
+    assert!(echo["latency_ms"].as_f64().unwrap() > 0.0);
+
+    let quota = json!({ "max_memory_mb": 48 });
+    let target = json!({ "agent-type": "echo" });
+    let allocation = json!({ "target": target, "resource_quota": quota });
+    let given = api.post("/v1/resource-allocations", allocation).await;
+    assert_eq!((given.status, given.json()), (200, json!({ "agents": 1 })));
+    let nobody = json!({ "target": { "agent-type": "nobody" }, "resource_quota": quota });
+    assert_eq!(api.post("/v1/resource-allocations", nobody).await.code(), "agent-type-not-found");
+    let wrong = json!({ "target": target, "resource_quota": { "max_memory_mb": 0 } });
+    assert_eq!(api.post("/v1/resource-allocations", wrong).await.code(), "invalid-request");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_for_by_all_but_the_probes() {
+    let token = "0123456789abcdef".to_owned();
+    let api_token = Some(Secret::new(token.clone()));
+    let mut api = Api::with(Layer4Config { api_token, ..settings() }, &[]).await;
+    assert_eq!(api.get("/health").await.status, 200);
+    for shown in [None, Some("0123456789abcdeX".to_owned()), Some("0123456789abcde".to_owned())] {
+        api.token = shown;
+        let refused = api.get("/metrics").await;
+        assert_eq!((refused.status, refused.code().as_str()), (401, "unauthorized"));
+        assert_eq!(refused.headers["www-authenticate"], "Bearer");
+        assert_eq!(api.get("/v1/nothing").await.status, 401, "nothing is told of routes");
+        assert_eq!(api.get("/livez").await.status, 204);
+        assert_eq!(api.get("/readyz").await.status, 204);
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_only_this_machine_is_meant() {
+    let api = Api::new(&[]).await;
+    let port = api.address.port();
+    for (host, status) in [
+        (format!("localhost:{port}"), 200),
+        ("LOCALHOST".into(), 200),
+        (format!("[::1]:{port}"), 200),
+        ("127.0.0.1".into(), 200),
+        ("example.com".into(), 403),
+        (format!("localhost.example.com:{port}"), 403),
+        ("[::2]".into(), 403),
+    ] {
+        let answer = api.send("GET", "/health", &[("host", &host)], None).await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_an_id_and_a_large_one_is_compressed() {
+    let api = Api::new(&[]).await;
+    let own = api.send("GET", "/livez", &[("x-request-id", "mine-7")], None).await;
+    assert_eq!(own.headers["x-request-id"], "mine-7");
+    let made = api.send("GET", "/livez", &[("x-request-id", "not one")], None).await;
+    assert_ne!(made.headers["x-request-id"], "not one");
+    assert!(!made.headers["x-request-id"].is_empty());
+    // No client of the tests unpacks it, which would hide it.
+    let packed = tokio::task::spawn_blocking({
+        let url = api.url("/openapi.json");
+        move || {
+            ureq::get(url)
+                .header("accept-encoding", "gzip")
+                .call()
+                .unwrap()
+                .into_body()
+                .read_to_vec()
+        }
+    });
+    let packed = packed.await.unwrap().unwrap();
+    assert_eq!(packed[..2], [0x1f, 0x8b], "gzip's first bytes");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_every_route_and_what_it_answers() {
+    let api = Api::new(&[]).await;
+    let document = api.get("/openapi.json").await.json();
+    let paths = document["paths"].as_object().unwrap();
+    for path in [
+        "/health",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/scheduler/stats",
+        "/agents/status",
+        "/v1/tasks",
+        "/v1/tasks/{id}",
+        "/v1/tasks/{id}/cancel",
+        "/v1/tasks/{id}/events",
+        "/v1/events",
+        "/v1/agents",
+        "/v1/agents/{id}",
+        "/v1/agent-types",
+        "/v1/dead-letters",
+        "/v1/dead-letters/{id}",
+        "/v1/kpis",
+        "/v1/validations",
+        "/v1/resource-allocations",
+    ] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(operation["summary"].is_string(), "{method} {path} says what it does");
+            assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
+        }
+    }
+    // What it refers to is there.
+    let text = document.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
+    }
+    api.end().await.unwrap();
+}

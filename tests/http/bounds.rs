@@ -1,0 +1,108 @@
+//! Clients that mean no good.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use chimera_layer4::Layer4Config;
+
+use super::Api;
+use crate::harness::settings;
+
+/// What is answered to these bytes, until the server closes or the answer is whole.
+async fn raw(address: SocketAddr, bytes: Vec<u8>) -> String {
+    let ask = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+fn post(headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_or_no_text_is_refused_in_words() {
+    let api = Api::new(&["echo"]).await;
+    let cases = [
+        // Announced, and refused before it comes.
+        (post("content-length: 99999999999", b""), "413", "too-large"),
+        (post("content-length: 3", b"\"\xff\""), "400", "invalid-request"),
+        (post("content-length: 12", b"{\"a\":1}"), "400", "invalid-request"),
+        (post("content-length: 8", b"{\"\\ud800"), "400", "invalid-request"),
+    ];
+    for (bytes, status, code) in cases {
+        let answer = raw(api.address, bytes).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains(code), "{answer}");
+    }
+    let chunk = vec![b' '; 1 << 20];
+    let mut chunked = post("transfer-encoding: chunked", b"");
+    for _ in 0..17 {
+        chunked.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        chunked.extend(&chunk);
+        chunked.extend(b"\r\n");
+    }
+    let answer = raw(api.address, chunked).await;
+    // The rest may still be on its way when the answer is sent.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let headers = format!("x: {}", "y".repeat(300_000));
+    let answer = raw(api.address, post(&headers, b"")).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let answer = raw(api.address, b"GET /health\r\n\r\n".to_vec()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(api.get("/health").await.status, 200, "it goes on");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_closed_connection_is_answered() {
+    let api = Api::new(&["echo"]).await;
+    let body = br#"{"target_agent_type":"echo","payload":"half"}"#;
+    let length = format!("content-length: {}\r\nconnection: close", body.len());
+    let bytes = post(&length, body);
+    let waiting = String::from_utf8(bytes).unwrap().replace("/v1/tasks", "/v1/tasks?wait=20s");
+    let answer = raw(api.address, waiting.into_bytes()).await;
+    assert!(answer.contains(r#""output":"half""#), "{answer}");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_bounded_and_free_again() {
+    let api = Api::with(Layer4Config { max_connections: 2, ..settings() }, &[]).await;
+    let address = api.address;
+    let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let hold = move || {
+        let mut held = TcpStream::connect(address).unwrap();
+        held.write_all(ask).unwrap();
+        let _ = held.read(&mut [0; 1024]).unwrap();
+        held
+    };
+    // Each is answered before the next comes, and stays open.
+    let held = tokio::task::spawn_blocking(move || (hold(), hold())).await.unwrap();
+    // One that is beyond is closed, without a word or by a reset.
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut beyond = TcpStream::connect(address).unwrap();
+        beyond.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = beyond.write_all(ask);
+        let mut answer = String::new();
+        let _ = beyond.read_to_string(&mut answer);
+        answer
+    });
+    assert_eq!(answer.await.unwrap(), "");
+    drop(held);
+    let bytes = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_vec();
+    while !raw(address, bytes.clone()).await.starts_with("HTTP/1.1 204") {
+        tokio::task::yield_now().await;
+    }
+    api.end().await.unwrap();
+}

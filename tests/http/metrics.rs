@@ -1,0 +1,146 @@
+//! What is counted, and that what operators are given names nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::harness::root;
+
+/// The specification's names.
+const SPECIFIED: [&str; 13] = [
+    "layer4_uptime_seconds",
+    "layer4_agents_spawned_total",
+    "layer4_tasks_processed_total",
+    "layer4_tasks_succeeded_total",
+    "layer4_tasks_failed_total",
+    "layer4_tasks_total",
+    "layer4_task_latency_ms",
+    "layer4_task_accuracy",
+    "layer4_cpu_usage",
+    "layer4_memory_usage",
+    "layer4_agent_cpu_usage",
+    "layer4_agent_memory_mb",
+    "layer4_agent_errors_total",
+];
+
+/// A host on which everything has happened that is counted.
+async fn busy() -> Api {
+    let api = Api::new(&["echo", "hostile", "data-analyzer"]).await;
+    let echo = json!({ "target_agent_type": "echo", "payload": 1 });
+    let id = api.post("/v1/tasks?wait=30s", echo).await.json()["id"].clone();
+    api.post("/v1/validations", json!({ "task_id": id, "accuracy": 0.5 })).await;
+    for payload in [json!({ "do": "trap" }), json!({ "do": "hoard" })] {
+        let body = json!({ "target_agent_type": "hostile", "payload": payload, "max_attempts": 1 });
+        api.post("/v1/tasks?wait=30s", body).await;
+    }
+    let csv = json!({ "target_agent_type": "data-analyzer", "payload": "a,b\n1,2\n" });
+    api.post("/v1/tasks?wait=30s", csv).await;
+    api.post("/v1/tasks", json!({ "target_agent_type": "nobody", "payload": 1 })).await;
+    let wrong = json!({ "target_agent_type": "echo", "payload": 1, "max_attempts": 0 });
+    api.post("/v1/tasks", wrong).await;
+    let later =
+        json!({ "target_agent_type": "echo", "payload": 1, "not_before": "2999-01-01T00:00:00Z" });
+    api.post("/v1/tasks", later).await;
+    api
+}
+
+/// The value of a series; labels in the exporter's order.
+#[track_caller]
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+}
+
+/// The families and the samples that are exported.
+fn exported(text: &str) -> BTreeSet<String> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let samples = samples.filter_map(|line| line.split(['{', ' ']).next());
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    samples.chain(families).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_specified_metric_is_there_with_an_honest_value() {
+    let api = busy().await;
+    let text = api.get("/metrics").await.body;
+    let exported = exported(&text);
+    for name in SPECIFIED {
+        assert!(exported.contains(name), "{name}\n{text}");
+    }
+    for (series, expected) in [
+        (r#"layer4_tasks_submitted_total{agent_type="echo"}"#, 2.0),
+        (r#"layer4_tasks_processed_total{agent_type="hostile"}"#, 2.0),
+        (r#"layer4_tasks_succeeded_total{agent_type="echo"}"#, 1.0),
+        (r#"layer4_tasks_failed_total{agent_type="hostile"}"#, 2.0),
+        (r#"layer4_dead_letters_total{agent_type="hostile",reason="over-quota"}"#, 1.0),
+        (r#"layer4_dead_letters_total{agent_type="hostile",reason="attempts-exhausted"}"#, 1.0),
+        (r#"layer4_quota_kills_total{agent_type="hostile",quota="over-memory"}"#, 1.0),
+        (r#"layer4_submissions_refused_total{code="invalid-request"}"#, 1.0),
+        (r#"layer4_task_accuracy{agent_type="echo"}"#, 0.5),
+        (r#"layer4_tasks_total{state="delayed"}"#, 1.0),
+        (r#"layer4_queue_depth{agent_type="echo"}"#, 1.0),
+        (r#"layer4_task_latency_ms_count{agent_type="hostile"}"#, 2.0),
+        (r#"layer4_run_duration_ms_count{agent_type="hostile"}"#, 2.0),
+        (r#"layer4_agents_spawned_total{agent_type="echo"}"#, 1.0),
+        (r#"layer4_agents_active{agent_type="echo"}"#, 1.0),
+        (r#"layer4_breaker_state{agent_type="echo"}"#, 0.0),
+        (r#"layer4_http_requests_total{method="POST",route="/v1/tasks",status="404"}"#, 1.0),
+        ("layer4_health_status", 0.0),
+    ] {
+        assert_eq!(value(&text, series), expected, "{series}");
+    }
+    assert!(value(&text, r#"layer4_agent_cpu_seconds_total{agent_type="echo"}"#) > 0.0);
+    assert!((0.0..=1.0).contains(&value(&text, "layer4_cpu_usage")));
+    assert!((0.01..=1.0).contains(&value(&text, "layer4_memory_usage")));
+    assert!(
+        text.contains("layer4_guest_metric_sum{agent_type=\"data-analyzer\",metric="),
+        "{text}"
+    );
+    api.end().await.unwrap();
+}
+
+/// The names that an expression may mean: words that begin as ours do.
+fn named(expression: &str) -> BTreeSet<String> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    let names = expression.split(word).filter(|word| word.starts_with("layer4_"));
+    names.map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_and_dashboard_name_only_what_is_exported() {
+    let api = busy().await;
+    let exported = exported(&api.get("/metrics").await.body);
+    let deploy = root().join("host/deploy");
+    let rules = std::fs::read_to_string(deploy.join("prometheus/rules.yml")).unwrap();
+    // Words of comments and descriptions too: they should not mislead either.
+    let rules = rules.replace("instance:layer4", "-").replace("agent_type:layer4", "-");
+    let dashboard = std::fs::read_to_string(deploy.join("grafana/chimera.json")).unwrap();
+    let mut expressions = Vec::new();
+    collect(&serde_json::from_str(&dashboard).unwrap(), &mut expressions);
+    assert!(expressions.len() > 40, "{expressions:?}");
+    for text in expressions.iter().chain([&rules]) {
+        for name in named(text) {
+            assert!(exported.contains(&name), "nobody exports {name}, which is in\n{text}");
+        }
+    }
+    api.end().await.unwrap();
+}
+
+/// Every `expr`, and every `query` that is text.
+fn collect(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if key == "expr" || key == "query" => {
+                        into.push(text.clone())
+                    }
+                    value => collect(value, into),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
+        _ => {}
+    }
+}

@@ -1,0 +1,126 @@
+//! The HTTP API, over real connections.
+
+mod api;
+mod bounds;
+mod events;
+mod metrics;
+mod queue;
+mod service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chimera_layer4::http::Server;
+use chimera_layer4::{Layer4Config, Layer4Result};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::harness::{self, settings};
+
+/// A host that serves in this process.
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    token: Option<String>,
+    end: oneshot::Sender<()>,
+    served: JoinHandle<Layer4Result<()>>,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The code of a problem, which must be one.
+    #[track_caller]
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["type"], format!("urn:chimera:{}", problem["code"].as_str().unwrap()));
+        problem["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Api {
+    /// Serves with these settings, and an agent of each of these guests.
+    pub(crate) async fn with(config: Layer4Config, guests: &[&str]) -> Self {
+        let config = Layer4Config { metrics_port: 0, ..config };
+        let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
+        let fabric = Arc::new(harness::fabric(config.clone()).await);
+        for guest in guests {
+            harness::spawn(&fabric, guest).await;
+        }
+        let server = Server::bind(fabric, &config).unwrap();
+        let address = server.address();
+        let (end, ended) = oneshot::channel();
+        let served = tokio::spawn(server.run(async { drop(ended.await) }));
+        Self { address, token, end, served }
+    }
+
+    pub(crate) async fn new(guests: &[&str]) -> Self {
+        Self::with(settings(), guests).await
+    }
+
+    /// Ends it as SIGTERM does.
+    pub(crate) async fn end(self) -> Layer4Result<()> {
+        self.end.send(()).unwrap();
+        self.served.await.unwrap()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], Some(body.to_string()))
+            .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], None).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(body.unwrap_or_default()).unwrap();
+        tokio::task::spawn_blocking(move || call(request)).await.unwrap()
+    }
+}
+
+fn call(request: ureq::http::Request<String>) -> Answer {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .into();
+    let mut response = agent.run(request).unwrap();
+    let body = response.body_mut().read_to_string().unwrap();
+    Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+}

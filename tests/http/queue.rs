@@ -1,0 +1,185 @@
+//! `/v1/tasks` and `/v1/dead-letters`.
+
+use chimera_layer4::Layer4Config;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::harness::settings;
+
+fn echo(payload: Value) -> Value {
+    json!({ "target_agent_type": "echo", "payload": payload })
+}
+
+fn fails() -> Value {
+    json!({ "target_agent_type": "hostile", "payload": { "do": "trap" }, "max_attempts": 1 })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_taken_waited_for_and_looked_at() {
+    let api = Api::new(&["echo"]).await;
+    let done = api.post("/v1/tasks?wait=30s", echo(json!({ "n": 7 }))).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let done = done.json();
+    assert_eq!(done["result"]["output"], json!({ "n": 7 }));
+    assert!(done["result"]["resource_usage"]["cpu_seconds"].as_f64().unwrap() > 0.0);
+
+    let taken = api.post("/v1/tasks", echo(json!("later"))).await;
+    assert_eq!(taken.status, 202);
+    let place = taken.headers["location"].to_str().unwrap();
+    let id = taken.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(place, format!("/v1/tasks/{id}"));
+    let shown = api.get(&format!("{place}?wait=30s")).await.json();
+    assert_eq!((&shown["state"], &shown["attempts"]), (&json!("succeeded"), &json!(1)));
+    assert_eq!(shown["task"]["payload"], "later");
+    assert_eq!(shown["result"]["output"], "later");
+    assert!(shown["genome"].as_str().unwrap().starts_with("sha256:"));
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_longer_than_the_wait_goes_on() {
+    let api = Api::new(&["hostile"]).await;
+    let body =
+        json!({ "target_agent_type": "hostile", "payload": { "do": "burn-ms", "amount": 300 } });
+    let early = api.post("/v1/tasks?wait=1ms", body).await;
+    assert_eq!((early.status, early.json().get("result")), (202, None));
+    let id = early.json()["id"].as_str().unwrap().to_owned();
+    let early = api.get(&format!("/v1/tasks/{id}?wait=1ms")).await;
+    assert_ne!(early.json()["state"], "succeeded", "{early:?}");
+    let shown = api.get(&format!("/v1/tasks/{id}?wait=30s")).await.json();
+    assert_eq!(shown["state"], "succeeded");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_tasks_are_answered_one_by_one_in_their_order() {
+    let api = Api::new(&["echo"]).await;
+    let mut batch: Vec<Value> = (0..200).map(|n| echo(json!(n))).collect();
+    batch[3]["target_agent_type"] = json!("nobody");
+    batch[5]["max_attempts"] = json!(0);
+    let answers = api.post("/v1/tasks?wait=30s", Value::from(batch.clone())).await;
+    assert_eq!(answers.status, 200);
+    let answers = answers.json();
+    assert_eq!(answers.as_array().unwrap().len(), 200);
+    for n in [0, 4, 199] {
+        assert_eq!(answers[n]["result"]["output"], n);
+    }
+    assert_eq!(answers[3]["problem"]["code"], "agent-type-not-found");
+    assert!(answers[5]["problem"]["detail"].as_str().unwrap().contains("max_attempts is 0"));
+    let ids = api.post("/v1/tasks", Value::from(batch)).await.json();
+    assert!(ids[0]["id"].is_string() && ids[0].get("result").is_none(), "{}", ids[0]);
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_names_one_piece_of_work() {
+    let api = Api::new(&["echo"]).await;
+    let submit = async |payload, header: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", header)];
+        api.send("POST", "/v1/tasks", &headers, Some(echo(payload).to_string())).await
+    };
+    let first = submit(json!(1), "k").await;
+    assert_eq!(submit(json!(1), "k").await.json(), first.json());
+    let other = submit(json!(2), "k").await;
+    assert_eq!((other.status, other.code().as_str()), (409, "idempotency-key-taken"));
+    assert_ne!(submit(json!(2), "another").await.json(), first.json());
+    let mut own = echo(json!(1));
+    own["idempotency_key"] = json!("own");
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    let both = api.send("POST", "/v1/tasks", &headers, Some(own.to_string())).await;
+    assert_eq!((both.status, both.code().as_str()), (400, "invalid-request"));
+    let many = api.send("POST", "/v1/tasks", &headers, Some(json!([own]).to_string())).await;
+    assert_eq!(many.status, 400);
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other() {
+    let api = Api::new(&["echo"]).await;
+    let batch: Vec<Value> = (0..7).map(|n| echo(json!(n))).collect();
+    api.post("/v1/tasks?wait=30s", Value::from(batch)).await;
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/v1/tasks?state=succeeded&limit=3{cursor}")).await.json();
+        let tasks = page["tasks"].as_array().unwrap();
+        seen.extend(tasks.iter().map(|task| task["id"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(seen.len(), 7);
+    seen.sort_by_key(Value::to_string);
+    seen.dedup();
+    assert_eq!(seen.len(), 7, "none twice");
+    let other = api.get("/v1/tasks?state=succeeded&agent_type=nobody").await.json();
+    assert_eq!(other["tasks"], json!([]));
+    for wrong in ["limit=0", "limit=1001", "cursor=x", "state=gone", "stat=dead", "limit=x"] {
+        let refused = api.get(&format!("/v1/tasks?{wrong}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "invalid-request"), "{wrong}");
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_taken_back_and_forgotten() {
+    let api = Api::new(&["echo"]).await;
+    let mut body = echo(json!(1));
+    body["not_before"] = json!("2999-01-01T00:00:00Z");
+    let id = api.post("/v1/tasks", body).await.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/tasks/{id}");
+    let early = api.delete(&path).await;
+    assert_eq!((early.status, early.code().as_str()), (409, "task-not-ended"));
+    let cancelled = api.post(&format!("{path}/cancel"), json!(null)).await.json();
+    assert_eq!(cancelled, json!({ "id": id, "was_queued": true }));
+    assert_eq!(api.get(&path).await.json()["state"], "cancelled");
+    let again = api.post(&format!("{path}/cancel"), json!(null)).await;
+    assert_eq!((again.status, again.code().as_str()), (409, "task-ended"));
+    assert_eq!(api.delete(&path).await.status, 204);
+    for gone in [api.get(&path).await, api.delete(&path).await] {
+        assert_eq!((gone.status, gone.code().as_str()), (404, "task-not-found"));
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_looked_at_put_back_and_forgotten() {
+    let api = Api::new(&["echo", "hostile"]).await;
+    let batch = Value::from(vec![fails(), fails(), fails(), echo(json!(1))]);
+    let answers = api.post("/v1/tasks?wait=30s", batch).await.json();
+    let ids: Vec<_> = (0..4).map(|n| answers[n]["id"].as_str().unwrap().to_owned()).collect();
+    let list = async |api: &Api| {
+        let page = api.get("/v1/dead-letters?agent_type=hostile").await.json();
+        page["tasks"].as_array().unwrap().len()
+    };
+    assert_eq!(list(&api).await, 3);
+    let shown = api.get(&format!("/v1/dead-letters/{}", ids[0])).await.json();
+    assert_eq!(shown["reason"], "attempts-exhausted", "{shown}");
+    assert_eq!(shown["failed_attempts"].as_array().unwrap().len(), 1);
+    let alive = api.get(&format!("/v1/dead-letters/{}", ids[3])).await;
+    assert_eq!((alive.status, alive.code().as_str()), (404, "task-not-dead"));
+
+    let purged = api.post("/v1/dead-letters/purge", json!({ "ids": [ids[0], ids[3]] })).await;
+    assert_eq!(purged.json(), json!({ "count": 1, "ids": [ids[0]] }));
+    let back = api.post("/v1/dead-letters/requeue", json!({ "ids": [ids[1]] })).await.json();
+    assert_eq!(back["ids"], json!([ids[1]]));
+    api.get(&format!("/v1/tasks/{}?wait=30s", ids[1])).await;
+    let all = json!({ "all": { "agent_type": "hostile" } });
+    let purged = api.post("/v1/dead-letters/purge", all).await.json();
+    assert_eq!(purged["count"], 2);
+    assert_eq!(list(&api).await, 0);
+    assert_eq!(api.get(&format!("/v1/tasks/{}", ids[3])).await.json()["state"], "succeeded");
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_says_when_to_come_back() {
+    let config = Layer4Config { task_queue_capacity: 1, ..settings() };
+    let api = Api::with(config, &["echo"]).await;
+    let mut later = echo(json!(1));
+    later["not_before"] = json!("2999-01-01T00:00:00Z");
+    assert_eq!(api.post("/v1/tasks", later.clone()).await.status, 202);
+    let full = api.post("/v1/tasks", later).await;
+    assert_eq!((full.status, full.code().as_str()), (429, "queue-full"));
+    assert!(full.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    assert!(full.json()["retry_after_secs"].as_f64().unwrap() > 0.0);
+    api.end().await.unwrap();
+}

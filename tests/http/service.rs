@@ -1,0 +1,202 @@
+//! `chimera serve` and `chimera config`, as an operator has them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::cli::Chimera;
+use crate::harness::{guest_path, program};
+
+/// A host in a process of its own.
+struct Service {
+    chimera: Chimera,
+    child: Child,
+    said: BufReader<ChildStderr>,
+    url: String,
+}
+
+impl Service {
+    fn start(chimera: Chimera, config: &str) -> Self {
+        let folder = chimera.data();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("chimera.toml"), config).unwrap();
+        let mut child = std::process::Command::new(program())
+            .args(["serve", "--port", "0", "--config"])
+            .arg(folder.join("chimera.toml"))
+            .arg("--data-dir")
+            .arg(folder.join("data"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut service = Self { chimera, child, said, url: String::new() };
+        let line = service.hears("listening on ");
+        service.url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        service
+    }
+
+    /// Reads on until a line says this.
+    #[track_caller]
+    fn hears(&mut self, words: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let start = all.len();
+            assert!(self.said.read_line(&mut all).unwrap() > 0, "never said {words:?}\n{all}");
+            if all[start..].contains(words) {
+                return all[start..].to_owned();
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
+        answer.body_mut().read_json().unwrap()
+    }
+
+    fn rewrite(&self, config: &str) {
+        fs::write(self.chimera.data().join("chimera.toml"), config).unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn declare(name: &str, component: &Path, instances: u32) -> String {
+    format!("[agents.{name}]\ncomponent = {component:?}\ninstances = {instances}\n")
+}
+
+#[test]
+fn a_service_loads_reloads_and_ends_in_good_order() {
+    let echo = guest_path("echo");
+    let mut service = Service::start(Chimera::new(), &declare("echo", &echo, 2));
+    let body = r#"{"target_agent_type": "echo", "payload": "hello"}"#;
+    let submit = |service: &Service, wait: &str| -> Value {
+        let url = format!("{}/v1/tasks{wait}", service.url);
+        let request = ureq::post(url).header("content-type", "application/json");
+        request.send(body).unwrap().body_mut().read_json().unwrap()
+    };
+    assert_eq!(submit(&service, "?wait=30s")["result"]["output"], "hello");
+    assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 2);
+
+    // A file that is wrong changes nothing, and says why.
+    service.rewrite("[agents.echo]\ncomponnent = 3\n");
+    service.signal(Signal::HUP);
+    assert!(service.hears("nothing was reloaded").contains("componnent"));
+    assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 2);
+
+    // A component that is none changes nothing of its type.
+    service.rewrite(&(declare("echo", Path::new("gone.wasm"), 1) + &declare("parrot", &echo, 1)));
+    service.signal(Signal::HUP);
+    assert!(service.hears("not reloaded").contains("gone.wasm"));
+    service.hears("parrot");
+    assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 3);
+
+    service.rewrite(&declare("echo", &echo, 1));
+    service.signal(Signal::HUP);
+    service.hears("Replaced");
+    let agents = service.get("/v1/agents");
+    assert_eq!((agents.as_array().unwrap().len(), &agents[0]["agent_type"]), (1, &"echo".into()));
+    let types = service.get("/v1/agent-types");
+    assert_eq!(types.as_array().unwrap().len(), 1, "{types}");
+    assert_eq!(submit(&service, "?wait=30s")["result"]["output"], "hello");
+
+    let id = submit(&service, "")["id"].as_str().unwrap().to_owned();
+    service.signal(Signal::TERM);
+    service.hears("ended in good order");
+    assert!(service.child.wait().unwrap().success());
+    // What it had done is on disk.
+    let data = service.chimera.data().join("data");
+    let shown = service.chimera.run(&["task", "show", &id, "--data-dir", data.to_str().unwrap()]);
+    assert!(shown.out.contains(&id), "{}{}", shown.out, shown.err);
+}
+
+#[test]
+fn a_start_that_cannot_be_is_told_at_once() {
+    let chimera = Chimera::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    chimera.refuses(
+        7,
+        &["serve", "--port", &port],
+        &["cannot listen on 127.0.0.1", "metrics_port"],
+    );
+
+    let file = chimera.data();
+    fs::create_dir_all(&file).unwrap();
+    let file = file.join("chimera.toml");
+    let config = file.to_str().unwrap();
+    fs::write(&file, declare("echo", Path::new("gone.wasm"), 1)).unwrap();
+    chimera.refuses(
+        3,
+        &["serve", "--port", "0", "--config", config],
+        &["agents.echo", "gone.wasm"],
+    );
+
+    fs::write(&file, "bind_address = \"0.0.0.0\"").unwrap();
+    let words = ["bind_address is 0.0.0.0", "api_token"];
+    chimera.refuses(3, &["serve", "--config", config], &words);
+
+    fs::write(&file, "api_token = \"a word\"\nmetrics_prot = 1\nmax_agents = 0\n").unwrap();
+    let words = ["did you mean metrics_port?", "api_token in", "max_agents in"];
+    chimera.refuses(3, &["config", "check", "--config", config], &words);
+    let said = chimera.run(&["config", "check", "--config", config]).err;
+    assert!(!said.contains("a word"), "a secret is not shown: {said}");
+}
+
+#[test]
+fn the_settings_are_shown_with_their_sources_and_without_secrets() {
+    let chimera = Chimera::new();
+    let shown = |arguments: &[&str]| {
+        let mut command = chimera.command(arguments);
+        let command =
+            command.env("LAYER4_API_TOKEN", "0123456789abcdef").env("LAYER4_MAX_AGENTS", "3");
+        let ended = Chimera::end(command);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(!ended.out.contains("0123456789abcdef"), "{}", ended.out);
+        ended.out
+    };
+    let text = shown(&["config", "show", "--port", "7"]);
+    for line in [
+        "max_agents = 3  (LAYER4_MAX_AGENTS)",
+        "metrics_port = 7  (--port)",
+        "api_token = (secret)  (LAYER4_API_TOKEN)",
+        "max_connections = 4096  (default)",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let shown: Value = serde_json::from_str(&shown(&["config", "show", "--json"])).unwrap();
+    assert_eq!(shown["max_agents"]["value"], "3");
+    assert_eq!(shown["drain_timeout_secs"]["source"], "default");
+}
+
+#[test]
+fn logs_go_to_files_where_a_folder_is_set() {
+    let logs = tempfile::tempdir().unwrap();
+    let echo = guest_path("echo");
+    let config =
+        format!("log_dir = {:?}\ndebug_mode = true\n{}", logs.path(), declare("echo", &echo, 1));
+    let mut service = Service::start(Chimera::new(), &config);
+    service.get("/health");
+    service.signal(Signal::TERM);
+    service.hears("ended in good order");
+    service.child.wait().unwrap();
+    let files: Vec<_> =
+        fs::read_dir(logs.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    let [file] = &files[..] else { panic!("one a day: {files:?}") };
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered = lines.iter().find(|line| line["fields"]["route"] == "/health").unwrap();
+    assert_eq!(answered["fields"]["status"], 200);
+}
