@@ -66,7 +66,10 @@ fn each_library_has_one_user() -> io::Result<()> {
             .never(&["clap::"]),
         Rule::instead("routes belong to host/src/http: pass plain values")
             .except(&["host/src/http/"])
-            .never(&["axum::"]),
+            .never(&["axum::", "axum_server::", "tower_http::"]),
+        Rule::instead("metrics belong to host/src/metrics: count through the collector")
+            .except(&["host/src/metrics/"])
+            .never(&["prometheus::", "sysinfo::"]),
         Rule::instead("databases belong to host/src/stores: use the stores' traits")
             // The benches measure against it; the crash test has eyes of its own.
             .except(&["host/src/stores/", "benches/", "tests/"])

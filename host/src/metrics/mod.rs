@@ -2,7 +2,7 @@
 //!
 //! What is counted as it happens is kept in handles, one set for each agent
 //! type; what is merely looked at, such as the queue's depth, is put on a
-//! [`sheet`] when somebody asks. A label is never a task's id nor a guest's
+//! `sheet` when somebody asks. A label is never a task's id nor a guest's
 //! unbounded word.
 
 mod families;
