@@ -200,3 +200,70 @@ fn logs_go_to_files_where_a_folder_is_set() {
     let answered = lines.iter().find(|line| line["fields"]["route"] == "/health").unwrap();
     assert_eq!(answered["fields"]["status"], 200);
 }
+
+/// The same commands work on a folder and through the host that serves it.
+#[test]
+fn commands_go_through_the_host_that_serves_the_folder() {
+    let (echo, hostile) = (guest_path("echo"), guest_path("hostile"));
+    let config = declare("echo", &echo, 1) + &declare("hostile", &hostile, 1);
+    let mut service = Service::start(Chimera::new(), &config);
+    let data = service.chimera.data().join("data");
+    let chimera = |arguments: &[&str]| {
+        let ended =
+            service.chimera.run(&[arguments, &["--data-dir", data.to_str().unwrap()]].concat());
+        (ended.code, ended.out.trim().to_owned(), ended.err)
+    };
+    let well = |arguments: &[&str]| {
+        let (code, out, err) = chimera(arguments);
+        assert_eq!(code, 0, "{arguments:?}\n{out}{err}");
+        out
+    };
+    let ended = |id: &str| service.get(&format!("/v1/tasks/{id}?wait=30s"));
+
+    let id = well(&[
+        "task",
+        "submit",
+        "--type",
+        "echo",
+        "--task",
+        "[1]",
+        "--key",
+        "k",
+        "--priority",
+        "high",
+    ]);
+    assert_eq!(ended(&id)["result"]["output"], serde_json::json!([1]));
+    assert_eq!(well(&["task", "submit", "--type", "echo", "--task", "[1]", "--key", "k"]), id);
+    let shown = well(&["task", "show", &id]);
+    assert!(shown.contains("state      succeeded") && shown.contains("priority   high"), "{shown}");
+    let listed = well(&["task", "list", "--state", "succeeded", "--type", "echo"]);
+    assert!(listed.starts_with(&id), "{listed}");
+    let nobody = chimera(&["task", "submit", "--type", "nobody", "--task", "1"]);
+    assert!(nobody.0 == 3 && nobody.2.contains("known: echo, hostile"), "{nobody:?}");
+
+    let later = well(&["task", "submit", "--type", "echo", "--task", "1", "--delay", "999"]);
+    let stats = well(&["task", "stats"]);
+    assert!(stats.contains("delayed     1") && stats.contains("queued for echo: 1"), "{stats}");
+    assert_eq!(well(&["task", "cancel", &later]), "1 task cancelled");
+    let again = chimera(&["task", "cancel", &later]);
+    assert!(again.0 == 3 && again.2.contains("has ended: it is cancelled"), "{again:?}");
+    assert_eq!(well(&["task", "purge", &later, &id]), "2 tasks purged");
+    let gone = chimera(&["task", "show", &id]);
+    assert!(gone.0 == 3 && gone.2.contains("there is no task"), "{gone:?}");
+
+    let trap = r#"{"do": "trap"}"#;
+    let dead = well(&["task", "submit", "--type", "hostile", "--task", trap, "--attempts", "1"]);
+    ended(&dead);
+    assert!(well(&["dead-letters", "list"]).contains("attempts-exhausted"));
+    assert!(well(&["dead-letters", "show", &dead]).contains("1 of 1"));
+    assert_eq!(well(&["dead-letters", "requeue", &dead]), "1 task back in the queue");
+    ended(&dead);
+    assert_eq!(well(&["dead-letters", "purge", "--all"]), "1 task purged");
+
+    service.signal(Signal::TERM);
+    service.hears("ended in good order");
+    service.child.wait().unwrap();
+    // Without the host the folder itself answers.
+    let stats = service.chimera.run(&["task", "stats", "--data-dir", data.to_str().unwrap()]);
+    assert!(stats.out.contains("delayed     0"), "{}{}", stats.out, stats.err);
+}

@@ -56,7 +56,7 @@ pub(super) enum Command {
     /// Run what waits in the queue, and what --tasks adds, until nothing is left
     #[command(after_help = WORK_HELP)]
     Work(WorkArgs),
-    /// The queue of a data folder that no host has open
+    /// The queue of a data folder, through the host that serves it where there is one
     Task {
         #[command(subcommand)]
         command: TaskCommand,

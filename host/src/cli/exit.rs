@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use chimera_layer4_core::{Fault, HostFault, Layer4Error};
 
+use super::client::Refused;
 use crate::toolchain::BuildError;
 
 /// How the program ends.
@@ -61,6 +62,9 @@ impl Exit {
             Some(BuildError::NotACrate(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
             None if error.is::<BadInput>() => Exit::BadInput,
+            None if error.downcast_ref::<Refused>().is_some_and(Refused::is_askers) => {
+                Exit::BadInput
+            }
             None => Exit::HostFailed,
         }
     }

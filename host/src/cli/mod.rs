@@ -5,8 +5,10 @@
 
 mod agent;
 mod args;
+mod client;
 mod component;
 mod config;
+mod door;
 mod exit;
 mod output;
 mod progress;

@@ -1,21 +1,21 @@
-//! `chimera task …` and `chimera dead-letters …`: the queue of a data folder
-//! that no host has open.
+//! `chimera task …` and `chimera dead-letters …`: the queue of a data folder,
+//! through the host that serves it where there is one.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::rota::SHARES;
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
-use chimera_layer4_core::{Layer4Config, Layer4Error, Task, TaskId};
+use chimera_layer4_core::{Layer4Config, Task, TaskId};
 use serde_json::json;
 
 use super::args::{DeadLettersCommand, ListArgs, PickArgs, SubmitArgs, TaskCommand};
+use super::door::{NotCancelled, Queue};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::task;
-use crate::fabric::open_queue;
-use crate::scheduler::Scheduler;
 use crate::utils;
 
 /// Dead letters that one `--all` names at once.
@@ -31,7 +31,7 @@ pub(super) async fn task(
         TaskCommand::Submit(args) => Some(submission(&config, args)?),
         _ => None,
     };
-    let queue = open_queue(&config).await?;
+    let queue = Queue::open(&config).await?;
     let done = match command {
         TaskCommand::Submit(_) => submit(&queue, submission, output).await,
         TaskCommand::Show { id, .. } => show(&queue, id, output).await,
@@ -40,7 +40,7 @@ pub(super) async fn task(
         TaskCommand::Purge { ids, .. } => purge(&queue, ids, output).await,
         TaskCommand::Stats { .. } => stats(&queue, output).await,
     };
-    queue.shutdown(Duration::ZERO).await;
+    queue.close().await;
     done
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn dead_letters(
     command: DeadLettersCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let queue = open_queue(&config).await?;
+    let queue = Queue::open(&config).await?;
     let done = match command {
         DeadLettersCommand::List(args) => list(&queue, &ListArgs::from(args), output).await,
         DeadLettersCommand::Show { id, .. } => show(&queue, id, output).await,
@@ -59,11 +59,10 @@ pub(super) async fn dead_letters(
         }
         DeadLettersCommand::Purge(args) => {
             let ids = picked(&queue, args).await?;
-            let dead = only_dead(&queue, &ids).await?;
-            done(queue.purge(dead).await?, &ids, "purged", output)
+            done(queue.purge_dead(&ids).await?, &ids, "purged", output)
         }
     };
-    queue.shutdown(Duration::ZERO).await;
+    queue.close().await;
     done
 }
 
@@ -90,7 +89,7 @@ fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submis
 }
 
 async fn submit(
-    queue: &Scheduler,
+    queue: &Queue,
     submission: Option<Submission>,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -104,8 +103,8 @@ async fn submit(
     Ok(Exit::Success)
 }
 
-async fn show(queue: &Scheduler, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
-    let record = queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+async fn show(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
+    let record = queue.get(id).await?;
     if output.is_json() {
         output.value(&record)?;
     } else {
@@ -140,13 +139,10 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(queue: &Scheduler, args: &ListArgs, output: &Output) -> anyhow::Result<Exit> {
+async fn list(queue: &Queue, args: &ListArgs, output: &Output) -> anyhow::Result<Exit> {
     let after = match args.after {
         None => None,
-        Some(id) => {
-            let last = queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
-            Some((last.at, id))
-        }
+        Some(id) => Some((queue.get(id).await?.at, id)),
     };
     let (state, agent_type, limit) = (args.state, args.agent_type.clone(), args.limit);
     let tasks = queue.list(Filter { state, agent_type, limit, after }).await?;
@@ -175,37 +171,37 @@ fn line(task: &TaskSummary) -> String {
     line.trim_end().to_owned()
 }
 
-async fn cancel(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
     let mut cancelled = Vec::new();
     for id in &ids {
         match queue.cancel(*id).await {
-            Ok(_) => cancelled.push(*id),
-            Err(error @ (Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. })) => {
-                output.note(&error.to_string());
-            }
-            Err(error) => return Err(error.into()),
+            Ok(()) => cancelled.push(*id),
+            Err(NotCancelled::Gone(why)) => output.note(&why),
+            Err(NotCancelled::Failed(error)) => return Err(error),
         }
     }
     done(cancelled, &ids, "cancelled", output)
 }
 
-async fn purge(queue: &Scheduler, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+async fn purge(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
     done(queue.purge(ids.clone()).await?, &ids, "purged", output)
 }
 
-async fn stats(queue: &Scheduler, output: &Output) -> anyhow::Result<Exit> {
+async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
     let stats = queue.stats().await?;
     if output.is_json() {
         output.value(&stats)?;
         return Ok(Exit::Success);
     }
-    for (state, count) in &stats.by_state {
-        output.line(&format!("{:12}{count}", state.to_string()))?;
+    for state in TaskState::ALL.map(|state| state.to_string()) {
+        output.line(&format!("{state:12}{}", stats.tasks.get(&state).unwrap_or(&0)))?;
     }
-    for (priority, count) in stats.waiting_by_priority.iter().filter(|(_, count)| *count > 0) {
-        let oldest = stats.oldest_waiting.iter().find(|(its, _)| its == priority);
-        let age = oldest.map_or(0, |(_, age)| age.as_secs());
-        output.line(&format!("waiting, {priority}: {count}, the oldest for {age} s"))?;
+    for class in SHARES.map(|(priority, _)| priority.to_string()) {
+        let count = stats.waiting.get(&class).copied().unwrap_or(0);
+        if count > 0 {
+            let age = stats.oldest_waiting_secs.get(&class).copied().unwrap_or(0.0);
+            output.line(&format!("waiting, {class}: {count}, the oldest for {age:.0} s"))?;
+        }
     }
     for (agent_type, count) in &stats.queued_by_type {
         output.line(&format!("queued for {}: {count}", printable(agent_type)))?;
@@ -214,7 +210,7 @@ async fn stats(queue: &Scheduler, output: &Output) -> anyhow::Result<Exit> {
 }
 
 /// The tasks that were named, or every dead one.
-async fn picked(queue: &Scheduler, args: PickArgs) -> anyhow::Result<Vec<TaskId>> {
+async fn picked(queue: &Queue, args: PickArgs) -> anyhow::Result<Vec<TaskId>> {
     if !args.all {
         return Ok(args.ids);
     }
@@ -228,15 +224,6 @@ async fn picked(queue: &Scheduler, args: PickArgs) -> anyhow::Result<Vec<TaskId>
         after = Some((last.at, last.id));
         ids.extend(page.iter().map(|task| task.id));
     }
-}
-
-async fn only_dead(queue: &Scheduler, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
-    let mut dead = Vec::new();
-    for id in ids {
-        let record = queue.get(*id).await?;
-        dead.extend(record.filter(|record| record.state == TaskState::Dead).map(|_| *id));
-    }
-    Ok(dead)
 }
 
 /// Says what was done to which tasks, and to which it could not be done.

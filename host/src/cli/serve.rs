@@ -8,6 +8,7 @@ use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SettingsArgs;
+use super::client::Notice;
 use super::exit::Exit;
 use super::output::Output;
 use super::progress::Bar;
@@ -35,7 +36,9 @@ pub(super) async fn run(
         fabric.shutdown().await?;
         return Err(error);
     }
-    output.note(&format!("listening on http://{address}"));
+    let url = format!("http://{address}");
+    let notice = Notice::put(&config, &url)?;
+    output.note(&format!("listening on {url}"));
     let reload = async {
         while hangup.recv().await.is_some() {
             reload(&fabric, &config, &flags).await;
@@ -45,6 +48,7 @@ pub(super) async fn run(
         served = server.run(interrupted) => served?,
         () = reload => {}
     }
+    drop(notice);
     output.note("ended in good order");
     Ok(Exit::Success)
 }

@@ -10,6 +10,7 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::Id;
+use super::problems;
 use super::wire::AgentType;
 use crate::ActiveAgent;
 
@@ -26,7 +27,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Every agent that runs, with its health, oldest first.
 #[utoipa::path(
     get, path = "/v1/agents", tag = "agents",
-    responses((status = 200, description = "The agents", body = Vec<ActiveAgent>))
+    responses(
+        (status = 200, description = "The agents", body = Vec<ActiveAgent>),
+        problems::Asking,
+    )
 )]
 async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
     Answer(app.fabric.get_active_agents())
@@ -35,7 +39,10 @@ async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 /// Every agent that runs, under the specification's name.
 #[utoipa::path(
     get, path = "/agents/status", tag = "agents",
-    responses((status = 200, description = "The agents", body = Vec<ActiveAgent>))
+    responses(
+        (status = 200, description = "The agents", body = Vec<ActiveAgent>),
+        problems::Looking,
+    )
 )]
 async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
     Answer(app.fabric.get_active_agents())
@@ -46,8 +53,7 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
     get, path = "/v1/agents/{id}", tag = "agents", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "The agent", body = ActiveAgent),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent", body = Problem, content_type = "application/problem+json"),
+        problems::Finding,
     )
 )]
 async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
@@ -61,10 +67,7 @@ async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> 
     post, path = "/v1/agents/{id}/restart", tag = "agents", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is restarted"),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The new instance failed", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Handling,
     )
 )]
 async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
@@ -77,8 +80,7 @@ async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCo
     post, path = "/v1/agents/{id}/check", tag = "agents", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "How it is", body = ActiveAgent),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent", body = Problem, content_type = "application/problem+json"),
+        problems::Finding,
     )
 )]
 async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
@@ -90,9 +92,7 @@ async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent>
     delete, path = "/v1/agents/{id}", tag = "agents", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is ended"),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "It is ended, and its own shutdown failed", body = Problem, content_type = "application/problem+json"),
+        problems::Handling,
     )
 )]
 async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
@@ -103,7 +103,10 @@ async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, 
 /// The agent types that tasks may target.
 #[utoipa::path(
     get, path = "/v1/agent-types", tag = "agents",
-    responses((status = 200, description = "The types", body = Vec<AgentType>))
+    responses(
+        (status = 200, description = "The types", body = Vec<AgentType>),
+        problems::Looking,
+    )
 )]
 async fn types(State(app): State<App>) -> Answer<Vec<AgentType>> {
     let running = app.fabric.get_active_agents();

@@ -13,6 +13,7 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body, Params};
+use super::problems;
 use super::wire::{DeadList, Done, List, Page, Pick};
 use crate::Layer4Fabric;
 
@@ -34,8 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     get, path = "/v1/dead-letters", tag = "dead letters", params(DeadList),
     responses(
         (status = 200, description = "A page", body = Page),
-        (status = 400, description = "The query is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Asking,
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Page> {
@@ -49,9 +49,7 @@ async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Pa
     get, path = "/v1/dead-letters/{id}", tag = "dead letters", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such dead letter", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Finding,
     )
 )]
 async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
@@ -68,11 +66,7 @@ async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
     post, path = "/v1/dead-letters/requeue", tag = "dead letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Telling,
     )
 )]
 async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
@@ -84,11 +78,7 @@ async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
     post, path = "/v1/dead-letters/purge", tag = "dead letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Telling,
     )
 )]
 async fn purge(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::error::Problem;
 use super::extract::Id;
+use super::problems;
 use crate::events::{Event, What};
 
 /// A proxy closes a connection that is silent for a minute.
@@ -34,7 +35,10 @@ type Heard = Result<Arc<Event>, BroadcastStreamRecvError>;
 /// says how many.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
-    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
+        problems::Looking,
+    )
 )]
 async fn all(State(app): State<App>) -> Sse<impl Stream<Item = Result<Sent, Infallible>>> {
     let heard = BroadcastStream::new(app.fabric.subscribe());
@@ -47,9 +51,7 @@ async fn all(State(app): State<App>) -> Sse<impl Stream<Item = Result<Sent, Infa
     get, path = "/v1/tasks/{id}/events", tag = "events", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Finding,
     )
 )]
 async fn of_task(

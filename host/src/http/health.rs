@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
+use super::problems;
 use super::wire::{Health, Stats};
 use crate::SystemStatus;
 
@@ -27,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 200, description = "It takes tasks", body = Health),
         (status = 503, description = "It does not", body = Health),
+        problems::Looking,
     )
 )]
 async fn health(State(app): State<App>) -> Response {
@@ -49,7 +51,10 @@ async fn health(State(app): State<App>) -> Response {
 /// Whether the process answers at all.
 #[utoipa::path(
     get, path = "/livez", tag = "host",
-    responses((status = 204, description = "It does"))
+    responses(
+        (status = 204, description = "It does"),
+        problems::Looking,
+    )
 )]
 async fn livez() -> StatusCode {
     StatusCode::NO_CONTENT
@@ -60,7 +65,7 @@ async fn livez() -> StatusCode {
     get, path = "/readyz", tag = "host",
     responses(
         (status = 204, description = "Yes"),
-        (status = 503, description = "No", body = Problem, content_type = "application/problem+json"),
+        problems::Asking,
     )
 )]
 async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
@@ -72,7 +77,10 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
 /// Everything counted, in Prometheus' text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "host",
-    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        problems::Looking,
+    )
 )]
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     let text = app.fabric.metrics_text().await?;
@@ -85,7 +93,7 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     get, path = "/scheduler/stats", tag = "host",
     responses(
         (status = 200, description = "The figures", body = Stats),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Asking,
     )
 )]
 async fn stats(State(app): State<App>) -> Json<Stats> {

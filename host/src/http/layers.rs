@@ -10,6 +10,7 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::Json as Body;
+use super::problems;
 use super::wire::Allocated;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -19,7 +20,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Layer 5: how each agent did with each genome over the last minutes.
 #[utoipa::path(
     get, path = "/v1/kpis", tag = "layers",
-    responses((status = 200, description = "The reports", body = Vec<KpiReport>))
+    responses(
+        (status = 200, description = "The reports", body = Vec<KpiReport>),
+        problems::Looking,
+    )
 )]
 async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
     Answer(app.fabric.get_kpi_data())
@@ -30,12 +34,7 @@ async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
     post, path = "/v1/validations", tag = "layers", request_body = Validation,
     responses(
         (status = 204, description = "It counts for the genome that made the output"),
-        (status = 400, description = "The request is wrong, or the task has no output", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Telling,
     )
 )]
 async fn validate(
@@ -51,11 +50,7 @@ async fn validate(
     post, path = "/v1/resource-allocations", tag = "layers", request_body = ResourceAllocation,
     responses(
         (status = 200, description = "It is in force", body = Allocated),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent or type", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        problems::Telling,
     )
 )]
 async fn allocate(

@@ -14,6 +14,7 @@ mod extract;
 mod health;
 mod layers;
 mod limits;
+mod problems;
 mod router;
 mod tasks;
 mod wire;
@@ -26,6 +27,8 @@ use std::time::Duration;
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
+
+pub(crate) use self::wire::Stats;
 
 use self::auth::Guard;
 use self::extract::Bodies;

@@ -26,14 +26,17 @@ const REQUEST_ID_BYTES: usize = 128;
 const LEAST_COMPRESSED: u64 = 1024;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Chimera Layer 4",
-    description = "A host that runs untrusted WebAssembly agents inside enforced quotas.",
-    license(
-        name = "Apache-2.0 WITH LLVM-exception",
-        identifier = "Apache-2.0 WITH LLVM-exception"
-    )
-))]
+#[openapi(
+    info(
+        title = "Chimera Layer 4",
+        description = "A host that runs untrusted WebAssembly agents inside enforced quotas.",
+        license(
+            name = "Apache-2.0 WITH LLVM-exception",
+            identifier = "Apache-2.0 WITH LLVM-exception"
+        )
+    ),
+    components(schemas(Problem))
+)]
 struct Document;
 
 /// Every route there is.

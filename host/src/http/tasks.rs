@@ -17,6 +17,7 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, OneOrMany, Params};
+use super::problems;
 use super::wire::{Cancelled, Each, List, Page, Submitted, TaskRequest, Wait};
 use crate::scheduler::TaskHandle;
 
@@ -43,14 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself", body = inline(SubmitAnswer)),
         (status = 202, description = "One task, taken", body = Submitted),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent type", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The key names other work", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The queue is full", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Submitting,
     )
 )]
 async fn submit(
@@ -170,8 +164,7 @@ fn each(taken: Layer4Result<Submitted>) -> Each {
     get, path = "/v1/tasks", tag = "tasks", params(List),
     responses(
         (status = 200, description = "A page", body = Page),
-        (status = 400, description = "The query is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Asking,
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
@@ -186,9 +179,7 @@ async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> 
     get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path), Wait),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Finding,
     )
 )]
 async fn show(
@@ -210,10 +201,7 @@ async fn show(
     post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "It is cancelled, or soon will be", body = Cancelled),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has ended", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Changing,
     )
 )]
 async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
@@ -226,10 +214,7 @@ async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
     delete, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path)),
     responses(
         (status = 204, description = "It is forgotten"),
-        (status = 400, description = "The id is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has not ended", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+        problems::Changing,
     )
 )]
 async fn forget(State(app): State<App>, Id(id): Id<TaskId>) -> Result<StatusCode, Problem> {

@@ -263,24 +263,24 @@ pub(super) struct Health {
 }
 
 /// The queue and the runs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Stats {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Stats {
     /// Tasks by state.
-    tasks: BTreeMap<String, u64>,
+    pub(crate) tasks: BTreeMap<String, u64>,
     /// Waiting tasks by class.
-    waiting: BTreeMap<String, u64>,
+    pub(crate) waiting: BTreeMap<String, u64>,
     /// Seconds that the task which waits longest has waited, by class.
-    oldest_waiting_secs: BTreeMap<String, f64>,
+    pub(crate) oldest_waiting_secs: BTreeMap<String, f64>,
     /// Queued tasks by agent type.
-    queued_by_type: BTreeMap<String, u64>,
+    pub(crate) queued_by_type: BTreeMap<String, u64>,
     /// Tasks claimed and not settled.
     in_hand: usize,
     agent_types: Vec<TypeFigures>,
 }
 
 /// One agent type, since the start.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TypeFigures {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct TypeFigures {
     agent_type: String,
     running: usize,
     succeeded: u64,

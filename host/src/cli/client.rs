@@ -1,0 +1,130 @@
+//! A host that serves, seen from another process on its machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chimera_layer4_core::Layer4Config;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http::{Request, StatusCode, header};
+
+/// In the data folder, beside the lock: who serves it, and where.
+const FILE: &str = "chimera.address";
+const LOCK: &str = "chimera.lock";
+/// For one answer: the longest that a request here can take, and more.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Says where this process serves the data folder, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Notice(Option<PathBuf>);
+
+impl Notice {
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn put(config: &Layer4Config, url: &str) -> std::io::Result<Self> {
+        let Some(folder) = &config.data_dir else { return Ok(Self(None)) };
+        let file = folder.join(FILE);
+        std::fs::write(&file, format!("{} {url}\n", std::process::id()))?;
+        Ok(Self(Some(file)))
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // One that is left behind names a process that is gone.
+        self.0.take().map(std::fs::remove_file);
+    }
+}
+
+/// What a host refused, in its own words.
+#[derive(Debug, Deserialize, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct Refused {
+    #[serde(default)]
+    pub(super) status: u16,
+    pub(super) code: String,
+    detail: String,
+}
+
+impl Refused {
+    /// Whether another question may be answered.
+    pub(super) fn is_askers(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+}
+
+/// The API of a host.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    url: String,
+    token: Option<String>,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// The host that has the data folder open and serves, if there is one.
+    pub(super) async fn of(config: &Layer4Config) -> Option<Self> {
+        let url = serving(config.data_dir.as_deref()?)?;
+        let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let client = Self { url, token, agent };
+        client.send("GET", "/livez", None).await.ok().map(|_| client)
+    }
+
+    /// Asks, and reads the answer.
+    ///
+    /// # Errors
+    /// [`Refused`] with the host's words; otherwise the connection failed.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<T> {
+        let (status, text) = self.send(method, path, body).await?;
+        if status.is_success() {
+            let text = if text.is_empty() { "null" } else { &text };
+            return Ok(serde_json::from_str(text)?);
+        }
+        let refused: Result<Refused, _> = serde_json::from_str(&text);
+        Err(refused.map_or_else(
+            |_| anyhow::anyhow!("the host at {} answered {status}", self.url),
+            anyhow::Error::from,
+        ))
+    }
+
+    async fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(body.map_or_else(String::new, |body| body.to_string()))?;
+        let agent = self.agent.clone();
+        let sent = tokio::task::spawn_blocking(move || {
+            let mut answer = agent.run(request)?;
+            let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+            anyhow::Ok((answer.status(), text))
+        });
+        sent.await?
+    }
+}
+
+/// Where the process serves that has the folder's lock, if it said so.
+fn serving(folder: &Path) -> Option<String> {
+    let notice = std::fs::read_to_string(folder.join(FILE)).ok()?;
+    let (pid, url) = notice.trim().split_once(' ')?;
+    let lock = std::fs::read_to_string(folder.join(LOCK)).ok()?;
+    (lock.trim() == pid).then(|| url.to_owned())
+}

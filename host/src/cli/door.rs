@@ -1,0 +1,208 @@
+//! The queue that commands work on: a data folder that no host has open, or
+//! the host that serves it.
+
+use std::time::Duration;
+
+use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::{Submission, TaskState};
+use chimera_layer4_core::{Layer4Config, Layer4Error, TaskId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::client::{Client, Refused};
+use crate::fabric::open_queue;
+use crate::http::Stats;
+use crate::scheduler::Scheduler;
+
+/// Tasks that a host lists on one page.
+const PAGE: usize = 1000;
+
+/// A queue, wherever it is.
+pub(super) enum Queue {
+    Folder(Box<Scheduler>),
+    Host(Client),
+}
+
+/// Why a task was not taken back.
+pub(super) enum NotCancelled {
+    /// It is unknown, or has ended.
+    Gone(String),
+    Failed(anyhow::Error),
+}
+
+#[derive(Deserialize)]
+struct Submitted {
+    id: TaskId,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    tasks: Vec<TaskSummary>,
+}
+
+#[derive(Deserialize)]
+struct Done {
+    ids: Vec<TaskId>,
+}
+
+impl Queue {
+    /// # Errors
+    /// No host serves the folder, and it cannot be opened either.
+    pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
+        if let Some(client) = Client::of(config).await {
+            return Ok(Queue::Host(client));
+        }
+        Ok(Queue::Folder(Box::new(open_queue(config).await?)))
+    }
+
+    pub(super) async fn close(self) {
+        if let Queue::Folder(queue) = self {
+            queue.shutdown(Duration::ZERO).await;
+        }
+    }
+
+    pub(super) async fn submit(&self, submission: Submission) -> anyhow::Result<TaskId> {
+        match self {
+            Queue::Folder(queue) => Ok(queue.submit(submission).await?),
+            Queue::Host(client) => {
+                let body = request(submission)?;
+                let submitted: Submitted = client.ask("POST", "/v1/tasks", Some(body)).await?;
+                Ok(submitted.id)
+            }
+        }
+    }
+
+    pub(super) async fn get(&self, id: TaskId) -> anyhow::Result<TaskRecord> {
+        match self {
+            Queue::Folder(queue) => {
+                Ok(queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?)
+            }
+            Queue::Host(client) => client.ask("GET", &format!("/v1/tasks/{id}"), None).await,
+        }
+    }
+
+    /// In the order of their time. A host gives a thousand at the most.
+    pub(super) async fn list(&self, filter: Filter) -> anyhow::Result<Vec<TaskSummary>> {
+        let client = match self {
+            Queue::Folder(queue) => return Ok(queue.list(filter).await?),
+            Queue::Host(client) => client,
+        };
+        let Filter { state, agent_type, limit, after } = filter;
+        let mut path = format!("/v1/tasks?state={state}&limit={}", limit.clamp(1, PAGE));
+        if let Some(name) = agent_type {
+            path.push_str(&format!("&agent_type={}", encoded(&name)));
+        }
+        if let Some((at, id)) = after {
+            path.push_str(&format!("&cursor={}.{id}", at.0));
+        }
+        let page: Page = client.ask("GET", &path, None).await?;
+        Ok(page.tasks)
+    }
+
+    pub(super) async fn cancel(&self, id: TaskId) -> Result<(), NotCancelled> {
+        let cancelled = match self {
+            Queue::Folder(queue) => match queue.cancel(id).await {
+                Err(error @ (Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. })) => {
+                    return Err(NotCancelled::Gone(error.to_string()));
+                }
+                cancelled => cancelled.map(drop).map_err(anyhow::Error::from),
+            },
+            Queue::Host(client) => {
+                let path = format!("/v1/tasks/{id}/cancel");
+                client.ask::<Value>("POST", &path, None).await.map(drop)
+            }
+        };
+        cancelled.map_err(|error| match error.downcast_ref::<Refused>() {
+            Some(refused) if matches!(refused.status, 404 | 409) => {
+                NotCancelled::Gone(refused.to_string())
+            }
+            _ => NotCancelled::Failed(error),
+        })
+    }
+
+    pub(super) async fn requeue(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
+        match self {
+            Queue::Folder(queue) => Ok(queue.requeue(ids).await?),
+            Queue::Host(client) => {
+                let body = json!({ "ids": ids });
+                let path = "/v1/dead-letters/requeue";
+                Ok(client.ask::<Done>("POST", path, Some(body)).await?.ids)
+            }
+        }
+    }
+
+    /// Forgets those that have ended.
+    pub(super) async fn purge(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
+        let client = match self {
+            Queue::Folder(queue) => return Ok(queue.purge(ids).await?),
+            Queue::Host(client) => client,
+        };
+        let mut purged = Vec::new();
+        for id in ids {
+            let forgotten = client.ask::<()>("DELETE", &format!("/v1/tasks/{id}"), None).await;
+            match forgotten {
+                Ok(()) => purged.push(id),
+                Err(error) => match error.downcast_ref::<Refused>() {
+                    Some(refused) if matches!(refused.status, 404 | 409) => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(purged)
+    }
+
+    /// Forgets those that are dead.
+    pub(super) async fn purge_dead(&self, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
+        match self {
+            Queue::Folder(queue) => {
+                let mut dead = Vec::new();
+                for id in ids {
+                    let record = queue.get(*id).await?;
+                    let is_dead = record.is_some_and(|record| record.state == TaskState::Dead);
+                    dead.extend(is_dead.then_some(*id));
+                }
+                Ok(queue.purge(dead).await?)
+            }
+            Queue::Host(client) => {
+                let body = json!({ "ids": ids });
+                let path = "/v1/dead-letters/purge";
+                Ok(client.ask::<Done>("POST", path, Some(body)).await?.ids)
+            }
+        }
+    }
+
+    pub(super) async fn stats(&self) -> anyhow::Result<Stats> {
+        match self {
+            Queue::Folder(queue) => Ok(queue.stats().await?.into()),
+            Queue::Host(client) => client.ask("GET", "/scheduler/stats", None).await,
+        }
+    }
+}
+
+/// A submission as the API takes it.
+fn request(submission: Submission) -> anyhow::Result<Value> {
+    let Submission { task, options } = submission;
+    let mut body = serde_json::to_value(task)?;
+    if let Some(fields) = body.as_object_mut() {
+        // The host's own clock says when.
+        fields.remove("created_at");
+        let start = options.not_before.map(|time| humantime::format_rfc3339(time).to_string());
+        for (name, value) in [
+            ("not_before", json!(start)),
+            ("max_attempts", json!(options.max_attempts)),
+            ("idempotency_key", json!(options.idempotency_key)),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    Ok(body)
+}
+
+/// For a query: whatever is not plain, as its bytes.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one =
+        |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
+}

@@ -1,0 +1,63 @@
+//! Which problems a route may answer, for the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use utoipa::IntoResponses;
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+
+/// What every route may answer.
+const ANY: [(u16, &str); 3] = [
+    (401, "The host wants its token"),
+    (403, "The request is for another host"),
+    (500, "The host failed; its log says why"),
+];
+const WRONG: (u16, &str) = (400, "The request is wrong");
+const NONE_SUCH: (u16, &str) = (404, "There is no such thing");
+const NOT_NOW: (u16, &str) = (503, "Not now");
+const BODY: [(u16, &str); 3] = [
+    (408, "The body did not arrive in time"),
+    (413, "The body is too large"),
+    (415, "The body is not declared as JSON"),
+];
+
+fn problems(own: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let problem = |(status, words): &(u16, &str)| {
+        let schema = Ref::from_schema_name("Problem");
+        let content = Content::new(Some(schema));
+        let response = ResponseBuilder::new().description(*words);
+        let response = response.content("application/problem+json", content).build();
+        (status.to_string(), RefOr::T(response))
+    };
+    ANY.iter().chain(own).map(problem).collect()
+}
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident: $($own:expr),*;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems(&[$($own),*])
+            }
+        }
+    )*};
+}
+
+problems! {
+    /// Of a route that only looks at the host.
+    Looking: ;
+    /// Of a route with a query.
+    Asking: WRONG, NOT_NOW;
+    /// Of a route to one thing.
+    Finding: WRONG, NONE_SUCH, NOT_NOW;
+    /// Of a route that changes one thing.
+    Changing: WRONG, NONE_SUCH, (409, "It is not in the state for this"), NOT_NOW;
+    /// Of a route that starts or ends an agent.
+    Handling: WRONG, NONE_SUCH, (422, "The agent failed"), NOT_NOW;
+    /// Of a route with a body.
+    Telling: WRONG, NONE_SUCH, BODY[0], BODY[1], BODY[2], NOT_NOW;
+    /// Of the submission of tasks.
+    Submitting: WRONG, NONE_SUCH, (409, "The key names other work"), BODY[0], BODY[1], BODY[2],
+        (422, "No agent of the type could be started"), (429, "The queue is full"), NOT_NOW;
+}
