@@ -105,19 +105,34 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
 
     service.rewrite(&declare("echo", &echo, 1));
     service.signal(Signal::HUP);
-    service.hears("Replaced");
+    service.hears("replaced");
     let agents = service.get("/v1/agents");
     assert_eq!((agents.as_array().unwrap().len(), &agents[0]["agent_type"]), (1, &"echo".into()));
     let types = service.get("/v1/agent-types");
     assert_eq!(types.as_array().unwrap().len(), 1, "{types}");
     assert_eq!(submit(&service, "?wait=30s")["result"]["output"], "hello");
 
+    // The same by a command, which says what came of it.
+    let data = service.chimera.data().join("data");
+    let reload = ["reload", "--data-dir", data.to_str().unwrap()];
+    let done = service.chimera.run(&reload);
+    assert_eq!((done.code, done.out.as_str()), (0, "echo unchanged\n"), "{}", done.err);
+    service.rewrite(&declare("echo", Path::new("gone.wasm"), 1));
+    let done = service.chimera.run(&reload);
+    assert_eq!(done.code, 3, "{}", done.err);
+    assert!(done.out.starts_with("echo failed: the component") && done.out.contains("gone.wasm"));
+    service.rewrite("agents = 1");
+    let done = service.chimera.run(&reload);
+    assert_eq!(done.code, 3);
+    assert!(done.err.contains("allowed are tables"), "{}", done.err);
+
     let id = submit(&service, "")["id"].as_str().unwrap().to_owned();
     service.signal(Signal::TERM);
     service.hears("ended in good order");
     assert!(service.child.wait().unwrap().success());
+    let done = service.chimera.run(&reload);
+    assert!(done.code == 3 && done.err.contains("no host serves"), "{}", done.err);
     // What it had done is on disk.
-    let data = service.chimera.data().join("data");
     let shown = service.chimera.run(&["task", "show", &id, "--data-dir", data.to_str().unwrap()]);
     assert!(shown.out.contains(&id), "{}{}", shown.out, shown.err);
 }

@@ -48,6 +48,11 @@ pub(super) enum Command {
     /// Run the host as a service: its HTTP API, its metrics, the agents of the settings file
     #[command(after_help = SERVE_HELP)]
     Serve,
+    /// Have the host of the data folder apply its settings file as it is now
+    Reload {
+        #[command(flatten)]
+        json: JsonArg,
+    },
     /// Look at the settings
     Config {
         #[command(subcommand)]
@@ -418,6 +423,7 @@ impl Command {
             Command::Config { command } => match command {
                 ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,
             },
+            Command::Reload { json } => json.json,
             Command::Serve | Command::CompileComponent => false,
         }
     }

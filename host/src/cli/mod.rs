@@ -133,6 +133,7 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         },
         Command::Task { command } => queue::task(config, command, output).await,
         Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
+        Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
         // They are run before this.
         Command::Work(_) | Command::Serve | Command::Config { .. } | Command::CompileComponent => {
             Ok(Exit::Success)

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::config::AgentDeclaration;
+use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::args::SettingsArgs;
-use super::client::Notice;
-use super::exit::Exit;
+use super::client::{Client, Notice};
+use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use crate::Layer4Fabric;
 use crate::fabric::{Applied, Outcome};
-use crate::http::Server;
+use crate::http::{Asked, Reloaded, Server, WAITING};
 
 /// Serves until `interrupted`, and ends in good order then.
 pub(super) async fn run(
@@ -29,7 +30,8 @@ pub(super) async fn run(
     let mut hangup = signal(SignalKind::hangup())?;
     let fabric = Arc::new(Layer4Fabric::new(config.clone())?);
     // First the address: where another host has it, nothing else is touched.
-    let server = Server::bind(Arc::clone(&fabric), &config)?;
+    let (reloads, mut wanted) = mpsc::channel(WAITING);
+    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads);
     fabric.start().await?;
     let address = server.address();
     if let Err(error) = load(&fabric, &agents, output).await {
@@ -40,8 +42,16 @@ pub(super) async fn run(
     let notice = Notice::put(&config, &url)?;
     output.note(&format!("listening on {url}"));
     let reload = async {
-        while hangup.recv().await.is_some() {
-            reload(&fabric, &config, &flags).await;
+        loop {
+            tokio::select! {
+                Some(()) = hangup.recv() => drop(reload(&fabric, &config, &flags).await),
+                Some(asked) = wanted.recv() => {
+                    let asked: Asked = asked;
+                    // Whoever asked may have gone.
+                    let _ = asked.send(reload(&fabric, &config, &flags).await);
+                }
+                else => std::future::pending().await,
+            }
         }
     };
     tokio::select! {
@@ -74,21 +84,44 @@ async fn load(
 
 /// Applies the file as it is now. What is wrong with it is logged, and changes
 /// nothing.
-async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsArgs) {
-    let settings = match settings::resolve(flags) {
-        Ok(settings) => settings,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "nothing was reloaded");
-            return;
-        }
-    };
+async fn reload(
+    fabric: &Layer4Fabric,
+    config: &Layer4Config,
+    flags: &SettingsArgs,
+) -> Layer4Result<Vec<Applied>> {
+    let settings = settings::resolve(flags).map_err(|error| {
+        tracing::error!(error = format!("{error:#}"), "nothing was reloaded");
+        Layer4Error::InvalidRequest(vec![format!("{error:#}")])
+    })?;
     if settings.config != *config {
         tracing::warn!("settings other than agents have changed; they take effect at a restart");
     }
-    for Applied { name, outcome } in fabric.apply_agents(&settings.agents, |_| {}).await {
+    let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
+    for Applied { name, outcome } in &applied {
         match outcome {
             Outcome::Failed(error) => tracing::error!(agent_type = name, %error, "not reloaded"),
-            done => tracing::info!(agent_type = name, ?done, "reloaded"),
+            done => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
         }
     }
+    Ok(applied)
+}
+
+/// `chimera reload`: has the host of the data folder do so.
+pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
+    let Some(client) = Client::of(config).await else {
+        return Err(
+            BadInput("no host serves this data folder; start `chimera serve`".into()).into()
+        );
+    };
+    let done: Vec<Reloaded> = client.ask("POST", "/v1/reload", None).await?;
+    let failed = done.iter().any(|one| one.error.is_some());
+    if output.is_json() {
+        output.value(&done)?;
+    } else {
+        for Reloaded { agent_type, outcome, error } in &done {
+            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            output.line(&format!("{agent_type} {outcome}{why}"))?;
+        }
+    }
+    Ok(if failed { Exit::BadInput } else { Exit::Success })
 }

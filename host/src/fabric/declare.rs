@@ -45,6 +45,20 @@ pub enum Outcome {
     Failed(Layer4Error),
 }
 
+impl Outcome {
+    /// In one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Started => "started",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Replaced => "replaced",
+            Outcome::Removed => "removed",
+            Outcome::Failed(_) => "failed",
+        }
+    }
+}
+
 impl Layer4Fabric {
     /// Makes agents what `declared` says: starts those that are new, replaces
     /// those that are declared otherwise now or whose component's bytes have

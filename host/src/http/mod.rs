@@ -15,6 +15,7 @@ mod health;
 mod layers;
 mod limits;
 mod problems;
+mod reload;
 mod router;
 mod tasks;
 mod wire;
@@ -27,7 +28,9 @@ use std::time::Duration;
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
+use tokio::sync::mpsc;
 
+pub(crate) use self::reload::{Asked, Reloaded, WAITING};
 pub(crate) use self::wire::Stats;
 
 use self::auth::Guard;
@@ -50,6 +53,8 @@ struct App {
     fabric: Arc<Layer4Fabric>,
     guard: Guard,
     bodies: Bodies,
+    /// Where somebody reads a settings file.
+    reloads: Option<mpsc::Sender<Asked>>,
 }
 
 /// The API of a fabric, bound to its address.
@@ -76,9 +81,15 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let guard = Guard::new(config.api_token.as_ref(), address);
-        let app = App { fabric, guard, bodies: Bodies::default() };
+        let app = App { fabric, guard, bodies: Bodies::default(), reloads: None };
         let connections = Connections::new(config.max_connections);
         Ok(Self { listener, address, app, connections })
+    }
+
+    /// Has somebody asked where a client wants the settings file read again.
+    pub(crate) fn with_reloads(mut self, reloads: mpsc::Sender<Asked>) -> Self {
+        self.app.reloads = Some(reloads);
+        self
     }
 
     /// Where it listens.

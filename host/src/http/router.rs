@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::error::Problem;
-use super::{App, agents, auth, dead_letters, events, health, layers, tasks};
+use super::{App, agents, auth, dead_letters, events, health, layers, reload, tasks};
 
 const REQUEST_ID: &str = "x-request-id";
 /// A client's own id, as long as any sensible one.
@@ -48,6 +48,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(layers::routes())
         .merge(events::routes())
         .merge(health::routes())
+        .merge(reload::routes())
         .split_for_parts();
     let compressed = SizeAbove::new(LEAST_COMPRESSED)
         // An event is to arrive when it happens.
