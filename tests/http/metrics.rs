@@ -25,7 +25,7 @@ const SPECIFIED: [&str; 13] = [
 ];
 
 /// A host on which everything has happened that is counted.
-async fn busy() -> Api {
+pub(super) async fn busy() -> Api {
     let api = Api::new(&["echo", "hostile", "data-analyzer"]).await;
     let echo = json!({ "target_agent_type": "echo", "payload": 1 });
     let id = api.post("/v1/tasks?wait=30s", echo).await.json()["id"].clone();
@@ -115,9 +115,7 @@ async fn rules_and_dashboard_name_only_what_is_exported() {
     let rules = std::fs::read_to_string(deploy.join("prometheus/rules.yml")).unwrap();
     // Words of comments and descriptions too: they should not mislead either.
     let rules = rules.replace("instance:layer4", "-").replace("agent_type:layer4", "-");
-    let dashboard = std::fs::read_to_string(deploy.join("grafana/chimera.json")).unwrap();
-    let mut expressions = Vec::new();
-    collect(&serde_json::from_str(&dashboard).unwrap(), &mut expressions);
+    let expressions = expressions();
     assert!(expressions.len() > 40, "{expressions:?}");
     for text in expressions.iter().chain([&rules]) {
         for name in named(text) {
@@ -125,6 +123,15 @@ async fn rules_and_dashboard_name_only_what_is_exported() {
         }
     }
     api.end().await.unwrap();
+}
+
+/// What the dashboard asks.
+pub(super) fn expressions() -> Vec<String> {
+    let file = root().join("host/deploy/grafana/chimera.json");
+    let dashboard = std::fs::read_to_string(file).unwrap();
+    let mut expressions = Vec::new();
+    collect(&serde_json::from_str(&dashboard).unwrap(), &mut expressions);
+    expressions
 }
 
 /// Every `expr`, and every `query` that is text.

@@ -2,6 +2,7 @@
 
 mod api;
 mod bounds;
+mod deploy;
 mod events;
 mod metrics;
 mod queue;
