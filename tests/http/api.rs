@@ -25,11 +25,13 @@ async fn every_mistake_is_told_with_its_place() {
         (format!("[{{{good}, \"id\": 7}}]"), 400, "[0].id: "),
         (format!("{{{good}}} {{}}"), 400, "trailing characters"),
         ("{".into(), 400, "EOF"),
-        ("[]".into(), 400, "allowed is 1 to 10000"),
-        ("\"text\"".into(), 400, "expected struct TaskRequest"),
+        ("[]".into(), 400, "invalid length 0, expected an array of 1 to 10000 objects"),
+        ("[1]".into(), 400, "[0]: invalid type: integer `1`, expected a JSON object"),
+        ("[[1,\"echo\"]]".into(), 400, "invalid type: sequence, expected a JSON object"),
+        ("\"text\"".into(), 400, "expected a JSON object"),
         (good.replace("echo", "nobody").to_string(), 400, "the body is not what it should be"),
         (format!("{{{}}}", good.replace("echo", "nobody")), 404, "known: echo"),
-        ("[".repeat(100_000), 400, "recursion limit"),
+        (format!("{{\"payload\": {}", "[".repeat(100_000)), 400, "recursion limit"),
     ];
     for (body, status, words) in cases {
         let refused = api.send("POST", "/v1/tasks", &[JSON], Some(body)).await;
@@ -106,6 +108,8 @@ async fn the_other_layers_read_figures_judge_outputs_and_set_quotas() {
     assert_eq!((given.status, given.json()), (200, json!({ "agents": 1 })));
     let nobody = json!({ "target": { "agent-type": "nobody" }, "resource_quota": quota });
     assert_eq!(api.post("/v1/resource-allocations", nobody).await.code(), "agent-type-not-found");
+    let list = json!([target, quota]);
+    assert!(api.post("/v1/resource-allocations", list).await.body.contains("a JSON object"));
     let wrong = json!({ "target": target, "resource_quota": { "max_memory_mb": 0 } });
     assert_eq!(api.post("/v1/resource-allocations", wrong).await.code(), "invalid-request");
     api.end().await.unwrap();
@@ -141,6 +145,7 @@ async fn without_a_token_only_this_machine_is_meant() {
         ("example.com".into(), 403),
         (format!("localhost.example.com:{port}"), 403),
         ("[::2]".into(), 403),
+        ("".into(), 403),
     ] {
         let answer = api.send("GET", "/health", &[("host", &host)], None).await;
         assert_eq!(answer.status, status, "{host}");

@@ -106,3 +106,42 @@ async fn connections_are_bounded_and_free_again() {
     }
     api.end().await.unwrap();
 }
+
+/// What is left over behind a request holds its answer up no more than it is
+/// taken for another request.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_does_not_wait_for_what_comes_behind_its_request() {
+    let api = Api::new(&[]).await;
+    let address = api.address;
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n\r\n").unwrap();
+        let mut answer = [0; 16];
+        stream.read_exact(&mut answer).unwrap();
+        answer
+    });
+    assert_eq!(answer.await.unwrap(), *b"HTTP/1.1 204 No ");
+    let answer = raw(address, b"GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n".to_vec()).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    api.end().await.unwrap();
+}
+
+/// Bodies that are announced and do not come take nobody's room.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_hold_up_nobody() {
+    let api = Api::new(&["echo"]).await;
+    let address = api.address;
+    let silent = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&post("content-length: 16000000", b"[")).unwrap();
+        stream
+    };
+    let held: Vec<_> = (0..100).map(|_| silent()).collect();
+    let body = serde_json::json!({ "target_agent_type": "echo", "payload": 1 });
+    let started = std::time::Instant::now();
+    assert_eq!(api.post("/v1/tasks?wait=30s", body).await.status, 200);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    drop(held);
+    api.end().await.unwrap();
+}

@@ -44,6 +44,7 @@ async fn what_takes_longer_than_the_wait_goes_on() {
     let early = api.post("/v1/tasks?wait=1ms", body).await;
     assert_eq!((early.status, early.json().get("result")), (202, None));
     let id = early.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(early.headers["location"], format!("/v1/tasks/{id}").as_str());
     let early = api.get(&format!("/v1/tasks/{id}?wait=1ms")).await;
     assert_ne!(early.json()["state"], "succeeded", "{early:?}");
     let shown = api.get(&format!("/v1/tasks/{id}?wait=30s")).await.json();
@@ -162,6 +163,12 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
     let back = api.post("/v1/dead-letters/requeue", json!({ "ids": [ids[1]] })).await.json();
     assert_eq!(back["ids"], json!([ids[1]]));
     api.get(&format!("/v1/tasks/{}?wait=30s", ids[1])).await;
+    for wrong in
+        [json!({ "all": { "x": 1 } }), json!({ "ids": [], "all": {} }), json!({ "all": [] })]
+    {
+        let refused = api.post("/v1/dead-letters/purge", wrong).await;
+        assert!(refused.status == 400 && refused.body.contains("it is neither"), "{refused:?}");
+    }
     let all = json!({ "all": { "agent_type": "hostile" } });
     let purged = api.post("/v1/dead-letters/purge", all).await.json();
     assert_eq!(purged["count"], 2);

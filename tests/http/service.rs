@@ -89,6 +89,11 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     };
     assert_eq!(submit(&service, "?wait=30s")["result"]["output"], "hello");
     assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 2);
+    let judged = submit(&service, "?wait=30s")["id"].as_str().unwrap().to_owned();
+    let judged = format!("{{\"task_id\": \"{judged}\", \"accuracy\": 1}}");
+    let said = ureq::post(format!("{}/v1/validations", service.url));
+    let said = said.header("content-type", "application/json").send(&judged).unwrap();
+    assert_eq!(said.status(), 204, "the durable store knows which genome it was");
 
     // A file that is wrong changes nothing, and says why.
     service.rewrite("[agents.echo]\ncomponnent = 3\n");
@@ -111,6 +116,19 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     let types = service.get("/v1/agent-types");
     assert_eq!(types.as_array().unwrap().len(), 1, "{types}");
     assert_eq!(submit(&service, "?wait=30s")["result"]["output"], "hello");
+
+    // An agent that a task started goes with its declaration, too.
+    let id = agents[0]["agent_id"].as_str().unwrap();
+    ureq::delete(format!("{}/v1/agents/{id}", service.url)).call().unwrap();
+    submit(&service, "?wait=30s");
+    assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 1);
+    service.rewrite("");
+    service.signal(Signal::HUP);
+    service.hears("removed");
+    assert_eq!(service.get("/v1/agents").as_array().unwrap().len(), 0);
+    service.rewrite(&declare("echo", &echo, 1));
+    service.signal(Signal::HUP);
+    service.hears("started");
 
     // The same by a command, which says what came of it.
     let data = service.chimera.data().join("data");

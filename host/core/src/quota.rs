@@ -26,12 +26,16 @@ pub const MIN_CPU_CORES: f64 = 0.001;
 pub struct ResourceQuota {
     /// Share of processor cores; 0.25 is a quarter of one core. Over it the
     /// guest is paused, not ended.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0.001, maximum = 1024))]
     pub max_cpu_cores: f64,
     /// Mebibytes of linear memory and tables, summed over the instance.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4096))]
     pub max_memory_mb: u64,
     /// Seconds of wall time for one call.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 604800))]
     pub max_execution_time_secs: u64,
     /// Megabits per second in each direction; `None`: no network.
+    #[cfg_attr(feature = "openapi", schema(exclusive_minimum = 0))]
     pub max_network_mbps: Option<f64>,
 }
 

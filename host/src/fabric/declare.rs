@@ -110,7 +110,7 @@ impl Layer4Fabric {
         // Compiled, and its first agent started, before anything is changed.
         let loaded = self.crew.load(&bytes).await?;
         let mut old = in_force.get(name).map_or_else(Vec::new, |old| old.agents.clone());
-        let agents = match self.start_declared(name, declaration, &loaded, &mut old).await {
+        let mut agents = match self.start_declared(name, declaration, &loaded, &mut old).await {
             Ok(agents) => agents,
             Err((begun, error)) => {
                 self.retire(begun).await;
@@ -121,6 +121,8 @@ impl Layer4Fabric {
             }
         };
         let config = declaration.config(name, utils::generate_agent_id(), self.default_quota());
+        // The one that a task starts, should none of the others run.
+        agents.push(config.agent_id);
         let source = AgentSource::Bytes(bytes.into());
         self.crew.agents.register(name, AgentType { source, config, starting: Arc::default() });
         self.capacity_changed();

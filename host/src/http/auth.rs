@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_core::config::Secret;
@@ -64,9 +64,15 @@ fn shows(request: &Request, token: &str) -> bool {
 }
 
 fn means(request: &Request, address: SocketAddr) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    // HTTP/1.0 has no such header, and no browser speaks it.
-    let Some(host) = host else { return true };
+    let mut hosts = request.headers().get_all(header::HOST).iter().peekable();
+    if hosts.peek().is_none() && request.version() == Version::HTTP_11 {
+        return false;
+    }
+    hosts.all(|host| host.to_str().is_ok_and(|host| is_ours(host, address)))
+        && request.uri().authority().is_none_or(|host| is_ours(host.as_str(), address))
+}
+
+fn is_ours(host: &str, address: SocketAddr) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

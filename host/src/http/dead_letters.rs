@@ -12,13 +12,11 @@ use utoipa_axum::routes;
 use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
-use super::extract::{Id, Json as Body, Params};
+use super::extract::{Id, Json as Body, MOST_ITEMS, Params};
 use super::problems;
-use super::wire::{DeadList, Done, List, Page, Pick};
+use super::wire::{DeadList, Done, Every, List, OfType, Page, Pick, These};
 use crate::Layer4Fabric;
 
-/// Ids in one request.
-const MOST_IDS: usize = 10_000;
 /// Dead letters that are moved in one step.
 const STEP: usize = 1000;
 
@@ -97,12 +95,13 @@ impl Step {
     /// letters no more.
     async fn each(self, fabric: &Layer4Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
         let agent_type = match pick {
-            Pick::Ids(ids) if ids.len() > MOST_IDS => {
-                let words = format!("{} ids are given; allowed are {MOST_IDS} at once", ids.len());
+            Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {
+                let words =
+                    format!("{} ids are given; allowed are {MOST_ITEMS} at once", ids.len());
                 return Err(Problem::invalid(words));
             }
-            Pick::Ids(ids) => return Ok(self.take(fabric, ids).await?),
-            Pick::All { agent_type } => agent_type,
+            Pick::These(These { ids }) => return Ok(self.take(fabric, ids).await?),
+            Pick::Every(Every { all: OfType { agent_type } }) => agent_type,
         };
         let (mut done, mut after) = (Vec::new(), None);
         loop {

@@ -3,24 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::BytesMut;
 use chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES;
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::App;
 use super::error::Problem;
+use super::shapes::{Items, Object};
 
 /// A task, with room for what is said of it.
 const MOST_BYTES: usize = MOST_TASK_BYTES + (64 << 10);
+/// Of an array in one request.
+pub(super) const MOST_ITEMS: usize = 10_000;
 /// Bytes of all bodies in memory, in KiB. Thousands of connections, each with
-/// the largest body, would be more than the machine has.
-const ALL_KIB: usize = 256 << 10;
+/// the largest body, would be more than the machine has; and parsed, a body may
+/// take thirty times its bytes.
+const ALL_KIB: usize = 64 << 10;
 /// For a body to arrive, and for room to read it into.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,33 +39,53 @@ impl Default for Bodies {
     }
 }
 
+/// A body, and the room that it takes until it has been parsed.
+struct Read<'a> {
+    bytes: BytesMut,
+    _room: SemaphorePermit<'a>,
+}
+
 impl Bodies {
-    /// Reads a body into what room there is. The room is held until the body is
-    /// parsed, which is when it is dropped.
-    async fn read(&self, request: Request) -> Result<(Bytes, SemaphorePermit<'_>), Problem> {
+    /// Reads a body, taking room for what has come: one that is announced and
+    /// does not come takes none.
+    async fn read(&self, request: Request) -> Result<Read<'_>, Problem> {
         let said = request.headers().get(header::CONTENT_LENGTH);
-        let said = said.and_then(|length| length.to_str().ok()?.parse().ok());
-        let length: usize = said.unwrap_or(MOST_BYTES);
-        if length > MOST_BYTES {
+        let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if said.is_some_and(|length| length > MOST_BYTES as u64) {
             return Err(too_large());
         }
-        let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = timeout(PATIENCE, self.0.acquire_many(kib)).await;
-        let Ok(Ok(room)) = room else {
-            let words = "too many large requests at once; send it again";
-            let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words);
-            return Err(busy);
-        };
-        let read = timeout(PATIENCE, to_bytes(request.into_body(), MOST_BYTES)).await;
-        match read {
-            Ok(Ok(bytes)) => Ok((bytes, room)),
-            Ok(Err(error)) => Err(unread(&error)),
-            Err(_) => Err(Problem::new(
+        let read = timeout(PATIENCE, self.gather(request.into_body())).await;
+        read.unwrap_or_else(|_| {
+            Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "body-timeout",
-                format!("the body did not arrive within {} s", PATIENCE.as_secs()),
-            )),
+                format!("the body was not read within {} s; send it again", PATIENCE.as_secs()),
+            ))
+        })
+    }
+
+    async fn gather(&self, mut body: Body) -> Result<Read<'_>, Problem> {
+        let mut bytes = BytesMut::new();
+        let mut room = self.room(0).await?;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Problem::invalid(format!("the body could not be read: {error}"))
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = bytes.len() + data.len();
+            if length > MOST_BYTES {
+                return Err(too_large());
+            }
+            room.merge(self.room(length.div_ceil(1024) - bytes.len().div_ceil(1024)).await?);
+            bytes.extend_from_slice(&data);
         }
+        Ok(Read { bytes, _room: room })
+    }
+
+    async fn room(&self, kib: usize) -> Result<SemaphorePermit<'_>, Problem> {
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        // Never closed.
+        self.0.acquire_many(kib).await.map_err(|_| too_large())
     }
 }
 
@@ -72,17 +97,6 @@ fn too_large() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", words)
 }
 
-fn unread(error: &axum::Error) -> Problem {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = source {
-        if inner.is::<LengthLimitError>() {
-            return too_large();
-        }
-        source = inner.source();
-    }
-    Problem::invalid(format!("the body could not be read: {error}"))
-}
-
 /// A body of JSON.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -91,8 +105,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         must_be_json(request.headers())?;
-        let (bytes, _room) = app.bodies.read(request).await?;
-        parse(&bytes).map(Json)
+        let read = app.bodies.read(request).await?;
+        parse::<Object<T>>(&read.bytes).map(|Object(value)| Json(value))
     }
 }
 
@@ -133,11 +147,11 @@ impl<T: DeserializeOwned> FromRequest<App> for OneOrMany<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         must_be_json(request.headers())?;
-        let (bytes, _room) = app.bodies.read(request).await?;
+        let read = app.bodies.read(request).await?;
         // Looked at rather than tried: an attempt would parse all of it twice.
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[') => parse(&bytes).map(OneOrMany::Many),
-            _ => parse(&bytes).map(|one| OneOrMany::One(Box::new(one))),
+        match read.bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[') => parse(&read.bytes).map(|Items(many)| OneOrMany::Many(many)),
+            _ => parse(&read.bytes).map(|Object(one)| OneOrMany::One(Box::new(one))),
         }
     }
 }

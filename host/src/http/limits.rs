@@ -3,20 +3,30 @@
 use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum_server::accept::Accept;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
+/// What a client leaves unread for this long ends its connection.
+const UNREAD_MILLIS: u32 = 30_000;
+
 /// Takes connections while there is room, and closes those beyond at once.
 #[derive(Clone, Debug)]
-pub(super) struct Connections(Arc<Semaphore>);
+pub(super) struct Connections {
+    room: Arc<Semaphore>,
+    /// Whether the last one was closed; only the first of a streak is logged.
+    full: Arc<AtomicBool>,
+}
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
+        let room = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self { room, full: Arc::default() }
     }
 }
 
@@ -26,12 +36,17 @@ impl<S> Accept<TcpStream, S> for Connections {
     type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
 
     fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
-            tracing::warn!("a connection was closed: `max_connections` are open");
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+            if !self.full.swap(true, Ordering::Relaxed) {
+                tracing::warn!("connections are closed: `max_connections` are open");
+            }
             return ready(Err(io::Error::other("too many connections")));
         };
+        self.full.store(false, Ordering::Relaxed);
         // An answer in two writes would wait for the client's delayed ACK.
         let taken = stream.set_nodelay(true);
+        let unread = || Ok(set_tcp_user_timeout(&stream, UNREAD_MILLIS)?);
+        let taken = taken.and_then(|()| unread());
         ready(taken.map(|()| (stream, Counted { inner, _permit: Arc::new(permit) })))
     }
 }

@@ -17,6 +17,7 @@ mod limits;
 mod problems;
 mod reload;
 mod router;
+mod shapes;
 mod tasks;
 mod wire;
 

@@ -22,6 +22,8 @@ use super::{App, agents, auth, dead_letters, events, health, layers, reload, tas
 const REQUEST_ID: &str = "x-request-id";
 /// A client's own id, as long as any sensible one.
 const REQUEST_ID_BYTES: usize = 128;
+/// What is shown of a path that is none of ours, in characters.
+const LONGEST_PATH: usize = 200;
 /// Compressing less saves no packet.
 const LEAST_COMPRESSED: u64 = 1024;
 
@@ -67,7 +69,7 @@ pub(super) fn router(app: App) -> Router {
 async fn no_such_route(request: Request) -> Problem {
     let words = format!(
         "there is no {}; /openapi.json lists what there is",
-        request.uri().path().escape_default()
+        request.uri().path().escape_default().take(LONGEST_PATH).collect::<String>()
     );
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", words)
 }

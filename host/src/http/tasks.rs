@@ -21,8 +21,6 @@ use super::problems;
 use super::wire::{Cancelled, Each, List, Page, Submitted, TaskRequest, Wait};
 use crate::scheduler::TaskHandle;
 
-/// Tasks in one request.
-const MOST_AT_ONCE: usize = 10_000;
 const KEY: &str = "idempotency-key";
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -38,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// comes when all have ended, or the time is over.
 #[utoipa::path(
     post, path = "/v1/tasks", tag = "tasks",
-    params(Wait, ("Idempotency-Key" = Option<String>, Header,
+    params(Wait, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256,
         description = "A name for the submission of one task; the same again is answered with the first")),
     request_body(content = inline(TaskBody), content_type = "application/json"),
     responses(
@@ -66,8 +64,14 @@ async fn submit(
 #[expect(dead_code, clippy::large_enum_variant, reason = "a schema")]
 enum TaskBody {
     One(TaskRequest),
-    Many(Vec<TaskRequest>),
+    Many(TaskList),
 }
+
+/// Several tasks.
+#[derive(Deserialize, ToSchema)]
+#[schema(min_items = 1, max_items = 10000)]
+#[expect(dead_code, reason = "a schema")]
+struct TaskList(Vec<TaskRequest>);
 
 /// What became of one task or of several.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +82,11 @@ enum SubmitAnswer {
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(key) = headers.get(KEY) else { return Ok(None) };
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        return Err(Problem::invalid("Idempotency-Key is given more than once"));
+    }
     let text = key.to_str().map_err(|_| Problem::invalid("Idempotency-Key is not ASCII text"))?;
     Ok(Some(text.to_owned()))
 }
@@ -90,28 +98,28 @@ async fn submit_one(
     until: Option<Instant>,
 ) -> Result<Response, Problem> {
     let submission = request.submission(app.fabric.default_quota(), key)?;
-    let Some(until) = until else {
-        let id = app.fabric.submit(submission).await?;
-        let place = [(header::LOCATION, format!("/v1/tasks/{id}"))];
-        return Ok((
-            StatusCode::ACCEPTED,
-            place,
-            Answer(SubmitAnswer::One(Box::new(Submitted { id, result: None }))),
-        )
-            .into_response());
+    let answer = match until {
+        None => Submitted { id: app.fabric.submit(submission).await?, result: None },
+        Some(until) => {
+            let mut handles = app.fabric.submit_tracked(vec![submission]).await?;
+            let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
+            ended(handles.pop().unwrap_or_else(lost)?, until).await?
+        }
     };
-    let mut handles = app.fabric.submit_tracked(vec![submission]).await?;
-    let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
-    let handle = handles.pop().unwrap_or_else(lost)?;
-    let answer = ended(handle, until).await?;
     let status = if answer.result.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Answer(SubmitAnswer::One(Box::new(answer)))).into_response())
+    let place = [(header::LOCATION, format!("/v1/tasks/{}", answer.id))];
+    Ok((status, place, Answer(SubmitAnswer::One(Box::new(answer)))).into_response())
 }
 
 /// Waits for a task, which goes on whether it has ended by then or not.
 async fn ended(handle: TaskHandle, until: Instant) -> Layer4Result<Submitted> {
     let id = handle.id();
-    let result = timeout_at(until, handle.result()).await.ok().transpose()?;
+    let result = match timeout_at(until, handle.result()).await {
+        Ok(Ok(result)) => Some(result),
+        // It is on disk, whatever becomes of this host.
+        Ok(Err(Layer4Error::NotRunning { .. })) | Err(_) => None,
+        Ok(Err(error)) => return Err(error),
+    };
     Ok(Submitted { id, result })
 }
 
@@ -126,10 +134,6 @@ async fn submit_many(
         return Err(Problem::invalid(words));
     }
     let count = requests.len();
-    if !(1..=MOST_AT_ONCE).contains(&count) {
-        let words = format!("the array has {count} tasks; allowed is 1 to {MOST_AT_ONCE}");
-        return Err(Problem::invalid(words));
-    }
     let quota = app.fabric.default_quota();
     let submissions = requests.into_iter().map(|one| one.submission(quota, None));
     let submissions = submissions.collect::<Result<Vec<_>, _>>()?;

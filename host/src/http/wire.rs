@@ -36,7 +36,7 @@ pub(super) struct TaskRequest {
     id: Option<TaskId>,
     #[serde(default)]
     priority: Priority,
-    /// When its result stops being of use (RFC 3339).
+    /// When its result stops being of use (RFC 3339, in UTC with a `Z`).
     #[serde(default, with = "humantime_serde::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     deadline: Option<SystemTime>,
@@ -49,7 +49,7 @@ pub(super) struct TaskRequest {
     /// Labels of the submitter's.
     #[serde(default)]
     metadata: BTreeMap<String, String>,
-    /// The first run is not begun before this (RFC 3339).
+    /// The first run is not begun before this (RFC 3339, in UTC with a `Z`).
     #[serde(default, with = "humantime_serde::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     not_before: Option<SystemTime>,
@@ -124,6 +124,7 @@ pub(super) enum Each {
 #[into_params(parameter_in = Query)]
 pub(super) struct Wait {
     /// As `30s` or `500ms`, five minutes at the most.
+    #[param(pattern = "^([0-9]{1,5}ms|([0-9]{1,2}|[12][0-9]{2}|300)s|[1-5]m)$", example = "30s")]
     wait: Option<String>,
 }
 
@@ -151,6 +152,9 @@ pub(super) struct List {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The `next` of the page before.
+    #[param(
+        pattern = "^[0-9]{1,13}[.][0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
     cursor: Option<String>,
 }
 
@@ -165,6 +169,9 @@ pub(super) struct DeadList {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The `next` of the page before.
+    #[param(
+        pattern = "^[0-9]{1,13}[.][0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
     cursor: Option<String>,
 }
 
@@ -223,15 +230,39 @@ pub(super) struct Cancelled {
 
 /// Which dead letters.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(
+    untagged,
+    expecting = "it is neither {\"ids\": [UUID, …]} nor {\"all\": {\"agent_type\": NAME}}, whose name may be left out"
+)]
 pub(super) enum Pick {
     /// These.
-    Ids(Vec<TaskId>),
+    These(These),
     /// All, or all of one agent type.
-    All {
-        /// Only of this agent type.
-        agent_type: Option<String>,
-    },
+    Every(Every),
+}
+
+/// Dead letters by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct These {
+    /// Their identities.
+    #[schema(max_items = 10000)]
+    pub(super) ids: Vec<TaskId>,
+}
+
+/// Every dead letter.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Every {
+    pub(super) all: OfType,
+}
+
+/// All, or all of one kind.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfType {
+    /// Only of this agent type.
+    pub(super) agent_type: Option<String>,
 }
 
 /// Tasks that something was done to.

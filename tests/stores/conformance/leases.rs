@@ -286,6 +286,7 @@ async fn the_genome_of_a_start_is_kept(store: &dyn TaskStore) {
     let lease = claim_one(store, 0).await.lease;
     let genome = Digest::of(b"started with");
     assert_eq!(store.start(vec![lease], Some(genome)).await.unwrap(), [Ok(())]);
+    assert_eq!(record(store, 1).await.genome, Some(genome));
     store.sweep(at(LEASE), Bounds::default()).await.unwrap();
     assert_eq!(record(store, 1).await.failed_attempts[0].genome, Some(genome));
 }

@@ -27,6 +27,7 @@ pub struct Validation {
     /// Which task.
     pub task_id: TaskId,
     /// How right its output was, from 0.0 to 1.0.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1))]
     pub accuracy: f64,
 }
 

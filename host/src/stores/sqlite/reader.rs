@@ -18,7 +18,7 @@ use super::text::Text;
 const GET: &str = concat!(
     "SELECT ",
     columns!(),
-    ", task, payload, result, output
+    ", task, payload, result, output, (SELECT name FROM genomes WHERE number = tasks.genome)
      FROM tasks JOIN bodies USING (seq) LEFT JOIN results USING (seq) WHERE id = ?1"
 );
 const ATTEMPTS: &str = "SELECT attempt FROM attempts WHERE seq = ?1 ORDER BY n";
@@ -90,8 +90,11 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
     let moment = connection.unchecked_transaction()?;
     let mut select = moment.prepare_cached(GET)?;
     let found = select.query_row([Sql(id.as_uuid())], |row| {
-        let (found, _) = columns::row(row)?;
+        let (mut found, _) = columns::row(row)?;
         let next = columns::NEXT;
+        let genome: Option<String> = row.get(next + 4)?;
+        let genome = genome.map(|name| name.parse().map_err(FromSqlError::other));
+        found.genome = genome.transpose()?;
         let task = Text { rest: row.get(next)?, data: row.get(next + 1)? };
         let result: Option<String> = row.get(next + 2)?;
         let result = match result {
