@@ -284,6 +284,13 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     let gone = chimera(&["task", "show", &id]);
     assert!(gone.0 == 3 && gone.2.contains("there is no task"), "{gone:?}");
 
+    let waited = well(&["task", "submit", "--type", "echo", "--task", "[2]", "--wait"]);
+    assert_eq!(serde_json::from_str::<Value>(&waited).unwrap(), serde_json::json!([2]));
+    let failed =
+        chimera(&["task", "submit", "--type", "hostile", "--task", r#"{"do": "fail"}"#, "--wait"]);
+    assert!(failed.0 == 1 && failed.1.is_empty() && failed.2.contains("as asked"), "{failed:?}");
+    assert_eq!(well(&["dead-letters", "purge", "--all"]), "1 task purged");
+
     let trap = r#"{"do": "trap"}"#;
     let dead = well(&["task", "submit", "--type", "hostile", "--task", trap, "--attempts", "1"]);
     ended(&dead);
@@ -296,7 +303,10 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     service.signal(Signal::TERM);
     service.hears("ended in good order");
     service.child.wait().unwrap();
-    // Without the host the folder itself answers.
+    // Without the host the folder itself answers, and nobody runs a task.
+    let data_dir = ["--data-dir", data.to_str().unwrap()];
+    let wait = [&["task", "submit", "--type", "echo", "--wait"][..], &data_dir].concat();
+    service.chimera.refuses(3, &wait, &["no host serves"]);
     let stats = service.chimera.run(&["task", "stats", "--data-dir", data.to_str().unwrap()]);
     assert!(stats.out.contains("delayed     0"), "{}{}", stats.out, stats.err);
 }

@@ -205,6 +205,9 @@ pub(super) struct SubmitArgs {
     /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) quota: Vec<String>,
+    /// Wait until the host that serves the folder has run it, and print its output
+    #[arg(long)]
+    pub(super) wait: bool,
     #[command(flatten)]
     pub(super) json: JsonArg,
 }

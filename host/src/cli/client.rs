@@ -1,5 +1,6 @@
 //! A host that serves, seen from another process on its machine.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use chimera_layer4_core::Layer4Config;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use ureq::http::{Request, StatusCode, header};
 
 /// In the data folder, beside the lock: who serves it, and where.
@@ -36,6 +38,12 @@ impl Drop for Notice {
         self.0.take().map(std::fs::remove_file);
     }
 }
+
+/// One event of a stream: its name and what it says.
+pub(super) type Event = (String, Value);
+
+/// Events that have come and were not looked at yet.
+const UNREAD: usize = 64;
 
 /// What a host refused, in its own words.
 #[derive(Debug, Deserialize, thiserror::Error)]
@@ -99,18 +107,53 @@ impl Client {
         ))
     }
 
+    /// The events of a stream, read on a thread of its own until the stream ends
+    /// or nobody wants them any more.
+    pub(super) fn events(&self, path: &str) -> mpsc::Receiver<Event> {
+        let (tell, events) = mpsc::channel(UNREAD);
+        let request = self.request("GET", path, String::new());
+        let agent = self.agent.clone();
+        tokio::task::spawn_blocking(move || {
+            let patient = |request| agent.configure_request(request).timeout_global(None).build();
+            let answer = request.map(patient).map(|request| agent.run(request));
+            let Ok(Ok(answer)) = answer else { return };
+            let mut name = String::new();
+            for line in
+                BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok)
+            {
+                if let Some(event) = line.strip_prefix("event: ") {
+                    name = event.to_owned();
+                } else if let Some(Ok(data)) = line.strip_prefix("data: ").map(serde_json::from_str)
+                    && tell.blocking_send((std::mem::take(&mut name), data)).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        events
+    }
+
+    fn request(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: String,
+    ) -> ureq::http::Result<Request<String>> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.header(header::CONTENT_TYPE, "application/json").body(body)
+    }
+
     async fn send(
         &self,
         method: &'static str,
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<(StatusCode, String)> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        let request = request.body(body.map_or_else(String::new, |body| body.to_string()))?;
+        let body = body.map_or_else(String::new, |body| body.to_string());
+        let request = self.request(method, path, body)?;
         let agent = self.agent.clone();
         let sent = tokio::task::spawn_blocking(move || {
             let mut answer = agent.run(request)?;

@@ -10,6 +10,7 @@ mod component;
 mod config;
 mod door;
 mod exit;
+mod follow;
 mod output;
 mod progress;
 mod queue;

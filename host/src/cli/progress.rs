@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chimera_layer4_core::telemetry::is_deceptive;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
@@ -25,6 +26,21 @@ impl Bar {
 
     pub(super) fn say(&self, what: &str) {
         self.0.set_message(what.to_owned());
+    }
+
+    /// How far something is, from 0.0 to 1.0.
+    pub(super) fn fraction(&self, fraction: f64, message: &str) {
+        const WHOLE: u64 = 1000;
+        if self.0.length() != Some(WHOLE) {
+            self.0.set_length(WHOLE);
+            if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:24}] {percent} % {msg}")
+            {
+                self.0.set_style(style);
+            }
+        }
+        self.0.set_position((fraction.clamp(0.0, 1.0) * WHOLE as f64) as u64);
+        let plain = |c: char| if is_deceptive(c) { '\u{fffd}' } else { c };
+        self.0.set_message(message.chars().map(plain).collect::<String>());
     }
 
     pub(super) fn step(&self, step: &Step) {

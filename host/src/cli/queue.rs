@@ -15,7 +15,7 @@ use super::args::{DeadLettersCommand, ListArgs, PickArgs, SubmitArgs, TaskComman
 use super::door::{NotCancelled, Queue};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
-use super::task;
+use super::{follow, task};
 use crate::utils;
 
 /// Dead letters that one `--all` names at once.
@@ -33,7 +33,7 @@ pub(super) async fn task(
     };
     let queue = Queue::open(&config).await?;
     let done = match command {
-        TaskCommand::Submit(_) => submit(&queue, submission, output).await,
+        TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,
         TaskCommand::Show { id, .. } => show(&queue, id, output).await,
         TaskCommand::List(args) => list(&queue, &args, output).await,
         TaskCommand::Cancel { ids, .. } => cancel(&queue, ids, output).await,
@@ -91,9 +91,18 @@ fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submis
 async fn submit(
     queue: &Queue,
     submission: Option<Submission>,
+    wait: bool,
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let Some(submission) = submission else { return Ok(Exit::Success) };
+    if wait {
+        let Queue::Host(client) = queue else {
+            let words = "--wait: no host serves this data folder; start `chimera serve`";
+            return Err(BadInput(words.into()).into());
+        };
+        let id = queue.submit(submission).await?;
+        return follow::to_its_end(client, id, output).await;
+    }
     let id = queue.submit(submission).await?;
     if output.is_json() {
         output.value(&json!({ "task_id": id }))?;
