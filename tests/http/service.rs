@@ -291,6 +291,13 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     assert!(failed.0 == 1 && failed.1.is_empty() && failed.2.contains("as asked"), "{failed:?}");
     assert_eq!(well(&["dead-letters", "purge", "--all"]), "1 task purged");
 
+    let top = well(&["top", "--once"]);
+    for words in ["healthy · 2 agents", "succeeded    1", "echo", "closed", "100 %"] {
+        assert!(top.contains(words), "{words}\n{top}");
+    }
+    let no_terminal = chimera(&["top"]);
+    assert!(no_terminal.0 == 3 && no_terminal.2.contains("--once"), "{no_terminal:?}");
+
     let trap = r#"{"do": "trap"}"#;
     let dead = well(&["task", "submit", "--type", "hostile", "--task", trap, "--attempts", "1"]);
     ended(&dead);

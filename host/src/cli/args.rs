@@ -53,6 +53,8 @@ pub(super) enum Command {
         #[command(flatten)]
         json: JsonArg,
     },
+    /// A live view of the host that serves the data folder
+    Top(TopArgs),
     /// Look at the settings
     Config {
         #[command(subcommand)]
@@ -101,6 +103,13 @@ Agents are declared in the settings file:
 
 SIGHUP applies a changed file without dropping a task; SIGTERM lets tasks that
 run finish, and ends.";
+
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    /// Print one view and end
+    #[arg(long)]
+    pub(super) once: bool,
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -427,7 +436,7 @@ impl Command {
                 ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,
             },
             Command::Reload { json } => json.json,
-            Command::Serve | Command::CompileComponent => false,
+            Command::Serve | Command::Top(_) | Command::CompileComponent => false,
         }
     }
 }

@@ -18,6 +18,7 @@ mod run;
 mod serve;
 mod settings;
 mod task;
+mod top;
 mod work;
 
 use std::pin::Pin;
@@ -134,6 +135,7 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         },
         Command::Task { command } => queue::task(config, command, output).await,
         Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
+        Command::Top(args) => top::run(&config, &args, output).await,
         Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
         // They are run before this.
         Command::Work(_) | Command::Serve | Command::Config { .. } | Command::CompileComponent => {

@@ -306,20 +306,20 @@ pub(crate) struct Stats {
     pub(crate) queued_by_type: BTreeMap<String, u64>,
     /// Tasks claimed and not settled.
     in_hand: usize,
-    agent_types: Vec<TypeFigures>,
+    pub(crate) agent_types: Vec<TypeFigures>,
 }
 
 /// One agent type, since the start.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TypeFigures {
-    agent_type: String,
-    running: usize,
-    succeeded: u64,
-    failed: u64,
-    retried: u64,
-    ended_per_second: f64,
-    breaker: BreakerState,
-    breaker_opened: u64,
+    pub(crate) agent_type: String,
+    pub(crate) running: usize,
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) retried: u64,
+    pub(crate) ended_per_second: f64,
+    pub(crate) breaker: BreakerState,
+    pub(crate) breaker_opened: u64,
 }
 
 impl From<TypeStats> for TypeFigures {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use chimera_layer4_core::scheduler::store::StoreError;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Error, OpenFlags};
 
-use super::errors::is_damage;
+use super::errors::{is_damage, is_final};
 
 /// "chl4", in the place that SQLite's header has for it.
 const APPLICATION: i32 = 0x6368_6c34;
@@ -20,7 +21,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// Four mebibytes of log between checkpoints would be SQLite's choice; with
 /// four times that a checkpoint writes a page of a busy queue fewer times.
-const CHECKPOINT_PAGES: u32 = 4000;
+const CHECKPOINT_PAGES: i32 = 4000;
 /// What is left of the log after a burst.
 const LOG_BYTES: u32 = 64 << 20;
 /// The head of the queue, the ends of the indexes and the inner pages of a
@@ -43,13 +44,23 @@ pub(super) fn pages(bytes: u64) -> u64 {
 ///
 /// # Errors
 /// It is not ours, of a later version, damaged, or cannot be written.
-pub(super) fn open(path: &Path, max_pages: Option<u64>) -> Result<Connection, StoreError> {
-    let found = prepare(path, max_pages).map_err(|error| match error {
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let found = prepare(path).map_err(|error| match error {
         Refusal::Words(reason) => reason,
         Refusal::Sqlite(error) if is_damage(&error) => damaged(&error.to_string()),
         Refusal::Sqlite(error) => format!("cannot be opened: {error}"),
     });
     found.map_err(|reason| StoreError::Failed { reason: format!("{} {reason}", path.display()) })
+}
+
+/// Bounds the database. Nothing is written to one that is larger already, but
+/// for what makes room.
+///
+/// # Errors
+/// It cannot be set.
+pub(super) fn bound(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
+    let pages = i64::try_from(pages).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
 /// Opens a database that is open already, to read from it.
@@ -92,22 +103,43 @@ impl From<Error> for Refusal {
     }
 }
 
-fn prepare(path: &Path, max_pages: Option<u64>) -> Result<Connection, Refusal> {
+fn prepare(path: &Path) -> Result<Connection, Refusal> {
     read_ahead(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     // Else a file that is refused would be written to as it is closed.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let is_new = is_new(&connection)?;
     if !is_new {
         check(&connection)?;
     }
-    set(&connection, max_pages)?;
+    set(&connection)?;
     if is_new {
         make(&connection)?;
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    checkpoint(&mut connection)?;
     Ok(connection)
+}
+
+/// Writes the log into the database when it has grown. SQLite would do so by
+/// itself, and say nothing of a sync that failed: the log may have a hole then
+/// that no later sync tells of.
+fn checkpoint(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.wal_hook(Some(|log: &mut Wal, pages: i32| {
+        if pages < CHECKPOINT_PAGES {
+            return Ok(());
+        }
+        match log.checkpoint() {
+            Err(error) if is_final(&error) => Err(error),
+            Err(error) => {
+                // On a full disk the log goes on growing, and the next commit tries again.
+                tracing::debug!(%error, "the log was not written into the database");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }))
 }
 
 /// The check reads pages in the order of trees, which takes a disk many times
@@ -161,7 +193,7 @@ fn damaged(complaints: &str) -> String {
     )
 }
 
-fn set(connection: &Connection, max_pages: Option<u64>) -> Result<(), Refusal> {
+fn set(connection: &Connection) -> Result<(), Refusal> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -178,11 +210,7 @@ fn set(connection: &Connection, max_pages: Option<u64>) -> Result<(), Refusal> {
     let answered = |pragma, value: i64| {
         connection.pragma_update_and_check(None, pragma, value, |row| row.get::<_, i64>(0))
     };
-    answered("wal_autocheckpoint", CHECKPOINT_PAGES.into())?;
     answered("journal_size_limit", LOG_BYTES.into())?;
-    if let Some(pages) = max_pages {
-        answered("max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))?;
-    }
     Ok(())
 }
 

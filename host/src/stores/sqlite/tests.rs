@@ -75,7 +75,7 @@ pub(super) fn plan(sql: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chimera.db");
     fs::write(&path, "").unwrap();
-    let connection = schema::open(&path, None).unwrap();
+    let connection = schema::open(&path).unwrap();
     let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let nothing = params_from_iter(vec![Null; explain.parameter_count()]);
     let steps = explain.query_map(nothing, |row| row.get::<_, String>(3)).unwrap();
@@ -381,4 +381,43 @@ async fn pages_of_a_list_follow_each_other() {
         after: None,
     };
     assert_eq!(store.list(other).await.unwrap(), []);
+}
+
+/// A store that is as large as it may be is opened again, its leases end, and
+/// room is made in it.
+#[tokio::test]
+async fn a_full_store_opens_again_and_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || SqliteOptions { max_bytes: Some(1 << 20), ..options(folder.path()) };
+    let (store, _) = SqliteStore::open(options()).await.unwrap();
+    let large = || {
+        let mut large = submission();
+        large.task.payload = serde_json::json!("x".repeat(8000));
+        large
+    };
+    while store.submit(vec![large()], TERMS).await.is_ok() {}
+    let handed = claim(&store, 1000, None).await;
+    let mut ended = Vec::new();
+    for Handed { lease, .. } in handed {
+        // The results need more room than there is.
+        let mut result = settle::lost(lease.id, 1, NOW);
+        result.output = serde_json::json!("y".repeat(8000));
+        let settled = Settled { lease, settlement: Settlement::Succeeded(result) };
+        match store.settle(vec![settled], NOW).await {
+            Ok(_) => ended.push(lease.id),
+            Err(error) => assert_eq!(error.code(), "store-unavailable", "{error}"),
+        }
+    }
+    assert!(!ended.is_empty(), "results have room of their own");
+    assert!(count(&store, TaskState::Claimed).await > 0, "but not without end");
+    drop(store);
+
+    let (store, recovered) = SqliteStore::open(options()).await.unwrap();
+    assert!(recovered.lost > 0);
+    assert_eq!(store.purge(ended.clone()).await.unwrap(), ended);
+    // One that has no room fails without what makes room beside it.
+    let most = ended.len();
+    assert!(most > 10, "{most}");
+    let id = store.submit(vec![large()], TERMS).await;
+    assert!(id.is_ok(), "{id:?}");
 }

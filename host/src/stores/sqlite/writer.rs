@@ -18,6 +18,9 @@ use super::reader::Reader;
 use super::rows::SqliteRows;
 use super::{SqliteOptions, schema};
 
+/// Of the pages that a database may have, as many again may hold what those
+/// bring that were taken before.
+const ABOVE: u64 = 8;
 /// Commands in one transaction. More would make the first wait for the last.
 const BATCH: usize = 2048;
 
@@ -44,7 +47,7 @@ impl Writer {
         let folder = Folder::open(&options.folder)?;
         let path = folder.database()?;
         let max_pages = options.max_bytes.map(schema::pages);
-        let connection = schema::open(&path, max_pages)?;
+        let connection = schema::open(&path)?;
         let explained = |error| explain(&error);
         let desk = Desk::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
         let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
@@ -52,6 +55,11 @@ impl Writer {
             Self { desk, commit: Commit::Synced, failed: None, reader, _folder: folder };
         let lost = |desk: &mut Desk<SqliteRows>| desk.lose_all(options.now, options.bounds);
         let swept = writer.transaction(Commit::Synced, lost)?;
+        // Only now: to lose leases may need room in a database that is full.
+        if let Some(pages) = max_pages {
+            let most = pages.saturating_add(pages / ABOVE).saturating_add(1);
+            schema::bound(writer.desk.rows().connection(), most).map_err(explained)?;
+        }
         Ok((writer, swept))
     }
 
@@ -99,8 +107,9 @@ impl Writer {
     /// Answers commands whose transaction was `done`. Where it failed they are
     /// done again, a half each, so that one that cannot be done soon fails alone.
     fn answer(&mut self, batch: &mut [Sent], done: Result<(), StoreError>) {
-        // Where the disk is full, each by itself would fail the same way.
-        if !matches!(done, Err(StoreError::Failed { .. })) || batch.len() == 1 {
+        // Also where there is no room: what makes room, or needs none, succeeds
+        // by itself.
+        if done.is_ok() || batch.len() == 1 || self.failed.is_some() {
             return batch.iter_mut().for_each(|command| command.answer(done.clone()));
         }
         let (first, second) = batch.split_at_mut(batch.len() / 2);
