@@ -150,6 +150,19 @@ async fn without_a_token_only_this_machine_is_meant() {
         let answer = api.send("GET", "/health", &[("host", &host)], None).await;
         assert_eq!(answer.status, status, "{host}");
     }
+    // What a browser says of the page that sends it.
+    let ours = format!("http://localhost:{port}");
+    for (name, said, status) in [
+        ("sec-fetch-site", "same-origin", 404),
+        ("sec-fetch-site", "cross-site", 403),
+        ("origin", ours.as_str(), 404),
+        ("origin", "https://example.com", 403),
+        ("origin", "null", 403),
+    ] {
+        let path = "/v1/agents/00000000-0000-7000-8000-000000000000/restart";
+        let answer = api.send("POST", path, &[(name, said)], None).await;
+        assert_eq!(answer.status, status, "{name}: {said}");
+    }
     api.end().await.unwrap();
 }
 

@@ -101,9 +101,12 @@ async fn connections_are_bounded_and_free_again() {
     assert_eq!(answer.await.unwrap(), "");
     drop(held);
     let bytes = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_vec();
-    while !raw(address, bytes.clone()).await.starts_with("HTTP/1.1 204") {
-        tokio::task::yield_now().await;
-    }
+    let free_again = async {
+        while !raw(address, bytes.clone()).await.starts_with("HTTP/1.1 204") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), free_again).await.unwrap();
     api.end().await.unwrap();
 }
 

@@ -181,6 +181,10 @@ fn a_start_that_cannot_be_is_told_at_once() {
     let words = ["bind_address is 0.0.0.0", "api_token"];
     chimera.refuses(3, &["serve", "--config", config], &words);
 
+    fs::write(&file, "max_agents = 3\napi_token = \"0123456789abcdef").unwrap();
+    let said = chimera.run(&["config", "check", "--config", config]).err;
+    assert!(said.contains("is not valid TOML: line 2") && !said.contains("abcdef"), "{said}");
+
     fs::write(&file, "api_token = \"a word\"\nmetrics_prot = 1\nmax_agents = 0\n").unwrap();
     let words = ["did you mean metrics_port?", "api_token in", "max_agents in"];
     chimera.refuses(3, &["config", "check", "--config", config], &words);
@@ -232,6 +236,31 @@ fn logs_go_to_files_where_a_folder_is_set() {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let answered = lines.iter().find(|line| line["fields"]["route"] == "/health").unwrap();
     assert_eq!(answered["fields"]["status"], 200);
+}
+
+/// A declaration whose agents do not start leaves those that were there, also
+/// where there is room for one set only.
+#[test]
+fn a_reload_that_fails_leaves_the_agents_as_they_were() {
+    let (echo, broken) = (guest_path("echo"), guest_path("hostile"));
+    let most = "max_agents = 2\n";
+    let mut service =
+        Service::start(Chimera::new(), &(most.to_owned() + &declare("echo", &echo, 2)));
+    let genomes = |service: &Service| -> Vec<Value> {
+        let agents = service.get("/v1/agents");
+        agents.as_array().unwrap().iter().map(|agent| agent["genome"].clone()).collect()
+    };
+    let before = genomes(&service);
+    let wrong = declare("echo", &broken, 2) + "parameters = { in_init = \"trap\" }\n";
+    service.rewrite(&(most.to_owned() + &wrong));
+    service.signal(Signal::HUP);
+    service.hears("not reloaded");
+    assert_eq!(genomes(&service), before);
+    // More than the host was started with.
+    service.rewrite(&("max_agents = 5\n".to_owned() + &declare("echo", &echo, 3)));
+    service.signal(Signal::HUP);
+    assert!(service.hears("not reloaded").contains("restart it"));
+    assert_eq!(genomes(&service), before);
 }
 
 /// The same commands work on a folder and through the host that serves it.

@@ -1,6 +1,7 @@
 //! A host that serves, seen from another process on its machine.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use ureq::http::{Request, StatusCode, header};
 /// In the data folder, beside the lock: who serves it, and where.
 const FILE: &str = "chimera.address";
 const LOCK: &str = "chimera.lock";
-/// For one answer: the longest that a request here can take, and more.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// For one answer. A reload waits for tasks in hand, which have minutes.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Says where this process serves the data folder, as long as it lives.
 #[derive(Debug)]
@@ -27,7 +28,10 @@ impl Notice {
     pub(super) fn put(config: &Layer4Config, url: &str) -> std::io::Result<Self> {
         let Some(folder) = &config.data_dir else { return Ok(Self(None)) };
         let file = folder.join(FILE);
-        std::fs::write(&file, format!("{} {url}\n", std::process::id()))?;
+        // Whole or not at all, and nobody else's business.
+        let mut made = tempfile::NamedTempFile::new_in(folder)?;
+        writeln!(made, "{} {url}", std::process::id())?;
+        made.persist(&file)?;
         Ok(Self(Some(file)))
     }
 }
@@ -63,7 +67,7 @@ impl Refused {
 }
 
 /// The API of a host.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Client {
     url: String,
     token: Option<String>,
@@ -78,11 +82,16 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
+            // It is on this machine.
+            .proxy(None)
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
-        let client = Self { url, token, agent };
-        client.send("GET", "/livez", None).await.ok().map(|_| client)
+        // First without the token: whoever has the port may be another.
+        let mut client = Self { url, token: None, agent };
+        let (status, _) = client.send("GET", "/livez", None).await.ok()?;
+        client.token = token;
+        (status == StatusCode::NO_CONTENT).then_some(client)
     }
 
     /// Asks, and reads the answer.
@@ -168,6 +177,11 @@ impl Client {
 fn serving(folder: &Path) -> Option<String> {
     let notice = std::fs::read_to_string(folder.join(FILE)).ok()?;
     let (pid, url) = notice.trim().split_once(' ')?;
-    let lock = std::fs::read_to_string(folder.join(LOCK)).ok()?;
-    (lock.trim() == pid).then(|| url.to_owned())
+    let lock = File::open(folder.join(LOCK)).ok()?;
+    // What nobody holds says nothing: its process is gone.
+    if lock.try_lock_shared().is_ok() {
+        return None;
+    }
+    let holder = std::io::read_to_string(lock).ok()?;
+    (holder.trim() == pid).then(|| url.to_owned())
 }

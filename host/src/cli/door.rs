@@ -82,22 +82,31 @@ impl Queue {
         }
     }
 
-    /// In the order of their time. A host gives a thousand at the most.
+    /// In the order of their time.
     pub(super) async fn list(&self, filter: Filter) -> anyhow::Result<Vec<TaskSummary>> {
         let client = match self {
             Queue::Folder(queue) => return Ok(queue.list(filter).await?),
             Queue::Host(client) => client,
         };
-        let Filter { state, agent_type, limit, after } = filter;
-        let mut path = format!("/v1/tasks?state={state}&limit={}", limit.clamp(1, PAGE));
-        if let Some(name) = agent_type {
-            path.push_str(&format!("&agent_type={}", encoded(&name)));
+        let Filter { state, agent_type, limit, mut after } = filter;
+        let of_type = agent_type.map(|name| format!("&agent_type={}", encoded(&name)));
+        let mut tasks: Vec<TaskSummary> = Vec::new();
+        while tasks.len() < limit {
+            let most = (limit - tasks.len()).min(PAGE);
+            let mut path = format!("/v1/tasks?state={state}&limit={most}");
+            path.push_str(of_type.as_deref().unwrap_or_default());
+            if let Some((at, id)) = after {
+                path.push_str(&format!("&cursor={}.{id}", at.0));
+            }
+            let page: Page = client.ask("GET", &path, None).await?;
+            let is_last = page.tasks.len() < most;
+            tasks.extend(page.tasks);
+            after = tasks.last().map(|last| (last.at, last.id));
+            if is_last {
+                break;
+            }
         }
-        if let Some((at, id)) = after {
-            path.push_str(&format!("&cursor={}.{id}", at.0));
-        }
-        let page: Page = client.ask("GET", &path, None).await?;
-        Ok(page.tasks)
+        Ok(tasks)
     }
 
     pub(super) async fn cancel(&self, id: TaskId) -> Result<(), NotCancelled> {
@@ -124,11 +133,7 @@ impl Queue {
     pub(super) async fn requeue(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
         match self {
             Queue::Folder(queue) => Ok(queue.requeue(ids).await?),
-            Queue::Host(client) => {
-                let body = json!({ "ids": ids });
-                let path = "/v1/dead-letters/requeue";
-                Ok(client.ask::<Done>("POST", path, Some(body)).await?.ids)
-            }
+            Queue::Host(client) => each_thousand(client, "requeue", &ids).await,
         }
     }
 
@@ -164,11 +169,7 @@ impl Queue {
                 }
                 Ok(queue.purge(dead).await?)
             }
-            Queue::Host(client) => {
-                let body = json!({ "ids": ids });
-                let path = "/v1/dead-letters/purge";
-                Ok(client.ask::<Done>("POST", path, Some(body)).await?.ids)
-            }
+            Queue::Host(client) => each_thousand(client, "purge", ids).await,
         }
     }
 
@@ -178,6 +179,16 @@ impl Queue {
             Queue::Host(client) => client.ask("GET", "/scheduler/stats", None).await,
         }
     }
+}
+
+/// Does something to dead letters; those that it was done to.
+async fn each_thousand(client: &Client, what: &str, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
+    let mut done = Vec::new();
+    for ids in ids.chunks(PAGE) {
+        let path = format!("/v1/dead-letters/{what}");
+        done.extend(client.ask::<Done>("POST", &path, Some(json!({ "ids": ids }))).await?.ids);
+    }
+    Ok(done)
 }
 
 /// A submission as the API takes it.

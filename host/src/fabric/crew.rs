@@ -78,6 +78,8 @@ impl Crew {
         if self.agents.runs(name) {
             return Ok(()); // Another first task has started it meanwhile.
         }
+        // Or it is registered otherwise now.
+        let registered = self.agents.registered(name).ok_or_else(unknown)?;
         let genome = match &registered.source {
             AgentSource::Bytes(bytes) => self.load(bytes).await?,
             AgentSource::File(path) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Genome;
+use tokio::task::JoinSet;
 
 use super::agents::{AgentSource, AgentType};
 use super::{Layer4Fabric, end, read_component};
@@ -17,8 +18,19 @@ pub(super) struct Declared(tokio::sync::Mutex<BTreeMap<String, InForce>>);
 
 struct InForce {
     declaration: AgentDeclaration,
-    genome: Digest,
+    genome: Arc<Genome>,
+    /// Those that were started with it.
     agents: Vec<AgentId>,
+    /// The one that a task starts, should none of them run.
+    on_demand: AgentId,
+}
+
+impl InForce {
+    fn all(self) -> Vec<AgentId> {
+        let Self { mut agents, on_demand, .. } = self;
+        agents.push(on_demand);
+        agents
+    }
 }
 
 /// What became of one declaration.
@@ -78,18 +90,42 @@ impl Layer4Fabric {
             in_force.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
         for name in gone {
             told(&name);
+            let starting = self.crew.agents.registered(&name).map(|old| old.starting);
+            // Nobody starts an agent of it meanwhile.
+            let held = match &starting {
+                Some(starting) => Some(starting.lock().await),
+                None => None,
+            };
             self.crew.agents.unregister(&name);
-            let old = in_force.remove(&name).map_or_else(Vec::new, |old| old.agents);
+            let old = in_force.remove(&name).map_or_else(Vec::new, InForce::all);
+            drop(held);
             self.retire(old).await;
             applied.push(Applied { name, outcome: Outcome::Removed });
         }
+        let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
         for (name, declaration) in declared {
             told(name);
-            let outcome = self.apply_one(&mut in_force, name, declaration).await;
+            let outcome = match self.has_places_for(wanted) {
+                Ok(()) => self.apply_one(&mut in_force, name, declaration).await,
+                Err(error) => Err(error),
+            };
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
+    }
+
+    /// The file may say more than the host was started with.
+    fn has_places_for(&self, wanted: usize) -> Layer4Result<()> {
+        let most = self.config.max_agents;
+        if wanted <= most {
+            return Ok(());
+        }
+        let words = format!(
+            "{wanted} agents are declared, and this host was started with `max_agents` {most}; \
+             restart it"
+        );
+        Err(Layer4Error::InvalidRequest(vec![words]))
     }
 
     async fn apply_one(
@@ -100,78 +136,106 @@ impl Layer4Fabric {
     ) -> Layer4Result<Outcome> {
         let most = self.config.max_component_bytes();
         let bytes = read_component(&declaration.component, most).await?;
-        let genome = Digest::of(&bytes);
+        let digest = Digest::of(&bytes);
         if let Some(old) = in_force.get(name)
-            && old.genome == genome
+            && old.genome.digest() == digest
             && old.declaration == *declaration
         {
             return Ok(Outcome::Unchanged);
         }
-        // Compiled, and its first agent started, before anything is changed.
-        let loaded = self.crew.load(&bytes).await?;
-        let mut old = in_force.get(name).map_or_else(Vec::new, |old| old.agents.clone());
-        let mut agents = match self.start_declared(name, declaration, &loaded, &mut old).await {
-            Ok(agents) => agents,
-            Err((begun, error)) => {
-                self.retire(begun).await;
-                if let Some(in_force) = in_force.get_mut(name) {
-                    in_force.agents = old;
-                }
-                return Err(error);
-            }
-        };
-        let config = declaration.config(name, utils::generate_agent_id(), self.default_quota());
-        // The one that a task starts, should none of the others run.
-        agents.push(config.agent_id);
+        let genome = self.crew.load(&bytes).await?;
+        // While agents change, no task starts one of its own.
+        let starting = self.crew.agents.registered(name).map(|old| old.starting);
+        let starting = starting.unwrap_or_default();
+        let held = Arc::clone(&starting).lock_owned().await;
+        let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
+        let on_demand = utils::generate_agent_id();
+        let config = declaration.config(name, on_demand, self.default_quota());
         let source = AgentSource::Bytes(bytes.into());
-        self.crew.agents.register(name, AgentType { source, config, starting: Arc::default() });
+        self.crew.agents.register(name, AgentType { source, config, starting });
+        let declaration = declaration.clone();
+        let now = InForce { declaration, genome, agents, on_demand };
+        let old = in_force.insert(name.to_owned(), now);
+        drop(held);
         self.capacity_changed();
-        let replaced = in_force.contains_key(name);
-        self.retire(old).await;
-        let now = InForce { declaration: declaration.clone(), genome, agents };
-        in_force.insert(name.to_owned(), now);
-        Ok(if replaced { Outcome::Replaced } else { Outcome::Started })
+        let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
+        self.retire(old.map_or_else(Vec::new, InForce::all)).await;
+        Ok(outcome)
     }
 
     /// Starts the declared number of agents. Where `max_agents` is reached, an
-    /// old one goes first for each new one.
-    async fn start_declared(
+    /// old one goes first for each new one; if a new one fails, the old ones
+    /// that went are started again.
+    async fn take_over(
         &self,
+        mut old: Option<&mut InForce>,
         name: &str,
         declaration: &AgentDeclaration,
         genome: &Arc<Genome>,
-        old: &mut Vec<AgentId>,
-    ) -> Result<Vec<AgentId>, (Vec<AgentId>, Layer4Error)> {
+    ) -> Layer4Result<Vec<AgentId>> {
         let mut begun = Vec::new();
-        for _ in 0..declaration.instances {
+        let mut gone = 0;
+        while begun.len() < declaration.instances as usize {
             let id = utils::generate_agent_id();
             let config = declaration.config(name, id, self.default_quota());
-            let mut started = self.spawn_entry(Arc::clone(genome), config.clone()).await;
-            while matches!(started, Err(Layer4Error::TooManyAgents { .. }))
-                && let Some(one) = old.pop()
-            {
-                self.retire(vec![one]).await;
-                started = self.spawn_entry(Arc::clone(genome), config.clone()).await;
-            }
-            match started {
-                Ok(_) => begun.push(id),
-                Err(error) => return Err((begun, error)),
+            let error = match self.spawn_entry(Arc::clone(genome), config).await {
+                Ok(_) => {
+                    begun.push(id);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let next = match (&error, &mut old) {
+                (Layer4Error::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
+                _ => None,
+            };
+            match (next, old) {
+                (Some(one), still) => {
+                    gone += 1;
+                    old = still;
+                    self.retire(vec![one]).await;
+                }
+                (None, old) => {
+                    self.retire(begun).await;
+                    self.bring_back(old, name, gone).await;
+                    return Err(error);
+                }
             }
         }
         Ok(begun)
     }
 
-    /// Ends agents; what they have in hand finishes, what waits for them goes
-    /// back to the queue.
-    async fn retire(&self, agents: Vec<AgentId>) {
-        for id in agents {
-            // Somebody else may have ended it already.
-            let Some(entry) = self.crew.agents.take(id) else { continue };
-            self.watch.ended(&entry);
-            if let Err(error) = end(&entry, self.config.agent_timeout()).await {
-                tracing::warn!(agent = %id, %error, "an agent did not end in good order");
+    /// Starts as many agents as went, as they were.
+    async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
+        let Some(old) = old else { return };
+        for _ in 0..gone {
+            let id = utils::generate_agent_id();
+            let config = old.declaration.config(name, id, self.default_quota());
+            match self.spawn_entry(Arc::clone(&old.genome), config).await {
+                Ok(_) => old.agents.push(id),
+                Err(error) => {
+                    tracing::error!(agent_type = name, %error, "an agent could not be brought back");
+                }
             }
         }
+    }
+
+    /// Ends agents, all at once: what they have in hand finishes, what waits for
+    /// them goes back to the queue.
+    async fn retire(&self, agents: Vec<AgentId>) {
+        // Somebody else may have ended one already.
+        let taken = agents.into_iter().filter_map(|id| self.crew.agents.take(id));
+        let timeout = self.config.agent_timeout();
+        let mut ending = JoinSet::new();
+        for entry in taken {
+            self.watch.ended(&entry);
+            ending.spawn(async move {
+                if let Err(error) = end(&entry, timeout).await {
+                    tracing::warn!(agent = %entry.id(), %error, "an agent did not end in good order");
+                }
+            });
+        }
         self.capacity_changed();
+        while ending.join_next().await.is_some() {}
     }
 }

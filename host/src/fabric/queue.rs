@@ -35,6 +35,7 @@ pub(super) async fn open(
         retention: retention(config),
         ..defaults
     };
+    let mut ended_before = Vec::new();
     let store: Arc<dyn TaskStore> = match (config.task_store, &config.data_dir) {
         (TaskStoreKind::Embedded, Some(folder)) => {
             let now = Timestamp::from((options.clock)());
@@ -46,11 +47,12 @@ pub(super) async fn open(
                 let (lost, ended) = (recovered.lost, recovered.ended.len());
                 tracing::warn!(lost, ended, "tasks were in hand when the host went down");
             }
+            ended_before = recovered.ended;
             Arc::new(store)
         }
         _ => Arc::new(MemoryStore::default()),
     };
-    Ok(Scheduler::new(store, runner, options))
+    Ok(Scheduler::new(store, runner, options).with_ended(ended_before))
 }
 
 /// The queue of a data folder that no host has open, to look into and to
@@ -194,7 +196,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `TaskNotFound`, `Store`, `NotRunning`.
     pub async fn wait(&self, task_id: TaskId) -> Layer4Result<ExecutionResult> {
-        self.scheduler()?.wait(task_id).await
+        self.scheduler_or_its_rest()?.wait(task_id).await
     }
 
     /// Takes a task back: at once when it is queued, by ending its run
@@ -211,7 +213,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `TaskNotFound`, `Store`, `NotRunning`.
     pub async fn get_task(&self, task_id: TaskId) -> Layer4Result<TaskRecord> {
-        self.scheduler()?.get(task_id).await?.ok_or(Layer4Error::TaskNotFound(task_id))
+        self.scheduler_or_its_rest()?.get(task_id).await?.ok_or(Layer4Error::TaskNotFound(task_id))
     }
 
     /// Tasks in one state, in the order of their time.
@@ -270,10 +272,16 @@ impl Layer4Fabric {
         self.scheduler.get().ok_or_else(|| self.not_running())
     }
 
+    /// For those who look: also while tasks that run have their time at the end.
+    fn scheduler_or_its_rest(&self) -> Layer4Result<&Scheduler> {
+        self.scheduler.get().ok_or_else(|| self.not_running())
+    }
+
     fn check_type(&self, name: &str) -> Layer4Result<()> {
         if self.crew.agents.knows(name) {
             return Ok(());
         }
+        self.watch.metrics.refused("agent-type-not-found");
         Err(Layer4Error::AgentTypeNotFound {
             agent_type: name.to_owned(),
             known: self.crew.agents.known_types(),

@@ -52,12 +52,17 @@ impl Layer4Fabric {
     /// `Internal`, which is a defect.
     pub async fn metrics_text(&self) -> Layer4Result<String> {
         let metrics = &self.watch.metrics;
+        let mut queue = self.get_scheduler_stats().await.ok();
+        if let Some(queue) = &mut queue {
+            // Nothing is said of a type that is gone.
+            queue.types.retain(|of_type| self.knows_agent_type(&of_type.agent_type));
+        }
         let now = Snapshot {
             uptime: self.uptime(),
             status: self.get_health().await.status,
             capacity: self.config.task_queue_capacity,
             agents: self.get_active_agents(),
-            queue: self.get_scheduler_stats().await.ok(),
+            queue,
             accuracy: metrics.kpis().accuracy_by_type(SystemTime::now().into()),
             load: metrics.load_now(),
             subscribers: self.watch.events.listeners(),

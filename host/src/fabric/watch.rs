@@ -110,6 +110,9 @@ impl Watch {
     fn look(&self, agents: &Agents) {
         let cpu = agents.all().into_iter().map(|entry| (entry.id(), entry.agent.totals().cpu));
         self.metrics.look(cpu);
+        if self.events.listeners() == 0 {
+            return;
+        }
         for report in self.metrics.kpis_at(SystemTime::now().into()) {
             self.events.tell(|| What::Kpi(report));
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Version, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_core::config::Secret;
@@ -50,6 +50,10 @@ impl Guard {
                 );
                 Err(Problem::new(StatusCode::FORBIDDEN, "foreign-host", words))
             }
+            Rule::Local(address) if is_foreign(request, *address) => {
+                let words = "a page of another site may not send requests here; set `api_token`";
+                Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", words))
+            }
             Rule::Token(_) | Rule::Local(_) => Ok(()),
         }
     }
@@ -70,6 +74,18 @@ fn means(request: &Request, address: SocketAddr) -> bool {
     }
     hosts.all(|host| host.to_str().is_ok_and(|host| is_ours(host, address)))
         && request.uri().authority().is_none_or(|host| is_ours(host.as_str(), address))
+}
+
+/// Whether a browser says that a page of another site sends it.
+fn is_foreign(request: &Request, address: SocketAddr) -> bool {
+    let says = |name| request.headers().get(name).map(|said: &HeaderValue| said.to_str());
+    let site =
+        says("sec-fetch-site").is_some_and(|site| !matches!(site, Ok("same-origin" | "none")));
+    let origin = says("origin").is_some_and(|origin| {
+        let host = origin.ok().and_then(|origin| origin.split_once("://"));
+        !host.is_some_and(|(_, host)| is_ours(host, address))
+    });
+    site || origin
 }
 
 fn is_ours(host: &str, address: SocketAddr) -> bool {

@@ -38,6 +38,11 @@ impl Problem {
         }
     }
 
+    /// It may work after so many seconds.
+    pub(super) fn after(self, seconds: f64) -> Self {
+        Self { retry_after_secs: Some(seconds), ..self }
+    }
+
     /// The request itself is wrong.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)

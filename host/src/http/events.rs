@@ -66,8 +66,9 @@ async fn of_task(
         Ok(event) => event.task_id() == Some(id) || is_last(event),
         Err(_) => true,
     };
+    // One that has lost events may have lost the last: it is to begin again.
     let over: fn(&Heard) -> bool =
-        |heard| heard.as_ref().is_ok_and(|event| event.name() == "task-ended");
+        |heard| heard.as_ref().map_or(true, |event| event.name() == "task-ended");
     let heard = listening.filter(move |heard| future::ready(about(heard)));
     // Of a task that has ended nothing more will be heard.
     let most = if record.state.has_ended() { 0 } else { usize::MAX };

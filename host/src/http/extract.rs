@@ -42,7 +42,7 @@ impl Default for Bodies {
 /// A body, and the room that it takes until it has been parsed.
 struct Read<'a> {
     bytes: BytesMut,
-    _room: SemaphorePermit<'a>,
+    _room: Option<SemaphorePermit<'a>>,
 }
 
 impl Bodies {
@@ -66,7 +66,7 @@ impl Bodies {
 
     async fn gather(&self, mut body: Body) -> Result<Read<'_>, Problem> {
         let mut bytes = BytesMut::new();
-        let mut room = self.room(0).await?;
+        let mut room: Option<SemaphorePermit<'_>> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 Problem::invalid(format!("the body could not be read: {error}"))
@@ -76,17 +76,22 @@ impl Bodies {
             if length > MOST_BYTES {
                 return Err(too_large());
             }
-            room.merge(self.room(length.div_ceil(1024) - bytes.len().div_ceil(1024)).await?);
+            let more = length.div_ceil(1024) - bytes.len().div_ceil(1024);
+            let more = u32::try_from(more).unwrap_or(u32::MAX);
+            match &mut room {
+                // One that has room and waited for more would keep others from theirs.
+                Some(room) => room.merge(self.0.try_acquire_many(more).map_err(|_| busy())?),
+                None => room = Some(self.0.acquire_many(more).await.map_err(|_| busy())?),
+            }
             bytes.extend_from_slice(&data);
         }
         Ok(Read { bytes, _room: room })
     }
+}
 
-    async fn room(&self, kib: usize) -> Result<SemaphorePermit<'_>, Problem> {
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        // Never closed.
-        self.0.acquire_many(kib).await.map_err(|_| too_large())
-    }
+fn busy() -> Problem {
+    let words = "too many large requests at once; send it again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words).after(1.0)
 }
 
 fn too_large() -> Problem {

@@ -99,8 +99,8 @@ impl Server {
         self.address
     }
 
-    /// Answers until `ended`, then takes no more connections, shuts the fabric
-    /// down, and lets the answers to what it did go out.
+    /// Answers until `ended`, then shuts the fabric down, answering meanwhile, takes
+    /// no more connections, and lets the last answers go out.
     ///
     /// # Errors
     /// `Communication` when connections cannot be taken, and what the fabric's

@@ -105,7 +105,7 @@ async fn counted(State(app): State<App>, request: Request, next: Next) -> Respon
 fn request_id(request: &Request) -> HeaderValue {
     let theirs = request.headers().get(REQUEST_ID);
     let fits = |id: &&HeaderValue| {
-        id.len() <= REQUEST_ID_BYTES && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        (1..=REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     theirs.filter(fits).cloned().unwrap_or_else(|| {
         let id = Uuid::now_v7().to_string();

@@ -34,7 +34,6 @@ struct OfType {
     unwell: u64,
     slots: u64,
     busy: usize,
-    paused: f64,
 }
 
 impl OfType {
@@ -43,7 +42,6 @@ impl OfType {
         self.unwell += u64::from(agent.health.status != HealthStatus::Healthy);
         self.slots += u64::from(agent.capabilities.max_concurrent_tasks);
         self.busy += agent.tasks_in_hand;
-        self.paused += agent.paused_seconds;
     }
 }
 
@@ -107,8 +105,11 @@ impl Sheet {
             self.gauge("layer4_agent_memory_mb", help, &labels, agent.memory_mb);
             let help = "Runs that ended with a fault.";
             self.counter("layer4_agent_errors_total", help, &labels, agent.faults as f64);
+            let help = "Seconds that runs were paused for their share of processor time.";
+            let paused = agent.paused_seconds;
+            self.counter("layer4_cpu_throttled_seconds_total", help, &labels, paused);
         }
-        for (agent_type, OfType { count, unwell, slots, busy, paused }) in by_type {
+        for (agent_type, OfType { count, unwell, slots, busy }) in by_type {
             let label = [("agent_type", agent_type)];
             self.gauge("layer4_agents_active", "Agents that run.", &label, count as f64);
             let help = "Agents that the last heartbeat found not healthy.";
@@ -117,9 +118,6 @@ impl Sheet {
             self.gauge("layer4_agent_slots", help, &label, slots as f64);
             let help = "Tasks that the type's agents have in hand.";
             self.gauge("layer4_agent_tasks_in_hand", help, &label, busy as f64);
-            let help = "Seconds that runs of the agents there are were paused for their share of \
-                        processor time.";
-            self.counter("layer4_cpu_throttled_seconds_total", help, &label, paused);
         }
     }
 

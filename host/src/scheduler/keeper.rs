@@ -77,8 +77,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
         // A little at a time, until something else is due.
         let due = || shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
         let mut more = false;
-        while Instant::now() >= retain_at {
+        while Instant::now() >= retain_at && !missed {
             more = retain(&shared, now).await;
+            // A store in memory would never let others have the thread.
+            tokio::task::yield_now().await;
             retain_at = if more { retain_at } else { Instant::now() + RETENTION };
             if due() <= shared.now() {
                 break;

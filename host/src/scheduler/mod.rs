@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Filter, Promise, SubmitTerms, Submitted, TaskStore,
+    CancelAnswer, Filter, Promise, StoreError, SubmitTerms, Submitted, TaskStore,
 };
 use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
 use chimera_layer4_core::{
@@ -90,6 +90,8 @@ struct Shared {
     waiters: Arc<Waiters>,
     /// Tasks that have ended, whose result could not be read for their waiters.
     untold: Mutex<Vec<TaskId>>,
+    /// Tasks that ended without a run, of which nobody was told yet.
+    unobserved: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
     work: Notify,
     keeper: keeper::Alarm,
@@ -124,12 +126,20 @@ impl Scheduler {
             in_hand: InHand::default(),
             waiters: Arc::default(),
             untold: Mutex::default(),
+            unobserved: Mutex::default(),
             work: Notify::new(),
             keeper: keeper::Alarm::default(),
             chance: Mutex::new(chance),
             options,
         };
         Self { shared: Arc::new(shared), loops: Mutex::default() }
+    }
+
+    /// Tells of tasks that ended before this scheduler was made, as it starts.
+    #[must_use]
+    pub fn with_ended(self, ids: Vec<TaskId>) -> Self {
+        self.shared.unobserved().extend(ids);
+        self
     }
 
     /// Begins to run tasks, those too that the store held before. Started
@@ -399,7 +409,11 @@ impl Shared {
             // The look for work is then on its way together with it; a store may
             // do both at once.
             shared.work.notify_one();
-            shared.store.submit(good, terms).await?.into_iter()
+            let submitted = shared.store.submit(good, terms).await;
+            let refused = |error: &StoreError| {
+                heads.iter().for_each(|_| shared.options.observer.refused(error.code()));
+            };
+            submitted.inspect_err(refused)?.into_iter()
         };
         shared.work.notify_one();
         shared.keeper.by(due);
@@ -452,7 +466,7 @@ impl Shared {
                 Ok(None) => self.waiters.forget(*id),
                 Err(error) => {
                     tracing::warn!(%id, %error, "how a task ended could not be read yet");
-                    self.untold().push(*id);
+                    self.unobserved().push(*id);
                 }
             }
         }
@@ -476,8 +490,14 @@ impl Shared {
 
     /// Tells those who could not be told before.
     async fn tell_again(&self) {
+        let unobserved = std::mem::take(&mut *self.unobserved());
+        self.ended(&unobserved).await;
         let untold = std::mem::take(&mut *self.untold());
         self.tell(&untold).await;
+    }
+
+    fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.unobserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {

@@ -45,7 +45,7 @@ impl Layers {
     /// of [`resolve`](super::resolve()).
     pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, InvalidFile> {
         let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            InvalidFile { path: path.into(), reason: error.to_string() }
+            InvalidFile { path: path.into(), reason: said(&error, text) }
         })?;
         self.file = path.to_owned();
         match table.remove("agents") {
@@ -124,6 +124,14 @@ impl Layers {
     pub(super) fn complaints(&self) -> &[String] {
         &self.complaints
     }
+}
+
+/// What is wrong and where, without the line itself: it may hold a secret.
+fn said(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| before.matches('\n').count() + 1);
+    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    format!("{place}{}", error.message())
 }
 
 /// The known name that is most like the one typed, which `origin` begins with.

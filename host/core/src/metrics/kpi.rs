@@ -125,9 +125,11 @@ impl Kpis {
         window.or_insert_with(|| Window::new(agent_type)).push(at, (at, accuracy));
     }
 
-    /// How each agent did, those that ran nothing in the window left out.
+    /// How each agent did; those that ran nothing in the window are forgotten.
     #[must_use]
-    pub fn reports(&self, now: Timestamp) -> Vec<KpiReport> {
+    pub fn reports(&mut self, now: Timestamp) -> Vec<KpiReport> {
+        self.runs.retain(|_, window| now.since(window.newest) <= WINDOW);
+        self.accuracy.retain(|_, window| now.since(window.newest) <= WINDOW);
         let report = |(key, window)| self.report(key, window, now);
         let mut reports: Vec<_> = self.runs.iter().filter_map(report).collect();
         reports.sort_by_key(|report| (report.agent_id, report.genome));

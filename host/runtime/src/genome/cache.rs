@@ -118,8 +118,9 @@ fn make(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
+    // Those above it too: tasks will lie there.
     if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     DirBuilder::new().mode(0o700).create(folder).or_else(|error| {
         // Another host may have made it meanwhile.
