@@ -127,7 +127,7 @@ async fn sweep(shared: &Shared, now: Timestamp) {
             if swept.promoted + swept.lost > 0 {
                 shared.work.notify_one();
             }
-            shared.ended(&swept.ended).await;
+            shared.unobserved().extend(swept.ended);
         }
         Err(error) => tracing::warn!(%error, "the queue could not be swept"),
     }
