@@ -68,34 +68,35 @@ impl Prometheus {
 
     /// Waits until every rule was evaluated, and well.
     fn until_evaluated(&self) {
-        let mut health: Vec<(Value, Value)> = Vec::new();
-        for _ in 0..600 {
+        until("a value for every rule", || {
             let answer = ureq::get(format!("{}/api/v1/rules", self.url)).call().unwrap();
             let answer: Value = answer.into_body().read_json().unwrap();
             let groups = answer["data"]["groups"].as_array().unwrap();
             let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
-            health = rules.map(|rule| (rule["name"].clone(), rule["health"].clone())).collect();
-            assert!(health.iter().all(|(_, health)| health != "err"), "{answer:#}");
-            if health.len() >= 17 && health.iter().all(|(_, health)| health == "ok") {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100)); // tidy: as below
-        }
-        panic!("not all rules are evaluated after a minute: {health:?}");
+            let health: Vec<&Value> = rules.map(|rule| &rule["health"]).collect();
+            assert!(health.iter().all(|health| **health != "err"), "{answer:#}");
+            health.len() >= 17 && health.iter().all(|health| **health == "ok")
+        });
     }
 
     /// Waits until the expression has a value.
     fn until(&self, expression: &str) {
-        for _ in 0..600 {
+        until(expression, || {
             let answer = self.query(expression);
-            if answer.is_some_and(|answer| answer["data"]["result"] != json!([])) {
-                return;
-            }
-            // tidy: Prometheus scrapes when it likes, and tells nobody.
-            std::thread::sleep(Duration::from_millis(100)); // tidy: as above
-        }
-        panic!("{expression} has no value after a minute");
+            answer.is_some_and(|answer| answer["data"]["result"] != json!([]))
+        });
     }
+}
+
+fn until(what: &str, mut is_there: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_there() {
+            return;
+        }
+        // Prometheus scrapes when it likes, and tells nobody.
+        std::thread::sleep(Duration::from_millis(100)); // tidy: as said above
+    }
+    panic!("{what}: not there after a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]

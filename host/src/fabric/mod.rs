@@ -301,17 +301,11 @@ impl Layer4Fabric {
     /// How the fabric is.
     pub async fn get_health(&self) -> SystemHealth {
         let entries = self.crew.agents.all();
-        let uptime = self.uptime();
         let queue = match self.scheduler.get() {
             Some(scheduler) => scheduler.stats().await.ok(),
             None => None,
         };
-        let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
-        let status = match self.state.load(Ordering::Acquire) {
-            RUNNING if queue.is_some() && entries.iter().all(well) => SystemStatus::Healthy,
-            RUNNING => SystemStatus::Degraded,
-            _ => SystemStatus::Stopped,
-        };
+        let status = self.status(&entries, queue.is_some());
         let queued = queue.map_or(0, |stats| queue::pending(&stats));
         // What runs outside of the queue counts too.
         let running: usize = entries.iter().map(|entry| entry.in_hand()).sum();
@@ -320,7 +314,17 @@ impl Layer4Fabric {
             timestamp: SystemTime::now(),
             active_agents: self.crew.agents.count(),
             pending_tasks: queued.max(running),
-            uptime,
+            uptime: self.uptime(),
+        }
+    }
+
+    /// In one word, by how its agents are and whether its queue answers.
+    fn status(&self, entries: &[Arc<Entry>], queue_answers: bool) -> SystemStatus {
+        let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
+        match self.state.load(Ordering::Acquire) {
+            RUNNING if queue_answers && entries.iter().all(well) => SystemStatus::Healthy,
+            RUNNING => SystemStatus::Degraded,
+            _ => SystemStatus::Stopped,
         }
     }
 

@@ -59,7 +59,7 @@ impl Layer4Fabric {
         }
         let now = Snapshot {
             uptime: self.uptime(),
-            status: self.get_health().await.status,
+            status: self.status(&self.crew.agents.all(), queue.is_some()),
             capacity: self.config.task_queue_capacity,
             agents: self.get_active_agents(),
             queue,
