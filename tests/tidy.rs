@@ -70,6 +70,10 @@ fn each_library_has_one_user() -> io::Result<()> {
         Rule::instead("metrics belong to host/src/metrics: count through the collector")
             .except(&["host/src/metrics/"])
             .never(&["prometheus::", "sysinfo::"]),
+        Rule::instead("traces belong to host/src/traces: begin spans through it")
+            // The test that stands in for a collector reads what one is sent.
+            .except(&["host/src/traces/", "tests/http/traces.rs"])
+            .never(&["opentelemetry::", "opentelemetry_sdk::", "opentelemetry_otlp::"]),
         Rule::instead("databases belong to host/src/stores: use the stores' traits")
             // The benches measure against it; the crash test has eyes of its own.
             .except(&["host/src/stores/", "benches/", "tests/"])

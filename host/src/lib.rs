@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod scheduler;
 pub mod stores;
 pub mod toolchain;
+mod traces;
 pub mod utils;
 
 pub use chimera_layer4_core::scheduler as queue;

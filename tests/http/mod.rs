@@ -7,6 +7,7 @@ mod events;
 mod metrics;
 mod queue;
 mod service;
+mod traces;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `chimera serve` and `chimera config`, as an operator has them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
 
@@ -345,4 +345,37 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     service.chimera.refuses(3, &wait, &["no host serves"]);
     let stats = service.chimera.run(&["task", "stats", "--data-dir", data.to_str().unwrap()]);
     assert!(stats.out.contains("delayed     0"), "{}{}", stats.out, stats.err);
+}
+
+/// On a terminal of its own, which `script` lends it.
+#[test]
+fn top_shows_the_host_until_q_is_pressed() {
+    let service = Service::start(Chimera::new(), &declare("echo", &guest_path("echo"), 1));
+    let (program, data) = (program().display(), service.chimera.data().join("data"));
+    let top = format!("stty rows 40 cols 160 && exec {program} top --data-dir {data:?}");
+    let mut child = std::process::Command::new("script")
+        .args(["-qefc", &top, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut until = |words: &str| {
+        let has = |shown: &[u8]| String::from_utf8_lossy(shown).contains(words);
+        let mut more = [0; 4096];
+        while !has(&shown) {
+            let read = screen.read(&mut more).unwrap();
+            assert!(read > 0, "never showed {words:?}\n{}", String::from_utf8_lossy(&shown));
+            shown.extend(&more[..read]);
+        }
+    };
+    until("healthy");
+    until("ends"); // The last line: all of it is drawn.
+    keys.write_all(b"x").unwrap(); // Means nothing, and ends nothing.
+    keys.write_all(b"q").unwrap();
+    until("\u{1b}[?1049l"); // The screen is given back as it was.
+    drop(keys);
+    assert!(child.wait().unwrap().success());
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::config::{
-    AgentDeclaration, Layer4Config, Layers, declared, resolve as resolve_layers,
+    AgentDeclaration, Layer4Config, Layers, SETTINGS, declared, resolve as resolve_layers,
 };
 
 use super::args::SettingsArgs;
@@ -78,13 +78,20 @@ fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput>
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment() -> Result<Vec<(String, String)>, BadInput> {
-    let ours =
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAYER4_"));
+    let ours = std::env::vars_os().filter(|(name, value)| {
+        let name = name.to_string_lossy();
+        // An empty one of somebody else's means that it is not set.
+        name.starts_with("LAYER4_") || (is_setting(&name) && !value.is_empty())
+    });
     ours.map(|(name, value)| match (name.into_string(), value.into_string()) {
         (Ok(name), Ok(value)) => Ok((name, value)),
         (name, _) => Err(BadInput(format!("the variable {name:?} is not UTF-8"))),
     })
     .collect()
+}
+
+fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.variable == name)
 }
 
 /// Where the desktop's rules put a program's data; `None`: the fabric makes a

@@ -7,13 +7,14 @@ use chimera_layer4_core::scheduler::Ran;
 use chimera_layer4_core::{
     AgentConfig, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
 };
-use chimera_layer4_runtime::executor::LoadedFrom;
+use chimera_layer4_runtime::executor::{LoadedFrom, RunOptions};
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 
 use super::agents::{AgentSource, Agents, Entry, InHand};
 use super::watch::Watch;
 use super::{log, read_component};
 use crate::scheduler::{Capacity, RunTask};
+use crate::traces::RunTrace;
 
 /// The agents of a fabric.
 pub(super) struct Crew {
@@ -105,10 +106,18 @@ impl Crew {
     /// Runs a task once on an agent, and writes what the agent logged.
     pub(super) async fn run_on(&self, agent: &InHand, task: &Task, attempt: u32) -> RunReport {
         let entry = &agent.0;
-        let progress = self.watch.progress(task);
-        let report = entry.agent.run_watched(task, attempt, progress).await;
+        let (setup, genome) = (entry.agent.config(), entry.agent.genome().digest());
+        let trace = self.watch.traces.run(task, attempt, setup, genome);
+        let options = RunOptions {
+            progress: self.watch.progress(task),
+            metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
+        };
+        let report = entry.agent.run_with(task, attempt, options).await;
         self.watch.ran(entry, &report);
-        log::write(entry, task, &report.telemetry.log);
+        log::write(entry, task, trace.as_ref(), &report.telemetry.log);
+        if let Some(trace) = trace {
+            trace.ended(&report);
+        }
         if let Some(fault) = &report.shutdown_fault {
             tracing::warn!(agent = %entry.id(), %fault, "an instance did not retire in good order");
         }

@@ -49,6 +49,9 @@ const SPARE_INSTANCES: u32 = 128;
 /// it may take: the machine may be busy with other things.
 const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
 
+/// For the spans of the last seconds to be sent, where they are collected.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// The execution fabric: agents, and the tasks that run on them.
 ///
 /// Tasks are taken between [`start`](Self::start) and
@@ -103,7 +106,7 @@ impl Layer4Fabric {
             compile_program: program::find(config.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
         })?;
-        let watch = Watch::new()?;
+        let watch = Watch::new(&config)?;
         Ok(Self {
             crew: Arc::new(Crew::new(executor, &config, Arc::clone(&watch))),
             watch,
@@ -179,7 +182,9 @@ impl Layer4Fabric {
                 .and(ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string()))));
         }
         self.watch.events.tell(|| What::HostEnded {});
-        first
+        let watch = Arc::clone(&self.watch);
+        let sent = tokio::task::spawn_blocking(move || watch.traces.end(LAST_SPANS));
+        first.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))
     }
 
     /// Ends one agent as [`shutdown`](Self::shutdown) ends all: tasks that wait

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{KpiReport, Layer4Error, Layer4Result, Validation};
+use http::HeaderMap;
 use tokio::sync::broadcast;
 
 use super::Layer4Fabric;
 use crate::events::Event;
 use crate::metrics::{Sheet, Snapshot};
+use crate::traces::Trace;
 
 impl Layer4Fabric {
     /// Layer 5's view: how each agent did with each genome, over the last
@@ -79,5 +81,14 @@ impl Layer4Fabric {
 
     pub(crate) fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.watch.metrics.http.answered(route, method, status, took);
+    }
+
+    pub(crate) fn request_trace(
+        &self,
+        headers: &HeaderMap,
+        method: &'static str,
+        route: &str,
+    ) -> Trace {
+        self.watch.traces.request(headers, method, route)
     }
 }

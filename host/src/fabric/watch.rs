@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{Layer4Result, Task};
+use chimera_layer4_core::{Layer4Config, Layer4Result, Task};
 use chimera_layer4_runtime::RunReport;
 use chimera_layer4_runtime::executor::{AgentSetup, OnProgress};
 use tokio::task::JoinHandle;
@@ -13,11 +13,13 @@ use super::agents::{Agents, Entry};
 use crate::events::{Events, TaskEvent, TaskEventKind, What};
 use crate::metrics::{MetricsCollector, Runner};
 use crate::scheduler::{Change, End, Observe, TaskChange};
+use crate::traces::Traces;
 
 /// Where it is counted and told.
 pub(super) struct Watch {
     pub(super) metrics: MetricsCollector,
     pub(super) events: Events,
+    pub(super) traces: Traces,
 }
 
 impl Observe for Watch {
@@ -53,8 +55,12 @@ fn kind(change: &Change<'_>) -> TaskEventKind {
 }
 
 impl Watch {
-    pub(super) fn new() -> Layer4Result<Arc<Self>> {
-        Ok(Arc::new(Self { metrics: MetricsCollector::new()?, events: Events::default() }))
+    pub(super) fn new(config: &Layer4Config) -> Layer4Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            metrics: MetricsCollector::new()?,
+            events: Events::default(),
+            traces: Traces::new(config)?,
+        }))
     }
 
     pub(super) fn started(&self, entry: &Entry) {

@@ -147,6 +147,15 @@ pub(super) enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+impl<T> OneOrMany<T> {
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        match self {
+            OneOrMany::One(one) => std::slice::from_mut(one),
+            OneOrMany::Many(many) => many,
+        }
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<App> for OneOrMany<T> {
     type Rejection = Problem;
 

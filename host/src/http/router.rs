@@ -86,15 +86,18 @@ fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// Counts a request, and gives its answer an id to be found by in the log.
-async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     let method = known(request.method());
     // One of ours; the path as typed could be anything.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("(none)", |route| route.as_str());
+    let trace = app.fabric.request_trace(request.headers(), method, route);
+    request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;
     let status = response.status().as_u16();
-    let route = route.as_ref().map_or("(none)", |route| route.as_str());
+    trace.answered(status);
     app.fabric.http_answered(route, method, status, started.elapsed());
     tracing::debug!(method, route, status, request = ?id, "answered");
     response.headers_mut().insert(REQUEST_ID, id);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_core::scheduler::record::TaskRecord;
@@ -20,6 +20,7 @@ use super::extract::{Id, OneOrMany, Params};
 use super::problems;
 use super::wire::{Cancelled, Each, List, Page, Submitted, TaskRequest, Wait};
 use crate::scheduler::TaskHandle;
+use crate::traces::Trace;
 
 const KEY: &str = "idempotency-key";
 
@@ -48,9 +49,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn submit(
     State(app): State<App>,
     Params(wait): Params<Wait>,
+    Extension(trace): Extension<Trace>,
     headers: HeaderMap,
-    body: OneOrMany<TaskRequest>,
+    mut body: OneOrMany<TaskRequest>,
 ) -> Result<Response, Problem> {
+    for task in body.as_mut_slice() {
+        task.carry(&trace);
+    }
     let until = wait.duration()?.map(|wait| Instant::now() + wait);
     match body {
         OneOrMany::One(one) => submit_one(&app, *one, key(&headers)?, until).await,

@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::Problem;
 use crate::scheduler::{SchedulerStats, TypeStats};
+use crate::traces::Trace;
 use crate::utils;
 
 /// Tasks on one page.
@@ -62,6 +63,11 @@ pub(super) struct TaskRequest {
 }
 
 impl TaskRequest {
+    /// Makes it a part of the trace of its request.
+    pub(super) fn carry(&mut self, trace: &Trace) {
+        trace.carry(&mut self.metadata);
+    }
+
     /// The submission, with the header's key, if there is one.
     pub(super) fn submission(
         self,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::resolve::{NOT_YET, SETTINGS};
 
-/// Variables with this prefix are settings, or mistakes.
+/// Variables with this prefix are settings, or mistakes. A setting that others
+/// have named keeps the name that it is known by.
 const PREFIX: &str = "LAYER4_";
 
 /// The settings as they were typed.
@@ -64,21 +65,20 @@ impl Layers {
         Ok(self)
     }
 
-    /// Adds the environment, over the file. Only `LAYER4_` variables are looked at.
+    /// Adds the environment, over the file. Other variables than settings are
+    /// not looked at, unless they begin with `LAYER4_`: then they are mistakes.
     #[must_use]
     pub fn with_environment(
         mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
         for (name, text) in variables {
-            if !name.starts_with(PREFIX) {
-                continue;
-            }
             match SETTINGS.iter().find(|setting| setting.variable == name) {
                 Some(setting) => self.add(setting.key, text, name, Rank::Over),
-                None => {
+                None if name.starts_with(PREFIX) => {
                     self.complain_of(&name, NOT_YET.iter().any(|(_, variable)| *variable == name))
                 }
+                None => {}
             }
         }
         self

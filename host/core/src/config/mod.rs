@@ -147,6 +147,8 @@ pub struct Layer4Config {
     pub max_connections: usize,
     /// The folder for log files; `None`: logs go to standard error.
     pub log_dir: Option<PathBuf>,
+    /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
+    pub otlp_endpoint: Option<String>,
     /// Whether logging is detailed.
     pub debug_mode: bool,
 }
@@ -177,6 +179,7 @@ impl Default for Layer4Config {
             api_token: None,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             log_dir: None,
+            otlp_endpoint: None,
             debug_mode: false,
         }
     }
@@ -264,6 +267,13 @@ impl Layer4Config {
         if let Some(token) = &self.api_token {
             complaints.extend(token.complaint().map(|c| format!("api_token {c}")));
         }
+        if let Some(endpoint) = &self.otlp_endpoint
+            && !is_web_address(endpoint)
+        {
+            complaints.push(format!(
+                "otlp_endpoint is {endpoint:?}; allowed is an address as http://127.0.0.1:4318"
+            ));
+        }
         if !self.bind_address.is_loopback() && self.api_token.is_none() {
             complaints.push(format!(
                 "bind_address is {}, which others can reach, and there is no `api_token`; set one, \
@@ -273,4 +283,11 @@ impl Layer4Config {
         }
         complaints
     }
+}
+
+/// Whether it may be one; who connects to it says the rest.
+fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text.chars().all(|c| c.is_ascii_graphic())
 }

@@ -79,6 +79,8 @@ pub const SETTINGS: &[Setting] = settings![
         |c| c.max_connections.to_string();
     "log_dir" "LAYER4_LOG_DIR" "folder for log files, instead of standard error"
         |c| path(&c.log_dir);
+    "otlp_endpoint" "OTEL_EXPORTER_OTLP_ENDPOINT" "OpenTelemetry collector that takes traces over HTTP"
+        |c| c.otlp_endpoint.clone().unwrap_or_else(|| "none".into());
     "debug_mode" "LAYER4_DEBUG_MODE" "detailed logging" |c| c.debug_mode.to_string();
 ];
 
@@ -159,6 +161,7 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.secret("api_token", &mut config.api_token);
     reader.count("max_connections", &mut config.max_connections);
     reader.path("log_dir", &mut config.log_dir);
+    reader.text("otlp_endpoint", "an address as http://127.0.0.1:4318", &mut config.otlp_endpoint);
     reader.one("debug_mode", "`true` or `false`", &mut config.debug_mode);
     if reader.complaints.is_empty() {
         // What only settings together can have wrong.
@@ -224,6 +227,12 @@ impl Reader<'_> {
                  characters without spaces",
                 typed.origin
             )),
+        }
+    }
+
+    fn text(&mut self, key: &str, allowed: &str, into: &mut Option<String>) {
+        if let Some(value) = self.parsed(key, allowed, |text: &String| !text.is_empty()) {
+            *into = Some(value);
         }
     }
 

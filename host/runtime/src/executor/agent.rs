@@ -4,6 +4,7 @@
 //! up to a bounded number of tasks. A trap, a timeout or a breach discards the
 //! instance it happened in; the next task gets a new one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +15,7 @@ use chimera_layer4_core::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::bindings::HandedTask;
 use super::check_quota;
 use super::engine::HostEngine;
 use super::grants::telemetry::OnProgress;
@@ -25,6 +27,15 @@ use super::room::{MAX_INSTANCES, Room, Rooms};
 use super::setup::AgentSetup;
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
+
+/// What surrounds a run.
+#[derive(Default)]
+pub struct RunOptions {
+    /// Is told how far the task is: the guest's word, at the most fifty times a second.
+    pub progress: Option<OnProgress>,
+    /// What the guest is handed in place of the task's own metadata of the same names.
+    pub metadata: BTreeMap<String, String>,
+}
 
 /// One agent. Cheap to hold: an idle one is an instance and a page of words.
 pub struct Agent {
@@ -128,24 +139,18 @@ impl Agent {
     /// Dropping the future ends the task: its instance is discarded and what
     /// it used is still counted.
     pub async fn run(&self, task: &Task, attempt: u32) -> RunReport {
-        self.run_watched(task, attempt, None).await
+        self.run_with(task, attempt, RunOptions::default()).await
     }
 
-    /// As [`run`](Self::run), told meanwhile how far the task is. What is told
-    /// is the guest's word, at the most fifty times a second.
-    pub async fn run_watched(
-        &self,
-        task: &Task,
-        attempt: u32,
-        progress: Option<OnProgress>,
-    ) -> RunReport {
+    /// As [`run`](Self::run), with what surrounds the run.
+    pub async fn run_with(&self, task: &Task, attempt: u32, options: RunOptions) -> RunReport {
         let submitted = Instant::now();
         let slot = self.slot(task.deadline).await;
         let waited = submitted.elapsed();
         let mut report = match slot {
             Ok(_slot) => {
                 let mut meter = self.totals.meter();
-                let report = self.run_in_slot(task, attempt, progress, &mut meter.cpu).await;
+                let report = self.run_in_slot(task, attempt, options, &mut meter.cpu).await;
                 meter.finish(&report);
                 report
             }
@@ -172,7 +177,7 @@ impl Agent {
         &self,
         task: &Task,
         attempt: u32,
-        progress: Option<OnProgress>,
+        options: RunOptions,
         cpu: &mut Duration,
     ) -> RunReport {
         let started = Instant::now();
@@ -187,8 +192,9 @@ impl Agent {
                 return RunReport { usage: used, ..RunReport::unstarted(fault) };
             }
         };
-        instance.watch(progress);
-        let ended = instance.execute(task, attempt, &limits, &mut driver).await;
+        instance.watch(options.progress);
+        let task = HandedTask { task, attempt, metadata: &options.metadata };
+        let ended = instance.execute(task, &limits, &mut driver).await;
         let Ended { result, memory_peak, telemetry, instance } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),

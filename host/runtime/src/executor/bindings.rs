@@ -2,6 +2,7 @@
 //! conversions between the contract's words and ours.
 #![allow(unreachable_pub, reason = "generated code is public within its own module")]
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chimera_layer4_core as core;
@@ -42,7 +43,18 @@ pub(crate) fn config(setup: &AgentSetup, in_force: &ResourceQuota) -> types::Con
     }
 }
 
-pub(crate) fn task(task: &Task, in_force: &ResourceQuota, attempt: u32) -> types::Task {
+/// A task as its guest is to see it.
+#[derive(Clone, Copy)]
+pub(crate) struct HandedTask<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) attempt: u32,
+    /// In place of the task's own of the same names.
+    pub(crate) metadata: &'a BTreeMap<String, String>,
+}
+
+pub(crate) fn task(handed: HandedTask<'_>, in_force: &ResourceQuota) -> types::Task {
+    let HandedTask { task, attempt, metadata } = handed;
+    let own = task.metadata.iter().filter(|(name, _)| !metadata.contains_key(*name));
     types::Task {
         id: task.id.to_string(),
         priority: priority(task.priority),
@@ -53,7 +65,7 @@ pub(crate) fn task(task: &Task, in_force: &ResourceQuota, attempt: u32) -> types
         quota: quota(in_force),
         source_layer: task.source_layer.clone(),
         agent_type: task.target_agent_type.clone(),
-        metadata: task.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        metadata: own.chain(metadata).map(|(k, v)| (k.clone(), v.clone())).collect(),
     }
 }
 

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Breach, Call, Fault, GuestFault, LimitSource, QuotaKind,
-    RunTelemetry, Task,
+    RunTelemetry,
 };
 use serde_json::Value;
 use wasmtime::Store;
 
-use super::bindings;
+use super::bindings::{self, HandedTask};
 use super::engine::HostEngine;
 use super::fault;
 use super::grants::telemetry::OnProgress;
@@ -122,8 +122,7 @@ impl Instance {
     /// Does one task within `limits`.
     pub(super) async fn execute(
         mut self,
-        task: &Task,
-        attempt: u32,
+        task: HandedTask<'_>,
         limits: &RunLimits,
         driver: &mut Driver<'_>,
     ) -> Ended {
@@ -135,7 +134,7 @@ impl Instance {
         if let Err(over) = sandbox.memory.start_run(limits.memory) {
             return self.not_started(over);
         }
-        let wire = bindings::task(task, &limits.quota, attempt);
+        let wire = bindings::task(task, &limits.quota);
         let call = self.guest.chimera_agent_lifecycle().call_execute_task(&mut self.store, &wire);
         // Parsing is work that the guest caused, so it is metered with the call.
         let call = async { Ok(call.await?.map(|text| output::parse(&text))) };

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
-pub use self::agent::Agent;
+pub use self::agent::{Agent, RunOptions};
 pub use self::grants::telemetry::OnProgress;
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;

@@ -85,6 +85,13 @@ impl WasmAgent for Hostile {
             "environment" => return Ok(json!(environment())),
             "quota" => return Ok(json!([self.told, task.resource_quota.max_memory_mb])),
             "connect" => return Ok(json!(connect())),
+            "trace" => {
+                let outer = Telemetry.start_tracking("outer");
+                outer.set_attribute("rows", 3);
+                let _inner = Telemetry.start_tracking("inner");
+                Telemetry.log(Level::Info, "inside");
+                return Ok(json!(task.metadata));
+            }
             other => misbehave(other),
         }
         Ok(json!("done"))

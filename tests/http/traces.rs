@@ -1,0 +1,146 @@
+//! Traces, as a collector hears them.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use chimera_layer4::Layer4Config;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use prost::Message;
+use serde_json::json;
+
+use super::Api;
+use crate::harness::settings;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+/// Takes OTLP over HTTP, as a collector does.
+struct Collector {
+    endpoint: String,
+    heard: Receiver<ResourceSpans>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, heard) = sync_channel(1024);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let tell = tell.clone();
+                thread::spawn(move || serve(stream.unwrap(), &tell));
+            }
+        });
+        Self { endpoint, heard }
+    }
+
+    /// All spans up to now, by name; the host has ended, so all were sent.
+    fn spans(&self) -> HashMap<String, Span> {
+        let mut spans = HashMap::new();
+        while let Ok(heard) = self.heard.recv_timeout(Duration::from_millis(100)) {
+            let all = heard.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            spans.extend(all.map(|span| (span.name.clone(), span)));
+        }
+        spans
+    }
+}
+
+/// Answers requests until the connection ends.
+fn serve(stream: TcpStream, tell: &SyncSender<ResourceSpans>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut length, mut head) = (0, String::new());
+        loop {
+            let start = head.len();
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+            let line = head[start..].trim().to_ascii_lowercase();
+            if let Some(said) = line.strip_prefix("content-length:") {
+                length = said.trim().parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let request = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+        request.resource_spans.into_iter().for_each(|spans| tell.send(spans).unwrap());
+        let answer =
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        reader.get_mut().write_all(answer).unwrap();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn attribute(span: &Span, name: &str) -> String {
+    let found = span.attributes.iter().find(|one| one.key == name);
+    format!("{:?}", found.unwrap_or_else(|| panic!("no {name}: {span:?}")).value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_goes_from_the_request_through_a_retry_to_the_guests_own_span() {
+    let collector = Collector::start();
+    let endpoint = Some(collector.endpoint.clone());
+    let api = Api::with(Layer4Config { otlp_endpoint: endpoint, ..settings() }, &["hostile"]).await;
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let headers = [("content-type", "application/json"), ("traceparent", &traceparent)];
+    let submit = async |payload: serde_json::Value| {
+        let body = json!({ "target_agent_type": "hostile", "payload": payload, "max_attempts": 1 });
+        let path = "/v1/tasks?wait=30s";
+        api.send("POST", path, &headers, Some(body.to_string())).await.json()
+    };
+    let done = submit(json!({ "do": "trace" })).await;
+    // The guest is handed the run's place in the trace, not the submitter's.
+    let handed = done["result"]["output"]["traceparent"].as_str().unwrap().to_owned();
+    let failed = submit(json!({ "do": "fail" })).await;
+    assert_eq!(failed["result"]["success"], false, "{failed}");
+    api.end().await.unwrap();
+
+    let spans = collector.spans();
+    let names = || spans.keys().collect::<Vec<_>>();
+    let span = |name: &str| spans.get(name).unwrap_or_else(|| panic!("{name}: {:?}", names()));
+    let (request, run) = (span("POST /v1/tasks"), span("run hostile"));
+    let (outer, inner) = (span("outer"), span("inner"));
+    for span in [request, run, outer, inner] {
+        assert_eq!(hex(&span.trace_id), TRACE, "{span:?}");
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{span:?}");
+    }
+    assert_eq!(hex(&request.parent_span_id), PARENT);
+    assert_eq!((request.kind(), run.kind()), (SpanKind::Server, SpanKind::Consumer));
+    assert_eq!(inner.parent_span_id, outer.span_id);
+    assert!(attribute(outer, "rows").contains('3'));
+    assert!(attribute(request, "http.response.status_code").contains("200"));
+    assert!(attribute(run, "chimera.task.id").len() > 30);
+    // Of two requests and two runs of the same name the later ones are kept above.
+    assert!(handed.starts_with(&format!("00-{TRACE}-")), "{handed}");
+    assert_eq!(handed, format!("00-{TRACE}-{}-01", hex(&outer.parent_span_id)));
+    assert!(attribute(run, "error.type").contains("failed"), "{run:?}");
+    assert!(run.status.as_ref().unwrap().message.contains("as asked"), "{run:?}");
+}
+
+/// A collector that is away costs spans and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_does_not_answer_holds_up_nobody() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Some(format!("http://{}", silent.local_addr().unwrap()));
+    let api = Api::with(Layer4Config { otlp_endpoint: endpoint, ..settings() }, &["echo"]).await;
+    for n in 0..200 {
+        let body = json!({ "target_agent_type": "echo", "payload": n });
+        let done = api.post("/v1/tasks?wait=30s", body).await.json();
+        assert_eq!(done["result"]["output"], n, "{done}");
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(30), api.end());
+    ended.await.expect("the end does not wait for it for ever").unwrap();
+}
