@@ -13,6 +13,7 @@ pub mod config;
 pub mod digest;
 pub mod error;
 pub mod fault;
+pub mod genome;
 pub mod grants;
 pub mod id;
 pub mod metrics;
