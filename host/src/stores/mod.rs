@@ -1,4 +1,5 @@
 //! Where things are kept beyond the life of the process. Only here are
 //! databases known.
 
+pub mod genomes;
 pub mod sqlite;

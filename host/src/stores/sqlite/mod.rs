@@ -206,9 +206,10 @@ impl TaskStore for SqliteStore {
         settled: Vec<Settled>,
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let settled = settled.into_iter().map(|Settled { lease, settlement }| Settled {
+        let settled = settled.into_iter().map(|Settled { lease, settlement, genome }| Settled {
             lease,
             settlement: settlement.map(Text::of_result),
+            genome,
         });
         let settled: Vec<_> = settled.collect();
         self.ask(Commit::Synced, move |desk| desk.settle(&settled, now)).await

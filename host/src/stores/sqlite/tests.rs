@@ -128,7 +128,7 @@ async fn results_and_attempts_outlive_the_store() {
 
     let (store, recovered) = open(folder.path()).await;
     assert_eq!(recovered, Recovered { lost: 1, ended: Vec::new() });
-    let late = Settled { lease, settlement: Settlement::GiveBack };
+    let late = Settled { lease, settlement: Settlement::GiveBack, genome: None };
     assert!(store.settle(vec![late], NOW).await.unwrap()[0].is_err(), "the lease is over");
     let again = claim(&store, 1, genome).await.remove(0);
     assert!(!again.started, "what was lost once is started by itself");
@@ -402,7 +402,7 @@ async fn a_full_store_opens_again_and_makes_room() {
         // The results need more room than there is.
         let mut result = settle::lost(lease.id, 1, NOW);
         result.output = serde_json::json!("y".repeat(8000));
-        let settled = Settled { lease, settlement: Settlement::Succeeded(result) };
+        let settled = Settled { lease, settlement: Settlement::Succeeded(result), genome: None };
         match store.settle(vec![settled], NOW).await {
             Ok(_) => ended.push(lease.id),
             Err(error) => assert_eq!(error.code(), "store-unavailable", "{error}"),

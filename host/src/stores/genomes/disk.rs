@@ -1,0 +1,89 @@
+//! Files that are there wholly or not at all, also after a loss of power.
+//!
+//! A file is written under a temporary name in its own folder, synced, and
+//! renamed; what its name is lasts once its folder is synced.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::errors::{GenomeStoreError, GenomeStoreResult};
+use super::steps::{Step, reached};
+
+/// How the names of files begin that are being written.
+pub(super) const TEMPORARY: &str = ".tmp-";
+
+/// Puts a file in its place, open to nobody else. It lasts when
+/// [`sync_folder`] is done with its folder.
+pub(super) fn place(path: &Path, bytes: &[u8]) -> GenomeStoreResult<File> {
+    let failed = || GenomeStoreError::failed("written", path);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder);
+    let mut temporary = temporary.map_err(failed())?;
+    temporary.write_all(bytes).map_err(failed())?;
+    reached(Step::Written);
+    temporary.as_file().sync_all().map_err(failed())?;
+    reached(Step::Synced(temporary.path()));
+    let from = temporary.path().to_path_buf();
+    let placed = temporary.persist(path).map_err(|error| failed()(error.error))?;
+    reached(Step::Renamed(&from, path));
+    Ok(placed)
+}
+
+/// Moves a file to another folder. It lasts when both folders are synced.
+pub(super) fn rename(from: &Path, to: &Path) -> GenomeStoreResult<()> {
+    fs::rename(from, to).map_err(GenomeStoreError::failed("moved", from))?;
+    reached(Step::Renamed(from, to));
+    Ok(())
+}
+
+/// Removes a file. One that is gone already is no error.
+pub(super) fn remove(path: &Path) -> GenomeStoreResult<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(GenomeStoreError::failed("removed", path)(error))
+        }
+        _ => {
+            reached(Step::Removed(path));
+            Ok(())
+        }
+    }
+}
+
+/// Has what was placed, moved and removed in a folder last.
+pub(super) fn sync_folder(folder: &Path) -> GenomeStoreResult<()> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(GenomeStoreError::failed("synced", folder))?;
+    reached(Step::FolderSynced(folder));
+    Ok(())
+}
+
+/// Makes a folder, and those above it, closed to others, and has them last.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// A file's bytes, but no more than one over the limit: such a file is never
+/// what it should be, and its digest says so. What is no file is not opened,
+/// since a pipe would never answer.
+pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let expected = found.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,155 @@
+//! Layouts that other tools wrote, here by hand.
+
+use serde_json::json;
+
+use super::super::read_layout;
+use super::*;
+
+/// An OCI layout, made without anything of the store's.
+struct Foreign(tempfile::TempDir);
+
+impl Foreign {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("blobs/sha256")).unwrap();
+        fs::write(folder.path().join("oci-layout"), r#"{ "imageLayoutVersion": "1.0.0" }"#)
+            .unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
+        let digest = Digest::of(bytes);
+        fs::write(self.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        json!({ "mediaType": media_type, "digest": digest.to_string(), "size": bytes.len() })
+    }
+
+    fn manifest(&self, layers: &[Value], tag: &str) -> Value {
+        let digests: Vec<_> = layers.iter().map(|layer| &layer["digest"]).collect();
+        let config = json!({
+            "created": "2024-02-29T12:00:00.5+00:00", "author": "Grace", "architecture": "wasm",
+            "os": "wasip2", "layerDigests": digests,
+            "component": { "exports": ["a:b/c"], "imports": [], "target": "a:b/world" },
+        });
+        let config = config.to_string();
+        let config = self.blob("application/vnd.wasm.config.v0+json", config.as_bytes());
+        let manifest = json!({
+            "schemaVersion": 2, "config": config, "layers": layers, "annotations": null,
+        });
+        let mut manifest = self.blob(
+            "application/vnd.oci.image.manifest.v1+json",
+            serde_json::to_string_pretty(&manifest).unwrap().as_bytes(),
+        );
+        manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+        manifest
+    }
+
+    fn index(&self, manifests: &[Value]) {
+        let index = json!({ "schemaVersion": 2, "manifests": manifests });
+        fs::write(self.path().join("index.json"), index.to_string()).unwrap();
+    }
+
+    fn component(&self, name: &str, tag: &str) -> Value {
+        self.manifest(&[self.blob("application/wasm", &component(name))], tag)
+    }
+}
+
+const NOW: Timestamp = Timestamp(1);
+
+#[test]
+fn a_genome_is_taken_from_another_layout_by_tag_or_digest() {
+    let foreign = Foreign::new();
+    let [one, two] = ["one", "two"].map(|name| foreign.component(name, name));
+    let by_digest = one["digest"].as_str().unwrap().to_owned();
+    foreign.index(&[one.clone(), two]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let import = |reference| store.import_layout(foreign.path(), reference, NOW);
+
+    let put = import(Some("two")).unwrap();
+    assert!(put.new && put.digest == Digest::of(&component("two")));
+    let (_, told) = store.describe(&put.digest).unwrap();
+    assert_eq!((told.author.as_deref(), told.exports), (Some("Grace"), vec!["a:b/c".into()]));
+    assert_eq!(told.created, Timestamp(1_709_208_000_500));
+    assert_eq!(told.source, Some(format!("oci-layout:{}@two", foreign.path().display())));
+
+    assert_eq!(import(Some(&by_digest)).unwrap().digest, Digest::of(&component("one")));
+    let refused = import(None).unwrap_err().to_string();
+    assert!(refused.contains("2 manifests answer; name one of one, two"), "{refused}");
+    let refused = import(Some("three")).unwrap_err().to_string();
+    assert!(refused.contains(r#"no "three"; name one of one, two"#), "{refused}");
+    foreign.index(&[one]);
+    assert!(!import(None).unwrap().new, "the only one needs no name");
+}
+
+#[test]
+fn what_is_no_single_whole_component_is_refused() {
+    let foreign = Foreign::new();
+    let read =
+        |max_bytes| read_layout(foreign.path(), None, NOW, max_bytes).map(|(bytes, _)| bytes);
+    let refused = |words: &str| {
+        let refused = read(MAX_BYTES).unwrap_err();
+        assert_eq!(refused.code(), "oci-layout-unusable");
+        assert!(refused.to_string().contains(words), "{refused}");
+    };
+    refused("index.json cannot be read");
+    foreign.index(&[]);
+    refused("it is empty");
+
+    let layer = foreign.blob("application/wasm", &component("a"));
+    foreign.index(&[foreign.manifest(&[layer.clone(), layer.clone()], "t")]);
+    refused("2 layers (application/wasm, application/wasm); a genome has");
+    let tar = foreign.blob("application/vnd.oci.image.layer.v1.tar", b"tar");
+    foreign.index(&[foreign.manifest(&[tar], "t")]);
+    refused("1 layers (application/vnd.oci.image.layer.v1.tar)");
+    foreign.index(&[foreign.blob("application/vnd.oci.image.index.v1+json", b"{}")]);
+    refused("name one of its manifests by digest");
+
+    let manifest = foreign.component("a", "t");
+    foreign.index(std::slice::from_ref(&manifest));
+    assert_eq!(read(MAX_BYTES).unwrap(), component("a"));
+    assert_eq!(read(3).unwrap_err().code(), "genome-too-large");
+    fs::write(foreign.path().join("blobs/sha256").join(Digest::of(&component("a")).hex()), "b")
+        .unwrap();
+    refused("is damaged");
+    let mut lying = foreign.component("a", "t");
+    lying["size"] = json!(1_u64 << 40);
+    foreign.index(&[lying]);
+    refused("should have 1099511627776 bytes; up to 262144 are read");
+    for digest in ["sha256:../../../../etc/passwd", "sha512:00", "/etc/passwd"] {
+        let mut lying = manifest.clone();
+        lying["digest"] = json!(digest);
+        foreign.index(&[lying]);
+        refused("is not a digest");
+    }
+    fs::write(foreign.path().join("oci-layout"), r#"{"imageLayoutVersion":"9"}"#).unwrap();
+    refused(r#"its version is "9""#);
+}
+
+#[test]
+fn what_another_tool_puts_into_the_store_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let ours = put(&store, "ours");
+    let foreign = Foreign::new();
+    let theirs = foreign.component("theirs", "v1");
+    // As `oras` does: blobs first, then the index, written its own way.
+    write(
+        folder.path(),
+        &files(foreign.path()).into_iter().filter(|f| f.0.starts_with("blobs")).collect(),
+    );
+    let path = folder.path().join("index.json");
+    let mut index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    index["manifests"].as_array_mut().unwrap().push(theirs);
+    fs::write(&path, index.to_string()).unwrap();
+
+    let both = sorted([ours, Digest::of(&component("theirs"))]);
+    assert_eq!(listed(&store), both);
+    put(&store, "more");
+    assert_eq!(listed(&store).len(), 3);
+    drop(store);
+    assert_eq!(recovered(folder.path()).1.len(), 3);
+}
