@@ -46,3 +46,24 @@ pub trait WasmAgent: Sized + 'static {
         Ok(())
     }
 }
+
+/// An agent that carries its state to the genome that takes over.
+///
+/// Exported by naming it in the macro: `wasm_agent!(Counter, state)`. Without
+/// that, or where one of both genomes lacks it, the successor starts anew and
+/// the operator is told.
+///
+/// State is carried for agents that do one task at a time; one that allows more
+/// in its capabilities has several instances, and no rule could say which of
+/// them knows best.
+pub trait StatefulAgent: WasmAgent {
+    /// What the successor is to know, at most 4 MiB. Called between two tasks,
+    /// perhaps more than once, so it changes nothing. Begin with a version:
+    /// the reader may be another one than the writer.
+    fn save(&self) -> Result<Vec<u8>, AgentError>;
+
+    /// Goes on from what a predecessor saved. Called once, after `init` and
+    /// before the first task. An error keeps the predecessor in charge, so
+    /// refuse what is not understood.
+    fn restore(&mut self, state: &[u8]) -> Result<(), AgentError>;
+}

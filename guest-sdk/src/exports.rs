@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use crate::contract::chimera::agent::types as wit;
 use crate::contract::exports::chimera::agent::lifecycle::Guest;
-use crate::convert;
+use crate::contract::optional::exports::chimera::agent::state;
 use crate::lifecycle::Resident;
+use crate::{StatefulAgent, convert};
 
 /// Answers the host's calls from the slot of `A`.
 pub struct Exported<A>(PhantomData<A>);
@@ -31,6 +32,16 @@ impl<A: Resident> Guest for Exported<A> {
 
     fn shutdown() -> Result<(), wit::AgentError> {
         A::with_slot(|slot| slot.shutdown()).map_err(convert::error)
+    }
+}
+
+impl<A: Resident + StatefulAgent> state::Guest for Exported<A> {
+    fn save() -> Result<Vec<u8>, wit::AgentError> {
+        A::with_slot(|slot| slot.save()).map_err(convert::error)
+    }
+
+    fn restore(state: Vec<u8>) -> Result<(), wit::AgentError> {
+        A::with_slot(|slot| slot.restore(&state)).map_err(convert::error)
     }
 }
 
@@ -67,7 +78,20 @@ mod tests {
         }
     }
 
-    crate::wasm_agent!(Doubler);
+    impl StatefulAgent for Doubler {
+        fn save(&self) -> Result<Vec<u8>, AgentError> {
+            Ok(vec![1])
+        }
+
+        fn restore(&mut self, state: &[u8]) -> Result<(), AgentError> {
+            match state {
+                [1] => Ok(()),
+                _ => Err(AgentError::invalid_input("not understood")),
+            }
+        }
+    }
+
+    crate::wasm_agent!(Doubler, state);
 
     type Exports = Exported<Doubler>;
 
@@ -118,7 +142,12 @@ mod tests {
             Err(wit::AgentError::InvalidInput(_))
         ));
         assert!(matches!(Exports::health().status, wit::HealthStatus::Healthy));
+        let state = <Exports as state::Guest>::save().unwrap();
+        <Exports as state::Guest>::restore(state).unwrap();
+        let refused = <Exports as state::Guest>::restore(Vec::new());
+        assert!(matches!(refused, Err(wit::AgentError::InvalidInput(_))));
         Exports::shutdown().unwrap();
         assert!(matches!(Exports::shutdown(), Err(wit::AgentError::Failed(_))));
+        assert!(matches!(<Exports as state::Guest>::save(), Err(wit::AgentError::Failed(_))));
     }
 }

@@ -50,7 +50,7 @@ mod exports;
 mod lifecycle;
 mod macros;
 
-pub use agent::WasmAgent;
+pub use agent::{StatefulAgent, WasmAgent};
 pub use base::BaseWasmAgent;
 pub use capabilities::Capabilities;
 pub use config::Config;
@@ -82,7 +82,7 @@ pub use serde_json;
 pub mod prelude {
     pub use crate::{
         AgentError, BaseWasmAgent, Capabilities, Config, Health, HealthStatus, Level, OrAgentError,
-        Priority, ResourceQuota, Span, Task, Telemetry, WasmAgent, wasm_agent,
+        Priority, ResourceQuota, Span, StatefulAgent, Task, Telemetry, WasmAgent, wasm_agent,
     };
     pub use serde::{self, Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -5,7 +5,7 @@
 
 use std::cell::{RefCell, RefMut};
 
-use crate::{AgentError, Capabilities, Config, Health, Task, WasmAgent, payload};
+use crate::{AgentError, Capabilities, Config, Health, StatefulAgent, Task, WasmAgent, payload};
 
 /// An agent type that has a place to live; implemented by `wasm_agent!`.
 pub trait Resident: WasmAgent {
@@ -77,6 +77,16 @@ impl<A: WasmAgent> Slot<A> {
         self.0.try_borrow_mut().map_err(|_| {
             AgentError::failed("the agent was called while it was in another call: one at a time")
         })
+    }
+}
+
+impl<A: StatefulAgent> Slot<A> {
+    pub(crate) fn save(&self) -> Result<Vec<u8>, AgentError> {
+        self.with_agent(|agent| agent.save())?
+    }
+
+    pub(crate) fn restore(&self, state: &[u8]) -> Result<(), AgentError> {
+        self.with_agent(|agent| agent.restore(state))?
     }
 }
 

@@ -9,7 +9,10 @@ use serde_json::Value;
 use super::{Recording, config, json_text, task};
 use crate::lifecycle::Slot;
 use crate::telemetry::sink;
-use crate::{AgentError, Capabilities, Config, Health, ResourceQuota, Task, WasmAgent, payload};
+use crate::{
+    AgentError, Capabilities, Config, Health, ResourceQuota, StatefulAgent, Task, WasmAgent,
+    payload,
+};
 
 /// Drives one agent natively and keeps what it tells its operator.
 pub struct TestHost<A: WasmAgent> {
@@ -69,6 +72,20 @@ impl<A: WasmAgent> TestHost<A> {
     /// Takes what was told so far; the next call starts an empty recording.
     pub fn take_recording(&mut self) -> Recording {
         std::mem::take(&mut self.recording)
+    }
+}
+
+impl<A: StatefulAgent> TestHost<A> {
+    /// What a host would carry to the genome that takes over.
+    pub fn save(&mut self) -> Result<Vec<u8>, AgentError> {
+        let slot = &self.slot;
+        sink::record_into(&mut self.recording, || slot.save())
+    }
+
+    /// Goes on from what this agent, or another version of it, saved.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), AgentError> {
+        let slot = &self.slot;
+        sink::record_into(&mut self.recording, || slot.restore(state))
     }
 }
 

@@ -60,6 +60,10 @@ pub enum Call {
     Health,
     /// `shutdown`.
     Shutdown,
+    /// `save`.
+    Save,
+    /// `restore`.
+    Restore,
 }
 
 impl fmt::Display for Call {
@@ -71,6 +75,8 @@ impl fmt::Display for Call {
             Call::ExecuteTask => "`execute-task`",
             Call::Health => "`health`",
             Call::Shutdown => "`shutdown`",
+            Call::Save => "`save`",
+            Call::Restore => "`restore`",
         })
     }
 }

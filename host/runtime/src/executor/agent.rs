@@ -4,16 +4,20 @@
 //! up to a bounded number of tasks. A trap, a timeout or a breach discards the
 //! instance it happened in; the next task gets a new one.
 
+mod handover;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentHealth, Call, Fault, HealthStatus, Layer4Error, Layer4Result, Refusal,
-    ResourceQuota, Task,
+    AgentCapabilities, AgentConfig, AgentHealth, AgentId, Call, Fault, HealthStatus, Layer4Error,
+    Layer4Result, Refusal, ResourceQuota, Task,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+pub use self::handover::{Carried, Handover, Party};
 
 use super::bindings::HandedTask;
 use super::check_quota;
@@ -24,7 +28,7 @@ use super::limits::cpu::Shares;
 use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
 use super::room::{MAX_INSTANCES, Room, Rooms};
-use super::setup::AgentSetup;
+use super::setup::{self, AgentSetup};
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
 
@@ -45,10 +49,13 @@ pub struct Agent {
     /// Room for its instances in the engine, held as long as the agent lives.
     _room: Room,
     slots: Semaphore,
+    /// While its state is on its way to a successor.
+    hushed: watch::Sender<bool>,
     idle: Mutex<Vec<Instance>>,
     generation: AtomicU64,
     stopping: AtomicBool,
-    totals: Totals,
+    /// Shared with the agents that it takes over from.
+    totals: Arc<Totals>,
 }
 
 impl Agent {
@@ -57,10 +64,10 @@ impl Agent {
         host: Arc<HostEngine>,
         blueprint: Blueprint,
         rooms: &Rooms,
+        totals: Arc<Totals>,
     ) -> Layer4Result<Self> {
         let Blueprint { setup, limits, housekeeping, .. } = &blueprint;
         let room = rooms.first(blueprint.genome.weight())?;
-        let totals = Totals::default();
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
         let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu };
@@ -77,6 +84,7 @@ impl Agent {
             host,
             blueprint,
             slots: Semaphore::new(instances as usize),
+            hushed: watch::Sender::new(false),
             capabilities,
             _room: room,
             idle: Mutex::new(vec![first]),
@@ -90,6 +98,12 @@ impl Agent {
     #[must_use]
     pub fn config(&self) -> &AgentSetup {
         &self.blueprint.setup
+    }
+
+    /// The settings of another agent that is set up as this one is now.
+    #[must_use]
+    pub fn config_with(&self, agent_id: AgentId) -> AgentConfig {
+        setup::joined(self.config().clone(), self.quota(), agent_id)
     }
 
     /// The quota in force.
@@ -130,8 +144,15 @@ impl Agent {
     #[must_use]
     pub fn totals(&self) -> TotalsNow {
         let limits = &self.blueprint.limits;
-        let (paused, memory) = (limits.share.paused(), limits.memory.held());
-        TotalsNow { paused, memory, ..self.totals.now() }
+        let now = self.totals.now();
+        let (paused, memory) = (now.paused + limits.share.paused(), limits.memory.held());
+        TotalsNow { paused, memory, ..now }
+    }
+
+    /// The totals, to go on in an agent that takes over from this one.
+    pub(super) fn hand_over_totals(&self) -> Arc<Totals> {
+        self.totals.paused_before(self.blueprint.limits.share.paused());
+        Arc::clone(&self.totals)
     }
 
     /// Does one task, as soon as an instance is free.
@@ -165,11 +186,23 @@ impl Agent {
         // Without a deadline the queue's own bound is what limits the wait.
         let patience = WallLimit::housekeeping(Duration::MAX);
         let patience = patience.until(deadline, SystemTime::now());
-        let slot = tokio::time::timeout(patience.limit, self.slots.acquire()).await;
+        let slot = tokio::time::timeout(patience.limit, self.free_slot()).await;
         let slot = slot.map_err(|_| patience.breach(Call::ExecuteTask))?;
         match slot {
-            Ok(slot) if !self.stopping.load(Ordering::Acquire) => Ok(slot),
+            Some(slot) if !self.stopping.load(Ordering::Acquire) => Ok(slot),
             _ => Err(Fault::Stopped),
+        }
+    }
+
+    /// A slot to begin in, so none while the agent's state is on its way.
+    async fn free_slot(&self) -> Option<SemaphorePermit<'_>> {
+        loop {
+            let slot = self.slots.acquire().await.ok()?;
+            if !*self.hushed.borrow() {
+                return Some(slot);
+            }
+            drop(slot);
+            self.hushed.subscribe().wait_for(|hushed| !hushed).await.ok()?;
         }
     }
 

@@ -12,7 +12,7 @@ use super::setup::AgentSetup;
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "agent",
+    world: "stateful-agent",
     imports: { default: trappable },
     exports: { default: async },
     with: {

@@ -4,6 +4,8 @@
 //! state nobody vouches for, so every call takes the instance and gives it
 //! back only when it ended well.
 
+mod state;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,8 +24,9 @@ use super::limits::agent::AgentLimits;
 use super::limits::cpu::{Shares, metered};
 use super::limits::memory::OverMemory;
 use super::limits::run::{RunLimits, WallLimit};
+use super::linked::Guest;
 use super::output;
-use super::sandbox::{Guest, Sandbox};
+use super::sandbox::Sandbox;
 use super::setup::AgentSetup;
 use crate::genome::Genome;
 
@@ -58,7 +61,7 @@ pub(super) struct Blueprint {
     pub(super) genome: Arc<Genome>,
     pub(super) setup: AgentSetup,
     pub(super) limits: AgentLimits,
-    /// What `init`, `health` and `shutdown` may take.
+    /// What any call but a task's may take.
     pub(super) housekeeping: Duration,
 }
 
@@ -89,11 +92,11 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let Blueprint { genome, setup, limits, .. } = blueprint;
         let mut store = Sandbox::store(driver.host.engine(), setup, &limits.memory)?;
-        let instantiate = genome.linked.instantiate_async(&mut store);
+        let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         let wire = bindings::config(setup, &limits.quota());
         store.set_epoch_deadline(1);
-        let init = guest.chimera_agent_lifecycle().call_init(&mut store, &wire);
+        let init = guest.lifecycle.call_init(&mut store, &wire);
         let said = match driver.drive(init, Call::Init, wall).await {
             Ok(said) => said,
             Err(fault) => return Err(with_last_words(fault, store.data_mut())),
@@ -109,7 +112,7 @@ impl Instance {
         most: u32,
     ) -> Result<AgentCapabilities, Fault> {
         self.whole_tick();
-        let call = self.guest.chimera_agent_lifecycle().call_capabilities(&mut self.store);
+        let call = self.guest.lifecycle.call_capabilities(&mut self.store);
         let said = driver.drive(call, Call::Capabilities, wall).await?;
         Ok(bindings::capabilities(said, most))
     }
@@ -135,7 +138,7 @@ impl Instance {
             return self.not_started(over);
         }
         let wire = bindings::task(task, &limits.quota);
-        let call = self.guest.chimera_agent_lifecycle().call_execute_task(&mut self.store, &wire);
+        let call = self.guest.lifecycle.call_execute_task(&mut self.store, &wire);
         // Parsing is work that the guest caused, so it is metered with the call.
         let call = async { Ok(call.await?.map(|text| output::parse(&text))) };
         let wall = limits.wall(SystemTime::now());
@@ -177,7 +180,7 @@ impl Instance {
         wall: WallLimit,
     ) -> Result<(AgentHealth, Self), Fault> {
         self.whole_tick();
-        let call = self.guest.chimera_agent_lifecycle().call_health(&mut self.store);
+        let call = self.guest.lifecycle.call_health(&mut self.store);
         let said = driver.drive(call, Call::Health, wall).await?;
         Ok((bindings::health(&said), self))
     }
@@ -189,7 +192,7 @@ impl Instance {
         wall: WallLimit,
     ) -> Result<(), Fault> {
         self.whole_tick();
-        let call = self.guest.chimera_agent_lifecycle().call_shutdown(&mut self.store);
+        let call = self.guest.lifecycle.call_shutdown(&mut self.store);
         let said = driver.drive(call, Call::Shutdown, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
     }

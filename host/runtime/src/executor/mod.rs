@@ -11,6 +11,7 @@ mod fault;
 mod grants;
 mod instance;
 mod limits;
+pub(crate) mod linked;
 mod output;
 mod report;
 mod room;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
-pub use self::agent::{Agent, RunOptions};
+pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::grants::telemetry::OnProgress;
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;
@@ -36,11 +37,12 @@ pub use self::totals::TotalsNow;
 use self::engine::HostEngine;
 use self::instance::Blueprint;
 use self::limits::agent::AgentLimits;
+use self::linked::Linked;
 use self::room::Rooms;
-use self::sandbox::{Linked, Sandbox};
+use self::sandbox::Sandbox;
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
-use crate::genome::{Genome, Loading, cache};
+use crate::genome::{Genome, Loading, cache, componentize};
 
 /// Where the code of a genome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,8 @@ pub enum LoadedFrom {
 /// How an [`Executor`] is set up.
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
-    /// Agents that may live at once; each is sure of one instance.
+    /// Agents that may live at once, those included that take over from others
+    /// before these have ended; each is sure of one instance.
     pub max_agents: u32,
     /// Instances on top, for agents that ask for more than one.
     pub spare_instances: u32,
@@ -130,6 +133,18 @@ impl Executor {
         Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
     }
 
+    /// A component made of a core module that says how it would be one; `None`
+    /// of anything else.
+    ///
+    /// # Errors
+    /// `Refused` when none can be made.
+    pub async fn componentize(&self, bytes: &[u8]) -> Layer4Result<Option<Vec<u8>>> {
+        if !componentize::can_be_one(bytes) {
+            return Ok(None);
+        }
+        self.compiler.componentize(bytes).await.map(Some)
+    }
+
     /// Makes an agent of a genome.
     ///
     /// # Errors
@@ -141,7 +156,20 @@ impl Executor {
         let (setup, quota) = setup::split(config);
         let (limits, housekeeping) = (AgentLimits::new(quota), self.housekeeping);
         let blueprint = Blueprint { genome, setup, limits, housekeeping };
-        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms).await
+        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
+    }
+
+    /// Makes the agent that takes over from `old` with another genome: set up
+    /// as it is, with its quota in force and its totals going on. The old one
+    /// is as it was; whoever lets the new one take over ends it.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
+        let (setup, limits) = (old.config().clone(), AgentLimits::new(old.quota()));
+        let blueprint = Blueprint { genome, setup, limits, housekeeping: self.housekeeping };
+        let totals = old.hand_over_totals();
+        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,

@@ -11,7 +11,7 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::bindings::{Agent, AgentPre, telemetry};
+use super::bindings::telemetry;
 use super::grants::folders;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
@@ -98,8 +98,3 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
     Ok(linker)
 }
-
-/// A genome with its imports resolved.
-pub(crate) type Linked = AgentPre<Sandbox>;
-/// A live instance's exports.
-pub(crate) type Guest = Agent;

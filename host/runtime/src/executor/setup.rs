@@ -42,3 +42,13 @@ pub(super) fn split(config: AgentConfig) -> (AgentSetup, ResourceQuota) {
         resource_quota,
     )
 }
+
+/// The settings of another agent that is set up alike.
+pub(super) fn joined(
+    setup: AgentSetup,
+    resource_quota: ResourceQuota,
+    agent_id: AgentId,
+) -> AgentConfig {
+    let AgentSetup { agent_type, environment, parameters, grants, instances, .. } = setup;
+    AgentConfig { agent_id, agent_type, resource_quota, environment, parameters, grants, instances }
+}

@@ -14,6 +14,8 @@ pub(super) struct Totals {
     tasks: AtomicU64,
     faults: AtomicU64,
     restarts: AtomicU64,
+    /// Of the agents that this one took over from.
+    paused_nanos: AtomicU64,
 }
 
 /// An agent's totals at one moment.
@@ -49,13 +51,19 @@ impl Totals {
         self.restarts.fetch_add(1, Relaxed);
     }
 
+    /// So long an agent was paused that another takes over from.
+    pub(super) fn paused_before(&self, paused: Duration) {
+        self.paused_nanos.fetch_add(nanos(paused), Relaxed);
+    }
+
     pub(super) fn now(&self) -> TotalsNow {
         TotalsNow {
             cpu: Duration::from_nanos(self.cpu_nanos.load(Relaxed)),
             tasks: self.tasks.load(Relaxed),
             faults: self.faults.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
-            ..TotalsNow::default()
+            paused: Duration::from_nanos(self.paused_nanos.load(Relaxed)),
+            memory: 0,
         }
     }
 }
@@ -70,7 +78,10 @@ impl Meter<'_> {
 
 impl Drop for Meter<'_> {
     fn drop(&mut self) {
-        let nanos = u64::try_from(self.cpu.as_nanos()).unwrap_or(u64::MAX);
-        self.totals.cpu_nanos.fetch_add(nanos, Relaxed);
+        self.totals.cpu_nanos.fetch_add(nanos(self.cpu), Relaxed);
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -19,7 +19,7 @@ use wasmtime::Engine;
 
 use super::cache::{CompiledFolder, write_whole};
 use super::inspect::Inspection;
-use super::worker::{Answer, CompileLimits, Request};
+use super::worker::{Answer, COMPONENT, CompileLimits, Job, Request};
 
 /// An answer is an inspection or a refusal, a few kilobytes.
 const ANSWER_BYTES: u64 = 1 << 20;
@@ -113,12 +113,36 @@ impl Compiler {
         self.folder.known().join(name)
     }
 
+    /// Has a child make a component of a core module.
+    pub(crate) async fn componentize(&self, module: &[u8]) -> Layer4Result<Vec<u8>> {
+        let size = module.len() as u64;
+        if size > self.limits.component {
+            return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
+        }
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(Layer4Error::Internal("the compiler was shut down".into()));
+        };
+        let mut child = self.start()?;
+        let own = self.folder.compiling(child.id().unwrap_or_default());
+        let answered = self.answer(&mut child, Job::Componentize, &own, module).await;
+        let made = answered.and_then(|_| {
+            let file = own.join(COMPONENT);
+            std::fs::read(&file)
+                .map_err(|error| Layer4Error::Internal(format!("{}: {error}", file.display())))
+        });
+        let _ = std::fs::remove_dir_all(&own); // A child that was refused left nothing.
+        made
+    }
+
     /// One child, from its start to its code in the host's folder.
     async fn ask_child(&self, bytes: &[u8]) -> Layer4Result<(Inspection, PathBuf)> {
         let mut child = self.start()?;
         let own = self.folder.compiling(child.id().unwrap_or_default());
-        let answered = self.answer(&mut child, &own, bytes).await;
+        let answered = self.answer(&mut child, Job::Compile, &own, bytes).await;
         let adopted = answered.and_then(|inspection| {
+            let inspection = inspection.ok_or_else(|| {
+                Layer4Error::WasmRuntime("the compiler process answered something else".into())
+            })?;
             let code = self
                 .folder
                 .adopt(&own)
@@ -133,13 +157,16 @@ impl Compiler {
         adopted
     }
 
+    /// What the child says: of a component, what it is.
     async fn answer(
         &self,
         child: &mut Child,
+        job: Job,
         own: &Path,
         bytes: &[u8],
-    ) -> Layer4Result<Inspection> {
-        let talk = tokio::time::timeout(self.limits.wall, self.talk(child, own, bytes)).await;
+    ) -> Layer4Result<Option<Inspection>> {
+        let talk = self.talk(child, job, own, bytes);
+        let talk = tokio::time::timeout(self.limits.wall, talk).await;
         let Ok(talked) = talk else {
             let _ = child.kill().await; // It ended by itself, if this fails.
             let secs = self.limits.wall.as_secs();
@@ -151,7 +178,8 @@ impl Compiler {
             Layer4Error::Communication(format!("with the compiler process: {error}"))
         })?;
         match serde_json::from_slice(&said) {
-            Ok(Answer::Compiled(inspection)) if status.success() => Ok(inspection),
+            Ok(Answer::Compiled(inspection)) if status.success() => Ok(Some(inspection)),
+            Ok(Answer::Componentized) if status.success() => Ok(None),
             Ok(Answer::Refused(refusal)) if status.success() => Err(refusal.into()),
             Ok(Answer::Failed(reason)) if status.success() => {
                 Err(Layer4Error::WasmRuntime(format!("the compiler process failed: {reason}")))
@@ -181,10 +209,11 @@ impl Compiler {
     async fn talk(
         &self,
         child: &mut Child,
+        job: Job,
         own: &Path,
         bytes: &[u8],
     ) -> std::io::Result<(Vec<u8>, ExitStatus)> {
-        let request = Request { folder: own.to_path_buf(), limits: self.limits };
+        let request = Request { job, folder: own.to_path_buf(), limits: self.limits };
         let mut line = serde_json::to_vec(&request)?;
         line.push(b'\n');
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

@@ -11,9 +11,10 @@ use wit_parser::{Function, Interface, Resolve, WorldId, WorldItem};
 use super::types::compare;
 
 /// The contract as text, the same files that guests are built from.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("types.wit", include_str!("../../../../wit/types.wit")),
     ("agent.wit", include_str!("../../../../wit/agent.wit")),
+    ("state.wit", include_str!("../../../../wit/state.wit")),
     ("telemetry.wit", include_str!("../../../../wit/telemetry.wit")),
     ("world.wit", include_str!("../../../../wit/world.wit")),
 ];
@@ -23,7 +24,10 @@ pub const VERSION: &str = "0.1.0";
 
 const NAMESPACE: &str = "chimera";
 const PACKAGE: &str = "agent";
-const EXPORT: &str = "lifecycle";
+/// What every agent exports.
+const LIFECYCLE: &str = "lifecycle";
+/// What an agent may export beside it.
+const STATE: &str = "state";
 
 /// Every way in which the world of a component falls short of the contract,
 /// and the contract version that it was built for, if it names one.
@@ -34,24 +38,39 @@ pub(super) fn conformance(component: &Resolve, world: WorldId) -> (Option<String
             return (None, vec![format!("the host's own contract does not parse: {error:#}")]);
         }
     };
-    let Some((version, found)) = exported(component, world) else {
+    let Some((version, lifecycle)) = exported(component, world, LIFECYCLE) else {
         return (None, vec![missing_export(component, world)]);
     };
-    if !compatible(&version) {
-        let reason = format!("it is built for chimera:agent@{version}, and this host speaks 0.1.x");
-        return (Some(version), vec![reason]);
+    let mut reasons = compare_interface(&contract, component, (&version, lifecycle));
+    if let Some((version, state)) = exported(component, world, STATE) {
+        let differences = compare_interface(&contract, component, (&version, state));
+        reasons.extend(differences.iter().map(|reason| format!("interface `state`: {reason}")));
     }
-    let Some(wanted) = interface(&contract, EXPORT) else {
-        return (Some(version), vec!["the host's own contract has no lifecycle".into()]);
+    (Some(version), reasons)
+}
+
+/// How an exported interface differs from the contract's of the same name.
+fn compare_interface(
+    contract: &Resolve,
+    component: &Resolve,
+    (version, found): (&str, &Interface),
+) -> Vec<String> {
+    if !compatible(version) {
+        let reason = format!("it is built for chimera:agent@{version}, and this host speaks 0.1.x");
+        return vec![reason];
+    }
+    let wanted = found.name.as_deref().and_then(|name| interface(contract, name));
+    let Some(wanted) = wanted else {
+        return vec![format!("the host's own contract has no {:?}", found.name)];
     };
     let mut reasons = Vec::new();
     for function in wanted.functions.values() {
         match found.functions.get(&function.name) {
-            Some(have) => compare_function((&contract, function), (component, have), &mut reasons),
+            Some(have) => compare_function((contract, function), (component, have), &mut reasons),
             None => reasons.push(format!("function `{}` is missing", function.name)),
         }
     }
-    (Some(version), reasons)
+    reasons
 }
 
 fn contract() -> anyhow::Result<Resolve> {
@@ -69,7 +88,11 @@ fn interface<'a>(resolve: &'a Resolve, name: &str) -> Option<&'a Interface> {
     resolve.interfaces.iter().map(|(_, i)| i).find(|i| i.name.as_deref() == Some(name))
 }
 
-fn exported(component: &Resolve, world: WorldId) -> Option<(String, &Interface)> {
+fn exported<'a>(
+    component: &'a Resolve,
+    world: WorldId,
+    name: &str,
+) -> Option<(String, &'a Interface)> {
     let exports = component.worlds.get(world)?.exports.values();
     exports.into_iter().find_map(|item| {
         let WorldItem::Interface { id, .. } = item else { return None };
@@ -77,7 +100,7 @@ fn exported(component: &Resolve, world: WorldId) -> Option<(String, &Interface)>
         let package = &component.packages.get(interface.package?)?.name;
         let ours = package.namespace == NAMESPACE
             && package.name == PACKAGE
-            && interface.name.as_deref() == Some(EXPORT);
+            && interface.name.as_deref() == Some(name);
         ours.then(|| {
             (package.version.as_ref().map_or_else(String::new, ToString::to_string), interface)
         })
@@ -132,8 +155,13 @@ fn compare_function(
 mod tests {
     use super::*;
 
-    /// The contract with one text replaced, held against the contract.
+    /// The contract with one text replaced, held against the contract: with all
+    /// that an agent may export.
     fn reasons_after(from: &str, to: &str) -> Vec<String> {
+        reasons_of("stateful-agent", from, to)
+    }
+
+    fn reasons_of(world: &str, from: &str, to: &str) -> Vec<String> {
         let mut resolve = Resolve::default();
         let mut files = wit_parser::SourceMap::default();
         let mut replaced = 0;
@@ -144,13 +172,15 @@ mod tests {
         assert!(from == to || replaced > 0, "{from:?} is not in the contract");
         let group = files.parse().map_err(|(_, error)| error).unwrap();
         resolve.push_group(group).unwrap();
-        let world = resolve.worlds.iter().next().unwrap().0;
+        let world = resolve.worlds.iter().find(|(_, found)| found.name == world).unwrap().0;
         conformance(&resolve, world).1
     }
 
     #[test]
-    fn the_contract_meets_itself() {
-        assert_eq!(reasons_after("", ""), Vec::<String>::new());
+    fn the_contract_meets_itself_with_and_without_the_optional_part() {
+        for world in ["agent", "stateful-agent"] {
+            assert_eq!(reasons_of(world, "", ""), Vec::<String>::new());
+        }
     }
 
     #[test]
@@ -184,9 +214,20 @@ mod tests {
                 "it is built for chimera:agent@0.2.0, and this host speaks 0.1.x",
             ),
             (
+                "restore: func(state: list<u8>)",
+                "restore: func(state: string)",
+                "interface `state`: function `restore`, parameter state is `string`, expected a list",
+            ),
+            (
+                "save: func() -> result<list<u8>, agent-error>;",
+                "",
+                "interface `state`: function `save` is missing",
+            ),
+            (
                 "export lifecycle;",
                 "",
-                "interface `chimera:agent/lifecycle` is not exported; it exports nothing",
+                "interface `chimera:agent/lifecycle` is not exported; it exports \
+                 chimera:agent/state@0.1.0",
             ),
         ] {
             let reasons = reasons_after(from, to);

@@ -6,6 +6,7 @@
 
 pub(crate) mod cache;
 pub mod compile;
+pub(crate) mod componentize;
 pub mod contract;
 pub mod inspect;
 mod types;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use chimera_layer4_core::Digest;
 
-use crate::executor::sandbox::Linked;
+use crate::executor::linked::Linked;
 pub use inspect::{Import, Inspection};
 
 /// A component that was accepted, compiled and linked.
@@ -49,6 +50,12 @@ impl Genome {
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
+    }
+
+    /// Whether its agents carry their state to the genome that takes over.
+    #[must_use]
+    pub fn offers_state(&self) -> bool {
+        self.linked.offers_state()
     }
 
     pub(crate) fn weight(&self) -> u32 {

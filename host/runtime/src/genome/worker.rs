@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
+use super::componentize::componentize;
 use super::inspect::{Inspection, inspect};
 use crate::executor::{engine, sandbox};
 
@@ -30,10 +31,20 @@ pub struct CompileLimits {
     pub component: u64,
 }
 
-/// What the host asks of the child, on one line before the component's bytes.
+/// What the child is to do with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Job {
+    /// Look at a component and compile it.
+    Compile,
+    /// Make a component of a core module.
+    Componentize,
+}
+
+/// What the host asks of the child, on one line before the bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
-    /// A folder for this child alone, where it leaves the compiled code.
+    pub(super) job: Job,
+    /// A folder for this child alone, where it leaves what it made.
     pub(super) folder: PathBuf,
     pub(super) limits: CompileLimits,
 }
@@ -46,11 +57,16 @@ const REQUEST_BYTES: u64 = 64 * 1024;
 pub(super) enum Answer {
     /// The compiled code is in the child's folder.
     Compiled(Inspection),
+    /// The component is in the child's folder, under [`COMPONENT`].
+    Componentized,
     /// The component is not fit to be an agent.
     Refused(Refusal),
     /// The child could not do its work.
     Failed(String),
 }
+
+/// What a component that was made of a module is called.
+pub(super) const COMPONENT: &str = "component.wasm";
 
 /// Does the child's work on its standard input and output.
 ///
@@ -97,6 +113,27 @@ fn confine(limits: &CompileLimits) -> io::Result<()> {
 }
 
 fn answer(request: &Request, bytes: &[u8]) -> Answer {
+    match request.job {
+        Job::Compile => compiled(request, bytes),
+        Job::Componentize => componentized(request, bytes),
+    }
+}
+
+fn componentized(request: &Request, bytes: &[u8]) -> Answer {
+    let component = match componentize(bytes) {
+        Ok(component) => component,
+        Err(refusal) => return Answer::Refused(refusal),
+    };
+    let folder = &request.folder;
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(folder.join(COMPONENT), component));
+    match written {
+        Ok(()) => Answer::Componentized,
+        Err(error) => Answer::Failed(format!("{}: {error}", folder.display())),
+    }
+}
+
+fn compiled(request: &Request, bytes: &[u8]) -> Answer {
     let inspection = match inspect(bytes) {
         Ok(inspection) => inspection,
         Err(refusal) => return Answer::Refused(refusal),
@@ -133,7 +170,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let limits =
             CompileLimits { address_space: 1 << 30, cpu: second, wall: second, component: 1 << 20 };
-        Request { folder: folder.to_path_buf(), limits }
+        Request { job: Job::Compile, folder: folder.to_path_buf(), limits }
     }
 
     #[test]

@@ -1,0 +1,50 @@
+//! An instance's state, taken out of it and put into another.
+
+use chimera_layer4_core::{Call, Fault, GuestFault, HostFault};
+
+use super::{Driver, Instance, with_last_words};
+use crate::executor::bindings::{self, exports::chimera::agent::state};
+use crate::executor::limits::run::WallLimit;
+
+impl Instance {
+    /// Its state, or why the agent does not tell it; gives the instance back
+    /// where the call ended well.
+    pub(in crate::executor) async fn save(
+        mut self,
+        driver: &mut Driver<'_>,
+        wall: WallLimit,
+    ) -> Result<(Result<Vec<u8>, GuestFault>, Self), Fault> {
+        self.whole_tick();
+        let call = offered(self.guest.state.as_ref())?.call_save(&mut self.store);
+        match driver.drive(call, Call::Save, wall).await {
+            Ok(said) => {
+                let said = said.map_err(|error| bindings::agent_error(&error, Call::Save));
+                Ok((said, self))
+            }
+            Err(fault) => Err(with_last_words(fault, self.store.data_mut())),
+        }
+    }
+
+    /// Lets it go on from what another instance saved; gives it back where it
+    /// does.
+    pub(in crate::executor) async fn restore(
+        mut self,
+        saved: &[u8],
+        driver: &mut Driver<'_>,
+        wall: WallLimit,
+    ) -> Result<Self, Fault> {
+        self.whole_tick();
+        let call = offered(self.guest.state.as_ref())?.call_restore(&mut self.store, saved);
+        let said = match driver.drive(call, Call::Restore, wall).await {
+            Ok(said) => said,
+            Err(fault) => return Err(with_last_words(fault, self.store.data_mut())),
+        };
+        said.map_err(|error| bindings::agent_error(&error, Call::Restore))?;
+        Ok(self)
+    }
+}
+
+fn offered(state: Option<&state::Guest>) -> Result<&state::Guest, HostFault> {
+    let message = || "the state of a genome that exports none was asked for".to_owned();
+    state.ok_or_else(|| HostFault::Internal { message: message() })
+}

@@ -1,0 +1,67 @@
+//! Makes a component of a core module that says how it would be one.
+//!
+//! Some toolchains end with a core module whose custom sections hold the
+//! component's type. What is missing is mechanical, and done here: in the
+//! child, like all else that reads untrusted bytes. A module that speaks WASI's
+//! first preview gets the adapter that its own tools would give it.
+
+use chimera_layer4_core::Refusal;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasmparser::{Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// Custom sections with this prefix hold a component's type.
+const METADATA: &str = "component-type";
+
+/// Whether the bytes are a core module that a component can be made of.
+pub(crate) fn can_be_one(bytes: &[u8]) -> bool {
+    if !Parser::is_core_wasm(bytes) {
+        return false;
+    }
+    let sections = Parser::new(0).parse_all(bytes).map_while(Result::ok);
+    sections.into_iter().any(|payload| match payload {
+        Payload::CustomSection(section) => section.name().starts_with(METADATA),
+        _ => false,
+    })
+}
+
+/// The component.
+///
+/// # Errors
+/// [`Refusal::NotAComponent`] with what is missing.
+pub(super) fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let encode = || {
+        ComponentEncoder::default()
+            .module(module)?
+            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+            .validate(true)
+            .encode()
+    };
+    encode().map_err(|error| {
+        let words: String = format!("{error:#}").chars().take(500).collect();
+        Refusal::NotAComponent {
+            found: format!("it is a core module, of which no component can be made: {words}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_module_that_says_what_it_would_be_can_be_one() {
+        let plain = wat::parse_str("(module)").unwrap();
+        let said = wat::parse_str(r#"(module (@custom "component-type:x" "nonsense"))"#).unwrap();
+        let component = wat::parse_str("(component)").unwrap();
+        assert_eq!(
+            [&plain, &said, &component].map(|bytes| can_be_one(bytes)),
+            [false, true, false]
+        );
+        assert!(!can_be_one(b"text") && !can_be_one(b""));
+        let refusal = componentize(&said).unwrap_err().to_string();
+        assert!(refusal.contains("no component can be made"), "{refusal}");
+    }
+}
