@@ -1,6 +1,6 @@
 //! What does a durable task cost, and how does the queue bear load?
 //!
-//! Seven questions, each by itself or all of them:
+//! Nine questions, each by itself or all of them:
 //!
 //! - `noop`: how many tasks that cost nothing does the scheduler take durably,
 //!   run and settle durably in a second, until its clients have the results?
@@ -16,6 +16,9 @@
 //!   much memory, and does a claim from it take longer than from a thousand?
 //! - `shares`: does each class get its share while all of them wait?
 //! - `broken`: what does a type that fails each task cost one that does not?
+//! - `swaps`: does another genome take over without a task that is lost, run
+//!   twice or held up?
+//! - `trials`: how many tasks does it take to find out a genome that is worse?
 //!
 //! `cargo bench --bench scheduler -- noop idle` asks those two, and `-- --test`
 //! tries all of them out on a small scale. Tasks have 256 bytes. All is on a
@@ -40,6 +43,8 @@ mod clients;
 mod component;
 #[path = "scheduler/door.rs"]
 mod door;
+#[path = "scheduler/genomes.rs"]
+mod genomes;
 #[path = "scheduler/host.rs"]
 mod host;
 #[path = "scheduler/idle.rs"]
@@ -70,7 +75,7 @@ use self::table::{Report, say};
 
 type Ask = fn(&Scene, &mut Report) -> Result<()>;
 
-const QUESTIONS: [(&str, Ask); 7] = [
+const QUESTIONS: [(&str, Ask); 9] = [
     ("noop", noop::ask),
     ("component", component::ask),
     ("clients", clients::ask),
@@ -78,6 +83,8 @@ const QUESTIONS: [(&str, Ask); 7] = [
     ("backlog", backlog::ask),
     ("shares", shares::ask),
     ("broken", broken::ask),
+    ("swaps", genomes::swaps),
+    ("trials", genomes::trials),
 ];
 
 fn main() -> Result<()> {

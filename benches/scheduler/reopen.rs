@@ -77,7 +77,7 @@ async fn claim(store: &SqliteStore, most: usize, into: &mut Vec<Settled>) -> Res
     let claim = store.claim(request).await?;
     let took = nanos(started);
     ensure!(claim.tasks.len() == most, "{} tasks in place of {most}", claim.tasks.len());
-    let back = |lease| Settled { lease, settlement: Settlement::GiveBack };
+    let back = |lease| Settled { lease, settlement: Settlement::GiveBack, genome: None };
     into.extend(claim.tasks.into_iter().map(|task| back(task.lease)));
     Ok(took)
 }

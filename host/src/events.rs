@@ -37,6 +37,9 @@ impl Event {
             What::AgentStarted { .. }
             | What::AgentEnded { .. }
             | What::AgentRestarted { .. }
+            | What::GenomeSwapped { .. }
+            | What::RolloutStep { .. }
+            | What::RolloutEnded { .. }
             | What::Kpi(_)
             | What::HostEnded {} => None,
         }
@@ -57,6 +60,9 @@ impl Event {
             What::AgentStarted { .. } => "agent-started",
             What::AgentEnded { .. } => "agent-ended",
             What::AgentRestarted { .. } => "agent-restarted",
+            What::GenomeSwapped { .. } => "genome-swapped",
+            What::RolloutStep { .. } => "rollout-step",
+            What::RolloutEnded { .. } => "rollout-ended",
             What::Kpi(_) => "kpi",
             What::HostEnded {} => "host-ended",
         }
@@ -91,6 +97,38 @@ pub enum What {
         agent_id: AgentId,
         /// Its type.
         agent_type: String,
+    },
+    /// Another genome took over in agents of a type.
+    GenomeSwapped {
+        /// The type.
+        agent_type: String,
+        /// What they ran before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<Digest>,
+        /// What they run now.
+        to: Digest,
+    },
+    /// A candidate is given a share of a type's tasks.
+    RolloutStep {
+        /// The type.
+        agent_type: String,
+        /// The candidate.
+        candidate: Digest,
+        /// Its share from now on, from 0 to 1.
+        share: f64,
+    },
+    /// A rollout ended.
+    RolloutEnded {
+        /// The type.
+        agent_type: String,
+        /// The candidate.
+        candidate: Digest,
+        /// promoted, rolled-back, aborted or inconclusive.
+        outcome: &'static str,
+        /// Runs of the candidate.
+        tasks: u64,
+        /// In words.
+        why: String,
     },
     /// Key figures were taken.
     Kpi(KpiReport),

@@ -39,6 +39,7 @@ struct Readme;
 
 pub mod cli;
 pub mod events;
+pub mod evolution;
 pub mod fabric;
 pub mod http;
 pub mod metrics;
@@ -48,6 +49,7 @@ pub mod toolchain;
 mod traces;
 pub mod utils;
 
+pub use chimera_layer4_core::genome;
 pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
@@ -57,7 +59,12 @@ pub use chimera_layer4_core::{
     TaskId, TrapCode, Validation, config,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
-pub use fabric::{ActiveAgent, AgentSource, Layer4Fabric, SystemHealth, SystemStatus, open_queue};
+pub use evolution::{Evolution, EvolutionError, EvolutionOptions, EvolutionSummary};
+pub use fabric::{
+    ActiveAgent, AdmittedGenome, AgentSource, BenchTask, Benchmark, GenomeDetail, GenomeDiff,
+    GenomeRef, GenomeSummary, Layer4Fabric, NewGenome, RolloutView, StateCarried, Swapped,
+    SystemHealth, SystemStatus, open_queue,
+};
 pub use metrics::MetricsCollector;
 pub use queue::{Submission, SubmitOptions, TaskState};
 pub use scheduler::{SchedulerStats, TaskHandle};

@@ -10,7 +10,7 @@ use super::Api;
 use crate::harness::settings;
 
 /// What is answered to these bytes, until the server closes or the answer is whole.
-async fn raw(address: SocketAddr, bytes: Vec<u8>) -> String {
+pub(super) async fn raw(address: SocketAddr, bytes: Vec<u8>) -> String {
     let ask = move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

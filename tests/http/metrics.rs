@@ -1,10 +1,12 @@
 //! What is counted, and that what operators are given names nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::genomes::variants::Variant;
 use crate::harness::root;
 
 /// The specification's names.
@@ -26,7 +28,8 @@ const SPECIFIED: [&str; 13] = [
 
 /// A host on which everything has happened that is counted.
 pub(super) async fn busy() -> Api {
-    let api = Api::new(&["echo", "hostile", "data-analyzer"]).await;
+    let api = Api::new(&["echo", "hostile", "data-analyzer", "variant"]).await;
+    take_over(&api).await;
     let echo = json!({ "target_agent_type": "echo", "payload": 1 });
     let id = api.post("/v1/tasks?wait=30s", echo).await.json()["id"].clone();
     api.post("/v1/validations", json!({ "task_id": id, "accuracy": 0.5 })).await;
@@ -43,6 +46,36 @@ pub(super) async fn busy() -> Api {
         json!({ "target_agent_type": "echo", "payload": 1, "not_before": "2999-01-01T00:00:00Z" });
     api.post("/v1/tasks", later).await;
     api
+}
+
+/// A genome takes over, another is on trial until it is aborted, a third is rejected.
+async fn take_over(api: &Api) {
+    let push = async |version, failing| {
+        let body = Variant { failing, ..Variant::version(version) }.bytes();
+        let url = api.url("/v1/genomes?agent_type=variant");
+        let request = ureq::http::Request::post(url).header("content-type", "application/wasm");
+        let request = request.body(body).unwrap();
+        tokio::task::spawn_blocking(move || super::call(request)).await.unwrap().json()
+    };
+    let json = [("content-type", "application/json")];
+    let genome = json!({ "genome": push(1, 0).await["genome"] }).to_string();
+    let put = api.send("PUT", "/v1/agent-types/variant/genome", &json, Some(genome)).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let wanted = json!({ "agent_type": "variant", "genome": push(2, 0).await["genome"] });
+    assert_eq!(api.post("/v1/rollouts", wanted).await.status, 201);
+    assert_eq!(api.post("/v1/rollouts/variant/abort", json!(null)).await.status, 200);
+    let ended = async {
+        while !api.get("/metrics").await.body.contains("layer4_rollouts_total") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+    let state = crate::genomes::variants::BROKEN;
+    let broken = Variant { state, ..Variant::version(3) }.bytes();
+    let request = ureq::http::Request::post(api.url("/v1/genomes"));
+    let request = request.header("content-type", "application/wasm").body(broken).unwrap();
+    let refused = tokio::task::spawn_blocking(move || super::call(request)).await.unwrap();
+    assert_eq!(refused.status, 422, "{refused:?}");
 }
 
 /// The value of a series; labels in the exporter's order.

@@ -4,6 +4,8 @@ mod api;
 mod bounds;
 mod deploy;
 mod events;
+mod evolution;
+mod genomes;
 mod metrics;
 mod queue;
 mod service;
@@ -115,7 +117,7 @@ impl Api {
     }
 }
 
-fn call(request: ureq::http::Request<String>) -> Answer {
+fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)

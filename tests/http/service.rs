@@ -12,18 +12,38 @@ use crate::cli::Chimera;
 use crate::harness::{guest_path, program};
 
 /// A host in a process of its own.
-struct Service {
-    chimera: Chimera,
+pub(super) struct Service {
+    pub(super) chimera: Chimera,
     child: Child,
     said: BufReader<ChildStderr>,
     url: String,
 }
 
 impl Service {
-    fn start(chimera: Chimera, config: &str) -> Self {
+    pub(super) fn start(chimera: Chimera, config: &str) -> Self {
         let folder = chimera.data();
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("chimera.toml"), config).unwrap();
+        let (child, said) = Self::spawn(&folder);
+        let mut service = Self { chimera, child, said, url: String::new() };
+        service.hears_where();
+        service
+    }
+
+    /// Kills it, and starts it again on what it left.
+    pub(super) fn kill_and_start(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.said) = Self::spawn(&self.chimera.data());
+        self.hears_where();
+    }
+
+    fn hears_where(&mut self) {
+        let line = self.hears("listening on ");
+        self.url = line.trim().rsplit(' ').next().unwrap().to_owned();
+    }
+
+    fn spawn(folder: &Path) -> (Child, BufReader<ChildStderr>) {
         let mut child = std::process::Command::new(program())
             .args(["serve", "--port", "0", "--config"])
             .arg(folder.join("chimera.toml"))
@@ -33,15 +53,12 @@ impl Service {
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stderr.take().unwrap());
-        let mut service = Self { chimera, child, said, url: String::new() };
-        let line = service.hears("listening on ");
-        service.url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        service
+        (child, said)
     }
 
     /// Reads on until a line says this.
     #[track_caller]
-    fn hears(&mut self, words: &str) -> String {
+    pub(super) fn hears(&mut self, words: &str) -> String {
         let mut all = String::new();
         loop {
             let start = all.len();
@@ -52,16 +69,20 @@ impl Service {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(super) fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
         answer.body_mut().read_json().unwrap()
     }
 
-    fn rewrite(&self, config: &str) {
+    pub(super) fn rewrite(&self, config: &str) {
         fs::write(self.chimera.data().join("chimera.toml"), config).unwrap();
     }
 }
@@ -73,7 +94,7 @@ impl Drop for Service {
     }
 }
 
-fn declare(name: &str, component: &Path, instances: u32) -> String {
+pub(super) fn declare(name: &str, component: &Path, instances: u32) -> String {
     format!("[agents.{name}]\ncomponent = {component:?}\ninstances = {instances}\n")
 }
 

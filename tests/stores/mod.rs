@@ -190,7 +190,7 @@ fn numbered(numbers: impl IntoIterator<Item = u32>) -> Vec<TaskId> {
 }
 
 async fn settle(store: &dyn TaskStore, ms: u64, lease: Lease, settlement: Settlement) -> Verdict {
-    let settled = vec![Settled { lease, settlement }];
+    let settled = vec![Settled { lease, settlement, genome: None }];
     store.settle(settled, at(ms)).await.unwrap().remove(0)
 }
 

@@ -252,7 +252,7 @@ impl Case {
             End::Retry | End::Dead => dead(of, number, now),
             End::Cancelled => Settlement::Cancelled(result(of, now, None)),
         };
-        Settled { lease, settlement }
+        Settled { lease, settlement, genome: None }
     }
 
     async fn ask(&self, store: &dyn TaskStore, op: &Op) -> Answer {

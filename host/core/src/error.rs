@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use crate::genome::lineage::Stage;
 use crate::refusal::Refusal;
 use crate::scheduler::TaskState;
 use crate::scheduler::store::StoreError;
-use crate::{AgentId, Breach, Fault, HostFault, TaskId};
+use crate::{AgentId, Breach, Digest, Fault, HostFault, TaskId};
 
 /// What the library returns.
 pub type Layer4Result<T> = Result<T, Layer4Error>;
@@ -105,6 +106,36 @@ pub enum Layer4Error {
     /// The task store did not do what it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No genome of this name is stored.
+    #[error("no genome {0} is stored; hand in its bytes, or list those that are")]
+    GenomeNotFound(Digest),
+    /// A genome failed a check after its bytes were found to be an agent.
+    #[error("the genome {genome} was not admitted ({stage}): {reason}")]
+    GenomeRejected {
+        /// Its name.
+        genome: Digest,
+        /// Which check.
+        stage: Stage,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// What was asked does not go with what is in charge, or on trial, now.
+    #[error("{0}")]
+    RolloutConflict(String),
+    /// Nothing evolved for this agent type here.
+    #[error("there is no evolution of {agent_type:?}; `chimera evolve` begins one")]
+    EvolutionNotFound {
+        /// The name that was asked for.
+        agent_type: String,
+    },
+    /// The genome store did not do what it was asked.
+    #[error("{reason}")]
+    GenomeStore {
+        /// A stable word for what it was.
+        code: &'static str,
+        /// What happened and what to do.
+        reason: String,
+    },
     /// The fabric was not started, or is shutting down.
     #[error("the fabric is {state}; tasks are taken between `start` and `shutdown`")]
     NotRunning {
@@ -165,6 +196,11 @@ impl Layer4Error {
             Layer4Error::IdempotencyKeyTaken { .. } => "idempotency-key-taken",
             Layer4Error::TaskEnded { .. } => "task-ended",
             Layer4Error::Store(error) => error.code(),
+            Layer4Error::GenomeNotFound(_) => "genome-not-found",
+            Layer4Error::GenomeRejected { .. } => "genome-rejected",
+            Layer4Error::RolloutConflict(_) => "rollout-conflict",
+            Layer4Error::EvolutionNotFound { .. } => "evolution-not-found",
+            Layer4Error::GenomeStore { code, .. } => code,
             Layer4Error::NotRunning { .. } => "not-running",
             Layer4Error::InvalidRequest(_) => "invalid-request",
             Layer4Error::Communication(_) => "communication",
@@ -230,6 +266,15 @@ mod tests {
             Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },
             Layer4Error::TaskEnded { id: task, state: TaskState::Dead },
             Layer4Error::Store(StoreError::Closed),
+            Layer4Error::GenomeNotFound(Digest::of(b"")),
+            Layer4Error::GenomeRejected {
+                genome: Digest::of(b""),
+                stage: Stage::Smoke,
+                reason: "-".into(),
+            },
+            Layer4Error::RolloutConflict("-".into()),
+            Layer4Error::EvolutionNotFound { agent_type: "parrot".into() },
+            Layer4Error::GenomeStore { code: "genome-store-failed", reason: "-".into() },
             Layer4Error::NotRunning { state: "not started" },
             Layer4Error::InvalidRequest(vec!["a is wrong".into(), "so is b".into()]),
             Layer4Error::Communication("-".into()),

@@ -6,7 +6,9 @@ use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::{Priority, TaskId};
 use clap::{Args, Parser, Subcommand};
 
+use super::evolve::args::{self as evolve, EvolveArgs};
 use super::exit;
+use super::genome::args::{GenomeCommand, RolloutCommand};
 
 /// Runs AI agents that are untrusted WebAssembly components, inside enforced quotas.
 #[derive(Debug, Parser)]
@@ -73,6 +75,19 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Versions of agents: what is stored, what became of it, what is in charge
+    Genome {
+        #[command(subcommand)]
+        command: GenomeCommand,
+    },
+    /// A version on trial in the host that serves the data folder
+    Rollout {
+        #[command(subcommand)]
+        command: RolloutCommand,
+    },
+    /// Make an agent better: candidates are tried on tasks, the fittest have offspring
+    #[command(after_help = evolve::HELP)]
+    Evolve(Box<EvolveArgs>),
     /// The compiling child of a host
     #[command(name = crate::fabric::COMPILE_COMMAND, hide = true)]
     CompileComponent,
@@ -436,6 +451,9 @@ impl Command {
                 ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,
             },
             Command::Reload { json } => json.json,
+            Command::Genome { command } => command.wants_json(),
+            Command::Rollout { command } => command.wants_json(),
+            Command::Evolve(args) => args.json.json,
             Command::Serve | Command::Top(_) | Command::CompileComponent => false,
         }
     }

@@ -43,6 +43,9 @@ impl Drop for Notice {
     }
 }
 
+/// What bodies mostly are.
+const JSON: &str = "application/json";
+
 /// One event of a stream: its name and what it says.
 pub(super) type Event = (String, Value);
 
@@ -89,7 +92,7 @@ impl Client {
             .into();
         // First without the token: whoever has the port may be another.
         let mut client = Self { url, token: None, agent };
-        let (status, _) = client.send("GET", "/livez", None).await.ok()?;
+        let (status, _) = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
         client.token = token;
         (status == StatusCode::NO_CONTENT).then_some(client)
     }
@@ -104,7 +107,22 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<T> {
-        let (status, text) = self.send(method, path, body).await?;
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        self.ask_with(method, path, JSON, body).await
+    }
+
+    /// As [`ask`](Self::ask), with a body of any kind.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_with<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<T> {
+        let (status, text) = self.send(method, path, kind, body).await?;
         if status.is_success() {
             let text = if text.is_empty() { "null" } else { &text };
             return Ok(serde_json::from_str(text)?);
@@ -120,7 +138,7 @@ impl Client {
     /// or nobody wants them any more.
     pub(super) fn events(&self, path: &str) -> mpsc::Receiver<Event> {
         let (tell, events) = mpsc::channel(UNREAD);
-        let request = self.request("GET", path, String::new());
+        let request = self.request("GET", path, JSON, Vec::new());
         let agent = self.agent.clone();
         tokio::task::spawn_blocking(move || {
             let patient = |request| agent.configure_request(request).timeout_global(None).build();
@@ -146,23 +164,24 @@ impl Client {
         &self,
         method: &'static str,
         path: &str,
-        body: String,
-    ) -> ureq::http::Result<Request<String>> {
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> ureq::http::Result<Request<Vec<u8>>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        request.header(header::CONTENT_TYPE, "application/json").body(body)
+        request.header(header::CONTENT_TYPE, kind).body(body)
     }
 
     async fn send(
         &self,
         method: &'static str,
         path: &str,
-        body: Option<Value>,
+        kind: &'static str,
+        body: Vec<u8>,
     ) -> anyhow::Result<(StatusCode, String)> {
-        let body = body.map_or_else(String::new, |body| body.to_string());
-        let request = self.request(method, path, body)?;
+        let request = self.request(method, path, kind, body)?;
         let agent = self.agent.clone();
         let sent = tokio::task::spawn_blocking(move || {
             let mut answer = agent.run(request)?;

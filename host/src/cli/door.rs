@@ -211,7 +211,7 @@ fn request(submission: Submission) -> anyhow::Result<Value> {
 }
 
 /// For a query: whatever is not plain, as its bytes.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let one =
         |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use chimera_layer4_core::{Fault, HostFault, Layer4Error};
 
 use super::client::Refused;
+use crate::evolution::EvolutionError;
 use crate::toolchain::BuildError;
 
 /// How the program ends.
@@ -58,6 +59,9 @@ impl Exit {
         if let Some(error) = error.downcast_ref::<Layer4Error>() {
             return Self::of_library(error);
         }
+        if let Some(error) = error.downcast_ref::<EvolutionError>() {
+            return Self::of_evolution(error);
+        }
         match error.downcast_ref::<BuildError>() {
             Some(BuildError::NotACrate(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
@@ -79,9 +83,21 @@ impl Exit {
         }
     }
 
+    fn of_evolution(error: &EvolutionError) -> Self {
+        match error {
+            EvolutionError::Options(_)
+            | EvolutionError::Busy(_)
+            | EvolutionError::Differs { .. }
+            | EvolutionError::Generator { .. } => Exit::BadInput,
+            EvolutionError::Start(_) => Exit::AgentFailed,
+            EvolutionError::State { .. } => Exit::HostFailed,
+            EvolutionError::Fabric(error) => Self::of_library(error),
+        }
+    }
+
     fn of_library(error: &Layer4Error) -> Self {
         match error {
-            Layer4Error::Refused(_) => Exit::Refused,
+            Layer4Error::Refused(_) | Layer4Error::GenomeRejected { .. } => Exit::Refused,
             Layer4Error::AgentFault { fault, .. } => Self::of_fault(fault),
             Layer4Error::ResourceQuotaExceeded { .. } | Layer4Error::AgentTimeout { .. } => {
                 Exit::OverQuota
@@ -91,6 +107,8 @@ impl Exit {
             | Layer4Error::Serialization(_)
             | Layer4Error::TaskNotFound(_)
             | Layer4Error::TaskEnded { .. }
+            | Layer4Error::GenomeNotFound(_)
+            | Layer4Error::RolloutConflict(_)
             | Layer4Error::AgentTypeNotFound { .. }
             | Layer4Error::IdempotencyKeyTaken { .. } => Exit::BadInput,
             Layer4Error::Host(HostFault::Folder { .. }) => Exit::BadInput,

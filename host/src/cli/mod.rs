@@ -9,8 +9,10 @@ mod client;
 mod component;
 mod config;
 mod door;
+mod evolve;
 mod exit;
 mod follow;
+mod genome;
 mod output;
 mod progress;
 mod queue;
@@ -91,7 +93,14 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             command => command,
         };
         // One-shot runs keep nothing, so that several may go on at once.
-        if !matches!(command, Command::Task { .. } | Command::DeadLetters { .. }) {
+        let kept = matches!(
+            command,
+            Command::Task { .. }
+                | Command::DeadLetters { .. }
+                | Command::Genome { .. }
+                | Command::Evolve(_)
+        );
+        if !kept {
             config.task_store = TaskStoreKind::Memory;
         }
         tokio::select! {
@@ -136,6 +145,9 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         Command::Task { command } => queue::task(config, command, output).await,
         Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
         Command::Top(args) => top::run(&config, &args, output).await,
+        Command::Genome { command } => genome::run(config, command, output).await,
+        Command::Rollout { command } => genome::rollout::run(&config, command, output).await,
+        Command::Evolve(args) => evolve::run(config, *args, output).await,
         Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
         // They are run before this.
         Command::Work(_) | Command::Serve | Command::Config { .. } | Command::CompileComponent => {

@@ -28,6 +28,11 @@ impl Bar {
         self.0.set_message(what.to_owned());
     }
 
+    /// Prints something while the bar stands aside.
+    pub(super) fn aside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
     /// How far something is, from 0.0 to 1.0.
     pub(super) fn fraction(&self, fraction: f64, message: &str) {
         const WHOLE: u64 = 1000;

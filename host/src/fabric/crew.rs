@@ -100,7 +100,7 @@ impl Crew {
             agent_type: name.to_owned(),
             known: self.agents.known_types(),
         };
-        self.agents.admit(name, self.capacity).unwrap_or_else(|| Err(gone()))
+        self.agents.admit(name, None, self.capacity).unwrap_or_else(|| Err(gone()))
     }
 
     /// Runs a task once on an agent, and writes what the agent logged.
@@ -113,7 +113,7 @@ impl Crew {
             metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
         };
         let report = entry.agent.run_with(task, attempt, options).await;
-        self.watch.ran(entry, &report);
+        self.watch.ran(entry, task, &report);
         log::write(entry, task, trace.as_ref(), &report.telemetry.log);
         if let Some(trace) = trace {
             trace.ended(&report);
@@ -141,7 +141,10 @@ impl RunTask for Crew {
     }
 
     async fn run(&self, task: &Task, attempt: u32) -> Ran {
-        let Some(Ok(agent)) = self.agents.admit(&task.target_agent_type, usize::MAX) else {
+        // What is made again is not a trial's.
+        let first = (attempt <= 1).then_some(task);
+        let admitted = self.agents.admit(&task.target_agent_type, first, usize::MAX);
+        let Some(Ok(agent)) = admitted else {
             // The last agent of the type went between the claim and now.
             let result = RunReport::unstarted(Fault::Stopped).into_result(task.id);
             return Ran { result, genome: None, agent_id: None };

@@ -9,7 +9,7 @@ use chimera_layer4_runtime::Genome;
 use tokio::task::JoinSet;
 
 use super::agents::{AgentSource, AgentType};
-use super::{Layer4Fabric, end, read_component};
+use super::{Layer4Fabric, end};
 use crate::utils;
 
 /// What is in force of the declarations.
@@ -18,6 +18,9 @@ pub(super) struct Declared(tokio::sync::Mutex<BTreeMap<String, InForce>>);
 
 struct InForce {
     declaration: AgentDeclaration,
+    /// The component that the file names. Another may be in charge since.
+    component: Digest,
+    /// What its agents were started with.
     genome: Arc<Genome>,
     /// Those that were started with it.
     agents: Vec<AgentId>,
@@ -134,16 +137,18 @@ impl Layer4Fabric {
         name: &str,
         declaration: &AgentDeclaration,
     ) -> Layer4Result<Outcome> {
-        let most = self.config.max_component_bytes();
-        let bytes = read_component(&declaration.component, most).await?;
-        let digest = Digest::of(&bytes);
+        let bytes = self.declared_bytes(&declaration.component).await?;
+        let component = Digest::of(&bytes);
         if let Some(old) = in_force.get(name)
-            && old.genome.digest() == digest
+            && old.component == component
             && old.declaration == *declaration
         {
             return Ok(Outcome::Unchanged);
         }
-        let genome = self.crew.load(&bytes).await?;
+        // Whoever changes the file has not waited for a trial.
+        drop(self.abort_rollout(name, "a reload").await);
+        let chosen = self.choose(name, bytes).await?;
+        let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
         let starting = self.crew.agents.registered(name).map(|old| old.starting);
         let starting = starting.unwrap_or_default();
@@ -151,11 +156,12 @@ impl Layer4Fabric {
         let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
         let on_demand = utils::generate_agent_id();
         let config = declaration.config(name, on_demand, self.default_quota());
-        let source = AgentSource::Bytes(bytes.into());
+        let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
         self.crew.agents.register(name, AgentType { source, config, starting });
         let declaration = declaration.clone();
-        let now = InForce { declaration, genome, agents, on_demand };
+        let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
+        self.note_declared(name, &chosen).await?;
         drop(held);
         self.capacity_changed();
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
@@ -208,10 +214,13 @@ impl Layer4Fabric {
     /// Starts as many agents as went, as they were.
     async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
         let Some(old) = old else { return };
+        // What those run that are still there: another may have taken over.
+        let there = self.crew.agents.in_charge(name);
+        let genome = there.first().map_or(&old.genome, |entry| entry.agent.genome());
         for _ in 0..gone {
             let id = utils::generate_agent_id();
             let config = old.declaration.config(name, id, self.default_quota());
-            match self.spawn_entry(Arc::clone(&old.genome), config).await {
+            match self.spawn_entry(Arc::clone(genome), config).await {
                 Ok(_) => old.agents.push(id),
                 Err(error) => {
                     tracing::error!(agent_type = name, %error, "an agent could not be brought back");

@@ -4,6 +4,7 @@ mod agents;
 mod allocation;
 mod crew;
 mod declare;
+mod genomes;
 mod heartbeat;
 mod log;
 mod program;
@@ -31,6 +32,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
 pub use self::declare::{Applied, Outcome};
+pub use self::genomes::{
+    AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
+    GenomeSummary, NewGenome, RolloutView, SideView, StateCarried, Swapped,
+};
 pub(crate) use self::log::TARGET as AGENT_LOG;
 pub(crate) use self::program::COMPILE_COMMAND;
 pub use self::queue::open_queue;
@@ -39,12 +44,16 @@ pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 use self::agents::{AgentType, Entry};
 use self::crew::Crew;
 use self::declare::Declared;
+use self::genomes::Genomes;
 use self::watch::Watch;
 use crate::events::What;
 use crate::scheduler::{Observe, RunTask, Scheduler};
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
 const SPARE_INSTANCES: u32 = 128;
+/// Agents beyond `max_agents` that may live while they take over from others,
+/// are on trial, or are tried out.
+const OVERLAPPING: usize = 16;
 /// Wall time that a compilation has at the least, however little processor time
 /// it may take: the machine may be busy with other things.
 const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
@@ -62,6 +71,8 @@ pub struct Layer4Fabric {
     crew: Arc<Crew>,
     watch: Arc<Watch>,
     declared: Declared,
+    /// Opened when it is first needed.
+    genomes: OnceCell<Arc<Genomes>>,
     state: AtomicU8,
     started: Mutex<Option<Running>>,
     /// Made at the start, since it opens the store.
@@ -99,7 +110,7 @@ impl Layer4Fabric {
         }
         let (compiled, scratch) = compiled_folder(&config)?;
         let executor = Executor::new(ExecutorOptions {
-            max_agents: u32::try_from(config.max_agents).unwrap_or(u32::MAX),
+            max_agents: u32::try_from(config.max_agents + 2 * OVERLAPPING).unwrap_or(u32::MAX),
             spare_instances: SPARE_INSTANCES,
             housekeeping: config.agent_timeout(),
             compiled,
@@ -111,6 +122,7 @@ impl Layer4Fabric {
             crew: Arc::new(Crew::new(executor, &config, Arc::clone(&watch))),
             watch,
             declared: Declared::default(),
+            genomes: OnceCell::new(),
             config,
             state: AtomicU8::new(NEW),
             started: Mutex::new(None),
@@ -135,6 +147,9 @@ impl Layer4Fabric {
             queue::open(&self.config, runner, Some(observer))
         });
         let scheduler = scheduler.await?;
+        if self.keeps_genomes() {
+            self.genomes().await?;
+        }
         // The state changes under this lock alone.
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         match self.state.load(Ordering::Acquire) {
@@ -168,6 +183,9 @@ impl Layer4Fabric {
         }
         if let Some(scheduler) = self.scheduler.get() {
             scheduler.shutdown(self.config.drain_timeout()).await;
+        }
+        if let Some(genomes) = self.genomes.get() {
+            genomes.shut_down().await;
         }
         let timeout = self.config.agent_timeout();
         // All at once: each may take as long as its tasks are allowed to.

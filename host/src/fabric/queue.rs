@@ -1,5 +1,6 @@
 //! The fabric's queue: from a submission to its result.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -255,6 +256,17 @@ impl Layer4Fabric {
         &self.config.default_resource_quota
     }
 
+    /// The largest component that is taken, in bytes.
+    #[must_use]
+    pub fn max_component_bytes(&self) -> u64 {
+        self.config.max_component_bytes()
+    }
+
+    /// Where this host keeps what it has; `None`: nowhere.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.config.data_dir.as_deref()
+    }
+
     /// The agent types that tasks may target.
     #[must_use]
     pub fn agent_types(&self) -> Vec<String> {
@@ -278,14 +290,17 @@ impl Layer4Fabric {
     }
 
     fn check_type(&self, name: &str) -> Layer4Result<()> {
-        if self.crew.agents.knows(name) {
+        self.must_know(name).inspect_err(|error| self.watch.metrics.refused(error.code()))
+    }
+
+    /// # Errors
+    /// `AgentTypeNotFound`, with those that there are.
+    pub(crate) fn must_know(&self, agent_type: &str) -> Layer4Result<()> {
+        if self.crew.agents.knows(agent_type) {
             return Ok(());
         }
-        self.watch.metrics.refused("agent-type-not-found");
-        Err(Layer4Error::AgentTypeNotFound {
-            agent_type: name.to_owned(),
-            known: self.crew.agents.known_types(),
-        })
+        let (agent_type, known) = (agent_type.to_owned(), self.crew.agents.known_types());
+        Err(Layer4Error::AgentTypeNotFound { agent_type, known })
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::agents::{Agents, Entry};
+use super::genomes::{Recorder, Trials};
 use crate::events::{Events, TaskEvent, TaskEventKind, What};
 use crate::metrics::{MetricsCollector, Runner};
 use crate::scheduler::{Change, End, Observe, TaskChange};
@@ -20,6 +21,8 @@ pub(super) struct Watch {
     pub(super) metrics: MetricsCollector,
     pub(super) events: Events,
     pub(super) traces: Traces,
+    pub(super) trials: Trials,
+    pub(super) recorder: Recorder,
 }
 
 impl Observe for Watch {
@@ -60,6 +63,8 @@ impl Watch {
             metrics: MetricsCollector::new()?,
             events: Events::default(),
             traces: Traces::new(config)?,
+            trials: Trials::default(),
+            recorder: Recorder::new(config.recorded_tasks > 0, config.recorded_redaction.clone()),
         }))
     }
 
@@ -86,13 +91,13 @@ impl Watch {
         self.events.tell(|| What::AgentEnded { agent_id, agent_type });
     }
 
-    pub(super) fn ran(&self, entry: &Entry, report: &RunReport) {
-        let runner = Runner {
-            agent_id: entry.id(),
-            agent_type: &entry.agent.config().agent_type,
-            genome: entry.agent.genome().digest(),
-        };
+    pub(super) fn ran(&self, entry: &Entry, task: &Task, report: &RunReport) {
+        let agent_type = &entry.agent.config().agent_type;
+        let genome = entry.agent.genome().digest();
+        let runner = Runner { agent_id: entry.id(), agent_type, genome };
         self.metrics.ran(&runner, report, SystemTime::now().into());
+        self.trials.ran(agent_type, genome, report);
+        self.recorder.ran(task, genome, report);
     }
 
     /// Tells how far a task is, where somebody listens when it begins.

@@ -72,12 +72,15 @@ fn status(error: &Layer4Error) -> StatusCode {
         Layer4Error::InvalidRequest(_) | Layer4Error::Serialization(_) => StatusCode::BAD_REQUEST,
         Layer4Error::TaskNotFound(_)
         | Layer4Error::AgentNotFound(_)
+        | Layer4Error::GenomeNotFound(_)
+        | Layer4Error::EvolutionNotFound { .. }
         | Layer4Error::AgentTypeNotFound { .. } => StatusCode::NOT_FOUND,
-        Layer4Error::TaskEnded { .. } | Layer4Error::IdempotencyKeyTaken { .. } => {
-            StatusCode::CONFLICT
-        }
+        Layer4Error::TaskEnded { .. }
+        | Layer4Error::RolloutConflict(_)
+        | Layer4Error::IdempotencyKeyTaken { .. } => StatusCode::CONFLICT,
         Layer4Error::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
         Layer4Error::Refused(_)
+        | Layer4Error::GenomeRejected { .. }
         | Layer4Error::AgentFault { .. }
         | Layer4Error::ResourceQuotaExceeded { .. }
         | Layer4Error::AgentTimeout { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -28,6 +28,8 @@ pub(super) const MOST_ITEMS: usize = 10_000;
 const ALL_KIB: usize = 64 << 10;
 /// For a body to arrive, and for room to read it into.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For a component, those before it included.
+const UPLOAD: Duration = Duration::from_secs(120);
 
 /// Room for bodies.
 #[derive(Clone, Debug)]
@@ -55,13 +57,7 @@ impl Bodies {
             return Err(too_large());
         }
         let read = timeout(PATIENCE, self.gather(request.into_body())).await;
-        read.unwrap_or_else(|_| {
-            Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-timeout",
-                format!("the body was not read within {} s; send it again", PATIENCE.as_secs()),
-            ))
-        })
+        read.unwrap_or_else(|_| Err(late(PATIENCE)))
     }
 
     async fn gather(&self, mut body: Body) -> Result<Read<'_>, Problem> {
@@ -87,6 +83,59 @@ impl Bodies {
         }
         Ok(Read { bytes, _room: room })
     }
+}
+
+/// Components come in one at a time: each may be as large as all bodies together.
+#[derive(Clone, Debug)]
+pub(super) struct Uploads(Arc<Semaphore>);
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Uploads {
+    /// Reads a body of up to `most` bytes.
+    pub(super) async fn read(&self, request: Request, most: u64) -> Result<Vec<u8>, Problem> {
+        let too_large = || {
+            let words = format!(
+                "the component is larger than {} MiB (setting `max_component_mb`)",
+                most >> 20
+            );
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", words)
+        };
+        let said = request.headers().get(header::CONTENT_LENGTH);
+        let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if said.is_some_and(|length| length > most) {
+            return Err(too_large());
+        }
+        let gather = async {
+            let _turn = self.0.acquire().await.map_err(|_| busy())?;
+            let mut bytes = Vec::new();
+            let mut body = request.into_body();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| {
+                    Problem::invalid(format!("the body could not be read: {error}"))
+                })?;
+                let Ok(data) = frame.into_data() else { continue };
+                if (bytes.len() + data.len()) as u64 > most {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&data);
+            }
+            Ok(bytes)
+        };
+        timeout(UPLOAD, gather).await.unwrap_or_else(|_| Err(late(UPLOAD)))
+    }
+}
+
+fn late(patience: Duration) -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "body-timeout",
+        format!("the body was not read within {} s; send it again", patience.as_secs()),
+    )
 }
 
 fn busy() -> Problem {
@@ -178,7 +227,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<T>::from_request_parts(parts, state).await;
-        let wrong = |_| Problem::invalid("the path's id is not a UUID");
+        let wrong = |_| {
+            Problem::invalid(
+                "the path names nothing: an id is a UUID, a genome `sha256:` and 64 hexadecimal digits",
+            )
+        };
         path.map(|Path(id)| Id(id)).map_err(wrong)
     }
 }

@@ -10,12 +10,15 @@ mod auth;
 mod dead_letters;
 mod error;
 mod events;
+mod evolution;
 mod extract;
+mod genomes;
 mod health;
 mod layers;
 mod limits;
 mod problems;
 mod reload;
+mod rollouts;
 mod router;
 mod shapes;
 mod tasks;
@@ -31,11 +34,12 @@ use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::mpsc;
 
+pub(crate) use self::genomes::{Gone, Lineage, Verified};
 pub(crate) use self::reload::{Asked, Reloaded, WAITING};
 pub(crate) use self::wire::Stats;
 
 use self::auth::Guard;
-use self::extract::Bodies;
+use self::extract::{Bodies, Uploads};
 use self::limits::Connections;
 use crate::Layer4Fabric;
 
@@ -54,6 +58,7 @@ struct App {
     fabric: Arc<Layer4Fabric>,
     guard: Guard,
     bodies: Bodies,
+    uploads: Uploads,
     /// Where somebody reads a settings file.
     reloads: Option<mpsc::Sender<Asked>>,
 }
@@ -82,7 +87,13 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let guard = Guard::new(config.api_token.as_ref(), address);
-        let app = App { fabric, guard, bodies: Bodies::default(), reloads: None };
+        let app = App {
+            fabric,
+            guard,
+            bodies: Bodies::default(),
+            uploads: Uploads::default(),
+            reloads: None,
+        };
         let connections = Connections::new(config.max_connections);
         Ok(Self { listener, address, app, connections })
     }

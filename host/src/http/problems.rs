@@ -57,6 +57,14 @@ problems! {
     Handling: WRONG, NONE_SUCH, (422, "The agent failed"), NOT_NOW;
     /// Of a route with a body.
     Telling: WRONG, NONE_SUCH, BODY[0], BODY[1], BODY[2], NOT_NOW;
+    /// Of a route that takes a component.
+    Pushing: WRONG, NONE_SUCH, BODY[0], BODY[1], (415, "The body is not declared as a component"),
+        (422, "It was not admitted"), NOT_NOW;
+    /// Of a route that has another genome take over.
+    Rolling: WRONG, NONE_SUCH, (409, "It does not go with what is in charge or on trial"), BODY[0],
+        BODY[1], BODY[2], (422, "The genome was not admitted, or does not start"), NOT_NOW;
+    /// Of a route that brings an earlier genome back.
+    Restoring: WRONG, NONE_SUCH, (409, "There is none to go back to"), (422, "It does not start"), NOT_NOW;
     /// Of the submission of tasks.
     Submitting: WRONG, NONE_SUCH, (409, "The key names other work"), BODY[0], BODY[1], BODY[2],
         (422, "No agent of the type could be started"), (429, "The queue is full"), NOT_NOW;

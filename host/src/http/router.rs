@@ -17,7 +17,10 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::error::Problem;
-use super::{App, agents, auth, dead_letters, events, health, layers, reload, tasks};
+use super::{
+    App, agents, auth, dead_letters, events, evolution, genomes, health, layers, reload, rollouts,
+    tasks,
+};
 
 const REQUEST_ID: &str = "x-request-id";
 /// A client's own id, as long as any sensible one.
@@ -50,6 +53,9 @@ pub(super) fn router(app: App) -> Router {
         .merge(layers::routes())
         .merge(events::routes())
         .merge(health::routes())
+        .merge(genomes::routes())
+        .merge(rollouts::routes())
+        .merge(evolution::routes())
         .merge(reload::routes())
         .split_for_parts();
     let compressed = SizeAbove::new(LEAST_COMPRESSED)

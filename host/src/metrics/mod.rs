@@ -6,6 +6,7 @@
 //! unbounded word.
 
 mod families;
+mod genomes;
 mod guest;
 mod http;
 mod load;
@@ -28,6 +29,7 @@ pub(crate) use self::http::HttpMetrics;
 pub(crate) use self::runs::Runner;
 pub(crate) use self::sheet::{Sheet, Snapshot};
 
+use self::genomes::GenomeMetrics;
 use self::guest::GuestMetrics;
 use self::load::{Load, LoadNow};
 use self::runs::RunMetrics;
@@ -42,6 +44,7 @@ pub struct MetricsCollector {
     guests: Mutex<GuestMetrics>,
     kpis: Mutex<Kpis>,
     pub(crate) http: HttpMetrics,
+    pub(crate) genomes: GenomeMetrics,
     load: Mutex<Load>,
     loads: prometheus::IntCounterVec,
     compile_seconds: prometheus::Histogram,
@@ -66,6 +69,7 @@ impl MetricsCollector {
             guests: Mutex::default(),
             kpis: Mutex::default(),
             http: HttpMetrics::new(registry)?,
+            genomes: GenomeMetrics::new(registry)?,
             load: Mutex::default(),
             loads: families::counters(
                 registry,

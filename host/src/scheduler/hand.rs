@@ -181,8 +181,11 @@ pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
 
 /// Gives back what was claimed too late to be run here.
 pub(super) async fn back(shared: &Shared, claimed: Vec<Claimed>) {
-    let give_back =
-        |claimed: Claimed| Settled { lease: claimed.lease, settlement: Settlement::GiveBack };
+    let give_back = |claimed: Claimed| Settled {
+        lease: claimed.lease,
+        settlement: Settlement::GiveBack,
+        genome: None,
+    };
     let settled = claimed.into_iter().map(give_back).collect();
     if let Err(error) = shared.store.settle(settled, shared.now()).await {
         tracing::warn!(%error, "tasks could not be given back; their leases run out");
@@ -258,7 +261,7 @@ async fn see_through(
         settlement,
         Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_)
     );
-    let settled = Settled { lease: claimed.lease, settlement };
+    let settled = Settled { lease: claimed.lease, settlement, genome: told.genome };
     let verdict = record(shared, &settled, now).await;
     match verdict {
         Some(Ok(state)) if state.has_ended() => {

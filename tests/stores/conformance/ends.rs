@@ -243,6 +243,7 @@ async fn retention_works_in_bounded_steps(store: &dyn TaskStore) {
     let settled = claimed.iter().map(|task| chimera_layer4::queue::store::Settled {
         lease: task.lease,
         settlement: success(task.lease.id, 2),
+        genome: None,
     });
     let verdicts = store.settle(settled.collect(), at(2)).await.unwrap();
     assert!(verdicts.iter().all(|verdict| *verdict == Ok(TaskState::Succeeded)));
@@ -270,7 +271,11 @@ async fn a_closed_store_takes_and_tells_nothing(store: &dyn TaskStore) {
     store.close().await;
     store.close().await;
     let Given(submission) = given(2);
-    let settled = chimera_layer4::queue::store::Settled { lease, settlement: Settlement::GiveBack };
+    let settled = chimera_layer4::queue::store::Settled {
+        lease,
+        settlement: Settlement::GiveBack,
+        genome: None,
+    };
     let closed = StoreError::Closed;
     assert_eq!(store.submit(vec![submission], terms(2)).await.unwrap_err(), closed);
     assert_eq!(store.claim(asking(2, [room("a", 1)], ROOMY)).await.unwrap_err(), closed);

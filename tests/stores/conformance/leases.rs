@@ -121,7 +121,7 @@ async fn settlements_are_answered_one_by_one(store: &dyn TaskStore) {
     accept(store, 0, (1..=5).map(given)).await;
     let claimed = claim_all(store, 1).await;
     let lease = |n: u32| claimed[n as usize - 1].lease;
-    let settled = |lease: Lease, settlement| Settled { lease, settlement };
+    let settled = |lease: Lease, settlement| Settled { lease, settlement, genome: None };
     let batch = vec![
         settled(lease(1), success(id(1), 2)),
         settled(lease(2), retry(50, 1, 2)),

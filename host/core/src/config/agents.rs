@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::Layers;
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
-use crate::{AgentConfig, AgentId, FolderGrant, Grants, InstancePolicy, ResourceQuota};
+use crate::{AgentConfig, AgentId, Digest, FolderGrant, Grants, InstancePolicy, ResourceQuota};
 
 /// One `[agents.NAME]` of the file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentDeclaration {
-    /// The component; a relative path is the file's neighbour.
+    /// The component; a relative path is the file's neighbour. Or the digest of a
+    /// genome that is stored, as `sha256:…`.
     pub component: PathBuf,
     /// Agents to start with the host. With 0 the first task starts one.
     #[serde(default = "one")]
@@ -104,7 +105,10 @@ pub fn declared(
         let origin = format!("agents.{name} in {}", layers.file);
         match AgentDeclaration::deserialize(typed.clone()) {
             Ok(mut one) => {
-                one.component = beside.join(one.component);
+                let stored = one.component.to_str().is_some_and(|c| c.parse::<Digest>().is_ok());
+                if !stored {
+                    one.component = beside.join(one.component);
+                }
                 let quota = one.quota.or(defaults).complaints();
                 complaints.extend(quota.into_iter().map(|c| format!("{origin}: quota.{c}")));
                 declared.insert(name.clone(), one);

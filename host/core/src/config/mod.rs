@@ -18,6 +18,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::ResourceQuota;
+use crate::genome::Redaction;
 
 pub use agents::{AgentDeclaration, PartialQuota, declared};
 pub use layers::{InvalidFile, Layers};
@@ -61,6 +62,8 @@ pub const DEFAULT_METRICS_PORT: u16 = 9090;
 pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;
 /// A thousand clients with a few connections each; each costs tens of kilobytes.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+/// Enough to tell five per cent of latency apart; some megabytes of most tasks.
+pub const DEFAULT_RECORDED_TASKS: usize = 500;
 /// Shorter can be guessed by trying.
 pub const LEAST_TOKEN: usize = 16;
 
@@ -147,6 +150,11 @@ pub struct Layer4Config {
     pub max_connections: usize,
     /// The folder for log files; `None`: logs go to standard error.
     pub log_dir: Option<PathBuf>,
+    /// Real tasks of each agent type that are kept to benchmark genomes with;
+    /// 0: none are.
+    pub recorded_tasks: usize,
+    /// What is taken out of a task before it is kept.
+    pub recorded_redaction: Redaction,
     /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
     pub otlp_endpoint: Option<String>,
     /// Whether logging is detailed.
@@ -179,6 +187,8 @@ impl Default for Layer4Config {
             api_token: None,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             log_dir: None,
+            recorded_tasks: DEFAULT_RECORDED_TASKS,
+            recorded_redaction: Redaction::default(),
             otlp_endpoint: None,
             debug_mode: false,
         }

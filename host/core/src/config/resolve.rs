@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{LEAST_TOKEN, Layer4Config, Layers, MOST_AGENTS, Secret};
+use crate::genome::Redaction;
 use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
 
 /// One setting: its name in the file, in the environment, and what it does.
@@ -79,6 +80,10 @@ pub const SETTINGS: &[Setting] = settings![
         |c| c.max_connections.to_string();
     "log_dir" "LAYER4_LOG_DIR" "folder for log files, instead of standard error"
         |c| path(&c.log_dir);
+    "recorded_tasks" "LAYER4_RECORDED_TASKS" "real tasks of each agent type kept to benchmark genomes with"
+        |c| c.recorded_tasks.to_string();
+    "recorded_redaction" "LAYER4_RECORDED_REDACTION" "JSON paths, by commas, of what is taken out of a task that is kept"
+        |c| Vec::from(c.recorded_redaction.clone()).join(",");
     "otlp_endpoint" "OTEL_EXPORTER_OTLP_ENDPOINT" "OpenTelemetry collector that takes traces over HTTP"
         |c| c.otlp_endpoint.clone().unwrap_or_else(|| "none".into());
     "debug_mode" "LAYER4_DEBUG_MODE" "detailed logging" |c| c.debug_mode.to_string();
@@ -110,6 +115,7 @@ fn range(key: &str) -> RangeInclusive<u64> {
         "heartbeat_interval_secs" | "agent_timeout_secs" => 1..=86_400,
         "kpi_reporting_interval_secs" => 1..=86_400,
         "max_connections" => 1..=1_000_000,
+        "recorded_tasks" => 0..=100_000,
         "max_component_mb" => 1..=1024,
         "compile_cpu_secs" => 1..=600,
         "compile_memory_mb" => 256..=65_536,
@@ -161,6 +167,8 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.secret("api_token", &mut config.api_token);
     reader.count("max_connections", &mut config.max_connections);
     reader.path("log_dir", &mut config.log_dir);
+    reader.count("recorded_tasks", &mut config.recorded_tasks);
+    reader.redaction("recorded_redaction", &mut config.recorded_redaction);
     reader.text("otlp_endpoint", "an address as http://127.0.0.1:4318", &mut config.otlp_endpoint);
     reader.one("debug_mode", "`true` or `false`", &mut config.debug_mode);
     if reader.complaints.is_empty() {
@@ -233,6 +241,15 @@ impl Reader<'_> {
     fn text(&mut self, key: &str, allowed: &str, into: &mut Option<String>) {
         if let Some(value) = self.parsed(key, allowed, |text: &String| !text.is_empty()) {
             *into = Some(value);
+        }
+    }
+
+    fn redaction(&mut self, key: &str, into: &mut Redaction) {
+        let Some(typed) = self.layers.get(key) else { return };
+        let paths = typed.text.split(',').map(str::trim).filter(|path| !path.is_empty());
+        match Redaction::new(paths) {
+            Ok(redaction) => *into = redaction,
+            Err(error) => self.complaints.push(format!("{}: {error}", typed.origin)),
         }
     }
 

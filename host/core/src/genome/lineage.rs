@@ -2,8 +2,8 @@
 //!
 //! A record that only grows: entries are added and never changed, so that years
 //! later it still says which bytes were in charge when, and on what evidence.
-//! What is in charge now is not kept anywhere else; it is what the entries
-//! amount to ([`active`]), and so cannot disagree with them.
+//! What is in charge now is what the entries amount to ([`active`]); a store may
+//! keep it beside them, as long as it is written with them.
 
 mod draw;
 mod read;
@@ -117,6 +117,28 @@ pub enum Event {
     Unpinned,
     /// Its bytes were removed; the record of it stays.
     Collected,
+}
+
+impl Event {
+    /// The genome that is in charge of the entry's agent type from here on,
+    /// which it is for some events that happen to `genome`.
+    #[must_use]
+    pub fn puts_in_charge(&self, genome: Digest) -> Option<Digest> {
+        match self {
+            Event::Promoted { .. } => Some(genome),
+            Event::RolledBack { to, .. } => Some(*to),
+            Event::Stored { .. }
+            | Event::Admitted { .. }
+            | Event::Rejected { .. }
+            | Event::Benchmarked { .. }
+            | Event::RolloutStarted { .. }
+            | Event::Step { .. }
+            | Event::Verdict { .. }
+            | Event::Pinned
+            | Event::Unpinned
+            | Event::Collected => None,
+        }
+    }
 }
 
 /// Where bytes came from.

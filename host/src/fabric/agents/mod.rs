@@ -1,19 +1,23 @@
 //! The agents that run, and the types that tasks can name.
 
+mod entry;
+mod of_type;
+mod swap;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
-    AgentConfig, AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result,
-    ResourceQuota,
+    AgentConfig, AgentId, Digest, Layer4Error, Layer4Result, ResourceQuota, Task,
 };
 use chimera_layer4_runtime::Agent;
 
-use super::status::ActiveAgent;
+pub(super) use self::entry::{Entry, InHand};
+use self::of_type::OfType;
+pub(super) use self::of_type::Takes;
 use crate::scheduler::Capacity;
 
 /// Where the component of a registered type comes from.
@@ -34,92 +38,6 @@ pub(super) struct AgentType {
     pub(super) starting: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// One agent with what the fabric knows of it.
-pub(super) struct Entry {
-    pub(super) agent: Agent,
-    in_hand: AtomicUsize,
-    /// Tasks in hand over all agents of the type.
-    of_type: Arc<AtomicUsize>,
-    health: Mutex<AgentHealth>,
-    being_asked: AtomicBool,
-}
-
-/// The turn to ask an agent for its health, given back when it is dropped.
-pub(super) struct Turn(pub(super) Arc<Entry>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.being_asked.store(false, Ordering::Release);
-    }
-}
-
-/// A task in hand: counted until it is dropped.
-pub(super) struct InHand(pub(super) Arc<Entry>);
-
-impl Entry {
-    fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
-        let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
-        let in_hand = AtomicUsize::new(0);
-        Self { agent, in_hand, of_type, health, being_asked: AtomicBool::new(false) }
-    }
-
-    /// `None` while somebody else is asking.
-    pub(super) fn turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
-        let taken = self.being_asked.swap(true, Ordering::AcqRel);
-        (!taken).then(|| Turn(Arc::clone(self)))
-    }
-
-    fn room(&self) -> usize {
-        self.agent.capabilities().max_concurrent_tasks as usize
-    }
-
-    fn take_in_hand(self: &Arc<Self>) -> InHand {
-        self.in_hand.fetch_add(1, Ordering::Relaxed);
-        InHand(Arc::clone(self))
-    }
-
-    pub(super) fn id(&self) -> AgentId {
-        self.agent.config().agent_id
-    }
-
-    pub(super) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn health(&self) -> AgentHealth {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn set_health(&self, health: AgentHealth) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
-    }
-
-    pub(super) fn describe(&self) -> ActiveAgent {
-        let totals = self.agent.totals();
-        ActiveAgent {
-            agent_id: self.id(),
-            agent_type: self.agent.config().agent_type.clone(),
-            genome: self.agent.genome().digest(),
-            capabilities: self.agent.capabilities().clone(),
-            health: self.health(),
-            tasks_in_hand: self.in_hand(),
-            tasks_done: totals.tasks,
-            faults: totals.faults,
-            restarts: totals.restarts,
-            cpu_seconds: totals.cpu.as_secs_f64(),
-            paused_seconds: totals.paused.as_secs_f64(),
-            memory_mb: totals.memory as f64 / MEBIBYTE as f64,
-        }
-    }
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
-        self.0.of_type.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 fn closed() -> Layer4Error {
     Layer4Error::NotRunning { state: "shut down" }
 }
@@ -135,35 +53,10 @@ struct Book {
     types: BTreeMap<String, AgentType>,
     /// Agents being spawned hold a place already.
     reserved: usize,
+    /// Agents on trial, which take nobody's place.
+    on_trial: usize,
     /// Shut down: nothing comes in any more.
     closed: bool,
-}
-
-/// The agents of one type. Their sums are kept, since each task asks for them.
-#[derive(Default)]
-struct OfType {
-    agents: Vec<Arc<Entry>>,
-    in_hand: Arc<AtomicUsize>,
-    /// Tasks that may run at once, over all of them.
-    room: usize,
-    /// The type's name, shared with whoever asks.
-    name: Arc<str>,
-    /// The genome, where all of them run the same.
-    genome: Option<Digest>,
-}
-
-impl OfType {
-    fn note_genome(&mut self) {
-        let digest = |entry: &Arc<Entry>| entry.agent.genome().digest();
-        let first = self.agents.first().map(digest);
-        self.genome = first.filter(|first| self.agents.iter().all(|e| digest(e) == *first));
-    }
-
-    /// One with nothing in hand if there is one, else the least busy.
-    fn least_busy(&self) -> Option<&Arc<Entry>> {
-        let idle = self.agents.iter().find(|entry| entry.in_hand() == 0);
-        idle.or_else(|| self.agents.iter().min_by_key(|entry| entry.in_hand()))
-    }
 }
 
 /// A place under `max_agents`, given back unless an agent takes it.
@@ -184,7 +77,7 @@ impl Agents {
         if book.closed {
             return Err(closed());
         }
-        if book.by_id.len() + book.reserved >= max_agents {
+        if book.places_taken() >= max_agents {
             return Err(Layer4Error::TooManyAgents { max_agents });
         }
         book.reserved += 1;
@@ -210,15 +103,9 @@ impl Agents {
             }
             _ => {}
         }
-        let of_type = book.by_type.entry(agent.config().agent_type.clone()).or_default();
-        let entry = Arc::new(Entry::new(agent, Arc::clone(&of_type.in_hand)));
-        of_type.room += entry.room();
-        // Compared with what all the others run, which is known already.
-        let genome = entry.agent.genome().digest();
-        let same = of_type.agents.is_empty() || of_type.genome == Some(genome);
-        of_type.genome = same.then_some(genome);
-        of_type.name = entry.agent.config().agent_type.as_str().into();
-        of_type.agents.push(Arc::clone(&entry));
+        let entry = book.enter(agent);
+        let name = entry.agent.config().agent_type.clone();
+        book.of_type(&name).push(Arc::clone(&entry));
         book.by_id.insert(id, Arc::clone(&entry));
         // Under the lock the place turns into the agent, so nobody sees both.
         book.reserved -= 1;
@@ -255,14 +142,15 @@ impl Agents {
         if running.is_none() && registered.is_none() {
             return Ok(None);
         }
-        let running = running.map_or(&[][..], |of_type| &of_type.agents);
-        for entry in running {
+        let mut given = 0;
+        for entry in running.iter().flat_map(|of_type| of_type.all()) {
             entry.agent.set_quota(quota.clone())?;
+            given += 1;
         }
         if let Some(registered) = registered {
             registered.config.resource_quota = quota.clone();
         }
-        Ok(Some(running.len()))
+        Ok(Some(given))
     }
 
     pub(super) fn get(&self, id: AgentId) -> Option<Arc<Entry>> {
@@ -277,18 +165,7 @@ impl Agents {
 
     /// Takes one agent out of the book; whoever takes it shuts it down.
     pub(super) fn take(&self, id: AgentId) -> Option<Arc<Entry>> {
-        let mut book = self.write();
-        let entry = book.by_id.remove(&id)?;
-        let name = &entry.agent.config().agent_type;
-        if let Some(of_type) = book.by_type.get_mut(name) {
-            of_type.agents.retain(|other| other.id() != id);
-            of_type.room -= entry.room();
-            of_type.note_genome();
-            if of_type.agents.is_empty() {
-                book.by_type.remove(name);
-            }
-        }
-        Some(entry)
+        self.write().remove(id)
     }
 
     /// Ends with no agents; whoever takes them shuts them down.
@@ -326,7 +203,7 @@ impl Agents {
         let idle =
             idle.map(|name| Capacity { agent_type: name.as_str().into(), slots: 1, genome: None });
         // Without a place for another agent their tasks wait.
-        let places = max_agents.saturating_sub(book.by_id.len() + book.reserved);
+        let places = max_agents.saturating_sub(book.places_taken());
         // After the end nothing is started any more.
         if book.closed { Vec::new() } else { up.chain(idle.take(places)).collect() }
     }
@@ -347,11 +224,16 @@ impl Agents {
     }
 
     /// Puts a task in the hands of the least busy agent of a type; `None`:
-    /// no agent of the type runs.
-    pub(super) fn admit(&self, name: &str, capacity: usize) -> Option<Layer4Result<InHand>> {
+    /// no agent of the type runs. One that is given may go to a genome on trial.
+    pub(super) fn admit(
+        &self,
+        name: &str,
+        task: Option<&Task>,
+        capacity: usize,
+    ) -> Option<Layer4Result<InHand>> {
         let book = self.read();
         let of_type = book.by_type.get(name)?;
-        let least_busy = of_type.least_busy()?;
+        let taker = of_type.taker(task)?;
         // Counted first and taken back, since others are admitted meanwhile.
         let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);
         if in_hand >= of_type.room.saturating_add(capacity) {
@@ -359,7 +241,40 @@ impl Agents {
             let (agent_type, retry_after) = (name.to_owned(), Duration::from_secs(1));
             return Some(Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }));
         }
-        Some(Ok(least_busy.take_in_hand()))
+        Some(Ok(taker.take_in_hand()))
+    }
+}
+
+impl Book {
+    /// Under `max_agents`.
+    fn places_taken(&self) -> usize {
+        self.by_id.len().saturating_sub(self.on_trial) + self.reserved
+    }
+
+    fn of_type(&mut self, name: &str) -> &mut OfType {
+        self.by_type.entry(name.to_owned()).or_insert_with(|| OfType::named(name))
+    }
+
+    /// An agent by its id; one that has the same is in nobody's way any more.
+    fn enter(&mut self, agent: Agent) -> Arc<Entry> {
+        let in_hand = Arc::clone(&self.of_type(&agent.config().agent_type).in_hand);
+        let entry = Arc::new(Entry::new(agent, in_hand));
+        self.by_id.insert(entry.id(), Arc::clone(&entry));
+        entry
+    }
+
+    fn remove(&mut self, id: AgentId) -> Option<Arc<Entry>> {
+        let entry = self.by_id.remove(&id)?;
+        let name = &entry.agent.config().agent_type;
+        if let Some(of_type) = self.by_type.get_mut(name) {
+            let on_trial = !of_type.agents().iter().any(|other| other.id() == id);
+            self.on_trial -= usize::from(on_trial);
+            of_type.remove(id);
+            if of_type.is_empty() {
+                self.by_type.remove(name);
+            }
+        }
+        Some(entry)
     }
 }
 

@@ -43,23 +43,8 @@ fn active_by_type(entries: &[Entry]) -> BTreeMap<&str, Digest> {
     let mut active = BTreeMap::new();
     for entry in in_order(entries) {
         let Some(agent_type) = entry.agent_type.as_deref() else { continue };
-        match &entry.event {
-            Event::Promoted { .. } => {
-                active.insert(agent_type, entry.genome);
-            }
-            Event::RolledBack { to, .. } => {
-                active.insert(agent_type, *to);
-            }
-            Event::Stored { .. }
-            | Event::Admitted { .. }
-            | Event::Rejected { .. }
-            | Event::Benchmarked { .. }
-            | Event::RolloutStarted { .. }
-            | Event::Step { .. }
-            | Event::Verdict { .. }
-            | Event::Pinned
-            | Event::Unpinned
-            | Event::Collected => {}
+        if let Some(genome) = entry.event.puts_in_charge(entry.genome) {
+            active.insert(agent_type, genome);
         }
     }
     active

@@ -257,7 +257,7 @@ impl<R: Rows> Desk<R> {
         settled: &Settled<R::Outcome>,
         now: Timestamp,
     ) -> Result<Verdict, R::Error> {
-        let Settled { lease, settlement } = settled;
+        let Settled { lease, settlement, genome } = settled;
         let Some(row) = self.rows.find(lease.id)? else { return Ok(Err(gone(lease))) };
         let (fence, was) = (lease.fence, row.progress);
         let moved = match settlement {
@@ -282,7 +282,7 @@ impl<R: Rows> Desk<R> {
             Settlement::Retry { failed, .. } => (None, Some(failed), None),
             Settlement::GiveBack => (None, None, None),
         };
-        let genome = failed.and_then(|failed| failed.genome).or(row.genome);
+        let genome = genome.or(row.genome);
         let after = Row { progress, reason, genome, ..row };
         self.change(&row, &after)?;
         if let Some(failed) = failed {

@@ -175,6 +175,9 @@ pub struct Settled<O = ExecutionResult> {
     pub lease: Lease,
     /// What is to become of it.
     pub settlement: Settlement<O>,
+    /// The genome that ran, which may be another than its start named: one
+    /// takes over while tasks are on their way. `None`: as the start said.
+    pub genome: Option<Digest>,
 }
 
 /// The state that a settled task is in now.

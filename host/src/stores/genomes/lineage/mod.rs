@@ -50,20 +50,7 @@ impl NewEntry {
     /// The genome that is in charge of the agent type from here on, if the
     /// entry is about that.
     fn activates(&self) -> Option<Digest> {
-        let active = match &self.event {
-            Event::Promoted { .. } => Some(self.genome),
-            Event::RolledBack { to, .. } => Some(*to),
-            Event::Stored { .. }
-            | Event::Admitted { .. }
-            | Event::Rejected { .. }
-            | Event::Benchmarked { .. }
-            | Event::RolloutStarted { .. }
-            | Event::Step { .. }
-            | Event::Verdict { .. }
-            | Event::Pinned
-            | Event::Unpinned
-            | Event::Collected => None,
-        };
+        let active = self.event.puts_in_charge(self.genome);
         active.filter(|_| self.agent_type.is_some())
     }
 }

@@ -1,0 +1,136 @@
+//! From what was typed to an evolution's options.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::genome::{Axis, Weights};
+use serde_json::Value;
+
+use super::args::EvolveArgs;
+use crate::BenchTask;
+use crate::cli::exit::BadInput;
+use crate::cli::{genome, task};
+use crate::evolution::{EvolutionOptions, Feature, Generator, folder_in};
+
+/// Everything but the start's component, which is read when the rest is known
+/// to be in order.
+pub(super) fn options(
+    config: &Layer4Config,
+    args: &EvolveArgs,
+) -> anyhow::Result<EvolutionOptions> {
+    let folder = config.data_dir.as_deref().map(folder_in);
+    let folder =
+        folder.ok_or_else(|| BadInput("there is no data folder; give --data-dir".into()))?;
+    let axes: Result<Vec<Feature>, BadInput> = args.axis.iter().map(|typed| axis(typed)).collect();
+    Ok(EvolutionOptions {
+        agent_type: args.agent_type.clone(),
+        start: Vec::new().into(),
+        generator: generator(args)?,
+        generator_timeout: seconds("--generator-timeout", args.generator_timeout)?,
+        tasks: tasks(&args.tasks)?,
+        held_out: args.held_out.as_deref().map_or_else(|| Ok(Vec::new()), tasks)?,
+        generations: args.generations,
+        population: args.population,
+        elites: args.elites,
+        seed: args.seed,
+        weights: weights(&args.weight)?,
+        objective: args.objective.clone(),
+        axes: axes?,
+        cpu_budget: match args.cpu_budget {
+            None => None,
+            Some(budget) => Some(seconds("--cpu-budget", budget)?),
+        },
+        folder,
+        quota: task::quota(&config.default_resource_quota, &args.quota)?,
+        anew: args.fresh,
+    })
+}
+
+/// Paths are made absolute: the same command given elsewhere is another one.
+fn generator(args: &EvolveArgs) -> Result<Generator, BadInput> {
+    if let Some(folder) = &args.candidates {
+        let found = folder.canonicalize().and_then(|found| found.read_dir().map(|_| found));
+        let wrong = |error| BadInput(format!("--candidates {}: {error}", folder.display()));
+        return found.map(Generator::Folder).map_err(wrong);
+    }
+    let mut words = args.command.clone();
+    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+        let found = PathBuf::from(&**program).canonicalize();
+        let found = found.map_err(|error| BadInput(format!("--command {program}: {error}")))?;
+        *program = found.into_os_string().into_string().map_err(|path| {
+            BadInput(format!("--command {}: the path is not UTF-8", path.display()))
+        })?;
+    }
+    words.extend(args.arguments.iter().cloned());
+    Ok(Generator::Command(words))
+}
+
+fn tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {
+    let read = genome::read_tasks(file)?.into_iter().map(serde_json::from_value);
+    Ok(read.collect::<Result<_, _>>()?)
+}
+
+fn seconds(flag: &str, typed: f64) -> Result<Duration, BadInput> {
+    Duration::try_from_secs_f64(typed)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| BadInput(format!("{flag} is {typed}; allowed is a number above 0")))
+}
+
+/// The defaults with what `--weight` replaced.
+fn weights(typed: &[String]) -> Result<Weights, BadInput> {
+    let wrong = |pair: &str, why: &str| BadInput(format!("--weight {pair}: {why}"));
+    let mut weights = serde_json::to_value(Weights::default()).unwrap_or_default();
+    for pair in typed {
+        let (name, weight) =
+            pair.split_once('=').ok_or_else(|| wrong(pair, "it is given as MEASURE=WEIGHT"))?;
+        let weight: f64 =
+            weight.parse().map_err(|_| wrong(pair, &format!("{weight:?} is not a number")))?;
+        let known = weights.as_object_mut().and_then(|known| known.get_mut(name));
+        let known = known.ok_or_else(|| wrong(pair, &format!("there is no measure {name:?}")))?;
+        *known = Value::from(weight);
+    }
+    serde_json::from_value(weights).map_err(|error| BadInput(format!("--weight: {error}")))
+}
+
+/// `NAME=POINTER:LOW..HIGH/CELLS`, read from its end: a pointer may hold anything.
+fn axis(typed: &str) -> Result<Feature, BadInput> {
+    let parts = || {
+        let (name, rest) = typed.split_once('=')?;
+        let (pointer, range) = rest.rsplit_once(':')?;
+        let (range, cells) = range.rsplit_once('/')?;
+        let (low, high) = range.split_once("..")?;
+        let (low, high) = (low.parse().ok()?, high.parse().ok()?);
+        let axis = Axis { name: name.to_owned(), low, high, cells: cells.parse().ok()? };
+        Some(Feature { axis, pointer: pointer.to_owned() })
+    };
+    parts().ok_or_else(|| {
+        let form = "NAME=POINTER:LOW..HIGH/CELLS, as in fill=/fill_variance:0..0.1/5";
+        BadInput(format!("--axis {typed}: it is given as {form}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_is_read_from_its_end() {
+        let read = axis("a=/x:y/z:-1..2.5/4").unwrap();
+        assert_eq!(read.pointer, "/x:y/z");
+        assert_eq!(read.axis, Axis { name: "a".into(), low: -1.0, high: 2.5, cells: 4 });
+        for typed in ["a", "a=/x", "a=/x:1..2", "a=/x:1-2/3", "a=/x:1..2/x"] {
+            assert!(axis(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn weights_replace_the_defaults() {
+        let read = weights(&["cpu=0".into(), "objective=9.5".into()]).unwrap();
+        assert_eq!(read, Weights { cpu: 0.0, objective: 9.5, ..Weights::default() });
+        for typed in ["cpu", "cpu=much", "speed=1"] {
+            assert!(weights(&[typed.into()]).is_err(), "{typed}");
+        }
+    }
+}

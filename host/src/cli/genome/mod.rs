@@ -1,0 +1,210 @@
+//! `chimera genome`: what is stored, what became of it, what is in charge.
+
+pub(super) mod args;
+pub(super) mod door;
+pub(super) mod rollout;
+
+use chimera_layer4_core::Layer4Config;
+use serde_json::{Value, json};
+
+use self::args::{BenchArgs, GenomeCommand, PushArgs};
+use self::door::Genomes;
+use super::component;
+use super::door::encoded;
+use super::exit::{BadInput, Exit};
+use super::output::Output;
+use super::progress::Bar;
+use crate::fabric::NewGenome;
+
+/// Does what the command says.
+pub(super) async fn run(
+    config: Layer4Config,
+    command: GenomeCommand,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let most = config.max_component_bytes();
+    let genomes = Genomes::open(config).await?;
+    let done = match &command {
+        GenomeCommand::Push(args) => push(&genomes, args, most, *output).await?,
+        GenomeCommand::List { .. } => genomes.list().await?,
+        GenomeCommand::Show(args) => genomes.show(genomes.named(&args.genome).await?).await?,
+        GenomeCommand::History { agent_type, .. } => genomes.history(agent_type).await?,
+        GenomeCommand::Diff { from, to, .. } => {
+            let (from, to) = (genomes.named(from).await?, genomes.named(to).await?);
+            genomes.diff(from, to).await?
+        }
+        GenomeCommand::Bench(args) => bench(&genomes, args, *output).await?,
+        GenomeCommand::Promote(args) => {
+            let genome = genomes.named(&args.genome).await?;
+            let path = format!("/v1/agent-types/{}/genome", encoded(&args.agent_type));
+            genomes.host()?.ask("PUT", &path, Some(json!({ "genome": genome }))).await?
+        }
+        GenomeCommand::Rollback { agent_type, .. } => {
+            let path = format!("/v1/agent-types/{}/rollback", encoded(agent_type));
+            genomes.host()?.ask("POST", &path, None).await?
+        }
+        GenomeCommand::Pin(args) => {
+            genomes.pin(genomes.named(&args.genome).await?, true).await?;
+            json!({ "pinned": true })
+        }
+        GenomeCommand::Unpin(args) => {
+            genomes.pin(genomes.named(&args.genome).await?, false).await?;
+            json!({ "pinned": false })
+        }
+        GenomeCommand::Verify { .. } => genomes.verify().await?,
+        GenomeCommand::Gc(args) => genomes.collect(args).await?,
+    };
+    if output.is_json() {
+        output.value(&done)?;
+    } else {
+        print(&command, &done, output)?;
+    }
+    let damaged = matches!(command, GenomeCommand::Verify { .. })
+        && done.get("findings").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    Ok(if damaged { Exit::HostFailed } else { Exit::Success })
+}
+
+async fn push(
+    genomes: &Genomes,
+    args: &PushArgs,
+    most: u64,
+    output: Output,
+) -> anyhow::Result<Value> {
+    let component = component::read(&args.component, most, output).await?;
+    let parent = match &args.parent {
+        Some(typed) => Some(genomes.named(typed).await?),
+        None => None,
+    };
+    let bar = Bar::new(output, "checking");
+    let new = NewGenome {
+        author: args.author.clone(),
+        parent,
+        agent_type: args.agent_type.clone(),
+        allow: args.allow.clone(),
+        ..door::new_genome(component.bytes)
+    };
+    let pushed = genomes.push(new).await;
+    drop(bar);
+    pushed
+}
+
+async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::Result<Value> {
+    let host = genomes.host()?;
+    let genome = genomes.named(&args.genome).await?;
+    let tasks = match &args.tasks {
+        None => Vec::new(),
+        Some(file) => read_tasks(file)?,
+    };
+    let bar = Bar::new(output, "running tasks on both");
+    let body = json!({ "agent_type": args.agent_type, "genome": genome, "tasks": tasks });
+    let done = host.ask("POST", "/v1/benchmarks", Some(body)).await;
+    drop(bar);
+    done
+}
+
+/// The tasks of a file, one to a line: what a benchmark takes of each.
+pub(super) fn read_tasks(file: &std::path::Path) -> anyhow::Result<Vec<Value>> {
+    let name = file.display();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| BadInput(format!("{name}: {error}")))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(index, line): (usize, &str)| {
+        let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
+        let task: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let payload = task.get("payload").cloned();
+        let payload = payload.ok_or_else(|| wrong("there is no `payload`".into()))?;
+        Ok(json!({ "payload": payload, "expected": task.get("expected") }))
+    };
+    let tasks: Result<Vec<Value>, BadInput> = lines.map(read).collect();
+    Ok(tasks?)
+}
+
+fn print(command: &GenomeCommand, done: &Value, output: &Output) -> anyhow::Result<()> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match command {
+        GenomeCommand::Push(_) => {
+            output.line(&text(&done["genome"]))?;
+            let new = if done["new"] == true { "admitted and stored" } else { "stored already" };
+            let contract = done.pointer("/report/contract").unwrap_or(&Value::Null);
+            output.note(&format!("{new} · chimera:agent@{}", text(contract)));
+        }
+        GenomeCommand::List { .. } => {
+            for one in done.as_array().into_iter().flatten() {
+                let active = one["active_for"].as_array().into_iter().flatten().map(text);
+                let active: Vec<String> = active.collect();
+                let (genome, bytes) = (text(&one["genome"]), &one["bytes"]);
+                output.line(format!("{genome}  {bytes:>10}  {}", active.join(", ")).trim_end())?;
+            }
+        }
+        GenomeCommand::History { agent_type, .. } => {
+            let tree = text(&done["tree"]);
+            if tree.is_empty() {
+                output.note(&format!("nothing is recorded of {agent_type}"));
+            } else {
+                output.line(tree.trim_end())?;
+            }
+        }
+        GenomeCommand::Promote(_) | GenomeCommand::Rollback { .. } => {
+            output.line(&format!(
+                "{} agents of {} run {}; tasks waited {} µs",
+                done["agents"].as_array().map_or(0, Vec::len),
+                text(&done["agent_type"]),
+                text(&done["to"]),
+                done["switch_micros"]
+            ))?;
+            output.note(&what_became_of_state(&done["state"]));
+        }
+        GenomeCommand::Verify { .. } => {
+            output.line(&format!("{} genomes, {} bytes", done["genomes"], done["bytes"]))?;
+            for finding in done["findings"].as_array().into_iter().flatten() {
+                output.note(&text(finding));
+            }
+        }
+        GenomeCommand::Gc(_) => {
+            let removed = done["removed"].as_array().map_or(0, Vec::len);
+            output
+                .line(&format!("{removed} genomes removed, {} bytes freed", done["freed_bytes"]))?;
+        }
+        GenomeCommand::Bench(_) => print_benchmark(done, output)?,
+        GenomeCommand::Pin(_) => output.line("kept until it is unpinned")?,
+        GenomeCommand::Unpin(_) => output.line("kept no longer than others")?,
+        GenomeCommand::Show(_) | GenomeCommand::Diff { .. } => {
+            output.line(&serde_json::to_string_pretty(done)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn what_became_of_state(state: &Value) -> String {
+    match state["why"].as_str() {
+        Some(why) => format!("their state began anew: {why}"),
+        None => format!(
+            "{} bytes of state were carried over; no task began for {} µs meanwhile",
+            state["bytes"], state["paused_micros"]
+        ),
+    }
+}
+
+fn print_benchmark(done: &Value, output: &Output) -> anyhow::Result<()> {
+    let comparison = &done["comparison"];
+    output.line(&format!("{} runs of each", comparison["pairs"]))?;
+    for measure in ["success", "agreement", "latency", "cpu", "memory"] {
+        let of = &comparison[measure];
+        let answer = of["answer"].as_str().unwrap_or("not measured").replace('-', " ");
+        let interval = if of["ratio"].is_null() { &of["difference"] } else { &of["ratio"] };
+        let range = match (interval["low"].as_f64(), interval["high"].as_f64()) {
+            (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
+            _ => String::new(),
+        };
+        output.line(format!("{measure:10} {answer:12} {range}").trim_end())?;
+    }
+    let fitness = &done["fitness"];
+    match fitness["disqualified"].as_str() {
+        Some(why) => output.line(&format!("disqualified: {why}"))?,
+        None => output.line(&format!(
+            "score {:.4}, where the one in charge has 0.5",
+            fitness["score"].as_f64().unwrap_or_default()
+        ))?,
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The means of a genome's runs, and what its outputs say.
+
+use chimera_layer4_core::genome::Measured;
+use chimera_layer4_core::genome::fitness::Measurements;
+use chimera_layer4_runtime::RunReport;
+use serde_json::Value;
+
+use super::options::EvolutionOptions;
+use crate::BenchTask;
+
+/// The runs so far.
+pub(super) struct Measure<'a> {
+    options: &'a EvolutionOptions,
+    size_bytes: u64,
+    counts: Counts,
+    sums: Sums,
+    /// Why the last task failed.
+    last_fault: String,
+}
+
+#[derive(Default)]
+struct Counts {
+    tasks: u64,
+    succeeded: u64,
+    checked: u64,
+    agreed: u64,
+}
+
+/// Over the runs that ended with an output: failing fast is no virtue.
+#[derive(Default)]
+struct Sums {
+    latency_ms: f64,
+    cpu_seconds: f64,
+    memory_peak_mb: f64,
+    objective: f64,
+    features: Vec<f64>,
+}
+
+impl<'a> Measure<'a> {
+    pub(super) fn new(options: &'a EvolutionOptions, size_bytes: u64) -> Self {
+        let sums = Sums { features: vec![0.0; options.axes.len()], ..Sums::default() };
+        let counts = Counts::default();
+        Self { options, size_bytes, counts, sums, last_fault: String::new() }
+    }
+
+    /// Takes note of a run.
+    ///
+    /// # Errors
+    /// The output lacks a number that was asked for.
+    pub(super) fn add(&mut self, task: &BenchTask, report: &RunReport) -> Result<(), String> {
+        let run = measured(task, report);
+        self.counts.tasks += 1;
+        if let Some(agrees) = run.agrees {
+            self.counts.checked += 1;
+            self.counts.agreed += u64::from(agrees);
+        }
+        let output = match &report.result {
+            Ok(output) => output,
+            Err(fault) => {
+                self.last_fault = fault.to_string();
+                return Ok(());
+            }
+        };
+        self.counts.succeeded += 1;
+        self.sums.latency_ms += run.latency.as_secs_f64() * 1000.0;
+        self.sums.cpu_seconds += run.cpu_seconds;
+        self.sums.memory_peak_mb += run.memory_peak_mb;
+        if let Some(pointer) = &self.options.objective {
+            self.sums.objective += number(output, pointer)?;
+        }
+        for (sum, feature) in self.sums.features.iter_mut().zip(&self.options.axes) {
+            *sum += number(output, &feature.pointer)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn faults(&self) -> u64 {
+        self.counts.tasks - self.counts.succeeded
+    }
+
+    pub(super) fn last_fault(&self) -> &str {
+        &self.last_fault
+    }
+
+    pub(super) fn so_far(&self) -> Measurements {
+        let Counts { tasks, succeeded, checked, agreed } = self.counts;
+        let asked = self.options.objective.is_some() && succeeded > 0;
+        Measurements {
+            tasks,
+            succeeded,
+            checked,
+            agreed,
+            latency_ms: self.mean(self.sums.latency_ms),
+            cpu_seconds: self.mean(self.sums.cpu_seconds),
+            memory_peak_mb: self.mean(self.sums.memory_peak_mb),
+            size_bytes: self.size_bytes,
+            objective: asked.then(|| self.mean(self.sums.objective)),
+        }
+    }
+
+    pub(super) fn features(&self) -> Vec<f64> {
+        self.sums.features.iter().map(|sum| self.mean(*sum)).collect()
+    }
+
+    fn mean(&self, sum: f64) -> f64 {
+        sum / self.counts.succeeded.max(1) as f64
+    }
+}
+
+/// One run, as core compares it.
+pub(super) fn measured(task: &BenchTask, report: &RunReport) -> Measured {
+    let output = report.result.as_ref().ok();
+    Measured {
+        success: output.is_some(),
+        agrees: task.expected.as_ref().map(|expected| output == Some(expected)),
+        latency: report.wall,
+        cpu_seconds: report.usage.cpu_seconds,
+        memory_peak_mb: report.usage.memory_peak_mb,
+    }
+}
+
+/// The number at a JSON pointer.
+pub(super) fn number(output: &Value, pointer: &str) -> Result<f64, String> {
+    let found = output.pointer(pointer);
+    found
+        .and_then(Value::as_f64)
+        .ok_or_else(|| format!("an output has {} at {pointer:?}, and not a number", kind(found)))
+}
+
+fn kind(found: Option<&Value>) -> &'static str {
+    match found {
+        None => "nothing",
+        Some(Value::Null) => "null",
+        Some(Value::Bool(_)) => "a boolean",
+        Some(Value::Number(_)) => "a number out of range",
+        Some(Value::String(_)) => "a text",
+        Some(Value::Array(_)) => "an array",
+        Some(Value::Object(_)) => "an object",
+    }
+}

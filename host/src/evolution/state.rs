@@ -1,0 +1,232 @@
+//! All that an evolution knows between two candidates.
+//!
+//! It is written as a whole after each candidate. What grows with their number
+//! (a line for each, in `candidates.jsonl`) is appended before, and the state
+//! says how much of it counts; a line that the state does not know of yet is
+//! cut off again.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use chimera_layer4_core::Digest;
+use chimera_layer4_core::genome::fitness::Measurements;
+use chimera_layer4_core::genome::{Placed, Weights};
+use serde::{Deserialize, Serialize};
+
+use super::archive::Archive;
+use super::report::Outcome;
+use super::terms::Terms;
+
+/// Of the state's form.
+pub(super) const VERSION: u32 = 1;
+/// Failures of the generator in a row that end it.
+pub(super) const MOST_FAILURES: u32 = 5;
+/// Candidates in a row that are known already, after which nothing new is
+/// expected.
+pub(super) const MOST_KNOWN: u32 = 20;
+/// The last candidates, for whoever looks.
+const RECENT: usize = 100;
+
+/// All that is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct State {
+    /// Of its form.
+    pub version: u32,
+    /// What it was asked.
+    pub terms: Terms,
+    /// The next candidate's generation, counted from zero.
+    pub generation: u32,
+    /// Its place in the generation.
+    pub place: u32,
+    /// Candidates that are through.
+    pub candidates: u64,
+    /// Bytes of `candidates.jsonl` that count.
+    pub journal_bytes: u64,
+    /// Failures of the generator in a row.
+    pub failures_in_a_row: u32,
+    /// Candidates in a row that were known already.
+    pub known_in_a_row: u32,
+    /// Processor time of all runs so far.
+    pub cpu_seconds: f64,
+    /// Interfaces that need a grant and that the start imports.
+    pub capabilities: Vec<String>,
+    /// The start, against which each is held.
+    pub reference: Evidence,
+    /// The elites.
+    pub archive: Archive,
+    /// What the elites' scores stand on.
+    #[schema(value_type = std::collections::BTreeMap<String, Evidence>)]
+    pub evidence: BTreeMap<Digest, Evidence>,
+    /// Each generation that is through.
+    pub generations: Vec<Generation>,
+    /// The one that is under way.
+    pub current: Generation,
+    /// The last candidates, oldest first.
+    #[schema(value_type = Vec<Candidate>)]
+    pub recent: VecDeque<Candidate>,
+    /// Why it ended, if it has.
+    pub ended: Option<Why>,
+    /// What came of it, where it was shown on the held-out tasks.
+    pub report: Option<Outcome>,
+    /// Genomes that were tried; read from the lines.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) known: HashSet<Digest>,
+    /// Files that were taken from a folder; read from the lines.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) taken: HashSet<String>,
+}
+
+/// What an elite's score stands on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Evidence {
+    /// The generation that it came in; the start is of the first.
+    pub generation: u32,
+    /// What it was made from; empty of the start and of a folder's.
+    pub parents: Vec<Digest>,
+    /// On the first tasks.
+    pub first: Measurements,
+    /// On all.
+    pub all: Measurements,
+}
+
+/// One candidate and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Candidate {
+    /// Counted from zero over all generations.
+    pub number: u64,
+    /// Its generation.
+    pub generation: u32,
+    /// Which genome; absent where the generator failed.
+    pub genome: Option<Digest>,
+    /// Its name in the folder, where it comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What the generator was handed.
+    pub parents: Vec<Digest>,
+    /// Processor time of its runs.
+    pub cpu_seconds: f64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub fate: Fate,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case", tag = "fate")]
+pub enum Fate {
+    /// It ran all tasks and was offered to the archive.
+    Scored {
+        /// From 0 to 1; the start has 0.5.
+        score: f64,
+        /// What its outputs report, in the mean.
+        objective: Option<f64>,
+        /// Whether it stayed.
+        outcome: Placed,
+    },
+    /// It was tried before.
+    Known,
+    /// It ended on the way.
+    Fell {
+        /// Where.
+        at: Stage,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The checks, the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The generator makes a file.
+    Generator,
+    /// It is an agent, asks for no more than the start, and starts.
+    Admission,
+    /// It does not fail more, or much worse, than its parents on a few tasks.
+    FirstTasks,
+    /// It does not fail much more than they do on all.
+    AllTasks,
+    /// It is not shown to be less reliable than the start.
+    Score,
+}
+
+/// A generation in short.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Generation {
+    /// Which, counted from zero.
+    pub generation: u32,
+    /// The best score so far.
+    pub best_score: f64,
+    /// Its objective.
+    pub best_objective: Option<f64>,
+    /// Candidates that ran all tasks.
+    pub evaluated: u32,
+    /// Candidates that fell before, or had no score.
+    pub fell: u32,
+    /// Candidates that were known.
+    pub known: u32,
+    /// Processor time of its runs.
+    pub cpu_seconds: f64,
+}
+
+/// Why an evolution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// All generations are through.
+    Generations,
+    /// The processor time is spent.
+    Budget,
+    /// The generator gives only what is known.
+    NothingNew,
+    /// The folder has no more files.
+    NoMoreCandidates,
+}
+
+impl State {
+    /// Goes on after an end: there may be more generations, budget or ideas.
+    pub(super) fn resume(&mut self) {
+        if self.ended.take() == Some(Why::NothingNew) {
+            self.known_in_a_row = 0;
+        }
+        if self.failures_in_a_row >= MOST_FAILURES {
+            self.failures_in_a_row = 0;
+        }
+    }
+
+    /// Takes note of a candidate that is through, and goes on to the next place.
+    pub(super) fn note(&mut self, candidate: Candidate) {
+        let current = &mut self.current;
+        match &candidate.fate {
+            Fate::Scored { .. } => current.evaluated += 1,
+            Fate::Known => current.known += 1,
+            Fate::Fell { .. } => current.fell += 1,
+        }
+        current.cpu_seconds += candidate.cpu_seconds;
+        self.known.extend(candidate.genome);
+        self.taken.extend(candidate.file.clone());
+        self.candidates += 1;
+        self.recent.push_back(candidate);
+        while self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        let best = self.archive.best();
+        self.current.best_score = best.map_or(0.0, |best| best.fitness.score);
+        self.current.best_objective =
+            best.and_then(|best| self.evidence.get(&best.genome)?.all.objective);
+        // What was said at an end is no longer all.
+        self.report = None;
+        self.place += 1;
+        if self.place >= self.terms.population {
+            (self.place, self.generation) = (0, self.generation + 1);
+            let next = Generation { generation: self.generation, ..Generation::default() };
+            self.generations.push(std::mem::replace(&mut self.current, next));
+        }
+    }
+
+    /// How much each measure counts.
+    pub(super) fn weights(&self) -> &Weights {
+        &self.terms.weights
+    }
+}

@@ -1,0 +1,98 @@
+//! One agent as the fabric has it: in the book, in hands, asked for its health.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chimera_layer4_core::quota::MEBIBYTE;
+use chimera_layer4_core::{AgentHealth, AgentId, HealthStatus};
+use chimera_layer4_runtime::Agent;
+
+use crate::fabric::status::ActiveAgent;
+
+/// One agent with what the fabric knows of it.
+pub(in crate::fabric) struct Entry {
+    pub(in crate::fabric) agent: Agent,
+    in_hand: AtomicUsize,
+    /// Tasks in hand over all agents of the type.
+    of_type: Arc<AtomicUsize>,
+    health: Mutex<AgentHealth>,
+    being_asked: AtomicBool,
+}
+
+/// The turn to ask an agent for its health, given back when it is dropped.
+pub(in crate::fabric) struct Turn(pub(in crate::fabric) Arc<Entry>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.being_asked.store(false, Ordering::Release);
+    }
+}
+
+/// A task in hand: counted until it is dropped.
+pub(in crate::fabric) struct InHand(pub(in crate::fabric) Arc<Entry>);
+
+impl Entry {
+    pub(super) fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
+        let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
+        let in_hand = AtomicUsize::new(0);
+        Self { agent, in_hand, of_type, health, being_asked: AtomicBool::new(false) }
+    }
+
+    /// `None` while somebody else is asking.
+    pub(in crate::fabric) fn turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
+        let taken = self.being_asked.swap(true, Ordering::AcqRel);
+        (!taken).then(|| Turn(Arc::clone(self)))
+    }
+
+    /// Tasks that it may have in hand at once.
+    pub(super) fn room(&self) -> usize {
+        self.agent.capabilities().max_concurrent_tasks as usize
+    }
+
+    /// The task is counted for the type already.
+    pub(super) fn take_in_hand(self: &Arc<Self>) -> InHand {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        InHand(Arc::clone(self))
+    }
+
+    pub(in crate::fabric) fn id(&self) -> AgentId {
+        self.agent.config().agent_id
+    }
+
+    pub(in crate::fabric) fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::fabric) fn health(&self) -> AgentHealth {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(in crate::fabric) fn set_health(&self, health: AgentHealth) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    pub(in crate::fabric) fn describe(&self) -> ActiveAgent {
+        let totals = self.agent.totals();
+        ActiveAgent {
+            agent_id: self.id(),
+            agent_type: self.agent.config().agent_type.clone(),
+            genome: self.agent.genome().digest(),
+            capabilities: self.agent.capabilities().clone(),
+            health: self.health(),
+            tasks_in_hand: self.in_hand(),
+            tasks_done: totals.tasks,
+            faults: totals.faults,
+            restarts: totals.restarts,
+            cpu_seconds: totals.cpu.as_secs_f64(),
+            paused_seconds: totals.paused.as_secs_f64(),
+            memory_mb: totals.memory as f64 / MEBIBYTE as f64,
+        }
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
+        self.0.of_type.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,111 @@
+//! The agents of one type, and which of them takes a task.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use chimera_layer4_core::{AgentId, Digest, Task};
+
+use super::entry::Entry;
+
+/// Whether a task goes to the genome on trial.
+pub(in crate::fabric) type Takes = Arc<dyn Fn(&Task) -> bool + Send + Sync>;
+
+/// The agents of one type. Their sums are kept, since each task asks for them.
+#[derive(Default)]
+pub(super) struct OfType {
+    agents: Vec<Arc<Entry>>,
+    trial: Option<OnTrial>,
+    pub(super) in_hand: Arc<AtomicUsize>,
+    /// Tasks that may run at once, over all of them.
+    pub(super) room: usize,
+    /// The type's name, shared with whoever asks.
+    pub(super) name: Arc<str>,
+    /// The genome, where all of them run the same.
+    pub(super) genome: Option<Digest>,
+}
+
+/// The agents of a genome that is to show what it can do.
+struct OnTrial {
+    agents: Vec<Arc<Entry>>,
+    takes: Takes,
+}
+
+impl OfType {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Those that are in charge.
+    pub(super) fn agents(&self) -> &[Arc<Entry>] {
+        &self.agents
+    }
+
+    /// Those that are in charge, and those on trial.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.agents.iter().chain(self.trial.iter().flat_map(|trial| &trial.agents))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        self.room += entry.room();
+        // Compared with what all the others run, which is known already.
+        let genome = entry.agent.genome().digest();
+        let same = self.is_empty() || self.genome == Some(genome);
+        self.genome = same.then_some(genome);
+        self.agents.push(entry);
+    }
+
+    /// Puts another in the place of the one with its id; the answer is the one
+    /// that was there.
+    pub(super) fn replace(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+        let place = self.agents.iter_mut().find(|old| old.id() == entry.id())?;
+        let old = std::mem::replace(place, entry);
+        self.sum_up();
+        Some(old)
+    }
+
+    pub(super) fn remove(&mut self, id: AgentId) {
+        self.agents.retain(|other| other.id() != id);
+        if let Some(trial) = &mut self.trial {
+            trial.agents.retain(|other| other.id() != id);
+        }
+        self.sum_up();
+    }
+
+    /// Gives these a share of the tasks, in place of any that had one.
+    pub(super) fn put_on_trial(&mut self, agents: Vec<Arc<Entry>>, takes: Takes) {
+        self.trial = Some(OnTrial { agents, takes });
+        self.sum_up();
+    }
+
+    /// Leaves all tasks to those in charge; the answer is those on trial.
+    pub(super) fn end_trial(&mut self) -> Vec<Arc<Entry>> {
+        let ended = self.trial.take().map_or_else(Vec::new, |trial| trial.agents);
+        self.sum_up();
+        ended
+    }
+
+    /// Who takes a task. Only one that is given may go to the genome on trial.
+    pub(super) fn taker(&self, task: Option<&Task>) -> Option<&Arc<Entry>> {
+        let takes = |trial: &&OnTrial| task.is_some_and(|task| (trial.takes)(task));
+        let trial = self.trial.as_ref().filter(takes);
+        let on_trial = trial.and_then(|trial| least_busy(&trial.agents));
+        on_trial.or_else(|| least_busy(&self.agents))
+    }
+
+    fn sum_up(&mut self) {
+        self.room = self.all().map(|entry| entry.room()).sum();
+        let first = self.all().next().map(|entry| entry.agent.genome().digest());
+        let same = |first: &Digest| self.all().all(|e| e.agent.genome().digest() == *first);
+        self.genome = first.filter(same);
+    }
+}
+
+/// One with nothing in hand if there is one, else the least busy.
+fn least_busy(agents: &[Arc<Entry>]) -> Option<&Arc<Entry>> {
+    let idle = agents.iter().find(|entry| entry.in_hand() == 0);
+    idle.or_else(|| agents.iter().min_by_key(|entry| entry.in_hand()))
+}

@@ -1,0 +1,96 @@
+//! One genome in the place of another.
+//!
+//! Each change is made under the book's lock and waits for nothing, so no task
+//! sees half of it: it is put in the hands of an agent from before or of one
+//! from after, and stays there.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::Layer4Result;
+use chimera_layer4_runtime::Agent;
+
+use super::{AgentSource, Agents, Entry, Takes, closed};
+
+/// Who has to be ended after a change.
+#[derive(Default)]
+pub(in crate::fabric) struct Left {
+    /// They were replaced; what they have in hand finishes.
+    pub(in crate::fabric) replaced: Vec<Arc<Entry>>,
+    /// They were to take over from agents that had gone meanwhile.
+    pub(in crate::fabric) unwanted: Vec<Agent>,
+}
+
+impl Agents {
+    /// Those of a type that are in charge.
+    pub(in crate::fabric) fn in_charge(&self, name: &str) -> Vec<Arc<Entry>> {
+        self.read().by_type.get(name).map_or_else(Vec::new, |of_type| of_type.agents().to_vec())
+    }
+
+    /// Lets each of these take over from the agent whose id it has.
+    ///
+    /// # Errors
+    /// `NotRunning` after the end; nothing has changed then.
+    pub(in crate::fabric) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Left> {
+        let mut book = self.write();
+        if book.closed {
+            return Err(closed());
+        }
+        let mut left = Left::default();
+        for agent in agents {
+            let setup = agent.config();
+            let there = book.by_id.contains_key(&setup.agent_id);
+            if !there {
+                left.unwanted.push(agent);
+                continue;
+            }
+            let name = setup.agent_type.clone();
+            let entry = book.enter(agent);
+            left.replaced.extend(book.of_type(&name).replace(entry));
+        }
+        Ok(left)
+    }
+
+    /// Gives these agents a share of their type's tasks, as `takes` says. They
+    /// take nobody's place under `max_agents`.
+    ///
+    /// # Errors
+    /// `NotRunning` after the end.
+    pub(in crate::fabric) fn put_on_trial(
+        &self,
+        name: &str,
+        agents: Vec<Agent>,
+        takes: Takes,
+    ) -> Layer4Result<()> {
+        let mut book = self.write();
+        if book.closed {
+            return Err(closed());
+        }
+        let entries: Vec<_> = agents.into_iter().map(|agent| book.enter(agent)).collect();
+        book.on_trial += entries.len();
+        book.of_type(name).put_on_trial(entries, takes);
+        Ok(())
+    }
+
+    /// Leaves all tasks to the agents in charge; the answer is those that were
+    /// on trial, which whoever asks ends.
+    pub(in crate::fabric) fn end_trial(&self, name: &str) -> Vec<Arc<Entry>> {
+        let mut book = self.write();
+        let Some(of_type) = book.by_type.get_mut(name) else { return Vec::new() };
+        let ended = of_type.end_trial();
+        if of_type.is_empty() {
+            book.by_type.remove(name);
+        }
+        book.on_trial -= ended.len();
+        for entry in &ended {
+            book.by_id.remove(&entry.id());
+        }
+        ended
+    }
+
+    /// What a registered type's agents are made of when a task starts one.
+    pub(in crate::fabric) fn set_source(&self, name: &str, source: AgentSource) {
+        if let Some(registered) = self.write().types.get_mut(name) {
+            registered.source = source;
+        }
+    }
+}

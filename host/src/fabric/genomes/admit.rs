@@ -1,0 +1,395 @@
+//! What a genome goes through before it may take over anything.
+//!
+//! Its bytes are a component of the contract, in bounds and compiled, all of
+//! which a child process finds out; it asks for no more than its parent did
+//! without somebody's yes; and it starts, says that it is well and does sample
+//! tasks, in the sandbox and within its type's quota. What fails is recorded
+//! with the check and the reason, and is not stored.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chimera_layer4_core::genome::lineage::{Admission, Event, Smoke, Source, Stage};
+use chimera_layer4_core::{
+    AgentConfig, Digest, HealthStatus, Layer4Error, Layer4Result, Refusal, Task,
+};
+use chimera_layer4_runtime::{Agent, Genome};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Genomes, entry};
+use crate::fabric::Layer4Fabric;
+use crate::stores::genomes::{About, Entries};
+use crate::utils;
+
+/// A genome, as its bytes or by its name.
+#[derive(Clone, Debug)]
+pub enum GenomeRef {
+    /// One that is stored.
+    Stored(Digest),
+    /// Its bytes, which are admitted first.
+    Bytes(Arc<[u8]>),
+}
+
+impl From<Digest> for GenomeRef {
+    fn from(genome: Digest) -> Self {
+        GenomeRef::Stored(genome)
+    }
+}
+
+impl From<&[u8]> for GenomeRef {
+    fn from(bytes: &[u8]) -> Self {
+        GenomeRef::Bytes(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for GenomeRef {
+    fn from(bytes: Vec<u8>) -> Self {
+        GenomeRef::Bytes(bytes.into())
+    }
+}
+
+/// A genome that is handed in.
+#[derive(Clone, Debug)]
+pub struct NewGenome {
+    /// The component.
+    pub bytes: Arc<[u8]>,
+    /// Who made it.
+    pub author: String,
+    /// Where the bytes come from.
+    pub source: Source,
+    /// The genome that it was made from. Without it, the one that is in charge
+    /// of the agent type.
+    pub parent: Option<Digest>,
+    /// The agent type that it is for: it is tried with that type's settings.
+    pub agent_type: Option<String>,
+    /// Interfaces that it may import although its parent does not, as
+    /// `wasi:filesystem/types` or `wasi:filesystem` for all of a package.
+    pub allow: Vec<String>,
+    /// Payloads that it must do without a fault.
+    pub samples: Vec<Value>,
+}
+
+impl NewGenome {
+    /// A genome of the library's user.
+    #[must_use]
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            author: String::new(),
+            source: Source::Api,
+            parent: None,
+            agent_type: None,
+            allow: Vec::new(),
+            samples: Vec::new(),
+        }
+    }
+}
+
+/// A genome that may run here.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct AdmittedGenome {
+    /// Its name.
+    pub genome: Digest,
+    /// Whether it was not stored before.
+    pub new: bool,
+    /// What was found.
+    pub report: Admission,
+}
+
+impl Layer4Fabric {
+    /// Admits a genome and stores it. A core module that says how it would be a
+    /// component is made one first, which is then the genome. The same bytes for the same agent type
+    /// once more cost a hash and a look into the lineage.
+    ///
+    /// # Errors
+    /// `Refused` when the bytes are no agent, `GenomeRejected` when it asks for
+    /// more than was allowed or does not do its work, `GenomeStore`; what failed
+    /// is in the lineage.
+    pub async fn push_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
+        let genomes = self.genomes().await?;
+        let mut new = new;
+        match self.crew.executor.componentize(&new.bytes).await {
+            Ok(None) => {}
+            Ok(Some(component)) => new.bytes = component.into(),
+            Err(error) => return self.reject(genomes, &new, Stage::Contract, error).await,
+        }
+        let genome = Digest::of(&new.bytes);
+        if let Some(report) = genomes.admitted(genome, new.agent_type.clone()).await? {
+            return Ok(AdmittedGenome { genome, new: false, report });
+        }
+        match self.check_genome(genomes, &new).await {
+            Ok((loaded, report)) => genomes.store_admitted(new, &loaded, report).await,
+            Err((stage, error)) => self.reject(genomes, &new, stage, error).await,
+        }
+    }
+
+    /// Records what failed; nothing else is kept.
+    async fn reject(
+        &self,
+        genomes: &Arc<Genomes>,
+        new: &NewGenome,
+        stage: Stage,
+        error: Layer4Error,
+    ) -> Layer4Result<AdmittedGenome> {
+        let reason = match &error {
+            Layer4Error::GenomeRejected { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        };
+        let (genome, agent_type) = (Digest::of(&new.bytes), new.agent_type.as_deref());
+        genomes.record(vec![entry(genome, agent_type, Event::Rejected { stage, reason })]).await?;
+        self.watch.metrics.genomes.rejected(stage);
+        Err(error)
+    }
+
+    /// The genome that is meant, stored and admitted for the agent type.
+    pub(super) async fn resolve_genome(
+        &self,
+        genome: GenomeRef,
+        agent_type: &str,
+    ) -> Layer4Result<Digest> {
+        match genome {
+            GenomeRef::Stored(genome) => {
+                let genomes = self.genomes().await?;
+                if genomes.admitted(genome, Some(agent_type.to_owned())).await?.is_none() {
+                    let bytes = genomes.on_disk(move |genomes| genomes.store.get(&genome)).await?;
+                    self.admit_for(bytes.into(), agent_type).await?;
+                }
+                Ok(genome)
+            }
+            GenomeRef::Bytes(bytes) => self.admit_for(bytes, agent_type).await,
+        }
+    }
+
+    async fn admit_for(&self, bytes: Arc<[u8]>, agent_type: &str) -> Layer4Result<Digest> {
+        let agent_type = Some(agent_type.to_owned());
+        Ok(self.push_genome(NewGenome { agent_type, ..NewGenome::new(bytes) }).await?.genome)
+    }
+
+    async fn check_genome(
+        &self,
+        genomes: &Arc<Genomes>,
+        new: &NewGenome,
+    ) -> Result<(Arc<Genome>, Admission), (Stage, Layer4Error)> {
+        let loaded = self.crew.load(&new.bytes).await.map_err(|error| (stage(&error), error))?;
+        let inspection = loaded.inspection();
+        let imports: Vec<String> =
+            inspection.imports.iter().map(|import| import.name.clone()).collect();
+        let ours = |error| (Stage::Capabilities, error);
+        let new_capabilities = genomes.new_capabilities(new, &loaded).await.map_err(ours)?;
+        check_allowed(new, inspection.digest, &new_capabilities).map_err(ours)?;
+        let smoke = self.smoke(&loaded, new).await.map_err(|error| (Stage::Smoke, error))?;
+        let compile = loaded.loading().compile;
+        let compiled_ms = (!compile.is_zero()).then_some(compile.as_millis() as u64);
+        let contract = inspection.contract.clone();
+        Ok((loaded, Admission { contract, imports, new_capabilities, compiled_ms, smoke }))
+    }
+
+    /// Starts an agent that nobody's tasks reach, and has it show that it works.
+    async fn smoke(&self, genome: &Arc<Genome>, new: &NewGenome) -> Layer4Result<Vec<Smoke>> {
+        let config = self.config_for(new.agent_type.as_deref());
+        let agent_type = config.agent_type.clone();
+        let mut smoke = Vec::new();
+        let began = Instant::now();
+        let agent = self.crew.executor.spawn(Arc::clone(genome), config).await?;
+        smoke.push(step("init and capabilities", began.elapsed(), None));
+        let done = try_out(&agent, &agent_type, &new.samples, &mut smoke).await;
+        let ended = agent.shutdown(self.config.agent_timeout()).await;
+        let failed = done.err().or_else(|| ended.err().map(|fault| format!("shutdown: {fault}")));
+        match failed {
+            None => Ok(smoke),
+            Some(reason) => Err(Layer4Error::GenomeRejected {
+                genome: genome.digest(),
+                stage: Stage::Smoke,
+                reason,
+            }),
+        }
+    }
+
+    /// How an agent of the type is set up, with an id of its own.
+    pub(super) fn config_for(&self, agent_type: Option<&str>) -> AgentConfig {
+        let name = agent_type.unwrap_or("admission");
+        let agent_id = utils::generate_agent_id();
+        if let Some(registered) = self.crew.agents.registered(name) {
+            return AgentConfig { agent_id, ..registered.config };
+        }
+        if let Some(running) = self.crew.agents.in_charge(name).first() {
+            return running.agent.config_with(agent_id);
+        }
+        let quota = self.config.default_resource_quota.clone();
+        AgentConfig { agent_id, ..utils::agent_config(name, quota) }
+    }
+}
+
+impl Genomes {
+    /// What was found when the genome was admitted for the agent type, if it
+    /// was and is stored.
+    async fn admitted(
+        self: &Arc<Self>,
+        genome: Digest,
+        agent_type: Option<String>,
+    ) -> Layer4Result<Option<Admission>> {
+        self.on_disk(move |genomes| {
+            if !genomes.store.list()?.iter().any(|stored| stored.genome == genome) {
+                return Ok(None);
+            }
+            let which = Entries {
+                agent_type: agent_type.as_deref(),
+                genome: Some(genome),
+                limit: 1000,
+                ..Entries::default()
+            };
+            let entries = genomes.lineage.reader().entries(&which)?;
+            Ok(entries.into_iter().rev().find_map(|entry| match entry.event {
+                Event::Admitted { report } => Some(report),
+                _ => None,
+            }))
+        })
+        .await
+    }
+
+    /// Interfaces that mean something only when they are granted, and that the
+    /// parent does not import. Of a genome without a parent none is new: an
+    /// operator chose it.
+    async fn new_capabilities(
+        self: &Arc<Self>,
+        new: &NewGenome,
+        loaded: &Genome,
+    ) -> Layer4Result<Vec<String>> {
+        let before = match (new.parent, &new.agent_type) {
+            (Some(parent), _) => Some(self.imports(parent).await?),
+            (None, Some(name)) => self.imports_in_charge(name).await?,
+            (None, None) => None,
+        };
+        let Some(before) = before else { return Ok(Vec::new()) };
+        let known = |name: &str| before.iter().any(|import| interface(import) == interface(name));
+        let asked = loaded.inspection().imports.iter().filter(|import| import.grant.is_some());
+        let names = asked.map(|import| import.name.clone());
+        Ok(names.filter(|name| !known(name)).collect())
+    }
+
+    async fn imports(self: &Arc<Self>, genome: Digest) -> Layer4Result<Vec<String>> {
+        self.on_disk(move |genomes| Ok(genomes.store.describe(&genome)?.1.imports)).await
+    }
+
+    /// Of the genome that is in charge of the type, if one is.
+    async fn imports_in_charge(
+        self: &Arc<Self>,
+        agent_type: &str,
+    ) -> Layer4Result<Option<Vec<String>>> {
+        if let Some(running) = self.crew.agents.in_charge(agent_type).first() {
+            let imports = running.agent.genome().inspection().imports.iter();
+            return Ok(Some(imports.map(|import| import.name.clone()).collect()));
+        }
+        match self.active(agent_type).await? {
+            Some(active) => Ok(Some(self.imports(active).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Stores it with what was found.
+    pub(super) async fn store_admitted(
+        self: &Arc<Self>,
+        new: NewGenome,
+        loaded: &Genome,
+        report: Admission,
+    ) -> Layer4Result<AdmittedGenome> {
+        let inspection = loaded.inspection();
+        let about = About {
+            author: (!new.author.is_empty()).then(|| new.author.clone()),
+            created: std::time::SystemTime::now().into(),
+            parent: new.parent,
+            source: Some(new.source.to_string()),
+            imports: report.imports.clone(),
+            exports: inspection.exports.clone(),
+        };
+        let kept = report.clone();
+        let (genome, new) = self
+            .on_disk(move |genomes| {
+                let put = genomes.store.put(&new.bytes, &about)?;
+                let agent_type = new.agent_type.as_deref();
+                let stored = Event::Stored {
+                    bytes: new.bytes.len() as u64,
+                    author: new.author.clone(),
+                    source: new.source.clone(),
+                    parent: new.parent,
+                };
+                let stored = put.new.then(|| entry(put.digest, agent_type, stored));
+                let admitted = entry(put.digest, agent_type, Event::Admitted { report: kept });
+                let entries: Vec<_> = stored.into_iter().chain([admitted]).collect();
+                genomes.lineage.append_all(&entries)?;
+                Ok((put.digest, put.new))
+            })
+            .await?;
+        Ok(AdmittedGenome { genome, new, report })
+    }
+}
+
+async fn try_out(
+    agent: &Agent,
+    agent_type: &str,
+    samples: &[Value],
+    smoke: &mut Vec<Smoke>,
+) -> Result<(), String> {
+    let began = Instant::now();
+    let health = agent.health().await;
+    let ill = health.filter(|health| health.status == HealthStatus::Unhealthy);
+    let failed = ill.map(|health| {
+        format!("it says that it is unhealthy: {}", health.message.unwrap_or_default())
+    });
+    smoke.push(step("health", began.elapsed(), failed.clone()));
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    for (index, payload) in samples.iter().enumerate() {
+        let what = format!("sample task {}", index + 1);
+        let task: Task = utils::default_task(agent_type, payload.clone());
+        let report = agent.run(&task, 1).await;
+        let failed = report.result.err().map(|fault| format!("{what}: {fault}"));
+        smoke.push(step(&what, report.wall, failed.clone()));
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+    }
+    Ok(())
+}
+
+fn step(what: &str, took: Duration, failed: Option<String>) -> Smoke {
+    Smoke { what: what.to_owned(), took_ms: took.as_secs_f64() * 1000.0, failed }
+}
+
+/// The check that an error of loading speaks of.
+fn stage(error: &Layer4Error) -> Stage {
+    match error {
+        Layer4Error::Refused(refusal) => match refusal {
+            Refusal::TooLarge { .. } | Refusal::OverLimits { .. } => Stage::Limits,
+            Refusal::NotAComponent { .. }
+            | Refusal::Malformed { .. }
+            | Refusal::WrongContract { .. } => Stage::Contract,
+            Refusal::NotGranted { .. } => Stage::Capabilities,
+            Refusal::DoesNotCompile { .. } => Stage::Compile,
+            Refusal::MissingEnvironment { .. } => Stage::Smoke,
+        },
+        _ => Stage::Compile,
+    }
+}
+
+fn check_allowed(new: &NewGenome, genome: Digest, asked: &[String]) -> Layer4Result<()> {
+    let allowed = |name: &String| {
+        let name = interface(name);
+        let package = name.split('/').next().unwrap_or_default();
+        new.allow.iter().any(|allow| interface(allow) == name || allow == package)
+    };
+    let refused: Vec<&str> = asked.iter().filter(|name| !allowed(name)).map(|n| &**n).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let names = refused.join(", ");
+    let reason = format!("it imports {names}, which its parent does not; allow that to admit it");
+    Err(Layer4Error::GenomeRejected { genome, stage: Stage::Capabilities, reason })
+}
+
+/// An interface without its version: a newer one of the same is no new capability.
+fn interface(name: &str) -> &str {
+    name.split('@').next().unwrap_or(name)
+}

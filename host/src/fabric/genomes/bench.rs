@@ -1,0 +1,203 @@
+//! A candidate held against the champion on the same tasks, apart from live traffic.
+//!
+//! Two agents that no task of the queue reaches run the tasks in turns, the one
+//! first and then the other first, so that whatever else the machine does falls
+//! on both. They have a share of a processor of their own, small enough that
+//! live tasks do not notice.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::genome::lineage::Event;
+use chimera_layer4_core::genome::{Comparison, Fitness, Margins, Measured, Pair, Weights, compare};
+use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Task};
+use chimera_layer4_runtime::{Agent, RunReport};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::admit::GenomeRef;
+use super::{Genomes, entry};
+use crate::fabric::Layer4Fabric;
+use crate::utils;
+
+/// Of a processor, for both sides together: they take turns.
+const SHARE: f64 = 0.5;
+/// Recorded tasks that are drawn.
+const DRAWN: usize = 200;
+/// Each task this often: a run of microseconds says little by itself.
+const ROUNDS: usize = 3;
+/// Tasks in one benchmark.
+const MOST_TASKS: usize = 10_000;
+/// How sure each answer is.
+const CONFIDENCE: f64 = 0.95;
+/// An output that layer 3 gave so much is taken for right.
+const RIGHT: f64 = 0.99;
+
+/// A task for a benchmark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BenchTask {
+    /// The input.
+    pub payload: Value,
+    /// The output that is known to be right, if one is.
+    #[serde(default)]
+    pub expected: Option<Value>,
+}
+
+/// What a benchmark found.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Benchmark {
+    /// The agent type.
+    pub agent_type: String,
+    /// The genome that was held against.
+    pub champion: Digest,
+    /// The genome that was tried.
+    pub candidate: Digest,
+    /// How they compare.
+    pub comparison: Comparison,
+    /// The score that follows.
+    pub fitness: Fitness,
+}
+
+impl Layer4Fabric {
+    /// Runs the same tasks on a candidate and on the genome in charge of an
+    /// agent type: those given, else a sample of recorded ones. The result is
+    /// in the lineage.
+    ///
+    /// # Errors
+    /// `AgentTypeNotFound`; `InvalidRequest` when there are no tasks, or too
+    /// many; `RolloutConflict` when the candidate is in charge; as
+    /// [`update_agent_genome`](Self::update_agent_genome).
+    pub async fn benchmark_genome(
+        &self,
+        agent_type: &str,
+        candidate: impl Into<GenomeRef>,
+        tasks: Vec<BenchTask>,
+        weights: &Weights,
+    ) -> Layer4Result<Benchmark> {
+        self.must_know(agent_type)?;
+        let complaints = weights.complaints();
+        if !complaints.is_empty() {
+            return Err(Layer4Error::InvalidRequest(complaints));
+        }
+        let candidate = self.resolve_genome(candidate.into(), agent_type).await?;
+        let genomes = self.genomes().await?;
+        let champion = genomes.active_or_running(agent_type).await?;
+        let champion = champion.filter(|champion| *champion != candidate).ok_or_else(|| {
+            let words = format!("there is no other genome of {agent_type:?} to hold it against");
+            Layer4Error::RolloutConflict(words)
+        })?;
+        let tasks = genomes.bench_tasks(agent_type, tasks).await?;
+        let pairs = self.run_pairs(agent_type, [champion, candidate], &tasks).await?;
+        let comparison = compare(&pairs, CONFIDENCE, &Margins::default());
+        let sizes = genomes.sizes(champion, candidate).await?;
+        let fitness = Fitness::of_comparison(&comparison, sizes, weights);
+        let event = Event::Benchmarked {
+            against: champion,
+            comparison: Box::new(comparison),
+            fitness: fitness.clone(),
+        };
+        genomes.record(vec![entry(candidate, Some(agent_type), event)]).await?;
+        self.watch.metrics.genomes.benchmarked(agent_type, fitness.score);
+        let agent_type = agent_type.to_owned();
+        Ok(Benchmark { agent_type, champion, candidate, comparison, fitness })
+    }
+
+    async fn run_pairs(
+        &self,
+        agent_type: &str,
+        [champion, candidate]: [Digest; 2],
+        tasks: &[BenchTask],
+    ) -> Layer4Result<Vec<Pair>> {
+        let champion = self.bench_agent(agent_type, champion).await?;
+        let candidate = match self.bench_agent(agent_type, candidate).await {
+            Ok(agent) => agent,
+            Err(error) => {
+                self.genomes().await?.end_unused(vec![champion]).await;
+                return Err(error);
+            }
+        };
+        if let Some(first) = tasks.first() {
+            // Neither is to pay for memory that is touched for the first time.
+            run(&champion, agent_type, first).await;
+            run(&candidate, agent_type, first).await;
+        }
+        let mut pairs = Vec::with_capacity(tasks.len() * ROUNDS);
+        for round in 0..ROUNDS {
+            for (index, task) in tasks.iter().enumerate() {
+                let pair = if (round + index) % 2 == 0 {
+                    let champion = run(&champion, agent_type, task).await;
+                    Pair { champion, candidate: run(&candidate, agent_type, task).await }
+                } else {
+                    let candidate = run(&candidate, agent_type, task).await;
+                    Pair { champion: run(&champion, agent_type, task).await, candidate }
+                };
+                pairs.push(pair);
+            }
+        }
+        self.genomes().await?.end_unused(vec![champion, candidate]).await;
+        Ok(pairs)
+    }
+
+    async fn bench_agent(&self, agent_type: &str, genome: Digest) -> Layer4Result<Agent> {
+        let loaded = self.genomes().await?.load(genome).await?;
+        let config = self.config_for(Some(agent_type));
+        let mut quota = config.resource_quota.clone();
+        quota.max_cpu_cores = quota.max_cpu_cores.min(SHARE);
+        let config = AgentConfig { resource_quota: quota, ..config };
+        self.crew.executor.spawn(loaded, config).await
+    }
+}
+
+impl Genomes {
+    async fn bench_tasks(
+        self: &Arc<Self>,
+        agent_type: &str,
+        given: Vec<BenchTask>,
+    ) -> Layer4Result<Vec<BenchTask>> {
+        let tasks = if given.is_empty() { self.recorded(agent_type).await? } else { given };
+        if (1..=MOST_TASKS).contains(&tasks.len()) {
+            return Ok(tasks);
+        }
+        Err(Layer4Error::InvalidRequest(vec![match tasks.len() {
+            0 => format!("no task of {agent_type:?} is recorded yet; hand some in"),
+            count => format!("{count} tasks are given; allowed are {MOST_TASKS}"),
+        }]))
+    }
+
+    async fn recorded(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Vec<BenchTask>> {
+        let name = agent_type.to_owned();
+        let recorded = self.on_disk(move |genomes| genomes.recordings.sample(&name, DRAWN));
+        let task = |recorded: crate::stores::genomes::Recorded| {
+            let right = recorded.success && recorded.validated.is_some_and(|by| by >= RIGHT);
+            let expected = right.then(|| serde_json::from_str(&recorded.output).ok()).flatten();
+            Some(BenchTask { payload: serde_json::from_str(&recorded.payload).ok()?, expected })
+        };
+        Ok(recorded.await?.into_iter().filter_map(task).collect())
+    }
+
+    async fn sizes(self: &Arc<Self>, one: Digest, other: Digest) -> Layer4Result<(u64, u64)> {
+        self.on_disk(move |genomes| {
+            let size = |genome| genomes.store.describe(&genome).map(|(stored, _)| stored.bytes);
+            Ok((size(one)?, size(other)?))
+        })
+        .await
+    }
+}
+
+async fn run(agent: &Agent, agent_type: &str, task: &BenchTask) -> Measured {
+    let payload = task.payload.clone();
+    let quota = agent.quota();
+    let run = Task { resource_quota: quota, ..utils::default_task(agent_type, payload) };
+    measured(&agent.run(&run, 1).await, task.expected.as_ref())
+}
+
+fn measured(report: &RunReport, expected: Option<&Value>) -> Measured {
+    let output = report.result.as_ref().ok();
+    Measured {
+        success: output.is_some(),
+        agrees: expected.map(|expected| output == Some(expected)),
+        latency: report.wall,
+        cpu_seconds: report.usage.cpu_seconds,
+        memory_peak_mb: report.usage.memory_peak_mb,
+    }
+}

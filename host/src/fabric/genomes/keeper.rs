@@ -1,0 +1,137 @@
+//! Sees rollouts through: what their trials decide is recorded and done.
+
+use std::sync::{Arc, Weak};
+
+use chimera_layer4_core::genome::lineage::{self, Event};
+use chimera_layer4_core::genome::{RolloutState, Side, Verdict};
+use chimera_layer4_core::{Layer4Error, Layer4Result};
+
+use super::trials::Live;
+use super::{Genomes, entry};
+use crate::events::What;
+use crate::stores::genomes::{Entries, GenomeStoreResult, NewEntry};
+
+/// Until the rollout has ended, or the fabric has.
+pub(super) async fn see_through(genomes: Weak<Genomes>, live: Arc<Live>) {
+    let mut told = live.rollout().share();
+    loop {
+        live.changed.notified().await;
+        let Some(genomes) = genomes.upgrade() else { return };
+        let state = live.rollout().state().clone();
+        match state {
+            RolloutState::Running { .. } => {
+                let share = live.rollout().share();
+                if share != told {
+                    told = share;
+                    genomes.next_step(&live, share).await;
+                }
+            }
+            ended @ (RolloutState::Promoted { .. }
+            | RolloutState::RolledBack { .. }
+            | RolloutState::Aborted { .. }
+            | RolloutState::Inconclusive) => {
+                if let Err(error) = genomes.end_rollout(&live, ended).await {
+                    let agent_type = &live.agent_type;
+                    tracing::error!(agent_type, %error, "a rollout did not end as it should");
+                }
+                return;
+            }
+        }
+    }
+}
+
+impl Genomes {
+    async fn next_step(self: &Arc<Self>, live: &Live, share: f64) {
+        let candidate = live.rollout().candidate();
+        let agent_type = live.agent_type.clone();
+        let event = entry(candidate, Some(&agent_type), Event::Step { share });
+        if let Err(error) = self.record(vec![event]).await {
+            tracing::warn!(agent_type, %error, "a step is not in the lineage");
+        }
+        tracing::info!(agent_type, %candidate, share, "a rollout goes on");
+        self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+    }
+
+    async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> Layer4Result<()> {
+        let _swapping = self.swapping.lock().await;
+        let (champion, candidate, verdict, tasks) = {
+            let rollout = live.rollout();
+            let tasks = rollout.trial().tasks(Side::Candidate);
+            let verdict = rollout.trial().state(&rollout.plan().policy);
+            (rollout.champion(), rollout.candidate(), verdict, tasks)
+        };
+        let name = live.agent_type.as_str();
+        let verdict = match &state {
+            // What it was condemned for, however things looked a run later.
+            RolloutState::RolledBack { findings } => Verdict::Worse { findings: findings.clone() },
+            _ => verdict,
+        };
+        let verdict = entry(candidate, Some(name), Event::Verdict { verdict, tasks });
+        let done = match &state {
+            RolloutState::Promoted { how } => {
+                let promoted = self.promote(name, candidate, how.clone(), vec![verdict]).await;
+                promoted.map(drop)
+            }
+            other => {
+                let event = Event::RolledBack { to: champion, why: other.to_string() };
+                self.record(vec![verdict, entry(candidate, Some(name), event)]).await
+            }
+        };
+        // Whatever the disk said: tasks go to those in charge again.
+        self.watch.trials.remove(name);
+        self.retire(self.crew.agents.end_trial(name));
+        let outcome = word(&state);
+        tracing::info!(agent_type = name, %candidate, tasks, %state, "a rollout ended");
+        self.watch.metrics.genomes.rollout_ended(name, outcome);
+        let agent_type = name.to_owned();
+        self.watch.events.tell(|| What::RolloutEnded {
+            agent_type,
+            candidate,
+            outcome,
+            tasks,
+            why: state.to_string(),
+        });
+        done
+    }
+
+    /// Rollouts that were under way when the host went down: the champion was
+    /// in charge and stays so, since what the trial had seen is gone.
+    pub(super) fn close_interrupted_rollouts(&self) -> Layer4Result<()> {
+        let entries = self.all_entries().map_err(Layer4Error::from)?;
+        let closing: Vec<NewEntry> = lineage::rollouts(&entries)
+            .into_iter()
+            .map(|(agent_type, (candidate, champion))| {
+                tracing::warn!(agent_type, %candidate, "a rollout was cut short");
+                let why = "the host went down before its trial ended".to_owned();
+                entry(candidate, Some(&agent_type), Event::RolledBack { to: champion, why })
+            })
+            .collect();
+        if !closing.is_empty() {
+            self.lineage.append_all(&closing).map_err(Layer4Error::from)?;
+        }
+        Ok(())
+    }
+
+    /// The whole lineage.
+    pub(super) fn all_entries(&self) -> GenomeStoreResult<Vec<lineage::Entry>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let which = Entries { after, limit: 1000, ..Entries::default() };
+            let page = self.lineage.reader().entries(&which)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.sequence);
+            all.extend(page);
+        }
+    }
+}
+
+/// For metrics and programs.
+fn word(state: &RolloutState) -> &'static str {
+    match state {
+        RolloutState::Running { .. } => "running",
+        RolloutState::Promoted { .. } => "promoted",
+        RolloutState::RolledBack { .. } => "rolled-back",
+        RolloutState::Aborted { .. } => "aborted",
+        RolloutState::Inconclusive => "inconclusive",
+    }
+}

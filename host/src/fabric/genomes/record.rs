@@ -1,0 +1,144 @@
+//! Keeps a sample of real tasks, to judge the next genome by.
+//!
+//! A run offers its task and goes on; whether it is kept is decided elsewhere.
+//! At the most so many a second of a type are even put into words, so that the
+//! recording costs the same whatever the load.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use chimera_layer4_core::genome::redact::Redaction;
+use chimera_layer4_core::{Digest, Task, TaskId};
+use chimera_layer4_runtime::RunReport;
+use serde_json::Value;
+
+use crate::stores::genomes::{Recorded, Recordings};
+
+/// Between two tasks of a type that are offered.
+const EVERY: Duration = Duration::from_millis(20);
+/// Tasks that wait to be written; beyond them none is offered.
+const WAITING: usize = 256;
+/// Agent types that are told apart for the pace; of more, none is offered.
+const MOST_TYPES: usize = 1000;
+
+/// Records tasks as they end.
+pub(in crate::fabric) struct Recorder {
+    enabled: bool,
+    redaction: Redaction,
+    paced: Mutex<HashMap<String, Instant>>,
+    writer: OnceLock<Writer>,
+}
+
+struct Writer {
+    to: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Job {
+    Ran(Box<(String, Value, Recorded)>),
+    Judged(TaskId, f64),
+}
+
+impl Recorder {
+    pub(in crate::fabric) fn new(enabled: bool, redaction: Redaction) -> Self {
+        Self { enabled, redaction, paced: Mutex::default(), writer: OnceLock::new() }
+    }
+
+    /// From now on there is somewhere to record to.
+    pub(super) fn start(&self, recordings: &Arc<Recordings>) {
+        if !self.enabled {
+            return;
+        }
+        let (recordings, redaction) = (Arc::clone(recordings), self.redaction.clone());
+        let (to, jobs) = sync_channel(WAITING);
+        let write = move || {
+            for job in jobs {
+                let done = match job {
+                    Job::Ran(ran) => {
+                        let (agent_type, payload, recorded) = *ran;
+                        let recorded = Recorded { payload: words(payload, &redaction), ..recorded };
+                        recordings.record(&agent_type, &[recorded]).map(drop)
+                    }
+                    Job::Judged(task_id, accuracy) => recordings.judge(task_id, accuracy).map(drop),
+                };
+                if let Err(error) = done {
+                    tracing::warn!(%error, "a task was not recorded");
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("recorder".into()).spawn(write);
+        match thread {
+            Ok(thread) => {
+                let writer = Writer { to: Mutex::new(Some(to)), thread: Mutex::new(Some(thread)) };
+                let _ = self.writer.set(writer);
+            }
+            Err(error) => tracing::warn!(%error, "tasks are not recorded"),
+        }
+    }
+
+    /// A run ended. It is offered, or passed over without a word.
+    pub(in crate::fabric) fn ran(&self, task: &Task, genome: Digest, report: &RunReport) {
+        let Some(writer) = self.writer.get() else { return };
+        if !self.is_due(&task.target_agent_type) {
+            return;
+        }
+        let output = report.result.as_ref().ok();
+        let recorded = Recorded {
+            task_id: task.id,
+            payload: String::new(), // Put into words where nobody waits for it.
+            output: output.map(|output| words(output.clone(), &self.redaction)).unwrap_or_default(),
+            success: output.is_some(),
+            latency_us: u64::try_from(report.wall.as_micros()).unwrap_or(u64::MAX),
+            genome,
+            validated: None,
+            at: SystemTime::now().into(),
+        };
+        let agent_type = task.target_agent_type.clone();
+        writer.send(Job::Ran(Box::new((agent_type, task.payload.clone(), recorded))));
+    }
+
+    /// Layer 3 judged an output.
+    pub(in crate::fabric) fn judged(&self, task_id: TaskId, accuracy: f64) {
+        if let Some(writer) = self.writer.get() {
+            writer.send(Job::Judged(task_id, accuracy));
+        }
+    }
+
+    fn is_due(&self, agent_type: &str) -> bool {
+        let now = Instant::now();
+        let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        if paced.get(agent_type).is_some_and(|last| now.duration_since(*last) < EVERY) {
+            return false;
+        }
+        let room = paced.len() < MOST_TYPES || paced.contains_key(agent_type);
+        if room {
+            paced.insert(agent_type.to_owned(), now);
+        }
+        room
+    }
+}
+
+/// Without what is not to be kept.
+fn words(mut value: Value, redaction: &Redaction) -> String {
+    redaction.apply(&mut value);
+    value.to_string()
+}
+
+impl Writer {
+    fn send(&self, job: Job) {
+        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full channel means that the disk is slow: a sample without it is as good.
+        let _ = to.as_ref().map(|to| to.try_send(job));
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.to.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.map(JoinHandle::join);
+    }
+}

@@ -1,0 +1,230 @@
+//! A candidate shows in real traffic what it can do, and is put in charge by
+//! steps or taken back.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::genome::lineage::Event;
+use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
+use chimera_layer4_core::genome::{Finding, Plan, Rollout, RolloutState, Side};
+use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result};
+use chimera_layer4_runtime::{Agent, Genome};
+use serde::Serialize;
+
+use super::admit::GenomeRef;
+use super::keeper;
+use super::trials::Live;
+use super::{Genomes, entry};
+use crate::events::What;
+use crate::fabric::{Layer4Fabric, OVERLAPPING};
+use crate::utils;
+
+/// A rollout, as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct RolloutView {
+    /// The agent type.
+    pub agent_type: String,
+    /// Where it stands, and how it ended if it did.
+    #[serde(flatten)]
+    pub state: RolloutState,
+    /// The genome in charge when it began.
+    pub champion: SideView,
+    /// The genome that would take over.
+    pub candidate: SideView,
+    /// The candidate's share of the tasks, from 0 to 1.
+    pub share: f64,
+    /// How it was to go.
+    pub plan: Plan,
+    /// How the candidate stands, in each measure that was taken of both.
+    pub findings: Vec<Finding>,
+}
+
+/// One side of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct SideView {
+    /// Which genome.
+    pub genome: Digest,
+    /// Runs that were counted.
+    pub tasks: u64,
+}
+
+impl RolloutView {
+    pub(super) fn of(agent_type: &str, rollout: &Rollout) -> Self {
+        let trial = rollout.trial();
+        let side = |genome, side| SideView { genome, tasks: trial.tasks(side) };
+        Self {
+            agent_type: agent_type.to_owned(),
+            state: rollout.state().clone(),
+            champion: side(rollout.champion(), Side::Champion),
+            candidate: side(rollout.candidate(), Side::Candidate),
+            share: rollout.share(),
+            plan: rollout.plan().clone(),
+            findings: trial.findings(&rollout.plan().policy),
+        }
+    }
+}
+
+impl Layer4Fabric {
+    /// Puts a genome on trial: it is given a share of the type's tasks, more by
+    /// steps, and takes over by itself when it is shown to be no worse. It is
+    /// taken back by itself when it is shown to be worse.
+    ///
+    /// Tasks stay on one side by their `metadata["rollout-key"]`, or by their id
+    /// without one; what is made again after a failure goes to the genome in
+    /// charge.
+    ///
+    /// # Errors
+    /// `AgentTypeNotFound`; `RolloutConflict` while another is on trial, where
+    /// no agent of the type runs, or when the genome is in charge already;
+    /// `InvalidRequest` when the plan is out of range; as
+    /// [`update_agent_genome`](Self::update_agent_genome).
+    pub async fn start_rollout(
+        &self,
+        agent_type: &str,
+        genome: impl Into<GenomeRef>,
+        plan: Plan,
+    ) -> Layer4Result<RolloutView> {
+        self.must_know(agent_type)?;
+        let complaints = plan.complaints();
+        if !complaints.is_empty() {
+            return Err(Layer4Error::InvalidRequest(complaints));
+        }
+        let candidate = self.resolve_genome(genome.into(), agent_type).await?;
+        // A trial needs somebody to be held against.
+        self.crew.make_ready(agent_type).await?;
+        let genomes = self.genomes().await?;
+        let _swapping = genomes.swapping.lock().await;
+        genomes.check_no_rollout(agent_type)?;
+        let champion = self.crew.agents.genome_of(agent_type).ok_or_else(|| {
+            let words = format!("agents of {agent_type:?} run several genomes; promote one first");
+            Layer4Error::RolloutConflict(words)
+        })?;
+        let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
+        genomes.begin(agent_type, rollout).await
+    }
+
+    /// Puts the candidate of an agent type's rollout in charge now.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is under way.
+    pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+        self.decide(agent_type, |rollout| rollout.promote(by)).await
+    }
+
+    /// Ends an agent type's rollout and leaves the champion in charge.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is under way.
+    pub async fn abort_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+        self.decide(agent_type, |rollout| rollout.abort(by)).await
+    }
+
+    async fn decide(
+        &self,
+        agent_type: &str,
+        decision: impl FnOnce(&mut Rollout) -> Result<(), IsOver>,
+    ) -> Layer4Result<RolloutView> {
+        let live = self.live(agent_type)?;
+        let view = {
+            let mut rollout = live.rollout();
+            decision(&mut rollout)
+                .map_err(|over| Layer4Error::RolloutConflict(over.to_string()))?;
+            RolloutView::of(agent_type, &rollout)
+        };
+        live.changed.notify_one();
+        Ok(view)
+    }
+
+    /// The rollouts that are under way.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<RolloutView> {
+        let view = |live: &Arc<Live>| RolloutView::of(&live.agent_type, &live.rollout());
+        self.watch.trials.all().iter().map(view).collect()
+    }
+
+    /// The rollout of an agent type that is under way.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is; the lineage tells of those that ended.
+    pub fn rollout(&self, agent_type: &str) -> Layer4Result<RolloutView> {
+        let live = self.live(agent_type)?;
+        let rollout = live.rollout();
+        Ok(RolloutView::of(agent_type, &rollout))
+    }
+
+    fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
+        self.watch.trials.get(agent_type).ok_or_else(|| {
+            let words = format!(
+                "no rollout of {agent_type:?} is under way; its history tells of those that ended"
+            );
+            Layer4Error::RolloutConflict(words)
+        })
+    }
+}
+
+impl Genomes {
+    async fn begin(
+        self: &Arc<Self>,
+        agent_type: &str,
+        rollout: Rollout,
+    ) -> Layer4Result<RolloutView> {
+        let (champion, candidate) = (rollout.champion(), rollout.candidate());
+        let loaded = self.load(candidate).await?;
+        let agents = self.candidates(agent_type, &rollout, &loaded).await?;
+        let event = Event::RolloutStarted { against: champion, plan: rollout.plan().clone() };
+        if let Err(error) = self.record(vec![entry(candidate, Some(agent_type), event)]).await {
+            self.end_unused(agents).await;
+            return Err(error);
+        }
+        let view = RolloutView::of(agent_type, &rollout);
+        let live = Arc::new(Live::new(agent_type, rollout));
+        // First the ear: the candidate's first run is to be heard.
+        self.watch.trials.insert(Arc::clone(&live));
+        let takes = Arc::clone(&live);
+        self.crew.agents.put_on_trial(
+            agent_type,
+            agents,
+            Arc::new(move |task| takes.takes(task)),
+        )?;
+        self.keepers.spawn(keeper::see_through(Arc::downgrade(self), live));
+        tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
+        let share = view.share;
+        let agent_type = agent_type.to_owned();
+        self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+        Ok(view)
+    }
+
+    /// Agents for the largest share that the candidate will have.
+    async fn candidates(
+        &self,
+        agent_type: &str,
+        rollout: &Rollout,
+        genome: &Arc<Genome>,
+    ) -> Layer4Result<Vec<Agent>> {
+        let champions = self.crew.agents.in_charge(agent_type);
+        let Some(like) = champions.first() else {
+            let words = format!("no agent of {agent_type:?} runs to hold it against");
+            return Err(Layer4Error::RolloutConflict(words));
+        };
+        let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
+        let wanted = (champions.len() as f64 * most).ceil() as usize;
+        let mut agents = Vec::new();
+        for _ in 0..wanted.clamp(1, OVERLAPPING / 2) {
+            let config: AgentConfig = like.agent.config_with(utils::generate_agent_id());
+            match self.crew.executor.spawn(Arc::clone(genome), config).await {
+                Ok(agent) => agents.push(agent),
+                Err(error) => {
+                    self.end_unused(agents).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(agents)
+    }
+}
+
+fn not_started(error: NotStarted) -> Layer4Error {
+    match error {
+        NotStarted::Plan(complaints) => Layer4Error::InvalidRequest(complaints),
+        NotStarted::SameGenome(_) => Layer4Error::RolloutConflict(error.to_string()),
+    }
+}

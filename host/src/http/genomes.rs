@@ -1,0 +1,249 @@
+//! `/v1/genomes`: what is stored, what became of it, what may run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::Digest;
+use chimera_layer4_core::genome::Entry;
+use chimera_layer4_core::genome::lineage::{Retention, Source};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::extract::{Id, Json as Body, Params};
+use super::problems;
+use crate::fabric::{
+    AdmittedGenome, GenomeDetail, GenomeDiff, GenomeReport as Report, GenomeSummary, NewGenome,
+};
+
+const WASM: &str = "application/wasm";
+/// A century, and longer than any lineage: more is a slip.
+const MOST_DAYS: u64 = 36_500;
+const MOST_ANCESTORS: u64 = 1000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(push, list))
+        .routes(routes!(verify))
+        .routes(routes!(collect))
+        .routes(routes!(show))
+        .routes(routes!(diff))
+        .routes(routes!(pin, unpin))
+        .routes(routes!(lineage))
+}
+
+/// What is said of a genome that is handed in.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Pushed {
+    /// The agent type that it is for: it is tried with that type's settings.
+    #[param(min_length = 1, max_length = 256)]
+    agent_type: Option<String>,
+    /// Who made it.
+    #[serde(default)]
+    #[param(required = false, max_length = 256)]
+    author: String,
+    /// The genome that it was made from.
+    #[param(value_type = Option<Digest>)]
+    parent: Option<Digest>,
+    /// Interfaces, by commas, that it may import although its parent does not.
+    #[serde(default)]
+    #[param(required = false, max_length = 4096)]
+    allow: String,
+}
+
+/// Admits a component and stores it; nothing takes over by that. The body is
+/// the component.
+#[utoipa::path(
+    post, path = "/v1/genomes", tag = "genomes", params(Pushed),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses(
+        (status = 200, description = "It is stored already", body = AdmittedGenome),
+        (status = 201, description = "It is admitted and stored", body = AdmittedGenome),
+        problems::Pushing,
+    )
+)]
+async fn push(
+    State(app): State<App>,
+    Params(said): Params<Pushed>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let most = app.fabric.max_component_bytes();
+    // Read first: whoever still sends would not hear what is wrong with it.
+    let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
+    let typed = headers.get(header::CONTENT_TYPE).and_then(|typed| typed.to_str().ok());
+    if typed != Some(WASM) {
+        let words = format!("the body is declared as {typed:?}; declare a component as {WASM}");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-wasm", words));
+    }
+    let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let new = NewGenome {
+        author: said.author,
+        source: Source::Api,
+        parent: said.parent,
+        agent_type: said.agent_type,
+        allow: allow.map(str::to_owned).collect(),
+        ..NewGenome::new(bytes)
+    };
+    let admitted = app.fabric.push_genome(new).await?;
+    let status = if admitted.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Answer(admitted)).into_response())
+}
+
+/// The stored genomes, in the order of their digests.
+#[utoipa::path(
+    get, path = "/v1/genomes", tag = "genomes",
+    responses((status = 200, description = "The genomes", body = Vec<GenomeSummary>), problems::Asking)
+)]
+async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
+    Ok(Answer(app.fabric.genomes_stored().await?))
+}
+
+/// All that is known of a genome.
+#[utoipa::path(
+    get, path = "/v1/genomes/{genome}", tag = "genomes", params(("genome" = Digest, Path)),
+    responses((status = 200, description = "The genome", body = GenomeDetail), problems::Finding)
+)]
+async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDetail> {
+    Ok(Answer(app.fabric.genome_detail(genome).await?))
+}
+
+/// How a genome differs from another.
+#[utoipa::path(
+    get, path = "/v1/genomes/{genome}/diff/{other}", tag = "genomes",
+    params(("genome" = Digest, Path), ("other" = Digest, Path)),
+    responses((status = 200, description = "The difference", body = GenomeDiff), problems::Finding)
+)]
+async fn diff(
+    State(app): State<App>,
+    Id((genome, other)): Id<(Digest, Digest)>,
+) -> Json<GenomeDiff> {
+    Ok(Answer(app.fabric.genome_diff(genome, other).await?))
+}
+
+/// Keeps a genome whatever else is collected.
+#[utoipa::path(
+    put, path = "/v1/genomes/{genome}/pin", tag = "genomes", params(("genome" = Digest, Path)),
+    responses((status = 204, description = "It is kept"), problems::Finding)
+)]
+async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
+    app.fabric.pin_genome(genome, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps a genome no longer than others.
+#[utoipa::path(
+    delete, path = "/v1/genomes/{genome}/pin", tag = "genomes", params(("genome" = Digest, Path)),
+    responses((status = 204, description = "It is as others are"), problems::Finding)
+)]
+async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
+    app.fabric.pin_genome(genome, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a check of every stored genome found.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Verified {
+    /// Genomes that were hashed.
+    pub(crate) genomes: usize,
+    /// Bytes that were hashed.
+    pub(crate) bytes: u64,
+    /// What is damaged, each in words with where it is kept.
+    pub(crate) findings: Vec<String>,
+}
+
+/// Hashes every stored genome; what is damaged is put aside.
+#[utoipa::path(
+    post, path = "/v1/genomes/verify", tag = "genomes",
+    responses((status = 200, description = "What was found", body = Verified), problems::Asking)
+)]
+async fn verify(State(app): State<App>) -> Json<Verified> {
+    Ok(Answer(app.fabric.verify_genomes().await?.into()))
+}
+
+impl From<Report> for Verified {
+    fn from(report: Report) -> Self {
+        let findings = report.findings.iter().map(ToString::to_string);
+        let findings = report.index.iter().cloned().chain(findings).collect();
+        Self { genomes: report.genomes, bytes: report.bytes, findings }
+    }
+}
+
+/// What of it may go.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Collecting {
+    /// Generations of ancestors that stay behind each genome in use; 10 when left out.
+    #[schema(minimum = 0, maximum = 1000)]
+    ancestors: Option<usize>,
+    /// Days that a genome stays after the last thing that happened to it; 30
+    /// when left out.
+    #[schema(minimum = 0, maximum = 36500)]
+    quiet_days: Option<u32>,
+}
+
+/// What went.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Gone {
+    /// Genomes that are stored no longer.
+    pub(crate) removed: Vec<Digest>,
+    /// Bytes that are free again.
+    pub(crate) freed_bytes: u64,
+}
+
+/// Removes genomes that nobody uses. The record of them stays.
+#[utoipa::path(
+    post, path = "/v1/genomes/collect", tag = "genomes", request_body = Collecting,
+    responses((status = 200, description = "What went", body = Gone), problems::Telling)
+)]
+async fn collect(State(app): State<App>, Body(wanted): Body<Collecting>) -> Json<Gone> {
+    let within = |name: &str, value: Option<u64>, most: u64| match value {
+        Some(value) if value > most => {
+            Err(Problem::invalid(format!("{name} is {value}; allowed is 0 to {most}")))
+        }
+        _ => Ok(()),
+    };
+    within("ancestors", wanted.ancestors.map(|count| count as u64), MOST_ANCESTORS)?;
+    within("quiet_days", wanted.quiet_days.map(u64::from), MOST_DAYS)?;
+    let defaults = Retention::default();
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+    let retention = Retention {
+        ancestors: wanted.ancestors.unwrap_or(defaults.ancestors),
+        quiet_for: wanted.quiet_days.map_or(defaults.quiet_for, days),
+    };
+    let collected = app.fabric.collect_genomes(retention).await?;
+    Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
+}
+
+/// What happened for an agent type.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Lineage {
+    /// Drawn for a terminal.
+    pub(crate) tree: String,
+    /// One by one, oldest first.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Which genomes an agent type had, and why.
+#[utoipa::path(
+    get, path = "/v1/agent-types/{name}/lineage", tag = "genomes",
+    params(("name" = String, Path, min_length = 1, max_length = 256)),
+    responses((status = 200, description = "The record", body = Lineage), problems::Finding)
+)]
+async fn lineage(State(app): State<App>, Id(name): Id<String>) -> Json<Lineage> {
+    let entries = app.fabric.genome_history(&name).await?;
+    if entries.is_empty() {
+        // Nothing is recorded of a type that runs since it was not asked for yet.
+        app.fabric.must_know(&name)?;
+    }
+    Ok(Answer(Lineage { tree: app.fabric.genome_tree(&name).await?, entries }))
+}

@@ -1,0 +1,155 @@
+//! A candidate in real traffic: found out and taken back, or put in charge.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chimera_layer4::genome::{Margins, Plan, Policy, WhenUnsure};
+use chimera_layer4::{Digest, Layer4Fabric, Validation};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::variants::Variant;
+use super::{ended, host_of, running};
+use crate::harness::task;
+
+/// Tasks go on until it is dropped; one in four of their outputs is judged.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Traffic {
+    fn on(fabric: &Arc<Layer4Fabric>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = |client: u64| {
+            let (fabric, stop) = (Arc::clone(fabric), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut number = client;
+                while !stop.load(Ordering::Acquire) {
+                    number += 4;
+                    let task = task("variant", json!(number));
+                    let id = task.id;
+                    let Ok(done) = Box::pin(fabric.execute_task(task)).await else { return };
+                    if done.success && number % 16 < 4 {
+                        let accuracy = f64::from(done.output["double"] == number * 2);
+                        let said = Validation { task_id: id, accuracy };
+                        fabric.submit_validation(said).await.unwrap();
+                    }
+                }
+            })
+        };
+        Self { clients: (0..4).map(client).collect(), stop }
+    }
+
+    async fn end(self) {
+        self.stop.store(true, Ordering::Release);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+    }
+}
+
+fn plan() -> Plan {
+    let policy = Policy { most_samples: 6000, ..Policy::default() };
+    Plan { steps: vec![0.25, 0.5], least_per_step: 50, policy, ..Plan::default() }
+}
+
+/// Each is worse in one thing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_is_worse_is_found_out_and_taken_back() {
+    let good = Variant { rounds: 20_000, ..Variant::version(1) };
+    let (fabric, champion) = host_of(good).await;
+    let mut events = fabric.subscribe();
+    let traffic = Traffic::on(&fabric);
+    let worse = [
+        ("errors", Variant { failing: 20, ..good }),
+        ("latency", Variant { rounds: 60_000, ..good }),
+        ("memory", Variant { leaking: 64, ..good }),
+        ("accuracy", Variant { wrong: 50, ..good }),
+    ];
+    for (measure, candidate) in worse {
+        let candidate = Variant { version: 2, ..candidate }.bytes();
+        let digest = Digest::of(&candidate);
+        let view = fabric.start_rollout("variant", candidate, plan()).await.unwrap();
+        assert_eq!((view.candidate.genome, view.share), (digest, 0.25));
+        let again = fabric.start_rollout("variant", digest, plan()).await.unwrap_err();
+        assert_eq!(again.code(), "rollout-conflict", "one at a time: {again}");
+        let (outcome, tasks, why) = ended(&mut events).await;
+        println!("{measure}: {outcome} after {tasks} tasks of the candidate: {why}");
+        assert_eq!(outcome, "rolled-back", "{measure}: {why}");
+        assert!(why.contains(measure), "{measure}: {why}");
+        let tree = fabric.genome_tree("variant").await.unwrap();
+        assert!(tree.contains(&digest.hex()[..12]), "{tree}");
+        assert_eq!(fabric.rollouts(), []);
+    }
+    traffic.end().await;
+    assert_eq!(running(&fabric), [champion], "the champion is in charge as before");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_is_no_worse_takes_over_by_itself() {
+    let (fabric, _) = host_of(Variant::version(1)).await;
+    let mut events = fabric.subscribe();
+    let traffic = Traffic::on(&fabric);
+    // Wide margins are shown soon; the trial itself is core's to prove.
+    let margins = Margins { errors: 0.2, latency: 3.0, memory: 3.0, accuracy: 0.2 };
+    let policy = Policy { margins, ..Policy::default() };
+    let candidate = Variant::version(2).bytes();
+    let digest = Digest::of(&candidate);
+    let wide = Plan { policy, ..plan() };
+    fabric.start_rollout("variant", candidate, wide).await.unwrap();
+    let (outcome, tasks, why) = ended(&mut events).await;
+    println!("{outcome} after {tasks} tasks: {why}");
+    assert_eq!(outcome, "promoted", "{why}");
+    traffic.end().await;
+    assert_eq!(running(&fabric), [digest]);
+    let tree = fabric.genome_tree("variant").await.unwrap();
+    assert!(tree.contains("not worse after") && tree.contains("● active"), "{tree}");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_decides_before_the_trial_does() {
+    let (fabric, champion) = host_of(Variant::version(1)).await;
+    let mut events = fabric.subscribe();
+    let candidate = Variant::version(2).bytes();
+    let digest = Digest::of(&candidate);
+    let refused = fabric.promote_rollout("variant", "ada").await.unwrap_err();
+    assert!(refused.to_string().contains("no rollout"), "{refused}");
+    fabric.start_rollout("variant", candidate.clone(), plan()).await.unwrap();
+    let swap = fabric.promote_genome("variant", Variant::version(3).bytes(), "ada").await;
+    assert!(swap.unwrap_err().to_string().contains("on trial"));
+    fabric.abort_rollout("variant", "ada").await.unwrap();
+    assert_eq!(ended(&mut events).await.0, "aborted");
+    assert_eq!(running(&fabric), [champion]);
+    fabric.start_rollout("variant", digest, plan()).await.unwrap();
+    fabric.promote_rollout("variant", "ada").await.unwrap();
+    assert_eq!(ended(&mut events).await.0, "promoted");
+    assert_eq!(running(&fabric), [digest]);
+    let wrong = Plan { steps: vec![0.5, 0.25], ..Plan::default() };
+    let wrong = fabric.start_rollout("variant", champion, wrong).await.unwrap_err();
+    assert!(wrong.to_string().contains("each must be above the last"), "{wrong}");
+    fabric.shutdown().await.unwrap();
+}
+
+/// Whoever met the candidate meets it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_of_one_key_stay_on_one_side() {
+    let (fabric, _) = host_of(Variant::version(1)).await;
+    let plan = Plan { steps: vec![0.5], when_unsure: WhenUnsure::KeepChampion, ..plan() };
+    fabric.start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
+    let mut sides: HashMap<String, u64> = HashMap::new();
+    for number in 0..200_u64 {
+        let mut task = task("variant", json!(number));
+        let key = format!("customer-{}", number % 20);
+        task.metadata.insert("rollout-key".into(), key.clone());
+        let done = Box::pin(fabric.execute_task(task)).await.unwrap();
+        let version = done.output["version"].as_u64().unwrap();
+        assert_eq!(*sides.entry(key).or_insert(version), version);
+    }
+    let on_trial = sides.values().filter(|version| **version == 2).count();
+    assert!((1..20).contains(&on_trial), "both sides have customers: {sides:?}");
+    fabric.shutdown().await.unwrap();
+}
