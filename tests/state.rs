@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chimera_layer4::events::What;
+use chimera_layer4::genome::Plan;
 use chimera_layer4::{
     AgentSource, Digest, Fault, Layer4Config, Layer4Error, Layer4Fabric, NewGenome, StateCarried,
     Swapped, utils,
@@ -284,6 +286,29 @@ async fn a_successor_that_does_not_go_on_leaves_the_old_one_unharmed() {
     let swapped = promote(&fabric, Counter::version(4).bytes()).await.unwrap();
     assert!(matches!(swapped.state, StateCarried::Carried { bytes: 8, .. }), "{swapped:?}");
     assert_eq!(count(&fabric).await, (3, 4));
+    fabric.shutdown().await.unwrap();
+}
+
+/// What was promoted and cannot take over is taken back, and is said to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
+    let fabric = host_of(Counter::version(0).bytes()).await;
+    let genome = fabric.get_active_agents()[0].genome;
+    count(&fabric).await;
+    let mut events = fabric.subscribe();
+    let trouble = Counter { trouble: RESTORE_TRAPS, ..Counter::version(1) }.bytes();
+    fabric.start_rollout(TYPE, trouble, Plan::default()).await.unwrap();
+    fabric.promote_rollout(TYPE, "a test").await.unwrap();
+    let (outcome, why) = loop {
+        let event = events.recv().await.unwrap();
+        if let What::RolloutEnded { outcome, why, .. } = &event.what {
+            break (*outcome, why.clone());
+        }
+    };
+    assert_eq!(outcome, "rolled-back", "{why}");
+    assert!(why.contains("could not take over") && why.contains("restore"), "{why}");
+    assert_eq!(fabric.get_active_agents()[0].genome, genome);
+    assert!(!fabric.genome_tree(TYPE).await.unwrap().contains("in rollout"));
     fabric.shutdown().await.unwrap();
 }
 

@@ -42,6 +42,7 @@ pub mod events;
 pub mod evolution;
 pub mod fabric;
 pub mod http;
+mod locks;
 pub mod metrics;
 pub mod scheduler;
 pub mod stores;

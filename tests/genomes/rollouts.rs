@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4::genome::{Margins, Plan, Policy, WhenUnsure};
-use chimera_layer4::{Digest, Layer4Fabric, Validation};
+use chimera_layer4::{Digest, Layer4Fabric, Submission, SubmitOptions, Validation};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -151,5 +151,62 @@ async fn tasks_of_one_key_stay_on_one_side() {
     }
     let on_trial = sides.values().filter(|version| **version == 2).count();
     assert!((1..20).contains(&on_trial), "both sides have customers: {sides:?}");
+    fabric.shutdown().await.unwrap();
+}
+
+/// A task that fails is made again by the champion. It is held against nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_first_attempts_count() {
+    let (fabric, _) = host_of(Variant::version(1)).await;
+    let plan = Plan { steps: vec![0.5], ..plan() };
+    fabric.start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
+    let run = |payload: u64| {
+        let (fabric, task) = (Arc::clone(&fabric), task("variant", json!(payload)));
+        let options = SubmitOptions { max_attempts: Some(2), ..SubmitOptions::default() };
+        let submission = Submission { task, options };
+        tokio::spawn(async move { Box::pin(fabric.execute(submission)).await.unwrap() })
+    };
+    // Few that fail, lest the breaker give the type a rest.
+    let tasks: Vec<_> = (0..40).map(run).chain((0..3).map(|_| run(u64::MAX))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let view = fabric.rollout("variant").unwrap();
+    assert_eq!(view.champion.tasks + view.candidate.tasks, 43, "{view:?}");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_survives_what_is_done_to_its_agents() {
+    let (fabric, champion) = host_of(Variant::version(1)).await;
+    let mut events = fabric.subscribe();
+    let candidate = Variant::version(2).bytes();
+    fabric.start_rollout("variant", candidate.clone(), plan()).await.unwrap();
+    let agents = fabric.get_active_agents();
+    let of = |genome: Digest| agents.iter().find(|agent| agent.genome == genome).unwrap().agent_id;
+    let on_trial = of(Digest::of(&candidate));
+    let other = Variant::version(3).bytes();
+    let refused = fabric.update_agent_genome(on_trial, other).await.unwrap_err();
+    assert!(refused.to_string().contains("on trial"), "{refused}");
+
+    // One task that is judged over and over is one judgement.
+    let judged = task("variant", json!(1));
+    let task_id = judged.id;
+    Box::pin(fabric.execute_task(judged)).await.unwrap();
+    for _ in 0..200 {
+        fabric.submit_validation(Validation { task_id, accuracy: 0.0 }).await.unwrap();
+    }
+    assert!(fabric.rollout("variant").is_ok(), "it goes on");
+
+    // Without a champion its tasks are the candidate's, and none waits for ever.
+    fabric.shutdown_agent(of(champion)).await.unwrap();
+    for number in 0..20_u64 {
+        let done = Box::pin(fabric.execute_task(task("variant", json!(number)))).await.unwrap();
+        assert_eq!(done.output["double"], number * 2, "{done:?}");
+    }
+    fabric.abort_rollout("variant", "a test").await.unwrap();
+    assert_eq!(ended(&mut events).await.0, "aborted");
+    let done = Box::pin(fabric.execute_task(task("variant", json!(2)))).await.unwrap();
+    assert_eq!(done.output["version"], 1, "the type's own genome is started again");
     fabric.shutdown().await.unwrap();
 }

@@ -107,7 +107,7 @@ fn mistakes_are_told_and_a_trial_is_begun_and_ended_by_command() {
     wrong(&["rollout", "show", "variant"], 3, "no rollout");
     let text = service.chimera.data().join("text.wasm");
     fs::write(&text, "no component").unwrap();
-    wrong(&["genome", "push", text.to_str().unwrap()], 3, "not a component");
+    wrong(&["genome", "push", text.to_str().unwrap()], 4, "not a component");
 
     let pushed =
         well(&service, &["genome", "push", &second, "--type", "variant", "--author", "ada"]);

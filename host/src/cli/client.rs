@@ -52,6 +52,19 @@ pub(super) type Event = (String, Value);
 /// Events that have come and were not looked at yet.
 const UNREAD: usize = 64;
 
+/// The codes of `Refusal`, and of a genome that was not admitted.
+const REFUSALS: [&str; 9] = [
+    "genome-rejected",
+    "component-too-large",
+    "not-a-component",
+    "malformed-component",
+    "wrong-contract",
+    "import-not-granted",
+    "does-not-compile",
+    "component-over-limits",
+    "missing-environment",
+];
+
 /// What a host refused, in its own words.
 #[derive(Debug, Deserialize, thiserror::Error)]
 #[error("{detail}")]
@@ -63,6 +76,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Whether a component was refused before it ran.
+    pub(super) fn is_of_a_component(&self) -> bool {
+        REFUSALS.contains(&self.code.as_str())
+    }
+
     /// Whether another question may be answered.
     pub(super) fn is_askers(&self) -> bool {
         (400..500).contains(&self.status)

@@ -66,6 +66,9 @@ impl Exit {
             Some(BuildError::NotACrate(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
             None if error.is::<BadInput>() => Exit::BadInput,
+            None if error.downcast_ref::<Refused>().is_some_and(Refused::is_of_a_component) => {
+                Exit::Refused
+            }
             None if error.downcast_ref::<Refused>().is_some_and(Refused::is_askers) => {
                 Exit::BadInput
             }

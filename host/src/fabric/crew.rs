@@ -113,7 +113,7 @@ impl Crew {
             metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
         };
         let report = entry.agent.run_with(task, attempt, options).await;
-        self.watch.ran(entry, task, &report);
+        self.watch.ran(entry, task, attempt, &report);
         log::write(entry, task, trace.as_ref(), &report.telemetry.log);
         if let Some(trace) = trace {
             trace.ended(&report);

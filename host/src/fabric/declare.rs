@@ -93,6 +93,7 @@ impl Layer4Fabric {
             in_force.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
         for name in gone {
             told(&name);
+            drop(self.abort_rollout(&name, "a reload").await);
             let starting = self.crew.agents.registered(&name).map(|old| old.starting);
             // Nobody starts an agent of it meanwhile.
             let held = match &starting {
@@ -147,6 +148,8 @@ impl Layer4Fabric {
         }
         // Whoever changes the file has not waited for a trial.
         drop(self.abort_rollout(name, "a reload").await);
+        // What is in charge stays so until its agents run.
+        let turn = self.genomes().await?.turn(name).await;
         let chosen = self.choose(name, bytes).await?;
         let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
@@ -162,7 +165,7 @@ impl Layer4Fabric {
         let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
         self.note_declared(name, &chosen).await?;
-        drop(held);
+        drop((held, turn));
         self.capacity_changed();
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
         self.retire(old.map_or_else(Vec::new, InForce::all)).await;

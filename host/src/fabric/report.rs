@@ -45,7 +45,10 @@ impl Layer4Fabric {
         let now = SystemTime::now().into();
         let agent_type = &record.task.target_agent_type;
         self.watch.metrics.kpis().validated(agent_type, genome, now, accuracy);
-        self.watch.trials.judged(agent_type, genome, accuracy);
+        if let Some(result) = &record.result {
+            let of = (task_id, result.completed_at);
+            self.watch.trials.judged(agent_type, genome, of, accuracy);
+        }
         self.watch.recorder.judged(task_id, accuracy);
         Ok(())
     }

@@ -91,12 +91,16 @@ impl Watch {
         self.events.tell(|| What::AgentEnded { agent_id, agent_type });
     }
 
-    pub(super) fn ran(&self, entry: &Entry, task: &Task, report: &RunReport) {
+    pub(super) fn ran(&self, entry: &Entry, task: &Task, attempt: u32, report: &RunReport) {
         let agent_type = &entry.agent.config().agent_type;
         let genome = entry.agent.genome().digest();
         let runner = Runner { agent_id: entry.id(), agent_type, genome };
         self.metrics.ran(&runner, report, SystemTime::now().into());
-        self.trials.ran(agent_type, genome, report);
+        // What is made again goes to the champion alone: counted, it would be held
+        // against it.
+        if attempt <= 1 {
+            self.trials.ran(agent_type, genome, report);
+        }
         self.recorder.ran(task, genome, report);
     }
 

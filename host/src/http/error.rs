@@ -43,6 +43,12 @@ impl Problem {
         Self { retry_after_secs: Some(seconds), ..self }
     }
 
+    /// Seconds after which a queue that is full may have room; of other problems none.
+    pub(super) fn wait_for_room(&self) -> Option<f64> {
+        let is_full = self.status == StatusCode::TOO_MANY_REQUESTS.as_u16();
+        self.retry_after_secs.filter(|_| is_full)
+    }
+
     /// The request itself is wrong.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
@@ -87,6 +93,8 @@ fn status(error: &Layer4Error) -> StatusCode {
         Layer4Error::TooManyAgents { .. }
         | Layer4Error::NotRunning { .. }
         | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
+        // An operator who pushes and promotes can mend it, and is told how.
+        | Layer4Error::GenomeStore { .. }
         | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -27,6 +27,10 @@ const WASM: &str = "application/wasm";
 /// A century, and longer than any lineage: more is a slip.
 const MOST_DAYS: u64 = 36_500;
 const MOST_ANCESTORS: u64 = 1000;
+/// Characters of an agent type's name and of an author's.
+const MOST_NAME: usize = 256;
+/// Characters of all interfaces that are allowed.
+const MOST_ALLOWED: usize = 4096;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -77,6 +81,18 @@ async fn push(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
+    let texts = [("agent_type", said.agent_type.as_deref().unwrap_or("-"), MOST_NAME)];
+    let texts = texts.into_iter().chain([
+        ("author", said.author.as_str(), MOST_NAME),
+        ("allow", said.allow.as_str(), MOST_ALLOWED),
+    ]);
+    for (name, text, most) in texts {
+        if text.chars().count() > most || (name == "agent_type" && text.is_empty()) {
+            let length = text.chars().count();
+            let words = format!("{name} has {length} characters; allowed are up to {most}");
+            return Err(Problem::invalid(words));
+        }
+    }
     let most = app.fabric.max_component_bytes();
     // Read first: whoever still sends would not hear what is wrong with it.
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();

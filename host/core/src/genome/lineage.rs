@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::Comparison;
 use super::fitness::Fitness;
 use super::rollout::{How, Plan};
-use super::trial::Verdict;
+use super::trial::{Finding, Verdict};
 use crate::Digest;
 use crate::scheduler::Timestamp;
 
@@ -95,6 +95,9 @@ pub enum Event {
         verdict: Verdict,
         /// Its own runs until then.
         tasks: u64,
+        /// How it stood in each measure, also where the verdict names none.
+        #[serde(default)]
+        findings: Vec<Finding>,
     },
     /// It was put in charge.
     Promoted {

@@ -24,6 +24,7 @@ use chimera_layer4_core::{Digest, Layer4Error};
 use self::files::{TEMPORARY, append, gone, place};
 use super::error::EvolutionError;
 use super::state::{self, Candidate, State};
+use crate::locks;
 
 /// Of a state: ten thousand elites with their evidence are a tenth of it.
 const MOST_STATE_BYTES: u64 = 256 << 20;
@@ -55,10 +56,10 @@ impl Folder {
         // Absolute, since the generator may be elsewhere.
         let path = path.canonicalize().map_err(EvolutionError::of(&path))?;
         let lock = File::create(path.join("lock")).map_err(EvolutionError::of(&path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(fs::TryLockError::WouldBlock) => Err(EvolutionError::Busy(path)),
-            Err(fs::TryLockError::Error(error)) => Err(EvolutionError::of(&path)(error)),
+        match locks::take(&lock) {
+            Ok(true) => Ok(Self { path, _lock: lock }),
+            Ok(false) => Err(EvolutionError::Busy(path)),
+            Err(error) => Err(EvolutionError::of(&path)(error)),
         }
     }
 

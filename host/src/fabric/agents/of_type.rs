@@ -88,9 +88,11 @@ impl OfType {
         ended
     }
 
-    /// Who takes a task. Only one that is given may go to the genome on trial.
+    /// Who takes a task. Only one that is given may go to the genome on trial,
+    /// unless nobody else is left.
     pub(super) fn taker(&self, task: Option<&Task>) -> Option<&Arc<Entry>> {
-        let takes = |trial: &&OnTrial| task.is_some_and(|task| (trial.takes)(task));
+        let alone = self.agents.is_empty();
+        let takes = |trial: &&OnTrial| alone || task.is_some_and(|task| (trial.takes)(task));
         let trial = self.trial.as_ref().filter(takes);
         let on_trial = trial.and_then(|trial| least_busy(&trial.agents));
         on_trial.or_else(|| least_busy(&self.agents))

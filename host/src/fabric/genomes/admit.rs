@@ -137,8 +137,13 @@ impl Layer4Fabric {
             error => error.to_string(),
         };
         let (genome, agent_type) = (Digest::of(&new.bytes), new.agent_type.as_deref());
-        genomes.record(vec![entry(genome, agent_type, Event::Rejected { stage, reason })]).await?;
         self.watch.metrics.genomes.rejected(stage);
+        // Bytes that are no agent at all are no genome either: anybody can send
+        // as many of them as there are numbers, and the record is for ever.
+        if stage > Stage::Contract {
+            let event = Event::Rejected { stage, reason };
+            genomes.record(vec![entry(genome, agent_type, event)]).await?;
+        }
         Err(error)
     }
 
@@ -249,16 +254,21 @@ impl Genomes {
     }
 
     /// Interfaces that mean something only when they are granted, and that the
-    /// parent does not import. Of a genome without a parent none is new: an
+    /// genome in charge, or else the parent, does not import. Of a genome without a parent none is new: an
     /// operator chose it.
     async fn new_capabilities(
         self: &Arc<Self>,
         new: &NewGenome,
         loaded: &Genome,
     ) -> Layer4Result<Vec<String>> {
-        let before = match (new.parent, &new.agent_type) {
-            (Some(parent), _) => Some(self.imports(parent).await?),
-            (None, Some(name)) => self.imports_in_charge(name).await?,
+        let in_charge = match &new.agent_type {
+            Some(name) => self.imports_in_charge(name).await?,
+            None => None,
+        };
+        // What is in charge was allowed by somebody; a parent is only said.
+        let before = match (in_charge, new.parent) {
+            (Some(imports), _) => Some(imports),
+            (None, Some(parent)) => Some(self.imports(parent).await?),
             (None, None) => None,
         };
         let Some(before) = before else { return Ok(Vec::new()) };

@@ -87,6 +87,8 @@ impl Layer4Fabric {
             Layer4Error::RolloutConflict(words)
         })?;
         let tasks = genomes.bench_tasks(agent_type, tasks).await?;
+        let turn = genomes.benching.acquire().await;
+        let _turn = turn.map_err(|error| Layer4Error::Internal(error.to_string()))?;
         let pairs = self.run_pairs(agent_type, [champion, candidate], &tasks).await?;
         let comparison = compare(&pairs, CONFIDENCE, &Margins::default());
         let sizes = genomes.sizes(champion, candidate).await?;

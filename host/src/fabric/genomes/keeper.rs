@@ -53,7 +53,7 @@ impl Genomes {
     }
 
     async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> Layer4Result<()> {
-        let _swapping = self.swapping.lock().await;
+        let _turn = self.turn(&live.agent_type).await;
         let (champion, candidate, verdict, tasks) = {
             let rollout = live.rollout();
             let tasks = rollout.trial().tasks(Side::Candidate);
@@ -66,22 +66,32 @@ impl Genomes {
             RolloutState::RolledBack { findings } => Verdict::Worse { findings: findings.clone() },
             _ => verdict,
         };
-        let verdict = entry(candidate, Some(name), Event::Verdict { verdict, tasks });
-        let done = match &state {
-            RolloutState::Promoted { how } => {
-                let promoted = self.promote(name, candidate, how.clone(), vec![verdict]).await;
-                promoted.map(drop)
+        let findings = live.findings();
+        let event = Event::Verdict { verdict, tasks, findings };
+        let verdict = entry(candidate, Some(name), event);
+        let mut outcome = word(&state);
+        let mut why = words(&state);
+        let mut taken_back = vec![verdict.clone()];
+        if let RolloutState::Promoted { how } = &state {
+            match self.promote(name, candidate, how.clone(), vec![verdict]).await {
+                Ok(_) => taken_back.clear(),
+                Err(error) => {
+                    outcome = "rolled-back";
+                    why = format!("it could not take over: {error}");
+                }
             }
-            other => {
-                let event = Event::RolledBack { to: champion, why: other.to_string() };
-                self.record(vec![verdict, entry(candidate, Some(name), event)]).await
-            }
+        }
+        let done = if taken_back.is_empty() {
+            Ok(())
+        } else {
+            let event = Event::RolledBack { to: champion, why: why.clone() };
+            taken_back.push(entry(candidate, Some(name), event));
+            self.record(taken_back).await
         };
         // Whatever the disk said: tasks go to those in charge again.
         self.watch.trials.remove(name);
         self.retire(self.crew.agents.end_trial(name));
-        let outcome = word(&state);
-        tracing::info!(agent_type = name, %candidate, tasks, %state, "a rollout ended");
+        tracing::info!(agent_type = name, %candidate, tasks, outcome, why, "a rollout ended");
         self.watch.metrics.genomes.rollout_ended(name, outcome);
         let agent_type = name.to_owned();
         self.watch.events.tell(|| What::RolloutEnded {
@@ -89,7 +99,7 @@ impl Genomes {
             candidate,
             outcome,
             tasks,
-            why: state.to_string(),
+            why,
         });
         done
     }
@@ -122,6 +132,16 @@ impl Genomes {
             after = Some(last.sequence);
             all.extend(page);
         }
+    }
+}
+
+/// Why it ended as it did.
+fn words(state: &RolloutState) -> String {
+    match state {
+        RolloutState::RolledBack { findings } => {
+            findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
     }
 }
 

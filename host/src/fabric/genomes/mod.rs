@@ -17,6 +17,7 @@ mod state;
 mod swap;
 mod trials;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,7 @@ use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::{Digest, Layer4Config, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Genome;
 use tempfile::TempDir;
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinSet;
 
 pub use self::admit::{AdmittedGenome, GenomeRef, NewGenome};
@@ -59,8 +61,10 @@ pub(super) struct Genomes {
     recordings: Arc<Recordings>,
     crew: Arc<Crew>,
     watch: Arc<Watch>,
-    /// One change of who is in charge at a time.
-    swapping: tokio::sync::Mutex<()>,
+    /// By agent type: one change of who is in charge at a time.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One benchmark at a time, so that all have the share of one.
+    benching: tokio::sync::Semaphore,
     /// Rollouts that are seen through.
     keepers: Beside,
     /// Agents that were replaced, and end.
@@ -102,7 +106,8 @@ impl Genomes {
             store,
             crew,
             watch,
-            swapping: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
+            benching: tokio::sync::Semaphore::new(1),
             keepers: Beside::default(),
             ending: Beside::default(),
             agent_timeout: config.agent_timeout(),
@@ -121,6 +126,16 @@ impl Genomes {
         let done = tokio::task::spawn_blocking(move || what(&genomes)).await;
         let done = done.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?;
         Ok(done?)
+    }
+
+    /// The right to change who is in charge of a type.
+    pub(super) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(agent_type.to_owned()).or_default())
+        };
+        turn.lock_owned().await
     }
 
     async fn record(self: &Arc<Self>, entries: Vec<NewEntry>) -> Layer4Result<()> {

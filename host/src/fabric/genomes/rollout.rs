@@ -92,7 +92,7 @@ impl Layer4Fabric {
         // A trial needs somebody to be held against.
         self.crew.make_ready(agent_type).await?;
         let genomes = self.genomes().await?;
-        let _swapping = genomes.swapping.lock().await;
+        let _turn = genomes.turn(agent_type).await;
         genomes.check_no_rollout(agent_type)?;
         let champion = self.crew.agents.genome_of(agent_type).ok_or_else(|| {
             let words = format!("agents of {agent_type:?} run several genomes; promote one first");

@@ -83,7 +83,7 @@ impl Layer4Fabric {
         let how = How::ByHand { by: by.to_owned() };
         genomes
             .to_the_end(async move {
-                let _swapping = own.swapping.lock().await;
+                let _turn = own.turn(&agent_type).await;
                 own.check_no_rollout(&agent_type)?;
                 own.promote(&agent_type, to, how, Vec::new()).await
             })
@@ -143,18 +143,24 @@ impl Genomes {
         old: Arc<Entry>,
         genome: Arc<Genome>,
     ) -> Layer4Result<Swapped> {
-        let _swapping = self.swapping.lock().await;
-        let from = Some(old.agent.genome().digest());
         let (agents, agent_type) = (vec![old.id()], old.agent.config().agent_type.clone());
-        let (switch, state) = self.take_over(&[old], &genome, Vec::new(), Unfit::Refuse).await?;
-        let (to, switch_micros) = (genome.digest(), micros(switch));
+        let _turn = self.turn(&agent_type).await;
+        // One of them may be on trial.
+        self.check_no_rollout(&agent_type)?;
+        let (from, to) = (Some(old.agent.genome().digest()), genome.digest());
+        // Of this agent, and not of its type: that has what it has.
+        let how = How::ByHand { by: format!("agent {}", old.id()) };
+        let promoted = entry(to, None, Event::Promoted { from, how });
+        let (switch, state) =
+            self.take_over(&[old], &genome, vec![promoted], Unfit::Refuse).await?;
+        let switch_micros = micros(switch);
         let swapped = Swapped { agent_type, agents, from, to, switch_micros, state };
         self.tell(&swapped);
         Ok(swapped)
     }
 
     async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> Layer4Result<Swapped> {
-        let _swapping = self.swapping.lock().await;
+        let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
         let entries = self.entries_of(agent_type).await?;
         let none = || {
@@ -175,7 +181,9 @@ impl Genomes {
         mut entries: Vec<NewEntry>,
     ) -> Layer4Result<Swapped> {
         let from = self.active_or_running(agent_type).await?;
-        if from == Some(to) {
+        // After a fault the agents may run another one than the lineage says.
+        let running = self.crew.agents.genome_of(agent_type);
+        if from == Some(to) && running.is_none_or(|running| running == to) {
             let words = format!("{to} is in charge of {agent_type:?} already");
             return Err(Layer4Error::RolloutConflict(words));
         }

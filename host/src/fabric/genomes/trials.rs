@@ -3,23 +3,30 @@
 //! Every run of the host passes here, so where no rollout is under way it costs
 //! one look at a counter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 
-use chimera_layer4_core::genome::{Observation, Rollout, Side, rollout};
+use chimera_layer4_core::genome::{Finding, Observation, Rollout, Side, rollout};
 use chimera_layer4_core::scheduler::settle::blames_agent;
-use chimera_layer4_core::{Digest, Fault, GuestFault, Task};
+use chimera_layer4_core::{Digest, Fault, GuestFault, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use tokio::sync::Notify;
 
 /// Names who a task is for: tasks with the same one stay on the same side.
 const KEY: &str = "rollout-key";
 
+/// Judgements of one trial. More than its most runs of both sides at a quarter.
+const MOST_JUDGED: usize = 100_000;
+
 /// A rollout that tasks are shared out by.
 pub(super) struct Live {
     pub(super) agent_type: String,
     rollout: Mutex<Rollout>,
+    began: SystemTime,
+    /// Tasks whose output was judged: once is enough.
+    judged: Mutex<HashSet<TaskId>>,
     /// It has gone on a step, or has ended.
     pub(super) changed: Notify,
 }
@@ -27,7 +34,26 @@ pub(super) struct Live {
 impl Live {
     pub(super) fn new(agent_type: &str, rollout: Rollout) -> Self {
         let agent_type = agent_type.to_owned();
-        Self { agent_type, rollout: Mutex::new(rollout), changed: Notify::new() }
+        Self {
+            agent_type,
+            rollout: Mutex::new(rollout),
+            began: SystemTime::now(),
+            judged: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// How the candidate stands, in each measure that was taken of both.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let rollout = self.rollout();
+        rollout.trial().findings(&rollout.plan().policy)
+    }
+
+    /// Whether a judgement counts: the first of a task that ran since the trial
+    /// began, while there is room to remember which.
+    fn is_news(&self, task_id: TaskId, ended: SystemTime) -> bool {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        ended >= self.began && judged.len() < MOST_JUDGED && judged.insert(task_id)
     }
 
     pub(super) fn rollout(&self) -> MutexGuard<'_, Rollout> {
@@ -103,9 +129,18 @@ impl Trials {
         }
     }
 
-    /// Layer 3 judged an output.
-    pub(in crate::fabric) fn judged(&self, agent_type: &str, genome: Digest, accuracy: f64) {
+    /// Layer 3 judged the output of a task that ended then.
+    pub(in crate::fabric) fn judged(
+        &self,
+        agent_type: &str,
+        genome: Digest,
+        (task_id, ended): (TaskId, SystemTime),
+        accuracy: f64,
+    ) {
         let Some(live) = self.get(agent_type) else { return };
+        if !live.is_news(task_id, ended) {
+            return;
+        }
         live.change(genome, |rollout, side| rollout.judge(side, accuracy));
     }
 }

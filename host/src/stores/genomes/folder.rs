@@ -4,21 +4,16 @@
 //! Blobs prove themselves by their names, so others may read them. Who can
 //! write there could still take genomes away, or put an older one in charge.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use chimera_layer4_core::Digest;
 
 use super::disk;
 use super::errors::{GenomeStoreError, GenomeStoreResult};
-
-/// How often, and how long apart, a folder that is taken is asked for again.
-const TRIES: u32 = 20;
-const MOMENT: Duration = Duration::from_millis(10);
+use crate::locks;
 
 /// Where things are.
 #[derive(Clone, Debug)]
@@ -144,17 +139,8 @@ fn lock(path: &Path) -> Result<File, String> {
         .mode(0o600)
         .open(path);
     let mut lock = file.map_err(unusable)?;
-    // A child that the last holder was starting shares its lock until it has
-    // become another program, so a lock is given a moment to go.
-    let mut tries = TRIES;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if tries > 0 => thread::sleep(MOMENT),
-            Err(TryLockError::WouldBlock) => return Err(taken(&mut lock)),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
-        tries -= 1;
+    if !locks::take(&lock).map_err(unusable)? {
+        return Err(taken(&mut lock));
     }
     let signed = lock.set_len(0).and_then(|()| lock.rewind());
     signed.and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(unusable)?;

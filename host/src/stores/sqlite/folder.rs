@@ -4,18 +4,14 @@
 //! other's leases for those of a dead process. The lock ends with the process,
 //! however that ends, so none is ever left behind.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::StoreError;
 
-/// How often, and how long apart, a folder that is taken is asked for again.
-const TRIES: u32 = 20;
-const MOMENT: Duration = Duration::from_millis(10);
+use crate::locks;
 
 /// A data folder that is ours for as long as this lives.
 #[derive(Debug)]
@@ -46,17 +42,10 @@ impl Folder {
             .truncate(false) // Until it is locked, it is another's.
             .open(path.join("chimera.lock"));
         let mut lock = lock.map_err(|error| unusable("written to", error))?;
-        // A child that the last holder was starting shares its lock until it
-        // has become another program, so a lock is given a moment to go.
-        let mut tries = TRIES;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tries > 0 => thread::sleep(MOMENT),
-                Err(TryLockError::WouldBlock) => return Err(taken(&path, &mut lock)),
-                Err(TryLockError::Error(error)) => return Err(unusable("locked", error)),
-            }
-            tries -= 1;
+        match locks::take(&lock) {
+            Ok(true) => {}
+            Ok(false) => return Err(taken(&path, &mut lock)),
+            Err(error) => return Err(unusable("locked", error)),
         }
         sign(&mut lock).map_err(|error| unusable("written to", error))?;
         Ok(Self { path, _lock: lock })

@@ -51,6 +51,9 @@ impl WasmAgent for Variant {
     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
         let table = black_box(&TABLE);
         let number: u64 = task.payload()?;
+        if number == u64::MAX {
+            return Err(AgentError::unavailable("as the task says"));
+        }
         self.tasks += 1;
         // Scattered, and not by the task's number: the same task may go well again.
         let lot = self.tasks.wrapping_mul(2_654_435_761) >> 8;

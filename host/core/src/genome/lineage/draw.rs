@@ -156,7 +156,7 @@ impl Known {
                     None => format!("score {:.3}", fitness.score),
                 });
             }
-            Event::Verdict { verdict, tasks } => {
+            Event::Verdict { verdict, tasks, .. } => {
                 self.fate = Some(format!("{} after {tasks} tasks", brief(&verdict.to_string())));
             }
             Event::RolledBack { why, .. } => {

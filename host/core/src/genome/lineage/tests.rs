@@ -54,7 +54,7 @@ fn rejected() -> Event {
 }
 
 fn passed() -> Event {
-    Event::Verdict { verdict: Verdict::NotWorse, tasks: 3080 }
+    Event::Verdict { verdict: Verdict::NotWorse, tasks: 3080, findings: Vec::new() }
 }
 
 fn rolled_back(to: &str) -> Event {
@@ -152,7 +152,11 @@ fn the_tree_shows_who_came_from_whom_and_what_became_of_them() {
         high: 1.15,
         margin: 1.03,
     };
-    let worse = Event::Verdict { verdict: Verdict::Worse { findings: vec![finding] }, tasks: 840 };
+    let worse = Event::Verdict {
+        verdict: Verdict::Worse { findings: vec![finding] },
+        tasks: 840,
+        findings: Vec::new(),
+    };
     let entries = record(vec![
         ("one", stored(None)),
         ("one", promoted(None)),
