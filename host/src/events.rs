@@ -19,7 +19,8 @@ const BACKLOG: usize = 4096;
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// Counted from one since the start of the host.
+    /// Counts, from one, what was told since the start of the host. While nobody
+    /// listens nothing is told, and the count stands.
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub at: Timestamp,

@@ -148,3 +148,55 @@ async fn silent_clients_hold_up_nobody() {
     drop(held);
     api.end().await.unwrap();
 }
+
+/// Large bodies that stop before their end hold up no ordinary request.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_that_do_not_end_hold_up_no_small_ones() {
+    let api = Api::new(&["echo"]).await;
+    let address = api.address;
+    let stalled = move |bytes: usize| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = vec![b' '; bytes];
+        stream.write_all(&post(&format!("content-length: {}", bytes + 2), &body)).unwrap();
+        stream
+    };
+    // All the room that there is for bodies.
+    let held = tokio::task::spawn_blocking(move || {
+        [15, 15, 15, 15, 3].map(|mib: usize| stalled((mib << 20) - 4096))
+    });
+    let held = held.await.unwrap();
+    let body = serde_json::json!({ "target_agent_type": "echo", "payload": 1 });
+    let started = std::time::Instant::now();
+    assert_eq!(api.post("/v1/tasks?wait=30s", body).await.status, 200);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    drop(held);
+    api.end().await.unwrap();
+}
+
+/// A client that asked to wait and went away keeps its connection until then, so
+/// those who do not wait have some that these cannot take.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_does_not_take_every_connection() {
+    let api = Api::with(Layer4Config { max_connections: 8, ..settings() }, &["echo"]).await;
+    let later = serde_json::json!({ "target_agent_type": "echo", "payload": 1,
+        "not_before": "2999-01-01T00:00:00Z" });
+    let id = api.post("/v1/tasks", later).await.json()["id"].as_str().unwrap().to_owned();
+    let address = api.address;
+    let path = format!("/v1/tasks/{id}?wait=300s");
+    let ask = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    tokio::task::spawn_blocking(move || {
+        for _ in 0..6 {
+            let mut gone = TcpStream::connect(address).unwrap();
+            gone.write_all(ask.as_bytes()).unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    let all_wait = async {
+        // One more that would wait is answered at once when six do.
+        while tokio::time::timeout(Duration::from_millis(500), api.get(&path)).await.is_err() {}
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_wait).await.unwrap();
+    assert_eq!(api.get("/livez").await.status, 204);
+    drop(api);
+}

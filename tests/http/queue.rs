@@ -99,6 +99,12 @@ async fn pages_follow_each_other() {
     let api = Api::new(&["echo"]).await;
     let batch: Vec<Value> = (0..7).map(|n| echo(json!(n))).collect();
     api.post("/v1/tasks?wait=30s", Value::from(batch)).await;
+    let exact = api.get("/v1/tasks?state=succeeded&limit=7").await.json();
+    assert_eq!(exact["tasks"].as_array().unwrap().len(), 7);
+    assert_eq!(exact.get("next"), None, "a full page may be the last: {exact}");
+    let short = api.get("/v1/tasks?state=succeeded&limit=6").await.json();
+    assert_eq!(short["tasks"].as_array().unwrap().len(), 6);
+    assert!(short["next"].is_string(), "{short}");
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = api.get(&format!("/v1/tasks?state=succeeded&limit=3{cursor}")).await.json();
@@ -180,13 +186,26 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_says_when_to_come_back() {
     let config = Layer4Config { task_queue_capacity: 1, ..settings() };
-    let api = Api::with(config, &["echo"]).await;
+    let api = Api::with(config, &["echo", "hostile"]).await;
     let mut later = echo(json!(1));
     later["not_before"] = json!("2999-01-01T00:00:00Z");
     assert_eq!(api.post("/v1/tasks", later.clone()).await.status, 202);
-    let full = api.post("/v1/tasks", later).await;
+    let full = api.post("/v1/tasks", later.clone()).await;
     assert_eq!((full.status, full.code().as_str()), (429, "queue-full"));
     assert!(full.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
     assert!(full.json()["retry_after_secs"].as_f64().unwrap() > 0.0);
+
+    // Of several that it took none of, too; where it took some, each has its answer.
+    let both = json!([later, later]);
+    for wait in ["", "?wait=1s"] {
+        let none = api.post(&format!("/v1/tasks{wait}"), both.clone()).await;
+        assert_eq!((none.status, none.code().as_str()), (429, "queue-full"), "{wait}");
+        assert!(none.headers.contains_key("retry-after"));
+    }
+    let mut other = later.clone();
+    other["target_agent_type"] = json!("hostile");
+    let some = api.post("/v1/tasks", json!([later, other])).await;
+    assert_eq!((some.status, &some.json()[0]["problem"]["status"]), (200, &json!(429)));
+    assert!(some.json()[1]["id"].is_string());
     api.end().await.unwrap();
 }

@@ -199,7 +199,7 @@ fn a_start_that_cannot_be_is_told_at_once() {
     );
 
     fs::write(&file, "bind_address = \"0.0.0.0\"").unwrap();
-    let words = ["bind_address is 0.0.0.0", "api_token"];
+    let words = ["bind_address in ", " is 0.0.0.0, which others can reach", "api_token"];
     chimera.refuses(3, &["serve", "--config", config], &words);
 
     fs::write(&file, "max_agents = 3\napi_token = \"0123456789abcdef").unwrap();
@@ -211,6 +211,29 @@ fn a_start_that_cannot_be_is_told_at_once() {
     chimera.refuses(3, &["config", "check", "--config", config], &words);
     let said = chimera.run(&["config", "check", "--config", config]).err;
     assert!(!said.contains("a word"), "a secret is not shown: {said}");
+
+    // What comes behind the first mebibyte is not left out in silence.
+    fs::write(&file, format!("{}max_agents = 0\n", "# much\n".repeat(150_000))).unwrap();
+    let words = ["the settings file", "it is larger than 1 MiB"];
+    chimera.refuses(3, &["config", "check", "--config", config], &words);
+}
+
+#[test]
+fn a_check_tells_every_component_that_is_no_file() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("chimera.toml");
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let stored = format!("sha256:{}", "0".repeat(64));
+    let good = declare("echo", &guest_path("echo"), 1) + &declare("stored", Path::new(&stored), 1);
+    fs::write(&file, &good).unwrap();
+    assert_eq!(chimera.run(&check).code, 0);
+
+    let wrong = declare("gone", Path::new("gone.wasm"), 1) + &declare("folder", &folder, 1);
+    fs::write(&file, good + &wrong).unwrap();
+    let words = ["agents.gone in ", "gone.wasm: there is none", "agents.folder in ", "not a file"];
+    chimera.refuses(3, &check, &words);
 }
 
 #[test]
@@ -237,6 +260,55 @@ fn the_settings_are_shown_with_their_sources_and_without_secrets() {
     let shown: Value = serde_json::from_str(&shown(&["config", "show", "--json"])).unwrap();
     assert_eq!(shown["max_agents"]["value"], "3");
     assert_eq!(shown["drain_timeout_secs"]["source"], "default");
+}
+
+#[test]
+fn declared_agents_are_shown_without_what_may_be_secret() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let config = r#"
+        otlp_endpoint = "http://me:hush@localhost:4318"
+        [agents.echo]
+        component = "echo\u001b[2J.wasm"
+        instances = 0
+        quota = { max_memory_mb = 77 }
+        environment = { TOKEN = "hush" }
+        parameters = { password = "hush" }
+        folders = [{ host = "/srv", guest = "/data", access = "read-write" }]
+        fresh = true
+    "#;
+    let file = folder.join("chimera.toml");
+    fs::write(&file, config).unwrap();
+    let show = |more: &[&str]| {
+        let mut arguments = vec!["config", "show", "--config", file.to_str().unwrap()];
+        arguments.extend(more);
+        let ended = chimera.run(&arguments);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(!ended.out.contains("hush") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+        ended.out
+    };
+    let text = show(&[]);
+    for words in [
+        "otlp_endpoint = http://(secret)@localhost:4318",
+        "echo\\u{1b}[2J.wasm, 0 of it",
+        "agents.echo.quota = max_cpu_cores 1, max_memory_mb 77",
+        "agents.echo.environment = TOKEN\n",
+        "agents.echo.parameters = password\n",
+        "agents.echo.folders = /srv as /data (read-write)\n",
+        "agents.echo.fresh = true\n",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let shown: Value = serde_json::from_str(&show(&["--json"])).unwrap();
+    let echo = &shown["agents"]["echo"];
+    assert_eq!((&echo["instances"], &echo["fresh"]), (&0.into(), &true.into()));
+    assert_eq!(echo["quota"]["max_memory_mb"], 77);
+    assert_eq!(
+        (&echo["environment"][0], &echo["parameters"][0]),
+        (&"TOKEN".into(), &"password".into())
+    );
+    assert_eq!(echo["folders"][0]["guest"], "/data");
 }
 
 #[test]
@@ -399,4 +471,25 @@ fn top_shows_the_host_until_q_is_pressed() {
     until("\u{1b}[?1049l"); // The screen is given back as it was.
     drop(keys);
     assert!(child.wait().unwrap().success());
+}
+
+/// Nobody reads what it logs, and its agents log much.
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody() {
+    let (echo, hostile) = (guest_path("echo"), guest_path("hostile"));
+    let config = declare("echo", &echo, 1) + &declare("hostile", &hostile, 1);
+    let service = Service::start(Chimera::new(), &config);
+    let submit = |body: &str| -> Value {
+        let request = ureq::post(format!("{}/v1/tasks?wait=30s", service.url));
+        let request = request.header("content-type", "application/json");
+        request.send(body).unwrap().body_mut().read_json().unwrap()
+    };
+    for _ in 0..20 {
+        let flood =
+            r#"{"target_agent_type": "hostile", "payload": {"do": "log-flood", "amount": 1000}}"#;
+        assert_eq!(submit(flood)["result"]["success"], true);
+    }
+    let echo = r#"{"target_agent_type": "echo", "payload": "still here"}"#;
+    assert_eq!(submit(echo)["result"]["output"], "still here");
+    assert_eq!(service.get("/health")["status"], "healthy");
 }

@@ -2,6 +2,7 @@
 //!
 //! Without a grant an agent has no files, no network and no environment.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -36,4 +37,13 @@ pub enum FolderAccess {
     ReadOnly,
     /// Also create, change and remove.
     ReadWrite,
+}
+
+impl fmt::Display for FolderAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FolderAccess::ReadOnly => "read-only",
+            FolderAccess::ReadWrite => "read-write",
+        })
+    }
 }

@@ -5,7 +5,9 @@
 #![expect(clippy::print_stderr, reason = "the owner of both streams")]
 
 use std::fmt::Write as _;
+use std::fs::DirBuilder;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use chimera_layer4_core::telemetry::is_deceptive;
@@ -80,8 +82,10 @@ impl Output {
     }
 
     /// Logs go to standard error, as text on a terminal and as JSON otherwise,
-    /// or as JSON to a file a day in `log_dir`. What is still to be written is
-    /// written when the answer is dropped.
+    /// or as JSON to a file a day in `log_dir`. A service's are written by a
+    /// thread of their own: a reader that does not read holds up nobody, and
+    /// what does not fit is counted. What is still to be written is written when
+    /// the answer is dropped.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -92,18 +96,23 @@ impl Output {
     ) -> anyhow::Result<Option<WorkerGuard>> {
         let filter = EnvFilter::new(log.levels(config.debug_mode));
         let logs = tracing_subscriber::fmt().with_env_filter(filter);
-        let mut guard = None;
-        // A subscriber that is set already, by an embedder, stays.
-        let _ = match (&config.log_dir, log) {
-            (Some(folder), Log::Service) => {
-                let (file, writes) = tracing_appender::non_blocking(daily(folder)?);
-                guard = Some(writes);
-                logs.json().with_writer(file).try_init()
+        let is_terminal = std::io::stderr().is_terminal();
+        let (writer, guard) = match (&config.log_dir, log) {
+            // A subscriber that is set already, by an embedder, stays.
+            (_, Log::OneShot) => {
+                let logs = logs.with_writer(std::io::stderr);
+                let _ = if is_terminal { logs.try_init() } else { logs.json().try_init() };
+                return Ok(None);
             }
-            _ if std::io::stderr().is_terminal() => logs.with_writer(std::io::stderr).try_init(),
-            _ => logs.json().with_writer(std::io::stderr).try_init(),
+            (Some(folder), Log::Service) => tracing_appender::non_blocking(daily(folder)?),
+            (None, Log::Service) => tracing_appender::non_blocking(std::io::stderr()),
         };
-        Ok(guard)
+        let lost = writer.error_counter();
+        crate::metrics::count_lost_log_lines(move || lost.dropped_lines() as u64);
+        let logs = logs.with_writer(writer);
+        let text = is_terminal && config.log_dir.is_none();
+        let _ = if text { logs.try_init() } else { logs.json().try_init() };
+        Ok(Some(guard))
     }
 }
 
@@ -111,6 +120,11 @@ impl Output {
 const LOG_DAYS: usize = 14;
 
 fn daily(folder: &Path) -> anyhow::Result<RollingFileAppender> {
+    if !folder.exists() {
+        // Agents' own words are nobody else's business.
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
+        made.map_err(|error| BadInput(format!("log_dir {}: {error}", folder.display())))?;
+    }
     let made = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("chimera")

@@ -1,7 +1,9 @@
 //! `chimera serve`: the host as a service.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
@@ -33,15 +35,14 @@ pub(super) async fn run(
     let (reloads, mut wanted) = mpsc::channel(WAITING);
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads);
     fabric.start().await?;
-    let address = server.address();
-    if let Err(error) = load(&fabric, &agents, output).await {
-        fabric.shutdown().await?;
-        return Err(error);
-    }
-    let url = format!("http://{address}");
-    let notice = Notice::put(&config, &url)?;
-    output.note(&format!("listening on {url}"));
-    let reload = async {
+    let (address, ready) = (server.address(), server.not_ready());
+    // Probes are answered and signals heard meanwhile: loading may take minutes.
+    let work = async {
+        load(&fabric, &agents, output).await?;
+        ready.store(true, Ordering::Release);
+        let url = format!("http://{address}");
+        let _notice = Notice::put(&config, &url)?;
+        output.note(&format!("listening on {url}"));
         loop {
             tokio::select! {
                 Some(()) = hangup.recv() => drop(reload(&fabric, &config, &flags).await),
@@ -54,13 +55,16 @@ pub(super) async fn run(
             }
         }
     };
-    tokio::select! {
-        served = server.run(interrupted) => served?,
-        () = reload => {}
-    }
-    drop(notice);
-    output.note("ended in good order");
-    Ok(Exit::Success)
+    let failed: anyhow::Result<Infallible> = tokio::select! {
+        served = server.run(interrupted) => {
+            served?;
+            output.note("ended in good order");
+            return Ok(Exit::Success);
+        }
+        failed = work => failed,
+    };
+    fabric.shutdown().await?;
+    failed.map(|never| match never {})
 }
 
 /// Loads the declared agents; one that fails ends the start.

@@ -18,6 +18,8 @@ use super::exit::BadInput;
 const FILE: &str = "chimera.toml";
 /// Far more than every setting with a page of comment.
 const FILE_BYTES: u64 = 1 << 20;
+const TOO_LARGE: &str =
+    "it is larger than 1 MiB, the most that is read; name the file of the settings";
 
 /// The settings, the agents that the file declares, and where each is from.
 pub(super) struct Settings {
@@ -66,7 +68,10 @@ fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput>
             return Err(std::io::Error::other("it is not a file"));
         }
         let mut text = String::new();
-        file.take(FILE_BYTES).read_to_string(&mut text)?;
+        // One byte more tells a file that is too large from one that just fits.
+        if file.take(FILE_BYTES + 1).read_to_string(&mut text)? as u64 > FILE_BYTES {
+            return Err(std::io::Error::other(TOO_LARGE));
+        }
         Ok(text)
     };
     match read() {

@@ -37,8 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Page> {
-    let filter = List::from(list).filter()?;
-    let limit = filter.limit;
+    let (filter, limit) = List::from(list).filter()?;
     Ok(Answer(Page::of(app.fabric.list_tasks(filter).await?, limit)))
 }
 

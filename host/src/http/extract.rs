@@ -26,6 +26,9 @@ pub(super) const MOST_ITEMS: usize = 10_000;
 /// the largest body, would be more than the machine has; and parsed, a body may
 /// take thirty times its bytes.
 const ALL_KIB: usize = 64 << 10;
+/// A body that says it is no larger needs no room of its own, lest large ones
+/// that come slowly hold it up: all connections together send less than that.
+const SMALL: u64 = 16 << 10;
 /// For a body to arrive, and for room to read it into.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For a component, those before it included.
@@ -56,11 +59,13 @@ impl Bodies {
         if said.is_some_and(|length| length > MOST_BYTES as u64) {
             return Err(too_large());
         }
-        let read = timeout(PATIENCE, self.gather(request.into_body())).await;
+        // As large as it says at the most: hyper reads no further.
+        let is_small = said.is_some_and(|length| length <= SMALL);
+        let read = timeout(PATIENCE, self.gather(request.into_body(), is_small)).await;
         read.unwrap_or_else(|_| Err(late(PATIENCE)))
     }
 
-    async fn gather(&self, mut body: Body) -> Result<Read<'_>, Problem> {
+    async fn gather(&self, mut body: Body, is_small: bool) -> Result<Read<'_>, Problem> {
         let mut bytes = BytesMut::new();
         let mut room: Option<SemaphorePermit<'_>> = None;
         while let Some(frame) = body.frame().await {
@@ -75,6 +80,7 @@ impl Bodies {
             let more = length.div_ceil(1024) - bytes.len().div_ceil(1024);
             let more = u32::try_from(more).unwrap_or(u32::MAX);
             match &mut room {
+                _ if is_small => {}
                 // One that has room and waited for more would keep others from theirs.
                 Some(room) => room.merge(self.0.try_acquire_many(more).map_err(|_| busy())?),
                 None => room = Some(self.0.acquire_many(more).await.map_err(|_| busy())?),

@@ -1,5 +1,7 @@
 //! How the host is: for people, supervisors and Prometheus.
 
+use std::sync::atomic::Ordering;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -69,6 +71,10 @@ async fn livez() -> StatusCode {
     )
 )]
 async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
+    if !app.ready.load(Ordering::Acquire) {
+        let words = "agents are being loaded; ask again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "loading", words).after(1.0));
+    }
     // Asked of the store too: one that does not answer takes no tasks.
     app.fabric.get_scheduler_stats().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,11 +1,13 @@
-//! How many connections there may be.
+//! How many connections there may be, and what is said of those that mean no good.
 
 use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::http::HeaderValue;
 use axum_server::accept::Accept;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
@@ -48,6 +50,27 @@ impl<S> Accept<TcpStream, S> for Connections {
         let unread = || Ok(set_tcp_user_timeout(&stream, UNREAD_MILLIS)?);
         let taken = taken.and_then(|()| unread());
         ready(taken.map(|()| (stream, Counted { inner, _permit: Arc::new(permit) })))
+    }
+}
+
+/// Requests that were refused, of which a line a second is logged: a client
+/// that floods the host is not to flood its log too.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// The second of the last line.
+    last: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl Refusals {
+    pub(super) fn note(&self, method: &str, route: &str, status: u16, id: &HeaderValue) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.last.swap(now, Ordering::Relaxed) == now {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let more = self.unsaid.swap(0, Ordering::Relaxed);
+        tracing::info!(method, route, status, request = ?id, more, "a request was refused");
     }
 }
 

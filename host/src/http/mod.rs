@@ -27,12 +27,13 @@ mod wire;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
 pub(crate) use self::reload::{Asked, Reloaded, WAITING};
@@ -40,7 +41,7 @@ pub(crate) use self::wire::Stats;
 
 use self::auth::Guard;
 use self::extract::{Bodies, Uploads};
-use self::limits::Connections;
+use self::limits::{Connections, Refusals};
 use crate::Layer4Fabric;
 
 /// A head that is not here by then is not coming; so also the first request of
@@ -52,6 +53,11 @@ const HEAD_BYTES: usize = 64 << 10;
 /// After the last task has ended, for its answer to be sent.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// A quarter of the connections is always left for those who do not wait.
+fn most_waits(max_connections: usize) -> usize {
+    (max_connections / 4 * 3).clamp(1, Semaphore::MAX_PERMITS)
+}
+
 /// What handlers share.
 #[derive(Clone)]
 struct App {
@@ -59,8 +65,23 @@ struct App {
     guard: Guard,
     bodies: Bodies,
     uploads: Uploads,
+    /// Requests that may wait at once. A client that has gone is not told from one
+    /// that still waits before its answer is written, so that waiting may not
+    /// take up every connection.
+    waits: Arc<Semaphore>,
+    /// Set once the agents that the settings file declares are up.
+    ready: Arc<AtomicBool>,
+    refusals: Arc<Refusals>,
     /// Where somebody reads a settings file.
     reloads: Option<mpsc::Sender<Asked>>,
+}
+
+impl App {
+    /// The right to wait for something; without it the answer is as if the time
+    /// were over.
+    fn turn_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waits).try_acquire_owned().ok()
+    }
 }
 
 /// The API of a fabric, bound to its address.
@@ -92,6 +113,9 @@ impl Server {
             guard,
             bodies: Bodies::default(),
             uploads: Uploads::default(),
+            waits: Arc::new(Semaphore::new(most_waits(config.max_connections))),
+            ready: Arc::new(AtomicBool::new(true)),
+            refusals: Arc::default(),
             reloads: None,
         };
         let connections = Connections::new(config.max_connections);
@@ -102,6 +126,12 @@ impl Server {
     pub(crate) fn with_reloads(mut self, reloads: mpsc::Sender<Asked>) -> Self {
         self.app.reloads = Some(reloads);
         self
+    }
+
+    /// Says that it is not ready for work, until somebody sets the answer.
+    pub(crate) fn not_ready(&self) -> Arc<AtomicBool> {
+        self.app.ready.store(false, Ordering::Release);
+        Arc::clone(&self.app.ready)
     }
 
     /// Where it listens.

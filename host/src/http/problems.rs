@@ -67,5 +67,5 @@ problems! {
     Restoring: WRONG, NONE_SUCH, (409, "There is none to go back to"), (422, "It does not start"), NOT_NOW;
     /// Of the submission of tasks.
     Submitting: WRONG, NONE_SUCH, (409, "The key names other work"), BODY[0], BODY[1], BODY[2],
-        (422, "No agent of the type could be started"), (429, "The queue is full"), NOT_NOW;
+        (422, "No agent of the type could be started"), (429, "The queue is full; of several tasks it took none"), NOT_NOW;
 }

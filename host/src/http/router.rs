@@ -27,6 +27,8 @@ const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_BYTES: usize = 128;
 /// What is shown of a path that is none of ours, in characters.
 const LONGEST_PATH: usize = 200;
+/// What a client that is broken, or means no good, is answered.
+const REFUSED: [u16; 5] = [400, 401, 403, 408, 413];
 /// Compressing less saves no packet.
 const LEAST_COMPRESSED: u64 = 1024;
 
@@ -106,6 +108,9 @@ async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Re
     trace.answered(status);
     app.fabric.http_answered(route, method, status, started.elapsed());
     tracing::debug!(method, route, status, request = ?id, "answered");
+    if REFUSED.contains(&status) {
+        app.refusals.note(method, route, status, &id);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

@@ -41,7 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         description = "A name for the submission of one task; the same again is answered with the first")),
     request_body(content = inline(TaskBody), content_type = "application/json"),
     responses(
-        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself", body = inline(SubmitAnswer)),
+        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself, also where a full queue took a part of them only", body = inline(SubmitAnswer)),
         (status = 202, description = "One task, taken", body = Submitted),
         problems::Submitting,
     )
@@ -57,6 +57,8 @@ async fn submit(
         task.carry(&trace);
     }
     let until = wait.duration()?.map(|wait| Instant::now() + wait);
+    let turn = until.and_then(|_| app.turn_to_wait());
+    let until = until.filter(|_| turn.is_some());
     match body {
         OneOrMany::One(one) => submit_one(&app, *one, key(&headers)?, until).await,
         OneOrMany::Many(many) => submit_many(&app, many, key(&headers)?, until).await,
@@ -158,7 +160,24 @@ async fn submit_many(
             }
         }
     }
-    Ok(Answer(SubmitAnswer::Many(answers)).into_response())
+    match full_for_all(&answers) {
+        Some(full) => Err(full),
+        None => Ok(Answer(SubmitAnswer::Many(answers)).into_response()),
+    }
+}
+
+/// What to answer where a full queue took none: a client that looks no further
+/// than the status shall come back later, too.
+fn full_for_all(answers: &[Each]) -> Option<Problem> {
+    let mut longest: Option<&Problem> = None;
+    for answer in answers {
+        let Each::Refused { problem } = answer else { return None };
+        let wait = problem.wait_for_room()?;
+        if longest.and_then(Problem::wait_for_room).is_none_or(|most| wait > most) {
+            longest = Some(problem);
+        }
+    }
+    longest.cloned()
 }
 
 fn each(taken: Layer4Result<Submitted>) -> Each {
@@ -177,8 +196,7 @@ fn each(taken: Layer4Result<Submitted>) -> Each {
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
-    let filter = list.filter()?;
-    let limit = filter.limit;
+    let (filter, limit) = list.filter()?;
     Ok(Answer(Page::of(app.fabric.list_tasks(filter).await?, limit)))
 }
 
@@ -196,7 +214,9 @@ async fn show(
     Id(id): Id<TaskId>,
     Params(wait): Params<Wait>,
 ) -> Json<TaskRecord> {
-    if let Some(wait) = wait.duration()?.filter(|wait| *wait > Duration::ZERO) {
+    let wait = wait.duration()?.filter(|wait| *wait > Duration::ZERO);
+    let turn = wait.and_then(|_| app.turn_to_wait());
+    if let Some(wait) = wait.filter(|_| turn.is_some()) {
         // How it ended is in the record; that it did not in time, too.
         if let Ok(Err(error)) = tokio::time::timeout(wait, app.fabric.wait(id)).await {
             return Err(error.into());

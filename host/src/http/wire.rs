@@ -188,7 +188,9 @@ impl From<DeadList> for List {
 }
 
 impl List {
-    pub(super) fn filter(self) -> Result<Filter, Problem> {
+    /// What to ask a store for, and how many fit on the page. One more is asked
+    /// for, which tells whether another page follows.
+    pub(super) fn filter(self) -> Result<(Filter, usize), Problem> {
         let limit = self.limit.unwrap_or(PAGE);
         if !(1..=MOST_ON_A_PAGE).contains(&limit) {
             let words = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");
@@ -196,7 +198,8 @@ impl List {
         }
         let state = self.state.unwrap_or(TaskState::Waiting);
         let after = self.cursor.as_deref().map(after).transpose()?;
-        Ok(Filter { state, agent_type: self.agent_type, limit, after })
+        let filter = Filter { state, agent_type: self.agent_type, limit: limit + 1, after };
+        Ok((filter, limit))
     }
 }
 
@@ -218,9 +221,11 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn of(tasks: Vec<TaskSummary>, limit: usize) -> Self {
-        let full = tasks.len() >= limit;
-        let last = tasks.last().filter(|_| full);
+    /// Of those that a store has, as many as fit.
+    pub(super) fn of(mut tasks: Vec<TaskSummary>, limit: usize) -> Self {
+        let is_last = tasks.len() <= limit;
+        tasks.truncate(limit);
+        let last = tasks.last().filter(|_| !is_last);
         let next = last.map(|last| format!("{}.{}", last.at.0, last.id));
         Self { tasks, next }
     }

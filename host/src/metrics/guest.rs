@@ -12,6 +12,11 @@ use prometheus::proto::{LabelPair, Metric as Sample, MetricFamily, MetricType, S
 const NAME: &str = "layer4_guest_metric";
 /// The host's own labels; an agent's of the same name gives way.
 const OURS: [&str; 2] = ["agent_type", "metric"];
+/// Labels that mean something to Prometheus. One of them in one series makes it
+/// refuse everything that the host exports.
+const RESERVED: [&str; 2] = ["le", "quantile"];
+/// Names with this prefix are Prometheus' own; `__name__` is the metric's name.
+const INTERNAL: &str = "__";
 /// Names of one agent type.
 const MOST_NAMES: usize = 64;
 /// Series of one agent type, and of all.
@@ -83,8 +88,10 @@ impl GuestMetrics {
 
 /// In one order whatever the agent's, each name once.
 fn labels(metric: &Metric) -> Labels {
+    let taken =
+        |name: &str| OURS.contains(&name) || RESERVED.contains(&name) || name.starts_with(INTERNAL);
     let mut labels: Labels =
-        metric.labels.iter().filter(|(name, _)| !OURS.contains(&name.as_str())).cloned().collect();
+        metric.labels.iter().filter(|(name, _)| !taken(name)).cloned().collect();
     labels.sort();
     labels.dedup_by(|a, b| a.0 == b.0);
     labels
@@ -130,6 +137,17 @@ mod tests {
         let labels: Vec<_> = labels.collect();
         assert_eq!(labels, [("agent_type", "echo"), ("metric", "rows"), ("a", "1"), ("b", "2")]);
         assert_eq!(sample.get_summary().sample_count(), 2);
+    }
+
+    #[test]
+    fn a_label_that_prometheus_keeps_for_itself_is_left_out() {
+        let mut guests = GuestMetrics::default();
+        let labels = [("__name__", "up"), ("__x", "1"), ("le", "1"), ("quantile", "0"), ("a", "1")];
+        guests.record("echo", &[metric("rows", &labels)]);
+        let family = guests.family();
+        let [sample] = family.get_metric() else { panic!("one series") };
+        let names: Vec<_> = sample.get_label().iter().map(|label| label.name()).collect();
+        assert_eq!(names, ["agent_type", "metric", "a"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod runs;
 mod sheet;
 mod tasks;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chimera_layer4_core::metrics::{KpiReport, Kpis, RunSample};
@@ -171,6 +171,19 @@ impl MetricsCollector {
     fn guests(&self) -> MutexGuard<'_, GuestMetrics> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asked for the lines of log that were lost, where a program writes any.
+static LOST_LOG_LINES: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>> = OnceLock::new();
+
+/// Says whom to ask for the lines of log that could not be written. Of a
+/// process there is one log, so the first who says so is asked.
+pub(crate) fn count_lost_log_lines(lost: impl Fn() -> u64 + Send + Sync + 'static) {
+    let _ = LOST_LOG_LINES.set(Box::new(lost));
+}
+
+fn lost_log_lines() -> u64 {
+    LOST_LOG_LINES.get().map_or(0, |lost| lost())
 }
 
 /// Adds what may be nothing.

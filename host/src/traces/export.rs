@@ -3,9 +3,11 @@
 //! All else that OpenTelemetry's specification has a variable for (sampler,
 //! headers, batches, timeouts) is read by its library, as it says there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chimera_layer4_core::config::without_userinfo;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -24,11 +26,14 @@ const ANSWER_BYTES: u64 = 64 << 10;
 pub(super) fn to(endpoint: &str) -> Layer4Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Client::new())
+        .with_http_client(Client::new(without_userinfo(endpoint)))
         .with_endpoint(format!("{}/{PATH}", endpoint.trim_end_matches('/')))
         .build();
     let exporter = exporter.map_err(|error| {
-        let words = format!("otlp_endpoint is {endpoint:?}: {error}");
+        let shown = without_userinfo(endpoint);
+        // The library may repeat the address.
+        let reason = without_userinfo(&error.to_string());
+        let words = format!("otlp_endpoint is {shown:?}: {reason}");
         Layer4Error::Configuration(vec![words])
     })?;
     Ok(SdkTracerProvider::builder()
@@ -54,25 +59,111 @@ fn ourselves(said: Resource) -> Resource {
 /// The HTTP client that the program has anyway. It blocks, which the batch's
 /// thread may.
 #[derive(Debug)]
-struct Client(ureq::Agent);
+struct Client {
+    agent: ureq::Agent,
+    /// As it may be printed.
+    endpoint: String,
+    /// Whether the last batch was not taken: of a streak the first is told.
+    fails: AtomicBool,
+}
+
+/// A batch that the collector did not get, or did not take.
+#[derive(Debug, thiserror::Error)]
+#[error("otlp_endpoint {endpoint}: {reason}")]
+struct NotSent {
+    endpoint: String,
+    reason: String,
+}
 
 impl Client {
-    fn new() -> Self {
+    fn new(endpoint: String) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(PATIENCE));
-        Self(config.build().into())
+        Self { agent: config.build().into(), endpoint, fails: AtomicBool::new(false) }
+    }
+
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
+        let (head, body) = request.into_parts();
+        let answer = self.agent.run(Request::from_parts(head, body.to_vec()))?;
+        let (head, mut body) = answer.into_parts();
+        let body = body.with_config().limit(ANSWER_BYTES).read_to_vec()?;
+        Ok(Response::from_parts(head, body.into()))
+    }
+
+    /// The library says that a batch was not sent, and neither where to nor why.
+    fn tell(&self, reason: String) -> NotSent {
+        // It may repeat the address.
+        let reason = without_userinfo(&reason);
+        let not_sent = NotSent { endpoint: self.endpoint.clone(), reason };
+        if !self.fails.swap(true, Ordering::Relaxed) {
+            tracing::warn!(error = %not_sent, "traces are not sent; spans are lost until they are");
+        }
+        not_sent
     }
 }
 
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (head, body) = request.into_parts();
-        let answer = self.0.run(Request::from_parts(head, body.to_vec()))?;
-        let (head, mut body) = answer.into_parts();
-        let body = body.with_config().limit(ANSWER_BYTES).read_to_vec()?;
-        Ok(Response::from_parts(head, body.into()))
+        let answer = self.send(request).map_err(|error| self.tell(error.to_string()))?;
+        if answer.status().is_success() {
+            self.fails.store(false, Ordering::Relaxed);
+        } else {
+            // The library makes an error of the status itself.
+            drop(self.tell(format!("it answered {}", answer.status())));
+        }
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    async fn sent(client: &Client, endpoint: &str) -> Result<u16, String> {
+        let request = Request::post(endpoint).body(Bytes::new()).unwrap();
+        let answer = client.send_bytes(request).await.map_err(|error| error.to_string())?;
+        Ok(answer.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_not_sent_says_where_to_and_why() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let endpoint = format!("http://me:hush@{free}");
+        let client = Client::new(without_userinfo(&endpoint));
+        let said = sent(&client, &endpoint).await.unwrap_err();
+        assert!(said.starts_with(&format!("otlp_endpoint http://(secret)@{free}: ")), "{said}");
+        assert!(said.contains("refused") && !said.contains("hush"), "{said}");
+        assert!(client.fails.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn of_a_streak_that_is_over_the_next_one_is_told_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for status in ["404 Not Found", "200 OK"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let close = "content-length: 0\r\nconnection: close";
+                write!(stream, "HTTP/1.1 {status}\r\n{close}\r\n\r\n").unwrap();
+            }
+        });
+        let client = Client::new(endpoint.clone());
+        assert_eq!(sent(&client, &endpoint).await, Ok(404));
+        assert!(client.fails.load(Ordering::Relaxed));
+        assert_eq!(sent(&client, &endpoint).await, Ok(200));
+        assert!(!client.fails.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_refused_without_its_password() {
+        let error = to("http://me:hush@th{re/").unwrap_err().to_string();
+        assert!(error.contains("(secret)@th{re") && !error.contains("hush"), "{error}");
     }
 }

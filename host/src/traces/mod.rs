@@ -54,10 +54,12 @@ impl Traces {
 
     /// Begins the span of a request, inside the one that its headers name.
     pub(crate) fn request(&self, headers: &HeaderMap, method: &'static str, route: &str) -> Trace {
-        if self.collected.is_none() && !headers.contains_key(TRACEPARENT) {
+        // Which of several counts would be a guess.
+        let is_one = headers.get_all(TRACEPARENT).iter().count() == 1;
+        if self.collected.is_none() && !is_one {
             return Trace(Context::new());
         }
-        let parent = extract(&HeaderExtractor(headers));
+        let parent = if is_one { extract(&HeaderExtractor(headers)) } else { Context::new() };
         let Some(Collected { host, .. }) = &self.collected else { return Trace(parent) };
         let span = SpanBuilder::from_name(format!("{method} {route}"))
             .with_kind(SpanKind::Server)
@@ -131,10 +133,12 @@ fn extract(carrier: &dyn Extractor) -> Context {
     propagator().extract_with_context(&Context::new(), carrier)
 }
 
-/// The library takes ids that are too short and reads them as other ids.
+/// The library takes ids that are too short, or have a sign, and reads them as
+/// other ids.
 fn is_whole(traceparent: &str) -> bool {
-    let lengths = traceparent.trim().split('-').map(str::len);
-    lengths.take(4).eq([2, 32, 16, 2])
+    let parts = || traceparent.trim().split('-').take(4);
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    parts().map(str::len).eq([2, 32, 16, 2]) && parts().flat_map(str::bytes).all(is_digit)
 }
 
 struct Reader<'a>(&'a BTreeMap<String, String>);

@@ -35,12 +35,22 @@ fn without_a_collector_the_submitters_trace_is_handed_on_as_it_came() {
 fn a_trace_that_is_not_well_formed_counts_as_none() {
     let traces = Traces::new(&Layer4Config::default()).unwrap();
     let zeros = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
-    for wrong in ["", "00-12-34-01", "ff-1", zeros, &"0".repeat(5000)] {
+    let signed = SENT.replace("-0af", "-+af");
+    let (flags, upper) = (SENT.replace("-01", "-+1"), SENT.replace("af", "AF"));
+    for wrong in ["", "00-12-34-01", "ff-1", zeros, &"0".repeat(5000), &signed, &flags, &upper] {
         let metadata = carried(&traces, &headers(wrong));
         assert_eq!(metadata.len(), 1, "{wrong:?} {metadata:?}");
     }
     let named = BTreeMap::from([(TRACEPARENT.to_owned(), "mine".to_owned())]);
     assert_eq!(trace_id(&named), None);
+}
+
+#[test]
+fn of_two_traces_none_counts() {
+    let traces = Traces::new(&Layer4Config::default()).unwrap();
+    let mut two = headers(SENT);
+    two.append(TRACEPARENT, SENT.replace("0af7", "1af7").parse().unwrap());
+    assert_eq!(carried(&traces, &two).len(), 1);
 }
 
 #[test]

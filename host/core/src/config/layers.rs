@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::resolve::{NOT_YET, SETTINGS};
+use crate::telemetry::shown;
 
 /// Variables with this prefix are settings, or mistakes. A setting that others
 /// have named keeps the name that it is known by.
 const PREFIX: &str = "LAYER4_";
+
+/// The tables of the file.
+const TABLES: [&str; 2] = ["agents", "default_resource_quota"];
 
 /// The settings as they were typed.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +60,15 @@ impl Layers {
             )),
             None => {}
         }
+        table.retain(|name, value| {
+            let is_known = !value.is_table() || TABLES.contains(&name);
+            if !is_known {
+                let origin = format!("{} in {}", shown(name), shown(path));
+                let meant = nearest(name, TABLES.into_iter());
+                self.complaints.push(format!("{origin}: there is no such table; {meant}"));
+            }
+            is_known
+        });
         let mut flat = Vec::new();
         flatten("", &table, &mut flat);
         for (key, text) in flat {
@@ -107,7 +120,9 @@ impl Layers {
             format!("{origin}: this version does not have it yet; remove it")
         } else {
             let keys = SETTINGS.iter().flat_map(|setting| [setting.key, setting.variable]);
-            format!("{origin}: no such setting; {}", nearest(origin, keys))
+            let typed = origin.split(' ').next().unwrap_or(origin);
+            let meant = nearest(typed, keys.chain(TABLES));
+            format!("{}: no such setting; {meant}", shown(origin))
         });
     }
 
@@ -115,6 +130,12 @@ impl Layers {
     #[must_use]
     pub fn source(&self, key: &str) -> &str {
         self.get(key).map_or("default", |typed| &typed.origin)
+    }
+
+    /// The file, where one was added; else nothing.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Typed> {
@@ -134,9 +155,8 @@ fn said(error: &toml::de::Error, text: &str) -> String {
     format!("{place}{}", error.message())
 }
 
-/// The known name that is most like the one typed, which `origin` begins with.
-pub(super) fn nearest<'a>(origin: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let typed = origin.split(' ').next().unwrap_or(origin);
+/// The known name that is most like the one typed.
+pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> String {
     let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
     let best = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     best.map_or_else(String::new, |name| format!("did you mean {name}?"))

@@ -6,6 +6,7 @@
 //! in, so a test needs neither.
 
 mod agents;
+mod declared;
 mod layers;
 mod resolve;
 mod secret;
@@ -20,10 +21,11 @@ use std::time::Duration;
 use crate::ResourceQuota;
 use crate::genome::Redaction;
 
-pub use agents::{AgentDeclaration, PartialQuota, declared};
+pub use agents::{AgentDeclaration, PartialQuota};
+pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
 pub use resolve::{SETTINGS, Setting, resolve};
-pub use secret::Secret;
+pub use secret::{Secret, without_userinfo};
 
 /// Agents at once: what the person this is built for asked for.
 pub const DEFAULT_MAX_AGENTS: usize = 10;
@@ -281,7 +283,8 @@ impl Layer4Config {
             && !is_web_address(endpoint)
         {
             complaints.push(format!(
-                "otlp_endpoint is {endpoint:?}; allowed is an address as http://127.0.0.1:4318"
+                "otlp_endpoint is {:?}; allowed is an address as http://127.0.0.1:4318",
+                without_userinfo(endpoint)
             ));
         }
         if !self.bind_address.is_loopback() && self.api_token.is_none() {

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{LEAST_TOKEN, Layer4Config, Layers, MOST_AGENTS, Secret};
+use super::secret::without_userinfo;
+use super::{Layer4Config, Layers, MOST_AGENTS, Secret};
 use crate::genome::Redaction;
 use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
 
@@ -85,7 +86,7 @@ pub const SETTINGS: &[Setting] = settings![
     "recorded_redaction" "LAYER4_RECORDED_REDACTION" "JSON paths, by commas, of what is taken out of a task that is kept"
         |c| Vec::from(c.recorded_redaction.clone()).join(",");
     "otlp_endpoint" "OTEL_EXPORTER_OTLP_ENDPOINT" "OpenTelemetry collector that takes traces over HTTP"
-        |c| c.otlp_endpoint.clone().unwrap_or_else(|| "none".into());
+        |c| c.otlp_endpoint.as_deref().map_or_else(|| "none".into(), without_userinfo);
     "debug_mode" "LAYER4_DEBUG_MODE" "detailed logging" |c| c.debug_mode.to_string();
 ];
 
@@ -171,12 +172,21 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.redaction("recorded_redaction", &mut config.recorded_redaction);
     reader.text("otlp_endpoint", "an address as http://127.0.0.1:4318", &mut config.otlp_endpoint);
     reader.one("debug_mode", "`true` or `false`", &mut config.debug_mode);
-    if reader.complaints.is_empty() {
-        // What only settings together can have wrong.
-        reader.complaints = config.complaints();
-    }
+    // What only settings together can have wrong. One that did not parse has its
+    // default here, of which there is nothing to complain.
+    let together = config.complaints().into_iter().map(|words| with_origin(layers, words));
+    reader.complaints.extend(together);
 
     if reader.complaints.is_empty() { Ok(config) } else { Err(reader.complaints) }
+}
+
+/// A complaint that begins with a setting's name, with where it was typed instead.
+fn with_origin(layers: &Layers, complaint: String) -> String {
+    let typed = complaint.split_once(' ').and_then(|(key, rest)| Some((layers.get(key)?, rest)));
+    match typed {
+        Some((typed, rest)) => format!("{} {rest}", typed.origin),
+        None => complaint,
+    }
 }
 
 struct Reader<'a> {
@@ -225,16 +235,11 @@ impl Reader<'_> {
         }
     }
 
-    /// The value is not shown, be it right or wrong.
+    /// Right or wrong, it is there: that it is missing is no complaint. What is
+    /// wrong with it the configuration says, without showing it.
     fn secret(&mut self, key: &str, into: &mut Option<Secret>) {
-        let Some(typed) = self.layers.get(key) else { return };
-        match typed.text.trim().parse() {
-            Ok(secret) => *into = Some(secret),
-            Err(()) => self.complaints.push(format!(
-                "{} is not shown here; allowed are {LEAST_TOKEN} or more printable ASCII \
-                 characters without spaces",
-                typed.origin
-            )),
+        if let Some(typed) = self.layers.get(key) {
+            *into = Some(Secret::new(typed.text.trim().to_owned()));
         }
     }
 
@@ -327,6 +332,54 @@ mod tests {
         );
         assert!(all.contains("LAYER4_REDIS_URL: this version does not have it yet"), "{all}");
         assert!(all.contains("LAYER4_TYPO: no such setting"), "{all}");
+    }
+
+    #[test]
+    fn what_settings_have_wrong_together_comes_with_the_rest_and_its_origin() {
+        let layers = environment(&[
+            ("LAYER4_BIND_ADDRESS", "0.0.0.0"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://somewhere"),
+        ]);
+        let layers = layers.with_file("chimera.toml", "max_agents = 0").unwrap();
+        let complaints = resolve(&layers).unwrap_err();
+        assert_eq!(complaints.len(), 3, "{complaints:#?}");
+        let all = complaints.join("\n");
+        for words in [
+            "max_agents in chimera.toml is \"0\"; allowed",
+            "LAYER4_BIND_ADDRESS is 0.0.0.0, which others can reach",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is \"ftp://somewhere\"; allowed",
+        ] {
+            assert!(all.contains(words), "{words}\n{all}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_wrong_is_one_complaint_and_not_shown() {
+        let layers =
+            environment(&[("LAYER4_API_TOKEN", "a word"), ("LAYER4_BIND_ADDRESS", "0.0.0.0")]);
+        let complaints = resolve(&layers).unwrap_err();
+        let [one] = &complaints[..] else { panic!("{complaints:#?}") };
+        assert!(one.starts_with("LAYER4_API_TOKEN does not fit"), "{one}");
+        assert!(!one.contains("a word"), "{one}");
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        for typed in [
+            "http://me:hush@there:4318",
+            "ftp://me:hush@there",
+            "me:hush@there",
+            "http://me:hu sh/@x",
+        ] {
+            let layers = environment(&[("OTEL_EXPORTER_OTLP_ENDPOINT", typed)]);
+            let said = match resolve(&layers) {
+                Ok(config) => {
+                    SETTINGS.iter().map(|one| (one.show)(&config)).collect::<Vec<_>>().join("\n")
+                }
+                Err(complaints) => complaints.join("\n"),
+            };
+            assert!(said.contains("(secret)@") && !said.contains("hu"), "{said}");
+        }
     }
 
     #[test]

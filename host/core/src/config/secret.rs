@@ -48,9 +48,30 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// An address as it may be printed: what gives access in it is not shown. It
+/// need not be well formed, so all before the last `@` counts as that.
+#[must_use]
+pub fn without_userinfo(address: &str) -> String {
+    let Some((before, rest)) = address.rsplit_once('@') else { return address.to_owned() };
+    let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+    format!("{}(secret)@{rest}", scheme.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_address_all_but_the_userinfo_is_shown() {
+        for (address, shown) in [
+            ("http://there:4318/v1", "http://there:4318/v1"),
+            ("https://me:hush@there:4318", "https://(secret)@there:4318"),
+            ("http://me:h@u/sh@there", "http://(secret)@there"),
+            ("me@there", "(secret)@there"),
+        ] {
+            assert_eq!(without_userinfo(address), shown);
+        }
+    }
 
     #[test]
     fn a_secret_is_not_printed_and_not_short() {

@@ -1,0 +1,393 @@
+//! From the file's tables to agent declarations: one pass that collects every
+//! complaint, of every agent.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::layers::nearest;
+use super::{AgentDeclaration, Layers, PartialQuota};
+use crate::scheduler::submission::MOST_NAME_BYTES;
+use crate::telemetry::shown;
+use crate::{Digest, FolderGrant, ResourceQuota};
+
+/// A name that is far too long is not repeated in full.
+const SHOWN_CHARS: usize = 100;
+
+/// The agents that the file declares, by type.
+///
+/// # Errors
+/// Every complaint at once.
+pub fn declared(
+    layers: &Layers,
+    defaults: &ResourceQuota,
+    max_agents: usize,
+) -> Result<BTreeMap<String, AgentDeclaration>, Vec<String>> {
+    let (mut declared, mut complaints, mut agents) = (BTreeMap::new(), Vec::new(), 0);
+    let beside = Path::new(&layers.file).parent().unwrap_or(Path::new(""));
+    for (name, typed) in &layers.agents {
+        let Value::Table(table) = typed.clone() else {
+            complaints.push(format!("{}: allowed is a table", origin(name, layers)));
+            continue;
+        };
+        let mut reader = Reader { table, within: String::new(), complaints: bad_name(name) };
+        let one = declaration(&mut reader, beside);
+        agents += one.instances as usize;
+        let quota = one.quota.or(defaults).complaints();
+        reader.complaints.extend(quota.into_iter().map(|words| format!("quota.{words}")));
+        let said = reader.complaints.into_iter();
+        complaints.extend(said.map(|words| format!("{}: {words}", origin(name, layers))));
+        declared.insert(name.clone(), one);
+    }
+    if agents > max_agents {
+        complaints.push(format!(
+            "{} declares {agents} agents, and `max_agents` is {max_agents}; raise it",
+            layers.file
+        ));
+    }
+    if complaints.is_empty() { Ok(declared) } else { Err(complaints) }
+}
+
+fn origin(name: &str, layers: &Layers) -> String {
+    let name: String = name.chars().take(SHOWN_CHARS).collect();
+    shown(&format!("agents.{name} in {}", layers.file))
+}
+
+/// It becomes a label, a header and a line of a terminal.
+fn bad_name(name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let bytes = name.len();
+    if !(1..=MOST_NAME_BYTES).contains(&bytes) {
+        wrong.push(format!("the name has {bytes} bytes; allowed is 1 to {MOST_NAME_BYTES}"));
+    }
+    if let Some(c) = name.chars().find(|c| c.is_control()) {
+        wrong.push(format!("the name has the control character {c:?}; leave it out"));
+    }
+    wrong
+}
+
+fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
+    let declaration = AgentDeclaration {
+        component: component(reader, beside),
+        instances: instances(reader),
+        quota: quota(reader),
+        environment: environment(reader),
+        parameters: reader.take("parameters").unwrap_or_default(),
+        folders: folders(reader),
+        fresh: reader.take("fresh").unwrap_or_default(),
+        tasks_per_instance: reader.take("tasks_per_instance"),
+    };
+    reader.complain_of_the_rest(&[
+        "component",
+        "instances",
+        "quota",
+        "environment",
+        "parameters",
+        "folders",
+        "fresh",
+        "tasks_per_instance",
+    ]);
+    declaration
+}
+
+/// One where nothing is said; what is wrong is not counted on top.
+fn instances(reader: &mut Reader) -> u32 {
+    if !reader.table.contains_key("instances") {
+        return 1;
+    }
+    reader.take("instances").unwrap_or_default()
+}
+
+fn component(reader: &mut Reader, beside: &Path) -> PathBuf {
+    let typed: Option<String> = reader.required("component");
+    if typed.as_ref().is_some_and(String::is_empty) {
+        reader.complain("component", "is empty; give a file, or the digest of a genome".into());
+    }
+    let typed = typed.unwrap_or_default();
+    if !typed.starts_with("sha256:") {
+        return beside.join(typed);
+    }
+    if let Err(error) = typed.parse::<Digest>() {
+        reader.complaints.push(format!("component {error}"));
+    }
+    typed.into()
+}
+
+fn quota(reader: &mut Reader) -> PartialQuota {
+    let table = reader.take("quota").unwrap_or_default();
+    reader.inside("quota.", table, |quota| {
+        let read = PartialQuota {
+            max_cpu_cores: quota.take("max_cpu_cores"),
+            max_memory_mb: quota.take("max_memory_mb"),
+            max_execution_time_secs: quota.take("max_execution_time_secs"),
+            max_network_mbps: quota.take("max_network_mbps"),
+        };
+        quota.complain_of_the_rest(&[
+            "max_cpu_cores",
+            "max_memory_mb",
+            "max_execution_time_secs",
+            "max_network_mbps",
+        ]);
+        read
+    })
+}
+
+/// The values may be secrets: no complaint repeats one.
+fn environment(reader: &mut Reader) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    let Some(value) = reader.table.remove("environment") else { return variables };
+    let Value::Table(table) = value else {
+        reader.complaints.push("environment: allowed is a table, as { MODE = \"fast\" }".into());
+        return variables;
+    };
+    for (name, value) in table {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            reader.complaints.push(format!(
+                "environment: a variable's name is {name:?}; allowed is one that is not empty and \
+                 has neither `=` nor NUL in it"
+            ));
+        }
+        match value {
+            Value::String(value) => drop(variables.insert(name, value)),
+            _ => reader.complaints.push(format!(
+                "environment.{}: allowed is text; put the value in quotes",
+                shown(&name)
+            )),
+        }
+    }
+    variables
+}
+
+fn folders(reader: &mut Reader) -> Vec<FolderGrant> {
+    let tables: Vec<Table> = reader.take("folders").unwrap_or_default();
+    let each = tables.into_iter().enumerate();
+    each.filter_map(|(index, table)| reader.inside(&format!("folders[{index}]."), table, folder))
+        .collect()
+}
+
+fn folder(reader: &mut Reader) -> Option<FolderGrant> {
+    let host: Option<PathBuf> = reader.required("host");
+    let guest: Option<String> = reader.required("guest");
+    let access = reader.take("access").unwrap_or_default();
+    reader.complain_of_the_rest(&["host", "guest", "access"]);
+    // Beside the file, or in the folder that the host was started in? Whoever
+    // grants a folder says which.
+    if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
+        let words = format!("is {host:?}; allowed is an absolute path, as /srv/data");
+        reader.complain("host", words);
+    }
+    if let Some(guest) = guest.as_ref().filter(|guest| !is_plain(guest)) {
+        let words = format!("is {guest:?}; allowed is a plain absolute path, as /data");
+        reader.complain("guest", words);
+    }
+    Some(FolderGrant { host: host?, guest: guest?, access })
+}
+
+fn is_plain(guest: &str) -> bool {
+    guest.starts_with('/') && guest.split('/').all(|part| part != "..")
+}
+
+/// A table that is emptied field by field: what is left nobody knows.
+struct Reader {
+    table: Table,
+    /// What the table's own fields are called before their names.
+    within: String,
+    complaints: Vec<String>,
+}
+
+impl Reader {
+    fn take<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        match self.table.remove(field)?.try_into() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.complain(field, format!("has the wrong form: {}", error.message()));
+                None
+            }
+        }
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        if !self.table.contains_key(field) {
+            self.complaints.push(format!("missing field `{}{field}`", self.within));
+        }
+        self.take(field)
+    }
+
+    fn complain(&mut self, field: &str, words: String) {
+        self.complaints.push(format!("{}{field} {words}", self.within));
+    }
+
+    fn complain_of_the_rest(&mut self, known: &[&str]) {
+        for field in self.table.keys() {
+            let meant = nearest(field, known.iter().copied());
+            let field = shown(field);
+            self.complaints.push(format!("unknown field `{}{field}`; {meant}", self.within));
+        }
+    }
+
+    /// Reads a table of this one's, whose complaints are this one's too.
+    fn inside<T>(&mut self, within: &str, table: Table, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mut inner = Self { table, within: within.to_owned(), complaints: Vec::new() };
+        let value = read(&mut inner);
+        self.complaints.append(&mut inner.complaints);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AgentId, InstancePolicy};
+
+    fn read(text: &str) -> Result<BTreeMap<String, AgentDeclaration>, Vec<String>> {
+        let layers = Layers::new().with_file("/etc/chimera/chimera.toml", text).unwrap();
+        declared(&layers, &ResourceQuota::default(), 10)
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &[&str]) {
+        let complaints = read(text).unwrap_err();
+        assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
+        let all = complaints.join("\n");
+        for words in expected {
+            assert!(all.contains(words), "{words}\n{all}");
+        }
+    }
+
+    #[test]
+    fn an_agent_is_declared_with_what_it_needs_and_the_rest_at_its_default() {
+        let text = r#"
+            [agents.echo]
+            component = "echo.wasm"
+            [agents.analyst]
+            component = "/opt/analyst.wasm"
+            instances = 2
+            quota = { max_memory_mb = 64 }
+            environment = { MODE = "fast" }
+            parameters = { threshold = 3, names = ["a"] }
+            folders = [{ host = "/data", guest = "/in" }]
+            fresh = true
+        "#;
+        let agents = read(text).unwrap();
+        let echo = &agents["echo"];
+        assert_eq!(echo.component, Path::new("/etc/chimera/echo.wasm"));
+        assert_eq!((echo.instances, echo.fresh), (1, false));
+        let analyst = &agents["analyst"];
+        assert_eq!(analyst.component, Path::new("/opt/analyst.wasm"));
+        let id = AgentId::from(uuid::Uuid::nil());
+        let config = analyst.config("analyst", id, &ResourceQuota::default());
+        assert_eq!(config.resource_quota.max_memory_mb, 64);
+        assert_eq!(config.resource_quota.max_cpu_cores, 1.0);
+        assert_eq!(config.instances, InstancePolicy::Fresh);
+        assert_eq!(config.parameters["names"], serde_json::json!(["a"]));
+        assert_eq!(config.environment["MODE"], "fast");
+        assert_eq!(config.grants.folders.len(), 1);
+    }
+
+    #[test]
+    fn a_component_is_a_file_or_a_digest_and_none_starts_on_demand() {
+        let digest = Digest::of(b"").to_string();
+        let text = format!("[agents.one]\ncomponent = {digest:?}\ninstances = 0");
+        let agents = read(&text).unwrap();
+        assert_eq!(agents["one"].component, Path::new(&digest));
+        assert_eq!(agents["one"].instances, 0);
+        refuses(
+            "[agents.one]\ncomponent = \"sha256:12\"",
+            &["agents.one in /etc/chimera/chimera.toml: component \"sha256:12\" is not a digest"],
+        );
+        refuses("[agents.one]\ncomponent = \"\"", &["component is empty; give a file"]);
+    }
+
+    #[test]
+    fn every_complaint_names_its_agent() {
+        let text = r#"
+            [agents]
+            none = 3
+            [agents.one]
+            instances = -1
+            fresh = "yes"
+            [agents.two]
+            component = "two.wasm"
+            memory = 3
+            [agents.three]
+            component = "three.wasm"
+            instances = 11
+            quota = { max_memory_mb = 0, max_cpu_core = 1 }
+        "#;
+        refuses(
+            text,
+            &[
+                "agents.none in /etc/chimera/chimera.toml: allowed is a table",
+                "agents.one in /etc/chimera/chimera.toml: missing field `component`",
+                "agents.one in /etc/chimera/chimera.toml: instances has the wrong form: invalid value",
+                "agents.one in /etc/chimera/chimera.toml: fresh has the wrong form: invalid type",
+                "agents.two in /etc/chimera/chimera.toml: unknown field `memory`; did you mean ",
+                "agents.three in /etc/chimera/chimera.toml: quota.max_memory_mb is 0",
+                "unknown field `quota.max_cpu_core`; did you mean max_cpu_cores?",
+                "declares 12 agents, and `max_agents` is 10",
+            ],
+        );
+        let error = Layers::new().with_file("chimera.toml", "agents = 3").unwrap();
+        assert!(super::super::resolve(&error).is_err());
+    }
+
+    #[test]
+    fn names_fit_where_they_are_used() {
+        let long = "x".repeat(257);
+        let text = format!(
+            "[agents.\"\"]\ncomponent = \"a\"\n[agents.{long}]\ncomponent = \"a\"\n\
+             [agents.\"a\\u001b[2J\"]\ncomponent = \"a\"\n\
+             environment = {{ \"\" = \"\", \"A=B\" = \"\", \"C\\u0000\" = \"\", PIN = 1234 }}"
+        );
+        refuses(
+            &text,
+            &[
+                "the name has 0 bytes; allowed is 1 to 256",
+                "the name has 257 bytes; allowed is 1 to 256",
+                "agents.a\\u{1b}[2J in /etc/chimera/chimera.toml: the name has the control",
+                "a variable's name is \"\"; allowed",
+                "a variable's name is \"A=B\"; allowed",
+                "a variable's name is \"C\\0\"; allowed",
+                "environment.PIN: allowed is text",
+            ],
+        );
+        assert!(!read(&text).unwrap_err().join("\n").contains("1234"), "it may be a secret");
+    }
+
+    #[test]
+    fn folders_are_absolute_on_both_sides() {
+        let text = r#"
+            [agents.one]
+            component = "one.wasm"
+            folders = [
+                { host = "data", guest = "data" },
+                { host = "/data", guest = "/in/../out", acess = "read-only" },
+                { host = "/data", access = "all" },
+            ]
+        "#;
+        refuses(
+            text,
+            &[
+                "folders[0].host is \"data\"; allowed is an absolute path",
+                "folders[0].guest is \"data\"; allowed is a plain absolute path",
+                "folders[1].guest is \"/in/../out\"; allowed is a plain absolute path",
+                "unknown field `folders[1].acess`; did you mean access?",
+                "missing field `folders[2].guest`",
+                "folders[2].access has the wrong form: unknown variant `all`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_table_that_nobody_knows_is_one_complaint_with_the_name_that_was_meant() {
+        let layers = Layers::new();
+        let text = "[agnts.echo]\ncomponent = \"echo.wasm\"\ninstances = 2";
+        let layers = layers.with_file("chimera.toml", text).unwrap();
+        assert_eq!(
+            super::super::resolve(&layers).unwrap_err(),
+            ["agnts in chimera.toml: there is no such table; did you mean agents?"]
+        );
+    }
+}
