@@ -110,3 +110,27 @@ async fn a_core_module_that_says_what_it_would_be_is_made_a_component() {
     assert_eq!(done.output, "hello");
     fabric.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_tasks_are_samples() {
+    let (fabric, _) = host_of(Variant::default()).await;
+    fabric.genomes_stored().await.unwrap(); // From now on tasks are recorded.
+    execute(&fabric, "variant", json!(7)).await;
+    let push = async |variant: Variant| {
+        let new = NewGenome { recorded_samples: 1, ..of_type(variant.bytes()) };
+        fabric.push_genome(new).await
+    };
+    let tried = async {
+        // It is written down by a thread of its own.
+        for version in 10.. {
+            let pushed = push(Variant::version(version)).await.unwrap();
+            if pushed.report.smoke.last().is_some_and(|last| last.what == "sample task 1") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), tried).await.unwrap();
+    let failing = push(Variant { failing: 1000, ..Variant::version(1) }).await.unwrap_err();
+    assert!(failing.to_string().contains("sample task 1"), "{failing}");
+    fabric.shutdown().await.unwrap();
+}

@@ -29,6 +29,8 @@ const MOST_DAYS: u64 = 36_500;
 const MOST_ANCESTORS: u64 = 1000;
 /// Characters of an agent type's name and of an author's.
 const MOST_NAME: usize = 256;
+/// Recorded tasks that a genome is tried with.
+const MOST_SAMPLES: usize = 100;
 /// Characters of all interfaces that are allowed.
 const MOST_ALLOWED: usize = 4096;
 
@@ -62,6 +64,10 @@ struct Pushed {
     #[serde(default)]
     #[param(required = false, max_length = 4096)]
     allow: String,
+    /// Recorded tasks of the type that it must do without a fault.
+    #[serde(default)]
+    #[param(required = false, maximum = 100)]
+    samples: usize,
 }
 
 /// Admits a component and stores it; nothing takes over by that. The body is
@@ -93,6 +99,10 @@ async fn push(
             return Err(Problem::invalid(words));
         }
     }
+    if said.samples > MOST_SAMPLES {
+        let words = format!("samples is {}; allowed is 0 to {MOST_SAMPLES}", said.samples);
+        return Err(Problem::invalid(words));
+    }
     let most = app.fabric.max_component_bytes();
     // Read first: whoever still sends would not hear what is wrong with it.
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
@@ -108,6 +118,7 @@ async fn push(
         parent: said.parent,
         agent_type: said.agent_type,
         allow: allow.map(str::to_owned).collect(),
+        recorded_samples: said.samples,
         ..NewGenome::new(bytes)
     };
     let admitted = app.fabric.push_genome(new).await?;

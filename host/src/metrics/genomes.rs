@@ -1,7 +1,10 @@
 //! Genomes: admissions, swaps, rollouts, scores.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::lineage::Stage;
 use prometheus::{GaugeVec, Histogram, IntCounterVec, Opts, Registry, Result};
 
@@ -10,12 +13,17 @@ use super::families::{counters, histogram};
 /// Seconds in which tasks wait for a change of genomes: pointers under a lock.
 const SWITCH: [f64; 7] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
+/// Of a digest in a label, as the lineage's tree shows it.
+const DIGITS: usize = 12;
+
 pub(crate) struct GenomeMetrics {
     rejected: IntCounterVec,
     swaps: IntCounterVec,
     switch: Histogram,
     rollouts: IntCounterVec,
     fitness: GaugeVec,
+    /// By agent type, the genome whose score is shown: the last.
+    scored: Mutex<HashMap<String, String>>,
 }
 
 impl GenomeMetrics {
@@ -24,7 +32,7 @@ impl GenomeMetrics {
             "layer4_genome_fitness",
             "Score of the last genome that was benchmarked, 0.5 being as good as the one in charge.",
         );
-        let fitness = GaugeVec::new(fitness, &["agent_type"])?;
+        let fitness = GaugeVec::new(fitness, &["agent_type", "genome"])?;
         registry.register(Box::new(fitness.clone()))?;
         Ok(Self {
             rejected: counters(
@@ -52,6 +60,7 @@ impl GenomeMetrics {
                 &["agent_type", "outcome"],
             )?,
             fitness,
+            scored: Mutex::default(),
         })
     }
 
@@ -72,7 +81,14 @@ impl GenomeMetrics {
     }
 
     /// A candidate was held against the genome in charge.
-    pub(crate) fn benchmarked(&self, agent_type: &str, score: f64) {
-        self.fitness.with_label_values(&[agent_type]).set(score);
+    pub(crate) fn benchmarked(&self, agent_type: &str, genome: Digest, score: f64) {
+        let genome: String = genome.hex().chars().take(DIGITS).collect();
+        let mut scored = self.scored.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = scored.insert(agent_type.to_owned(), genome.clone());
+        if let Some(before) = before.filter(|before| *before != genome) {
+            // It is there, since it was scored.
+            let _ = self.fitness.remove_label_values(&[agent_type, &before]);
+        }
+        self.fitness.with_label_values(&[agent_type, &genome]).set(score);
     }
 }

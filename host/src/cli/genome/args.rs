@@ -71,6 +71,9 @@ pub(in crate::cli) struct PushArgs {
     /// The genome that it was made from
     #[arg(long, value_name = "GENOME")]
     pub(super) parent: Option<String>,
+    /// So many recorded tasks of the type must go well
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) samples: usize,
     /// An interface that it may import although its parent does not
     #[arg(long, value_name = "INTERFACE", value_delimiter = ',')]
     pub(super) allow: Vec<String>,

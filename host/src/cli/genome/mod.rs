@@ -81,6 +81,7 @@ async fn push(
         parent,
         agent_type: args.agent_type.clone(),
         allow: args.allow.clone(),
+        recorded_samples: args.samples,
         ..door::new_genome(component.bytes)
     };
     let pushed = genomes.push(new).await;

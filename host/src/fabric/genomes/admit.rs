@@ -68,6 +68,8 @@ pub struct NewGenome {
     pub allow: Vec<String>,
     /// Payloads that it must do without a fault.
     pub samples: Vec<Value>,
+    /// So many tasks of the type that were recorded and went well, besides.
+    pub recorded_samples: usize,
 }
 
 impl NewGenome {
@@ -82,6 +84,7 @@ impl NewGenome {
             agent_type: None,
             allow: Vec::new(),
             samples: Vec::new(),
+            recorded_samples: 0,
         }
     }
 }
@@ -183,7 +186,9 @@ impl Layer4Fabric {
         let ours = |error| (Stage::Capabilities, error);
         let new_capabilities = genomes.new_capabilities(new, &loaded).await.map_err(ours)?;
         check_allowed(new, inspection.digest, &new_capabilities).map_err(ours)?;
-        let smoke = self.smoke(&loaded, new).await.map_err(|error| (Stage::Smoke, error))?;
+        let samples = genomes.samples(new).await.map_err(|error| (Stage::Smoke, error))?;
+        let smoke = self.smoke(&loaded, new, &samples).await;
+        let smoke = smoke.map_err(|error| (Stage::Smoke, error))?;
         let compile = loaded.loading().compile;
         let compiled_ms = (!compile.is_zero()).then_some(compile.as_millis() as u64);
         let contract = inspection.contract.clone();
@@ -191,14 +196,19 @@ impl Layer4Fabric {
     }
 
     /// Starts an agent that nobody's tasks reach, and has it show that it works.
-    async fn smoke(&self, genome: &Arc<Genome>, new: &NewGenome) -> Layer4Result<Vec<Smoke>> {
+    async fn smoke(
+        &self,
+        genome: &Arc<Genome>,
+        new: &NewGenome,
+        samples: &[Value],
+    ) -> Layer4Result<Vec<Smoke>> {
         let config = self.config_for(new.agent_type.as_deref());
         let agent_type = config.agent_type.clone();
         let mut smoke = Vec::new();
         let began = Instant::now();
         let agent = self.crew.executor.spawn(Arc::clone(genome), config).await?;
         smoke.push(step("init and capabilities", began.elapsed(), None));
-        let done = try_out(&agent, &agent_type, &new.samples, &mut smoke).await;
+        let done = try_out(&agent, &agent_type, samples, &mut smoke).await;
         let ended = agent.shutdown(self.config.agent_timeout()).await;
         let failed = done.err().or_else(|| ended.err().map(|fault| format!("shutdown: {fault}")));
         match failed {
@@ -276,6 +286,20 @@ impl Genomes {
         let asked = loaded.inspection().imports.iter().filter(|import| import.grant.is_some());
         let names = asked.map(|import| import.name.clone());
         Ok(names.filter(|name| !known(name)).collect())
+    }
+
+    /// The payloads that a genome is tried with.
+    async fn samples(self: &Arc<Self>, new: &NewGenome) -> Layer4Result<Vec<Value>> {
+        let mut samples = new.samples.clone();
+        if let (Some(name), 1..) = (&new.agent_type, new.recorded_samples) {
+            let (name, count) = (name.clone(), new.recorded_samples);
+            // Some of them failed, so a few more are drawn than are wanted.
+            let drawn = self.on_disk(move |genomes| genomes.recordings.sample(&name, 4 * count));
+            let went_well = drawn.await?.into_iter().filter(|recorded| recorded.success);
+            let payloads = went_well.filter_map(|one| serde_json::from_str(&one.payload).ok());
+            samples.extend(payloads.take(count));
+        }
+        Ok(samples)
     }
 
     async fn imports(self: &Arc<Self>, genome: Digest) -> Layer4Result<Vec<String>> {

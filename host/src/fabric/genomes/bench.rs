@@ -99,7 +99,7 @@ impl Layer4Fabric {
             fitness: fitness.clone(),
         };
         genomes.record(vec![entry(candidate, Some(agent_type), event)]).await?;
-        self.watch.metrics.genomes.benchmarked(agent_type, fitness.score);
+        self.watch.metrics.genomes.benchmarked(agent_type, candidate, fitness.score);
         let agent_type = agent_type.to_owned();
         Ok(Benchmark { agent_type, champion, candidate, comparison, fitness })
     }
