@@ -14,13 +14,25 @@ use packer::Tuning;
 use packer::tuning::MARKER;
 use packer::variant::component;
 
-/// Cargo builds examples beside the tests, and names no variable for them.
+/// Cargo builds examples beside the tests, and names no variable for them. A
+/// coverage tool has it build the tests alone; then the example is built here.
 fn generator() -> PathBuf {
+    let name = format!("variant{}", std::env::consts::EXE_SUFFIX);
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().with_file_name("examples").join("variant");
-    let path = path.with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.exists(), "{}: run `cargo build -p packer --examples`", path.display());
-    path
+    let beside = test.parent().unwrap().with_file_name("examples").join(&name);
+    if beside.exists() {
+        return beside;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generator");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--example", "variant"]);
+    cargo.args(["--manifest-path", manifest]).arg("--target-dir").arg(&target);
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "LLVM_PROFILE_FILE"] {
+        cargo.env_remove(name);
+    }
+    assert!(cargo.status().unwrap().success(), "the generator builds");
+    target.join("debug/examples").join(name)
 }
 
 fn run(request: &str) -> Output {
