@@ -38,10 +38,12 @@ memory() {
 
 before=$(memory)
 # What is right by the document may be refused for what is in charge, or queued.
+# It cannot make a component for /v1/genomes: tests/http/genomes.rs does.
 status=0
 "$scratch/python/bin/schemathesis" run "$url/openapi.json" --max-examples 400 \
     --phases examples,coverage,fuzzing,stateful --max-time "$seconds" --request-timeout 30 \
-    --continue-on-failure --exclude-checks positive_data_acceptance || status=$?
+    --continue-on-failure --exclude-checks positive_data_acceptance \
+    --exclude-path-regex '^/v1/genomes$' || status=$?
 after=$(memory)
 echo "memory: $before kB before, $after kB after"
 if grep -q "panicked" "$scratch/log"; then
