@@ -6,6 +6,7 @@ use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::{Priority, TaskId};
 use clap::{Args, Parser, Subcommand};
 
+use super::agent::args::AgentCommand;
 use super::evolve::args::{self as evolve, EvolveArgs};
 use super::exit;
 use super::genome::args::{GenomeCommand, RolloutCommand};
@@ -326,18 +327,6 @@ fn state(typed: &str) -> Result<TaskState, String> {
     word(typed, "waiting, delayed, claimed, running, succeeded, dead or cancelled")
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum AgentCommand {
-    /// Make the crate of a new agent
-    New(NewArgs),
-    /// Build a crate into a component and print its path
-    Build(BuildArgs),
-    /// Say what a component is, imports, needs and can do
-    Inspect(InspectArgs),
-    /// Say whether a component meets the contract, and if not, where
-    Check(CheckArgs),
-}
-
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The agent: a component, or a crate's folder, which is built first
@@ -376,61 +365,11 @@ pub(super) struct GrantArgs {
     pub(super) dir: Vec<String>,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct NewArgs {
-    /// The folder to make; its last part names the crate
-    pub(super) folder: PathBuf,
-    /// The SDK's folder; without it `guest-sdk` is looked for above the new
-    /// folder, above this one and above the program
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) sdk: Option<PathBuf>,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct BuildArgs {
-    /// The crate's folder
-    #[arg(default_value = ".")]
-    pub(super) folder: PathBuf,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CheckArgs {
-    /// A component, or a crate's folder, which is built first
-    #[arg(value_name = "COMPONENT|FOLDER")]
-    pub(super) agent: PathBuf,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct InspectArgs {
-    /// A component, or a crate's folder, which is built first
-    #[arg(value_name = "COMPONENT|FOLDER")]
-    pub(super) agent: PathBuf,
-    #[command(flatten)]
-    pub(super) grants: GrantArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
-            Command::Agent { command } => match command {
-                AgentCommand::New(args) => args.json,
-                AgentCommand::Build(args) => args.json,
-                AgentCommand::Inspect(args) => args.json,
-                AgentCommand::Check(args) => args.json,
-            },
+            Command::Agent { command } => command.wants_json(),
             Command::Work(args) => args.json,
             Command::Task { command } => match command {
                 TaskCommand::Submit(args) => args.json.json,

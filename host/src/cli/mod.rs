@@ -31,7 +31,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::args::{AgentCommand, Cli, Command};
+use self::args::{Cli, Command};
 use self::exit::Exit;
 use self::output::{Log, Output};
 
@@ -136,12 +136,7 @@ async fn until_told_twice(
 async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::run(config, args, output).await,
-        Command::Agent { command } => match command {
-            AgentCommand::New(args) => agent::new(&args, output),
-            AgentCommand::Build(args) => agent::build(&args, output).await,
-            AgentCommand::Inspect(args) => agent::inspect(config, args, output).await,
-            AgentCommand::Check(args) => agent::check(config, args, output).await,
-        },
+        Command::Agent { command } => agent::run(config, command, output).await,
         Command::Task { command } => queue::task(config, command, output).await,
         Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
         Command::Top(args) => top::run(&config, &args, output).await,

@@ -1,0 +1,34 @@
+//! `chimera agent …`: make, build, check and look at agents.
+
+pub(super) mod args;
+mod build;
+mod check;
+mod inspect;
+mod new;
+
+use chimera_layer4_core::Layer4Config;
+
+use self::args::AgentCommand;
+use super::exit::Exit;
+use super::output::Output;
+
+pub(super) async fn run(
+    config: Layer4Config,
+    command: AgentCommand,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    match command {
+        AgentCommand::New(args) => new::new(&args, output),
+        AgentCommand::Build(args) => build::build(&args, output).await,
+        AgentCommand::Inspect(args) => inspect::inspect(config, args, output).await,
+        AgentCommand::Check(args) => check::check(config, args, output).await,
+    }
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        format!("{:.1} KiB", bytes as f64 / 1024.0)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    }
+}
