@@ -112,3 +112,38 @@ async fn a_rollback_brings_back_what_was_in_charge_before() {
     assert_eq!(execute(&fabric, "variant", json!(1)).await.output["version"], 1);
     fabric.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_and_forth_reads_no_code_again() {
+    let (fabric, _) = host_of(Variant::version(0)).await;
+    let [first, second] = [1, 2].map(|version| Variant::version(version).bytes());
+    for bytes in [&first, &second] {
+        fabric.promote_genome("variant", bytes.clone(), "a test").await.unwrap();
+    }
+    let (first, second) = (Digest::of(&first), Digest::of(&second));
+    let read_before = read_from_disk(&fabric).await;
+    for _ in 0..3 {
+        fabric.promote_genome("variant", first, "a test").await.unwrap();
+        fabric.promote_genome("variant", second, "a test").await.unwrap();
+    }
+    assert_eq!(read_from_disk(&fabric).await, read_before);
+
+    // Only the last few stay: what has not been asked for in a while is read again.
+    for version in 3..7 {
+        let bytes = Variant::version(version).bytes();
+        fabric.promote_genome("variant", bytes, "a test").await.unwrap();
+    }
+    let read_before = read_from_disk(&fabric).await;
+    fabric.promote_genome("variant", first, "a test").await.unwrap();
+    assert_eq!(read_from_disk(&fabric).await, read_before + 1.0);
+    fabric.shutdown().await.unwrap();
+}
+
+/// Genomes whose code came from the cache.
+async fn read_from_disk(fabric: &Layer4Fabric) -> f64 {
+    let metrics = fabric.metrics_text().await.unwrap();
+    let cached = |line: &str| {
+        line.strip_prefix("layer4_genome_loads_total{from=\"cache\"} ").map(str::to_owned)
+    };
+    metrics.lines().find_map(cached).map_or(0.0, |count| count.parse().unwrap())
+}

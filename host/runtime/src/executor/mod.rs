@@ -12,6 +12,7 @@ mod grants;
 mod instance;
 mod limits;
 pub(crate) mod linked;
+mod loaded;
 mod output;
 mod report;
 mod room;
@@ -20,9 +21,8 @@ mod setup;
 mod ticker;
 mod totals;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
@@ -38,6 +38,7 @@ use self::engine::HostEngine;
 use self::instance::Blueprint;
 use self::limits::agent::AgentLimits;
 use self::linked::Linked;
+use self::loaded::Loaded;
 use self::room::Rooms;
 use self::sandbox::Sandbox;
 use crate::genome::compile::{CompileProgram, Compiler};
@@ -47,7 +48,7 @@ use crate::genome::{Genome, Loading, cache, componentize};
 /// Where the code of a genome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadedFrom {
-    /// Another agent runs it already.
+    /// Another agent runs it already, or did so shortly before.
     Memory,
     /// It was compiled before.
     Cache,
@@ -83,8 +84,7 @@ pub struct Executor {
     compiler: Compiler,
     rooms: Rooms,
     housekeeping: Duration,
-    /// Genomes that some agent holds, so that the next agent shares them.
-    genomes: Mutex<HashMap<Digest, Weak<Genome>>>,
+    loaded: Mutex<Loaded>,
 }
 
 impl Executor {
@@ -105,7 +105,7 @@ impl Executor {
             compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
             rooms: Rooms::new(agents, spare),
             housekeeping: options.housekeeping,
-            genomes: Mutex::default(),
+            loaded: Mutex::default(),
         })
     }
 
@@ -115,7 +115,7 @@ impl Executor {
     /// `Refused` with the reason when the bytes are no agent.
     pub async fn load(&self, bytes: &[u8]) -> Layer4Result<(Arc<Genome>, LoadedFrom)> {
         let digest = Digest::of(bytes);
-        if let Some(genome) = self.loaded(&digest) {
+        if let Some(genome) = self.loaded().get(&digest) {
             return Ok((genome, LoadedFrom::Memory));
         }
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
@@ -128,7 +128,7 @@ impl Executor {
             cached: compiled.compile.is_none() && self.host.cache_hits() > hits,
         };
         let genome = Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading });
-        self.remember(digest, &genome);
+        self.loaded().insert(&genome);
         let compiled = !genome.loading.compile.is_zero();
         Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
     }
@@ -187,15 +187,8 @@ impl Executor {
         linked.map_err(|error| over_limits(&error))
     }
 
-    fn loaded(&self, digest: &Digest) -> Option<Arc<Genome>> {
-        let genomes = self.genomes.lock().unwrap_or_else(PoisonError::into_inner);
-        genomes.get(digest).and_then(Weak::upgrade)
-    }
-
-    fn remember(&self, digest: Digest, genome: &Arc<Genome>) {
-        let mut genomes = self.genomes.lock().unwrap_or_else(PoisonError::into_inner);
-        genomes.retain(|_, genome| genome.strong_count() > 0);
-        genomes.insert(digest, Arc::downgrade(genome));
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
