@@ -1,7 +1,6 @@
 //! `/v1/genomes`: what is stored, what became of it, what may run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -241,12 +240,7 @@ async fn collect(State(app): State<App>, Body(wanted): Body<Collecting>) -> Json
     };
     within("ancestors", wanted.ancestors.map(|count| count as u64), MOST_ANCESTORS)?;
     within("quiet_days", wanted.quiet_days.map(u64::from), MOST_DAYS)?;
-    let defaults = Retention::default();
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
-    let retention = Retention {
-        ancestors: wanted.ancestors.unwrap_or(defaults.ancestors),
-        quiet_for: wanted.quiet_days.map_or(defaults.quiet_for, days),
-    };
+    let retention = Retention::of(wanted.ancestors, wanted.quiet_days);
     let collected = app.fabric.collect_genomes(retention).await?;
     Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
 }

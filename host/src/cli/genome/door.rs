@@ -4,7 +4,6 @@
 //! Both answer in the API's JSON, so that a command prints one thing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chimera_layer4_core::genome::lineage::{Retention, Source};
 use chimera_layer4_core::{Digest, Layer4Config};
@@ -153,12 +152,7 @@ impl Genomes {
                 client.ask("POST", "/v1/genomes/collect", Some(body)).await
             }
             Genomes::Folder(fabric) => {
-                let defaults = Retention::default();
-                let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
-                let retention = Retention {
-                    ancestors: args.ancestors.unwrap_or(defaults.ancestors),
-                    quiet_for: args.quiet_days.map_or(defaults.quiet_for, days),
-                };
+                let retention = Retention::of(args.ancestors, args.quiet_days);
                 let collected = fabric.collect_genomes(retention).await?;
                 told(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes })
             }

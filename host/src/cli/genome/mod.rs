@@ -154,6 +154,13 @@ fn print(command: &GenomeCommand, done: &Value, output: &Output) -> anyhow::Resu
                 done["switch_micros"]
             ))?;
             output.note(&what_became_of_state(&done["state"]));
+            let behind = done["behind"].as_array().map_or(0, Vec::len);
+            if behind > 0 {
+                output.note(&format!(
+                    "{behind} more did not start with it and go on with what they ran; the log says \
+                     why, and promoting it again tries these again"
+                ));
+            }
         }
         GenomeCommand::Verify { .. } => {
             output.line(&format!("{} genomes, {} bytes", done["genomes"], done["bytes"]))?;

@@ -150,7 +150,7 @@ impl Layer4Fabric {
     pub async fn genome_tree(&self, agent_type: &str) -> Layer4Result<String> {
         let genomes = self.genomes().await?;
         // Ancestors may have come in for another type.
-        let entries = genomes.on_disk(|genomes| genomes.all_entries()).await?;
+        let entries = genomes.on_disk(|genomes| genomes.every_entry(None)).await?;
         Ok(lineage::tree(&entries, agent_type))
     }
 
@@ -190,7 +190,7 @@ impl Layer4Fabric {
         genomes
             .on_disk(move |genomes| {
                 let collected = genomes.store.gc(|| {
-                    let entries = genomes.all_entries()?;
+                    let entries = genomes.every_entry(None)?;
                     let kept = lineage::keep(&entries, SystemTime::now().into(), &retention);
                     let known: HashSet<Digest> = entries.iter().map(|entry| entry.genome).collect();
                     // What another tool put there is not ours to judge.

@@ -4,12 +4,12 @@ use std::sync::{Arc, Weak};
 
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::{RolloutState, Side, Verdict};
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
 
 use super::trials::Live;
 use super::{Genomes, entry};
 use crate::events::What;
-use crate::stores::genomes::{Entries, GenomeStoreResult, NewEntry};
+use crate::stores::genomes::NewEntry;
 
 /// Until the rollout has ended, or the fabric has.
 pub(super) async fn see_through(genomes: Weak<Genomes>, live: Arc<Live>) {
@@ -54,21 +54,8 @@ impl Genomes {
 
     async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> Layer4Result<()> {
         let _turn = self.turn(&live.agent_type).await;
-        let (champion, candidate, verdict, tasks) = {
-            let rollout = live.rollout();
-            let tasks = rollout.trial().tasks(Side::Candidate);
-            let verdict = rollout.trial().state(&rollout.plan().policy);
-            (rollout.champion(), rollout.candidate(), verdict, tasks)
-        };
         let name = live.agent_type.as_str();
-        let verdict = match &state {
-            // What it was condemned for, however things looked a run later.
-            RolloutState::RolledBack { findings } => Verdict::Worse { findings: findings.clone() },
-            _ => verdict,
-        };
-        let findings = live.findings();
-        let event = Event::Verdict { verdict, tasks, findings };
-        let verdict = entry(candidate, Some(name), event);
+        let Closing { champion, candidate, tasks, verdict } = closing(live, &state);
         let mut outcome = word(&state);
         let mut why = words(&state);
         let mut taken_back = vec![verdict.clone()];
@@ -107,7 +94,7 @@ impl Genomes {
     /// Rollouts that were under way when the host went down: the champion was
     /// in charge and stays so, since what the trial had seen is gone.
     pub(super) fn close_interrupted_rollouts(&self) -> Layer4Result<()> {
-        let entries = self.all_entries().map_err(Layer4Error::from)?;
+        let entries = self.every_entry(None).map_err(Layer4Error::from)?;
         let closing: Vec<NewEntry> = lineage::rollouts(&entries)
             .into_iter()
             .map(|(agent_type, (candidate, champion))| {
@@ -121,18 +108,30 @@ impl Genomes {
         }
         Ok(())
     }
+}
 
-    /// The whole lineage.
-    pub(super) fn all_entries(&self) -> GenomeStoreResult<Vec<lineage::Entry>> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let which = Entries { after, limit: 1000, ..Entries::default() };
-            let page = self.lineage.reader().entries(&which)?;
-            let Some(last) = page.last() else { return Ok(all) };
-            after = Some(last.sequence);
-            all.extend(page);
-        }
-    }
+/// A rollout as its trial left it.
+struct Closing {
+    champion: Digest,
+    candidate: Digest,
+    /// Runs of the candidate.
+    tasks: u64,
+    verdict: NewEntry,
+}
+
+fn closing(live: &Live, state: &RolloutState) -> Closing {
+    let findings = live.findings();
+    let rollout = live.rollout();
+    let (champion, candidate) = (rollout.champion(), rollout.candidate());
+    let tasks = rollout.trial().tasks(Side::Candidate);
+    let verdict = match state {
+        // What it was condemned for, however things looked a run later.
+        RolloutState::RolledBack { findings } => Verdict::Worse { findings: findings.clone() },
+        _ => rollout.trial().state(&rollout.plan().policy),
+    };
+    let event = Event::Verdict { verdict, tasks, findings };
+    let verdict = entry(candidate, Some(&live.agent_type), event);
+    Closing { champion, candidate, tasks, verdict }
 }
 
 /// Why it ended as it did.

@@ -21,7 +21,7 @@ use super::{Genomes, entry};
 use crate::events::What;
 use crate::fabric::agents::{AgentSource, Entry};
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
-use crate::stores::genomes::{Entries, NewEntry};
+use crate::stores::genomes::{Entries, GenomeStoreResult, NewEntry};
 
 /// A genome took over.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -30,6 +30,10 @@ pub struct Swapped {
     pub agent_type: String,
     /// The agents that run it now; each keeps its identity.
     pub agents: Vec<AgentId>,
+    /// Agents whose successors did not start, though others' did: they go on
+    /// with what they ran. Promoting it again tries these again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<AgentId>,
     /// What they ran before; absent where none ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
@@ -126,6 +130,24 @@ fn before_the_last(entries: &[lineage::Entry], agent_type: &str) -> Option<(Dige
     steps.pop().map(|before| (last, before))
 }
 
+/// Agents that changed places, wave by wave.
+#[derive(Default)]
+struct TakenOver {
+    agents: Vec<AgentId>,
+    behind: Vec<AgentId>,
+    /// The longest that tasks waited for it.
+    switch: Duration,
+    told: Told,
+}
+
+impl TakenOver {
+    fn swapped(self, agent_type: String, from: Option<Digest>, to: Digest) -> Swapped {
+        let Self { agents, behind, switch, told } = self;
+        let (switch_micros, state) = (micros(switch), told.outcome());
+        Swapped { agent_type, agents, behind, from, to, switch_micros, state }
+    }
+}
+
 impl Genomes {
     /// Sees it through, also when whoever asked goes away: the lineage and the
     /// agents are to say the same.
@@ -143,7 +165,7 @@ impl Genomes {
         old: Arc<Entry>,
         genome: Arc<Genome>,
     ) -> Layer4Result<Swapped> {
-        let (agents, agent_type) = (vec![old.id()], old.agent.config().agent_type.clone());
+        let agent_type = old.agent.config().agent_type.clone();
         let _turn = self.turn(&agent_type).await;
         // One of them may be on trial.
         self.check_no_rollout(&agent_type)?;
@@ -151,12 +173,8 @@ impl Genomes {
         // Of this agent, and not of its type: that has what it has.
         let how = How::ByHand { by: format!("agent {}", old.id()) };
         let promoted = entry(to, None, Event::Promoted { from, how });
-        let (switch, state) =
-            self.take_over(&[old], &genome, vec![promoted], Unfit::Refuse).await?;
-        let switch_micros = micros(switch);
-        let swapped = Swapped { agent_type, agents, from, to, switch_micros, state };
-        self.tell(&swapped);
-        Ok(swapped)
+        let done = self.take_over(&[old], &genome, vec![promoted], Unfit::Refuse).await?;
+        Ok(self.tell(done.swapped(agent_type, from, to)))
     }
 
     async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> Layer4Result<Swapped> {
@@ -181,9 +199,9 @@ impl Genomes {
         mut entries: Vec<NewEntry>,
     ) -> Layer4Result<Swapped> {
         let from = self.active_or_running(agent_type).await?;
-        // After a fault the agents may run another one than the lineage says.
-        let running = self.crew.agents.genome_of(agent_type);
-        if from == Some(to) && running.is_none_or(|running| running == to) {
+        // After a fault agents may run another one than the lineage says.
+        let runs_it = |entry: &Arc<Entry>| entry.agent.genome().digest() == to;
+        if from == Some(to) && self.crew.agents.in_charge(agent_type).iter().all(runs_it) {
             let words = format!("{to} is in charge of {agent_type:?} already");
             return Err(Layer4Error::RolloutConflict(words));
         }
@@ -209,45 +227,40 @@ impl Genomes {
             None => None,
         };
         let old = self.crew.agents.in_charge(agent_type);
-        let (switch, state) = self.take_over(&old, &loaded, entries, unfit).await?;
+        let done = self.take_over(&old, &loaded, entries, unfit).await?;
         self.crew.agents.set_source(agent_type, AgentSource::Bytes(bytes));
-        let agents = old.iter().map(|entry| entry.id()).collect();
-        let agent_type = agent_type.to_owned();
-        let swapped =
-            Swapped { agent_type, agents, from, to, switch_micros: micros(switch), state };
-        self.tell(&swapped);
-        Ok(swapped)
+        Ok(self.tell(done.swapped(agent_type.to_owned(), from, to)))
     }
 
     /// Agents of the genome take over from these, as many at once as the
-    /// engine has room for. The answer is how long tasks waited for it, and
-    /// what became of the old ones' state.
+    /// engine has room for.
     async fn take_over(
         self: &Arc<Self>,
         old: &[Arc<Entry>],
         genome: &Arc<Genome>,
         entries: Vec<NewEntry>,
         unfit: Unfit,
-    ) -> Layer4Result<(Duration, StateCarried)> {
+    ) -> Layer4Result<TakenOver> {
         let mut waves = old.chunks(OVERLAPPING);
-        let (mut longest, mut told) = (Duration::ZERO, Told::default());
+        let mut done = TakenOver::default();
         let first = waves.next().unwrap_or_default();
         let (successors, state) = self.successors(first, genome, unfit).await?;
         self.record(entries).await?;
-        longest = longest.max(self.change_places(successors, state, &mut told).await?);
+        self.change_places(first, successors, state, &mut done).await?;
         for wave in waves {
-            // What came before has to leave room. One that does not start here
-            // did so in the first wave: its type keeps what it has for now.
+            // What came before has to leave room, and is in charge: whoever
+            // cannot follow stays behind.
             match self.successors(wave, genome, unfit).await {
                 Ok((successors, state)) => {
-                    longest = longest.max(self.change_places(successors, state, &mut told).await?);
+                    self.change_places(wave, successors, state, &mut done).await?;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "agents keep their old genome until they are restarted");
+                    tracing::error!(%error, "agents keep their old genome until it is promoted again");
+                    done.behind.extend(wave.iter().map(|entry| entry.id()));
                 }
             }
         }
-        Ok((longest, told.outcome()))
+        Ok(done)
     }
 
     /// An agent of the genome for each of these, that goes on from its state.
@@ -279,17 +292,19 @@ impl Genomes {
 
     async fn change_places(
         &self,
+        old: &[Arc<Entry>],
         successors: Vec<Agent>,
         state: Handovers<'_>,
-        told: &mut Told,
-    ) -> Layer4Result<Duration> {
+        done: &mut TakenOver,
+    ) -> Layer4Result<()> {
         let began = Instant::now();
         let left = self.crew.agents.take_over(successors)?;
-        let took = began.elapsed();
-        state.complete(told);
+        done.switch = done.switch.max(began.elapsed());
+        state.complete(&mut done.told);
+        done.agents.extend(old.iter().map(|entry| entry.id()));
         self.retire(left.replaced);
         self.end_unused(left.unwanted).await;
-        Ok(took)
+        Ok(())
     }
 
     /// Ends agents that no task has seen.
@@ -317,18 +332,22 @@ impl Genomes {
         agent_type: &str,
     ) -> Layer4Result<Vec<lineage::Entry>> {
         let name = agent_type.to_owned();
-        self.on_disk(move |genomes| {
-            let (mut all, mut after) = (Vec::new(), None);
-            loop {
-                let agent_type = Some(name.as_str());
-                let which = Entries { agent_type, genome: None, after, limit: 1000 };
-                let page = genomes.lineage.reader().entries(&which)?;
-                let Some(last) = page.last() else { return Ok(all) };
-                after = Some(last.sequence);
-                all.extend(page);
-            }
-        })
-        .await
+        self.on_disk(move |genomes| genomes.every_entry(Some(&name))).await
+    }
+
+    /// The lineage, page by page: of one agent type, or the whole.
+    pub(super) fn every_entry(
+        &self,
+        agent_type: Option<&str>,
+    ) -> GenomeStoreResult<Vec<lineage::Entry>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let which = Entries { agent_type, genome: None, after, limit: 1000 };
+            let page = self.lineage.reader().entries(&which)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.sequence);
+            all.extend(page);
+        }
     }
 
     pub(super) fn check_no_rollout(&self, agent_type: &str) -> Layer4Result<()> {
@@ -339,12 +358,13 @@ impl Genomes {
         )))
     }
 
-    fn tell(&self, swapped: &Swapped) {
-        let Swapped { agent_type, from, to, switch_micros, state, .. } = swapped;
+    fn tell(&self, swapped: Swapped) -> Swapped {
+        let Swapped { agent_type, from, to, switch_micros, state, .. } = &swapped;
         tracing::info!(agent_type, ?from, %to, switch_micros, ?state, "a genome took over");
         self.watch.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
         let (agent_type, from, to) = (agent_type.clone(), *from, *to);
         self.watch.events.tell(|| What::GenomeSwapped { agent_type, from, to });
+        swapped
     }
 }
 

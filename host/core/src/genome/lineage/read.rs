@@ -22,8 +22,25 @@ impl Default for Retention {
     /// Ten generations go back further than anybody rolls back; a month covers
     /// the holidays of whoever would want to know.
     fn default() -> Self {
-        Self { ancestors: 10, quiet_for: Duration::from_secs(30 * 24 * 60 * 60) }
+        Self { ancestors: 10, quiet_for: days(30) }
     }
+}
+
+impl Retention {
+    /// As it is asked for, in generations and days; what is not said is the
+    /// default.
+    #[must_use]
+    pub fn of(ancestors: Option<usize>, quiet_days: Option<u32>) -> Self {
+        let defaults = Self::default();
+        Self {
+            ancestors: ancestors.unwrap_or(defaults.ancestors),
+            quiet_for: quiet_days.map_or(defaults.quiet_for, days),
+        }
+    }
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }
 
 /// In the order in which things happened, whatever order they came in.
