@@ -2,4 +2,5 @@
 //! databases known.
 
 pub mod genomes;
+mod opening;
 pub mod sqlite;

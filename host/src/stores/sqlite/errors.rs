@@ -1,7 +1,9 @@
 //! What SQLite's errors mean to whoever asked.
 
 use chimera_layer4_core::scheduler::store::StoreError;
-use rusqlite::{Error, ErrorCode, ffi};
+use rusqlite::{Error, ErrorCode};
+
+pub(super) use crate::stores::opening::is_final;
 
 /// The error as the store's callers know it.
 pub(super) fn explain(error: &Error) -> StoreError {
@@ -24,20 +26,6 @@ pub(super) fn explain(error: &Error) -> StoreError {
     }
 }
 
-/// Whether nothing more may be written. After a failed sync nobody knows what
-/// is on the disk: the system forgets pages that it could not write, and says
-/// so only once.
-pub(super) fn is_final(error: &Error) -> bool {
-    let Some(failure) = error.sqlite_error() else { return false };
-    is_damage(error)
-        || [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
-}
-
-/// Whether the file itself is at fault.
-pub(super) fn is_damage(error: &Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-}
-
 fn words(error: &Error) -> String {
     match error {
         Error::UnwindingPanic => {
@@ -53,6 +41,8 @@ fn words(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::ffi;
+
     use super::*;
 
     #[test]

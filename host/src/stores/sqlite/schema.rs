@@ -1,6 +1,4 @@
-//! Opens the database: is it ours, is it whole, and how is it set?
-//!
-//! Nothing is written to a file before both are known.
+//! The queue's database: its tables, and how it is set.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -8,16 +6,18 @@ use std::path::Path;
 
 use chimera_layer4_core::scheduler::store::StoreError;
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::Wal;
-use rusqlite::{Connection, Error, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
-use super::errors::{is_damage, is_final};
+use crate::stores::opening::{self, Kind};
 
-/// "chl4", in the place that SQLite's header has for it.
-const APPLICATION: i32 = 0x6368_6c34;
-/// Of the tables. A higher one is a later program's.
-const VERSION: i32 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+const KIND: Kind = Kind {
+    application: 0x6368_6c34, // "chl4"
+    version: 1,
+    schema: include_str!("schema.sql"),
+    checkpoint_pages: CHECKPOINT_PAGES,
+    log_bytes: LOG_BYTES,
+    tune,
+};
 
 /// Four mebibytes of log between checkpoints would be SQLite's choice; with
 /// four times that a checkpoint writes a page of a busy queue fewer times.
@@ -45,12 +45,10 @@ pub(super) fn pages(bytes: u64) -> u64 {
 /// # Errors
 /// It is not ours, of a later version, damaged, or cannot be written.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let found = prepare(path).map_err(|error| match error {
-        Refusal::Words(reason) => reason,
-        Refusal::Sqlite(error) if is_damage(&error) => damaged(&error.to_string()),
-        Refusal::Sqlite(error) => format!("cannot be opened: {error}"),
-    });
-    found.map_err(|reason| StoreError::Failed { reason: format!("{} {reason}", path.display()) })
+    read_ahead(path);
+    opening::prepare(path, &KIND).map_err(|refusal| StoreError::Failed {
+        reason: format!("{} {}", path.display(), refusal.words()),
+    })
 }
 
 /// Bounds the database. Nothing is written to one that is larger already, but
@@ -89,57 +87,7 @@ fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
 /// # Errors
 /// It cannot be written.
 pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "user_version", VERSION)
-}
-
-enum Refusal {
-    Words(String),
-    Sqlite(Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-fn prepare(path: &Path) -> Result<Connection, Refusal> {
-    read_ahead(path);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    // Else a file that is refused would be written to as it is closed.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let is_new = is_new(&connection)?;
-    if !is_new {
-        check(&connection)?;
-    }
-    set(&connection)?;
-    if is_new {
-        make(&connection)?;
-    }
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    checkpoint(&mut connection)?;
-    Ok(connection)
-}
-
-/// Writes the log into the database when it has grown. SQLite would do so by
-/// itself, and say nothing of a sync that failed: the log may have a hole then
-/// that no later sync tells of.
-fn checkpoint(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.wal_hook(Some(|log: &mut Wal, pages: i32| {
-        if pages < CHECKPOINT_PAGES {
-            return Ok(());
-        }
-        match log.checkpoint() {
-            Err(error) if is_final(&error) => Err(error),
-            Err(error) => {
-                // On a full disk the log goes on growing, and the next commit tries again.
-                tracing::debug!(%error, "the log was not written into the database");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }))
+    connection.pragma_update(None, "user_version", KIND.version)
 }
 
 /// The check reads pages in the order of trees, which takes a disk many times
@@ -152,74 +100,9 @@ fn read_ahead(path: &Path) {
     let _ = io::copy(&mut file, &mut io::sink());
 }
 
-/// Whether the database is empty. If it is not, it must be ours.
-fn is_new(connection: &Connection) -> Result<bool, Refusal> {
-    let application: i32 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application == 0 && version == 0 && tables == 0 {
-        return Ok(true);
-    }
-    if application != APPLICATION {
-        return Err(Refusal::Words(
-            "is another program's database; move it away, or set `data_dir` to another folder"
-                .into(),
-        ));
-    }
-    if version != VERSION {
-        return Err(Refusal::Words(format!(
-            "was written by another version of this program (its tables are of version {version}, \
-             this program's of version {VERSION}); start that one, or restore a backup"
-        )));
-    }
-    Ok(false)
-}
-
-fn check(connection: &Connection) -> Result<(), Refusal> {
-    let mut complaints = Vec::new();
-    let mut check = connection.prepare("PRAGMA quick_check(3)")?;
-    let mut rows = check.query([])?;
-    while let Some(row) = rows.next()? {
-        complaints.push(row.get::<_, String>(0)?);
-    }
-    if complaints == ["ok"] { Ok(()) } else { Err(Refusal::Words(damaged(&complaints.join("; ")))) }
-}
-
-fn damaged(complaints: &str) -> String {
-    format!(
-        "is damaged or no database: {complaints}. Nothing was written to it; move it away with the \
-         files of its name beside it, and restore a backup or begin anew"
-    )
-}
-
-fn set(connection: &Connection) -> Result<(), Refusal> {
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Refusal::Words(format!(
-            "cannot have a write-ahead log (its journal is {mode:?}); set `data_dir` to a folder on \
-             a local disk"
-        )));
-    }
+fn tune(connection: &Connection) -> rusqlite::Result<()> {
     plan_once(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", false)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    let answered = |pragma, value: i64| {
-        connection.pragma_update_and_check(None, pragma, value, |row| row.get::<_, i64>(0))
-    };
-    answered("journal_size_limit", LOG_BYTES.into())?;
-    Ok(())
-}
-
-fn make(connection: &Connection) -> Result<(), Refusal> {
-    Ok(connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE;
-         PRAGMA application_id = {APPLICATION};
-         PRAGMA user_version = {VERSION};
-         {SCHEMA}
-         COMMIT;"
-    ))?)
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }

@@ -1,15 +1,18 @@
 //! The databases beside the genomes, and what is done when one fails.
 
-mod open;
+mod touch;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior, ffi};
+use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 
-use self::open::{damaged, prepare, prepare_reader, touch};
+use self::touch::touch;
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::steps::{Step, reached};
+use crate::stores::opening::{
+    self, CHECKPOINT_PAGES, LOG_BYTES, damaged, is_damage, is_final, prepare, prepare_reader,
+};
 
 /// Which database a file should be.
 pub(super) struct Kind {
@@ -20,6 +23,30 @@ pub(super) struct Kind {
     pub(super) schema: &'static str,
     /// Whether each commit is on the disk when it returns.
     pub(super) is_synced: bool,
+}
+
+impl Kind {
+    fn opening(&self) -> opening::Kind {
+        let Self { application, version, schema, is_synced } = *self;
+        opening::Kind {
+            application,
+            version,
+            schema,
+            checkpoint_pages: CHECKPOINT_PAGES,
+            log_bytes: LOG_BYTES,
+            tune: if is_synced { synced } else { unsynced },
+        }
+    }
+}
+
+fn synced(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "recursive_triggers", true)
+}
+
+fn unsynced(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "recursive_triggers", true)
 }
 
 /// A database that this process writes to.
@@ -37,8 +64,8 @@ impl Database {
     /// # Errors
     /// `Database`: it is not ours, of a later version, damaged, or cannot be written.
     pub(super) fn open(path: PathBuf, kind: &Kind) -> GenomeStoreResult<Self> {
-        let opened =
-            touch(&path).and_then(|()| prepare(&path, kind).map_err(|error| error.words()));
+        let opened = touch(&path)
+            .and_then(|()| prepare(&path, &kind.opening()).map_err(|error| error.words()));
         match opened {
             Ok(connection) => Ok(Self { path, connection, failed: None }),
             Err(reason) => Err(GenomeStoreError::Database { path, reason }),
@@ -94,7 +121,7 @@ impl Database {
 /// # Errors
 /// `Database`: it cannot be opened, or is not ours.
 pub(super) fn open_reader(path: &Path, kind: &Kind) -> GenomeStoreResult<Connection> {
-    prepare_reader(path, kind).map_err(|refusal| GenomeStoreError::Database {
+    prepare_reader(path, &kind.opening()).map_err(|refusal| GenomeStoreError::Database {
         path: path.to_path_buf(),
         reason: refusal.words(),
     })
@@ -108,16 +135,4 @@ pub(super) fn explain(path: &Path, error: &Error) -> GenomeStoreError {
         _ => format!("refused: {error}"),
     };
     GenomeStoreError::Database { path: path.to_path_buf(), reason }
-}
-
-/// Whether nothing more may be written: the system forgets pages that it could
-/// not write, and says so only once.
-fn is_final(error: &Error) -> bool {
-    let Some(failure) = error.sqlite_error() else { return false };
-    is_damage(error)
-        || [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
-}
-
-fn is_damage(error: &Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

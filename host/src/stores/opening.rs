@@ -2,21 +2,31 @@
 //!
 //! Nothing is written to a file before these are known.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
-use rusqlite::{Connection, Error, OpenFlags};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ffi};
 
-use super::super::disk;
-use super::{Kind, is_damage, is_final};
+/// Which database a file should be, and how it is worked with.
+pub(super) struct Kind {
+    /// In the place that SQLite's header has for it.
+    pub(super) application: i32,
+    /// Of the tables. A higher one is a later program's.
+    pub(super) version: i32,
+    pub(super) schema: &'static str,
+    /// Pages of log between checkpoints.
+    pub(super) checkpoint_pages: i32,
+    /// What is left of the log after a burst.
+    pub(super) log_bytes: u32,
+    /// Settings of its own.
+    pub(super) tune: fn(&Connection) -> rusqlite::Result<()>,
+}
 
-/// What is left of the log after a burst.
-const LOG_BYTES: u32 = 16 << 20;
+/// What is left of a small database's log after a burst.
+pub(super) const LOG_BYTES: u32 = 16 << 20;
 /// Pages of log between checkpoints, as SQLite has it.
-const CHECKPOINT_PAGES: i32 = 1000;
+pub(super) const CHECKPOINT_PAGES: i32 = 1000;
 
 /// Why a database was not opened.
 pub(super) enum Refusal {
@@ -41,26 +51,6 @@ impl Refusal {
     }
 }
 
-/// The file exists from now on, closed to others, if only as an empty one.
-pub(super) fn touch(path: &Path) -> Result<(), String> {
-    let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    // SQLite would take the log for a stranger's and remove it.
-    if length(path) == 0 && length(Path::new(&log)) > 0 {
-        return Err("is missing or empty, and its log is not; put it back, or move the log \
-                    away to begin anew"
-            .into());
-    }
-    if path.exists() {
-        return Ok(());
-    }
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map_err(|error| format!("cannot be made: {error}"))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    disk::sync_folder(folder).map_err(|error| error.to_string())
-}
-
 /// Opens a database to write to it, made new where the file is empty.
 pub(super) fn prepare(path: &Path, kind: &Kind) -> Result<Connection, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -76,7 +66,7 @@ pub(super) fn prepare(path: &Path, kind: &Kind) -> Result<Connection, Refusal> {
         make(&connection, kind)?;
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    checkpoint(&mut connection)?;
+    checkpoint(&mut connection, kind.checkpoint_pages)?;
     Ok(connection)
 }
 
@@ -100,7 +90,10 @@ fn is_new(connection: &Connection, kind: &Kind) -> Result<bool, Refusal> {
         return Ok(true);
     }
     if application != kind.application {
-        return Err(Refusal::Words("is another program's database; move it away".into()));
+        return Err(Refusal::Words(
+            "is another program's database; move it away, or set `data_dir` to another folder"
+                .into(),
+        ));
     }
     if version != kind.version {
         return Err(Refusal::Words(format!(
@@ -135,11 +128,9 @@ fn set(connection: &Connection, kind: &Kind) -> Result<(), Refusal> {
              a local disk"
         )));
     }
-    let synchronous = if kind.is_synced { "FULL" } else { "NORMAL" };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", kind.log_bytes, |_| Ok(()))?;
+    (kind.tune)(connection)?;
     Ok(())
 }
 
@@ -157,18 +148,33 @@ fn make(connection: &Connection, kind: &Kind) -> Result<(), Refusal> {
 /// Writes the log into the database when it has grown. SQLite would do so by
 /// itself, and say nothing of a sync that failed: the log may have a hole then
 /// that no later sync tells of.
-fn checkpoint(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.wal_hook(Some(|log: &mut Wal, pages: i32| {
-        if pages < CHECKPOINT_PAGES {
+fn checkpoint(connection: &mut Connection, most: i32) -> rusqlite::Result<()> {
+    connection.wal_hook(Some(move |log: &mut Wal, pages: i32| {
+        if pages < most {
             return Ok(());
         }
         match log.checkpoint() {
             Err(error) if is_final(&error) => Err(error),
             Err(error) => {
+                // On a full disk the log goes on growing, and the next commit tries again.
                 tracing::debug!(%error, "the log was not written into the database");
                 Ok(())
             }
             Ok(()) => Ok(()),
         }
     }))
+}
+
+/// Whether nothing more may be written. After a failed sync nobody knows what
+/// is on the disk: the system forgets pages that it could not write, and says
+/// so only once.
+pub(super) fn is_final(error: &Error) -> bool {
+    let Some(failure) = error.sqlite_error() else { return false };
+    is_damage(error)
+        || [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
+}
+
+/// Whether the file itself is at fault.
+pub(super) fn is_damage(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
