@@ -19,6 +19,7 @@ mod crash;
 mod evolution;
 mod fabric;
 mod genomes;
+mod grants;
 mod hostile;
 mod hostile_binaries;
 mod http;

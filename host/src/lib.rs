@@ -55,9 +55,9 @@ pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
     ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
-    InstancePolicy, KpiReport, Layer4Config, Layer4Error, Layer4Result, LimitSource, Priority,
-    QuotaKind, Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry, Task,
-    TaskId, TrapCode, Validation, config,
+    InstancePolicy, KeyValueGrant, KpiReport, Layer4Config, Layer4Error, Layer4Result, LimitSource,
+    Priority, QuotaKind, Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry,
+    Task, TaskId, TrapCode, Validation, config, keyvalue, telemetry,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use evolution::{Evolution, EvolutionError, EvolutionOptions, EvolutionSummary};

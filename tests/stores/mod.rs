@@ -6,6 +6,7 @@
 
 mod conformance;
 mod disk;
+mod keyvalue;
 mod model;
 mod power_loss;
 

@@ -13,6 +13,32 @@ use serde::{Deserialize, Serialize};
 pub struct Grants {
     /// Folders of the host that the agent sees.
     pub folders: Vec<FolderGrant>,
+    /// What its type may keep in `wasi:keyvalue`; `None`: nothing.
+    pub keyvalue: Option<KeyValueGrant>,
+}
+
+/// Room in the host's key-value store, which the agents of a type share and
+/// nobody else sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyValueGrant {
+    /// Mebibytes of buckets, keys and values.
+    pub max_mb: u32,
+}
+
+impl Default for KeyValueGrant {
+    /// Room for notes and counters, and not for a data set.
+    fn default() -> Self {
+        Self { max_mb: 16 }
+    }
+}
+
+impl KeyValueGrant {
+    /// In bytes.
+    #[must_use]
+    pub fn max_bytes(self) -> u64 {
+        u64::from(self.max_mb) << 20
+    }
 }
 
 /// One folder of the host, seen by the agent under a path of its own.

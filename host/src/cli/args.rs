@@ -363,6 +363,9 @@ pub(super) struct GrantArgs {
     /// Grant a folder, to read; with ::rw at the end also to write
     #[arg(long, value_name = "HOST::GUEST")]
     pub(super) dir: Vec<String>,
+    /// Grant room in the host's key-value store
+    #[arg(long, value_name = "MIB", num_args = 0..=1, require_equals = true, default_missing_value = "16")]
+    pub(super) keyvalue: Option<u32>,
 }
 
 impl Command {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::{
-    AgentConfig, FolderAccess, FolderGrant, Grants, InstancePolicy, ResourceQuota,
+    AgentConfig, FolderAccess, FolderGrant, Grants, InstancePolicy, KeyValueGrant, ResourceQuota,
 };
 use serde_json::Value;
 
@@ -115,7 +115,8 @@ pub(super) fn agent(
         once(&mut seen, "--dir", &folder.guest)?;
         folders.push(folder);
     }
-    config.grants = Grants { folders };
+    let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb });
+    config.grants = Grants { folders, keyvalue };
     Ok(config)
 }
 

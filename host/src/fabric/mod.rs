@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use chimera_layer4_core::config::TaskStoreKind;
+use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
     AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
@@ -48,6 +50,7 @@ use self::genomes::Genomes;
 use self::watch::Watch;
 use crate::events::What;
 use crate::scheduler::{Observe, RunTask, Scheduler};
+use crate::stores::keyvalue::SqliteKeyValue;
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
 const SPARE_INSTANCES: u32 = 128;
@@ -116,6 +119,7 @@ impl Layer4Fabric {
             compiled,
             compile_program: program::find(config.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
+            keyvalue: keyvalue(&config),
         })?;
         let watch = Watch::new(&config)?;
         Ok(Self {
@@ -402,6 +406,17 @@ fn compile_limits(config: &Layer4Config) -> CompileLimits {
         cpu,
         wall: (2 * cpu).max(LEAST_COMPILE_WALL),
         component: config.max_component_bytes(),
+    }
+}
+
+/// Where agents keep things by key: beside the queue, or where that is kept in
+/// memory, there too.
+fn keyvalue(config: &Layer4Config) -> Arc<dyn KeyValueStore> {
+    match &config.data_dir {
+        Some(folder) if config.task_store == TaskStoreKind::Embedded => {
+            Arc::new(SqliteKeyValue::at(folder.join("keyvalue.db")))
+        }
+        _ => Arc::new(MemoryKeyValue::default()),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Snapshot {
     /// Absent when the store could not be asked.
     pub(crate) queue: Option<SchedulerStats>,
     pub(crate) accuracy: Vec<(String, f64)>,
+    /// Bytes that agent types keep by key.
+    pub(crate) kept: Vec<(String, u64)>,
     pub(crate) load: LoadNow,
     /// Those who hear events.
     pub(crate) subscribers: usize,
@@ -60,6 +62,16 @@ impl Sheet {
         for (agent_type, accuracy) in &now.accuracy {
             let help = "Mean accuracy of outputs that layer 3 judged in the last five minutes.";
             sheet.gauge("layer4_task_accuracy", help, &[("agent_type", agent_type)], *accuracy);
+        }
+        for (agent_type, bytes) in &now.kept {
+            let help =
+                "Bytes that the agents of a type keep by key: bucket, key, value and 100 an entry.";
+            sheet.gauge(
+                "layer4_keyvalue_bytes",
+                help,
+                &[("agent_type", agent_type)],
+                *bytes as f64,
+            );
         }
         sheet
     }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
-use crate::{AgentConfig, AgentId, FolderGrant, Grants, InstancePolicy, ResourceQuota};
+use crate::{
+    AgentConfig, AgentId, FolderGrant, Grants, InstancePolicy, KeyValueGrant, ResourceQuota,
+};
 
 /// One `[agents.NAME]` of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +26,8 @@ pub struct AgentDeclaration {
     pub parameters: BTreeMap<String, Value>,
     /// Folders granted, both paths absolute.
     pub folders: Vec<FolderGrant>,
+    /// Room in the key-value store granted.
+    pub keyvalue: Option<KeyValueGrant>,
     /// Whether each task gets an instance of its own.
     pub fresh: bool,
     /// Tasks that an instance serves before it is replaced.
@@ -70,7 +74,7 @@ impl AgentDeclaration {
             resource_quota: self.quota.or(defaults),
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
-            grants: Grants { folders: self.folders.clone() },
+            grants: Grants { folders: self.folders.clone(), keyvalue: self.keyvalue },
             instances: if self.fresh { InstancePolicy::Fresh } else { resident },
         }
     }

@@ -11,7 +11,7 @@ use super::layers::nearest;
 use super::{AgentDeclaration, Layers, PartialQuota};
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;
-use crate::{Digest, FolderGrant, ResourceQuota};
+use crate::{Digest, FolderGrant, KeyValueGrant, ResourceQuota};
 
 /// A name that is far too long is not repeated in full.
 const SHOWN_CHARS: usize = 100;
@@ -76,6 +76,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         environment: environment(reader),
         parameters: reader.take("parameters").unwrap_or_default(),
         folders: folders(reader),
+        keyvalue: keyvalue(reader),
         fresh: reader.take("fresh").unwrap_or_default(),
         tasks_per_instance: reader.take("tasks_per_instance"),
     };
@@ -86,6 +87,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         "environment",
         "parameters",
         "folders",
+        "keyvalue",
         "fresh",
         "tasks_per_instance",
     ]);
@@ -158,6 +160,15 @@ fn environment(reader: &mut Reader) -> BTreeMap<String, String> {
         }
     }
     variables
+}
+
+fn keyvalue(reader: &mut Reader) -> Option<KeyValueGrant> {
+    let table = reader.take("keyvalue")?;
+    reader.inside("keyvalue.", table, |keyvalue| {
+        let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
+        keyvalue.complain_of_the_rest(&["max_mb"]);
+        Some(KeyValueGrant { max_mb })
+    })
 }
 
 fn folders(reader: &mut Reader) -> Vec<FolderGrant> {
@@ -268,6 +279,7 @@ mod tests {
             environment = { MODE = "fast" }
             parameters = { threshold = 3, names = ["a"] }
             folders = [{ host = "/data", guest = "/in" }]
+            keyvalue = { max_mb = 4 }
             fresh = true
         "#;
         let agents = read(text).unwrap();
@@ -284,6 +296,8 @@ mod tests {
         assert_eq!(config.parameters["names"], serde_json::json!(["a"]));
         assert_eq!(config.environment["MODE"], "fast");
         assert_eq!(config.grants.folders.len(), 1);
+        assert_eq!(config.grants.keyvalue, Some(KeyValueGrant { max_mb: 4 }));
+        assert_eq!(echo.keyvalue, None);
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl Agent {
         &self.blueprint.setup
     }
 
+    pub(super) fn setup(&self) -> Arc<AgentSetup> {
+        Arc::clone(&self.blueprint.setup)
+    }
+
     /// The settings of another agent that is set up as this one is now.
     #[must_use]
     pub fn config_with(&self, agent_id: AgentId) -> AgentConfig {

@@ -9,6 +9,7 @@ mod state;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Breach, Call, Fault, GuestFault, LimitSource, QuotaKind,
     RunTelemetry,
@@ -59,7 +60,9 @@ impl Driver<'_> {
 /// What every instance of an agent is made from.
 pub(super) struct Blueprint {
     pub(super) genome: Arc<Genome>,
-    pub(super) setup: AgentSetup,
+    pub(super) setup: Arc<AgentSetup>,
+    /// For agents that may keep something.
+    pub(super) keyvalue: Arc<dyn KeyValueStore>,
     pub(super) limits: AgentLimits,
     /// What any call but a task's may take.
     pub(super) housekeeping: Duration,
@@ -90,8 +93,8 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let Blueprint { genome, setup, limits, .. } = blueprint;
-        let mut store = Sandbox::store(driver.host.engine(), setup, &limits.memory)?;
+        let Blueprint { genome, setup, keyvalue, limits, .. } = blueprint;
+        let mut store = Sandbox::store(driver.host.engine(), setup, keyvalue, &limits.memory)?;
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         let wire = bindings::config(setup, &limits.quota());

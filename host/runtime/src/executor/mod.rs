@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
@@ -72,6 +73,8 @@ pub struct ExecutorOptions {
     pub compile_program: CompileProgram,
     /// What one compilation may use.
     pub compile_limits: CompileLimits,
+    /// What agents that are granted it keep things in.
+    pub keyvalue: Arc<dyn KeyValueStore>,
 }
 
 /// Slots for instances that overlap with those that they replace.
@@ -84,6 +87,7 @@ pub struct Executor {
     compiler: Compiler,
     rooms: Rooms,
     housekeeping: Duration,
+    keyvalue: Arc<dyn KeyValueStore>,
     loaded: Mutex<Loaded>,
 }
 
@@ -105,6 +109,7 @@ impl Executor {
             compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
             rooms: Rooms::new(agents, spare),
             housekeeping: options.housekeeping,
+            keyvalue: options.keyvalue,
             loaded: Mutex::default(),
         })
     }
@@ -133,6 +138,12 @@ impl Executor {
         Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
     }
 
+    /// What agents keep things in.
+    #[must_use]
+    pub fn keyvalue(&self) -> &Arc<dyn KeyValueStore> {
+        &self.keyvalue
+    }
+
     /// A component made of a core module that says how it would be one; `None`
     /// of anything else.
     ///
@@ -152,10 +163,33 @@ impl Executor {
     /// variable it needs is not granted, `InvalidRequest` when the
     /// configuration is out of range.
     pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
+        self.spawn_with(genome, config, Arc::clone(&self.keyvalue)).await
+    }
+
+    /// Makes an agent that is only tried: what its type keeps by key it neither
+    /// sees nor changes, and what it keeps goes with it.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn spawn_apart(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+    ) -> Layer4Result<Agent> {
+        self.spawn_with(genome, config, Arc::new(MemoryKeyValue::default())).await
+    }
+
+    async fn spawn_with(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+        keyvalue: Arc<dyn KeyValueStore>,
+    ) -> Layer4Result<Agent> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
-        let (limits, housekeeping) = (AgentLimits::new(quota), self.housekeeping);
-        let blueprint = Blueprint { genome, setup, limits, housekeeping };
+        let (setup, limits) = (Arc::new(setup), AgentLimits::new(quota));
+        let housekeeping = self.housekeeping;
+        let blueprint = Blueprint { genome, setup, keyvalue, limits, housekeeping };
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
     }
 
@@ -166,8 +200,9 @@ impl Executor {
     /// # Errors
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
-        let (setup, limits) = (old.config().clone(), AgentLimits::new(old.quota()));
-        let blueprint = Blueprint { genome, setup, limits, housekeeping: self.housekeeping };
+        let (setup, limits) = (old.setup(), AgentLimits::new(old.quota()));
+        let (keyvalue, housekeeping) = (Arc::clone(&self.keyvalue), self.housekeeping);
+        let blueprint = Blueprint { genome, setup, keyvalue, limits, housekeeping };
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
     }

@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::HostFault;
+use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::telemetry::{LogLevel, RunTelemetry};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::telemetry;
-use super::grants::folders;
+use super::grants::keyvalue::Space;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
+use super::grants::{config, folders, keyvalue, logging};
 use super::limits::memory::{AgentMemory, MemoryMeter};
 use super::setup::AgentSetup;
 
@@ -32,13 +34,17 @@ pub(crate) struct Sandbox {
     pub(super) table: ResourceTable,
     pub(super) memory: MemoryMeter,
     pub(super) recorder: Recorder,
+    pub(super) setup: Arc<AgentSetup>,
+    /// What `wasi:keyvalue` works on, where it is granted.
+    pub(super) space: Option<Space>,
 }
 
 impl Sandbox {
     /// A store with nothing in it but what `setup` grants, which counts on `memory`.
     pub(crate) fn store(
         engine: &Engine,
-        setup: &AgentSetup,
+        setup: &Arc<AgentSetup>,
+        keyvalue: &Arc<dyn KeyValueStore>,
         memory: &Arc<AgentMemory>,
     ) -> Result<Store<Self>, HostFault> {
         let output = Output::default();
@@ -50,6 +56,8 @@ impl Sandbox {
             table,
             memory: MemoryMeter::new(Arc::clone(memory)),
             recorder: Recorder::new(),
+            setup: Arc::clone(setup),
+            space: space(setup, keyvalue),
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
@@ -68,6 +76,12 @@ impl Sandbox {
         telemetry.dropped.log_bytes += dropped;
         telemetry
     }
+}
+
+fn space(setup: &AgentSetup, store: &Arc<dyn KeyValueStore>) -> Option<Space> {
+    let grant = setup.grants.keyvalue?;
+    let (store, name) = (Arc::clone(store), setup.agent_type.clone());
+    Some(Space { store, name, most_bytes: grant.max_bytes() })
 }
 
 fn wasi(setup: &AgentSetup, output: &Output) -> Result<WasiCtx, HostFault> {
@@ -91,10 +105,14 @@ impl WasiView for Sandbox {
     }
 }
 
-/// Everything that a guest may import: WASI 0.2 and the contract's telemetry.
+/// Everything that a guest may import: WASI 0.2, the drafts that an agent has a
+/// use for, and the contract's telemetry.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+    config::link(&mut linker)?;
+    logging::link(&mut linker)?;
+    keyvalue::link(&mut linker)?;
     Ok(linker)
 }

@@ -35,14 +35,17 @@ pub struct Import {
 
 /// Interfaces that this host links, by package, and the grant that gives them
 /// something to do.
-const OFFERED: [(&str, Option<&str>); 9] = [
+const OFFERED: [(&str, Option<&str>); 12] = [
     ("chimera:agent/telemetry@0.1.", None),
     ("chimera:agent/types@0.1.", None),
     ("wasi:cli/environment", Some("environment variables (`--env`)")),
     ("wasi:cli/", None),
     ("wasi:clocks/", None),
+    ("wasi:config/store@0.2.0-", None),
     ("wasi:filesystem/", Some("a folder (`--dir`)")),
     ("wasi:io/", None),
+    ("wasi:keyvalue/", Some("room in the key-value store (`--keyvalue`)")),
+    ("wasi:logging/logging", None),
     ("wasi:random/", None),
     ("wasi:sockets/", Some("network (this version grants none)")),
 ];

@@ -206,7 +206,7 @@ impl Layer4Fabric {
         let agent_type = config.agent_type.clone();
         let mut smoke = Vec::new();
         let began = Instant::now();
-        let agent = self.crew.executor.spawn(Arc::clone(genome), config).await?;
+        let agent = self.crew.executor.spawn_apart(Arc::clone(genome), config).await?;
         smoke.push(step("init and capabilities", began.elapsed(), None));
         let done = try_out(&agent, &agent_type, samples, &mut smoke).await;
         let ended = agent.shutdown(self.config.agent_timeout()).await;

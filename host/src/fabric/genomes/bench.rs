@@ -146,7 +146,7 @@ impl Layer4Fabric {
         let mut quota = config.resource_quota.clone();
         quota.max_cpu_cores = quota.max_cpu_cores.min(SHARE);
         let config = AgentConfig { resource_quota: quota, ..config };
-        self.crew.executor.spawn(loaded, config).await
+        self.crew.executor.spawn_apart(loaded, config).await
     }
 }
 

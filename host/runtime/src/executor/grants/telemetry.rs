@@ -144,7 +144,7 @@ impl Recorder {
         self.kept.metrics.push(Metric { name: name.to_owned(), value, labels });
     }
 
-    fn log(&mut self, level: LogLevel, message: &str) {
+    pub(crate) fn log(&mut self, level: LogLevel, message: &str) {
         if self.log_bytes >= LOG_BYTES {
             self.dropped().log_bytes += message.len() as u64;
             return;

@@ -1,17 +1,14 @@
 //! The databases beside the genomes, and what is done when one fails.
 
-mod touch;
-
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 
-use self::touch::touch;
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::steps::{Step, reached};
 use crate::stores::opening::{
-    self, CHECKPOINT_PAGES, LOG_BYTES, damaged, is_damage, is_final, prepare, prepare_reader,
+    self, CHECKPOINT_PAGES, LOG_BYTES, damaged, is_damage, is_final, prepare, prepare_reader, touch,
 };
 
 /// Which database a file should be.

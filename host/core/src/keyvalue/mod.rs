@@ -1,0 +1,140 @@
+//! What agents keep from one task to the next, by key: the ground under
+//! `wasi:keyvalue`.
+//!
+//! A store brings three operations, and all others are made of them: reading,
+//! changing several keys together under conditions, and listing. Each version
+//! of a value has a number of its own, so that whoever changes what it has read
+//! can say so and be refused where somebody else was faster.
+//!
+//! Calls may wait for a disk; whoever must not makes them elsewhere.
+
+mod memory;
+
+use std::fmt::Debug;
+
+pub use memory::MemoryKeyValue;
+
+/// The version of a key that is not there.
+pub const ABSENT: u64 = 0;
+
+/// What an entry takes on top of its bucket, key and value, so that many small
+/// ones are bounded too.
+pub const ENTRY_BYTES: u64 = 100;
+
+/// Where a key is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place<'a> {
+    /// Whose it is: an agent type. Nobody sees another's.
+    pub space: &'a str,
+    /// A collection of the owner's, by its own name for it.
+    pub bucket: &'a str,
+}
+
+/// What is kept under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The bytes.
+    pub value: Vec<u8>,
+    /// Given to no other entry of the store, ever: later ones are higher.
+    pub version: u64,
+}
+
+/// What is to become of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Its value from now on; `None`: it is removed.
+    pub value: Option<Vec<u8>>,
+    /// Only if this is its version now, [`ABSENT`] if it is not there.
+    pub expected: Option<u64>,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyValueError {
+    /// The owner would keep more than it may.
+    #[error(
+        "{bytes} bytes would be kept, and {most} may be (bucket, key and value count, and {ENTRY_BYTES} for \
+         each entry); delete what is not needed, or have the operator raise `keyvalue.max_mb`"
+    )]
+    Full {
+        /// What it would keep.
+        bytes: u64,
+        /// What it may keep.
+        most: u64,
+    },
+    /// The answer would be larger than one may be.
+    #[error("the values have more than {most} bytes together; ask for fewer keys at once")]
+    TooMuch {
+        /// What one answer may have.
+        most: u64,
+    },
+    /// A key has another version than was expected; nothing was changed.
+    #[error("a key was changed by somebody else meanwhile")]
+    Conflict,
+    /// The store itself failed.
+    #[error("the key-value store failed: {reason}")]
+    Failed {
+        /// What happened, and what to do.
+        reason: String,
+    },
+}
+
+/// Keeps entries.
+pub trait KeyValueStore: Debug + Send + Sync {
+    /// The entries of these keys, in their order; at most `most` bytes of values.
+    ///
+    /// # Errors
+    /// `TooMuch`, `Failed`.
+    fn read(
+        &self,
+        at: Place<'_>,
+        keys: &[String],
+        most: u64,
+    ) -> Result<Vec<Option<Entry>>, KeyValueError>;
+
+    /// Makes all of these changes, or none; the owner keeps at most `most` bytes
+    /// afterwards. What makes it keep less is never refused for that.
+    ///
+    /// # Errors
+    /// `Conflict`, `Full`, `Failed`.
+    fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError>;
+
+    /// Keys with their versions, by rising version, those after `after`; at most
+    /// `limit`. What is changed while somebody pages may come twice; what stays
+    /// comes once.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn keys(
+        &self,
+        at: Place<'_>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, KeyValueError>;
+
+    /// Bytes that an owner keeps.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn bytes(&self, space: &str) -> Result<u64, KeyValueError>;
+}
+
+/// What an entry counts for.
+#[must_use]
+pub fn weight(bucket: &str, key: &str, value: &[u8]) -> u64 {
+    (bucket.len() + key.len() + value.len()) as u64 + ENTRY_BYTES
+}
+
+/// Whether an owner may keep so much, having kept `before`.
+///
+/// # Errors
+/// `Full`.
+pub fn check_room(before: u64, bytes: u64, most: u64) -> Result<(), KeyValueError> {
+    if bytes > most && bytes > before {
+        return Err(KeyValueError::Full { bytes, most });
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! `wasi:keyvalue`: what an agent keeps from one task to the next.
+//!
+//! An agent's type has a space of its own, which its agents share and which
+//! outlives them and their genomes. Without a grant `open` is refused. Two
+//! drafts are linked under their own names, `draft` and `draft2`, since a
+//! draft's version matches only itself; they differ in cursors and atomics.
+
+mod atomics;
+mod batch;
+mod bucket;
+
+use std::sync::Arc;
+
+use chimera_layer4_core::keyvalue::{Change, Entry, KeyValueError, KeyValueStore, Place};
+use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+
+use crate::executor::bindings::words;
+use crate::executor::sandbox::{BYTES_PER_HOST_CALL, Sandbox};
+
+/// Bytes of a bucket's name.
+const BUCKET_BYTES: usize = 64;
+/// Bytes of a key.
+const KEY_BYTES: usize = 1024;
+/// Bytes of a value.
+const VALUE_BYTES: usize = 1 << 20;
+/// Keys of one call.
+const KEYS: usize = 1000;
+
+/// What an instance may keep, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub(crate) store: Arc<dyn KeyValueStore>,
+    pub(crate) name: String,
+    pub(crate) most_bytes: u64,
+}
+
+/// An open bucket.
+#[derive(Clone, Debug)]
+struct Bucket {
+    space: Space,
+    name: String,
+}
+
+/// `error` of the standard.
+#[derive(Debug, ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Error {
+    #[component(name = "no-such-store")]
+    NoSuchStore,
+    #[component(name = "access-denied")]
+    AccessDenied,
+    #[component(name = "other")]
+    Other(String),
+}
+
+impl From<KeyValueError> for Error {
+    fn from(error: KeyValueError) -> Self {
+        if let KeyValueError::Failed { reason } = &error {
+            tracing::error!(reason, "an agent's key-value store failed");
+            return Self::Other("the host's key-value store failed; its log says why".into());
+        }
+        Self::Other(error.to_string())
+    }
+}
+
+type Answer<T> = Result<T, Error>;
+
+impl Bucket {
+    /// Does something with the store, away from the threads that run guests.
+    async fn with<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&dyn KeyValueStore, Place<'_>, u64) -> Result<T, KeyValueError>
+        + Send
+        + 'static,
+    ) -> wasmtime::Result<Result<T, KeyValueError>> {
+        let Self { space, name } = self.clone();
+        let work = move || {
+            let at = Place { space: &space.name, bucket: &name };
+            what(space.store.as_ref(), at, space.most_bytes)
+        };
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+
+    async fn read(&self, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Option<Entry>>>> {
+        if let Err(error) = check_keys(&keys) {
+            return Ok(Err(error));
+        }
+        let most = BYTES_PER_HOST_CALL as u64;
+        let read = self.with(move |store, at, _| store.read(at, &keys, most)).await?;
+        Ok(read.map_err(Error::from))
+    }
+
+    async fn read_one(&self, key: String) -> wasmtime::Result<Answer<Option<Entry>>> {
+        Ok(self.read(vec![key]).await?.map(|mut found| found.pop().flatten()))
+    }
+
+    /// `Conflict` is told apart, for whoever tries again.
+    async fn change(&self, changes: Vec<Change>) -> wasmtime::Result<Result<(), KeyValueError>> {
+        self.with(move |store, at, most| store.change(at, &changes, most)).await
+    }
+
+    async fn change_checked(&self, changes: Vec<Change>) -> wasmtime::Result<Answer<()>> {
+        for change in &changes {
+            if let Err(error) = check_change(change) {
+                return Ok(Err(error));
+            }
+        }
+        if let Err(error) = check_count(changes.len()) {
+            return Ok(Err(error));
+        }
+        Ok(self.change(changes).await?.map_err(Error::from))
+    }
+}
+
+fn check_change(change: &Change) -> Answer<()> {
+    check_key(&change.key)?;
+    match &change.value {
+        Some(value) if value.len() > VALUE_BYTES => Err(Error::Other(format!(
+            "the value has {} bytes; allowed is {VALUE_BYTES}",
+            value.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_keys(keys: &[String]) -> Answer<()> {
+    check_count(keys.len())?;
+    keys.iter().try_for_each(|key| check_key(key))
+}
+
+fn check_count(keys: usize) -> Answer<()> {
+    if keys <= KEYS {
+        return Ok(());
+    }
+    Err(Error::Other(format!("{keys} keys in one call; allowed are {KEYS}")))
+}
+
+fn check_key(key: &str) -> Answer<()> {
+    match key.len() {
+        1..=KEY_BYTES => Ok(()),
+        bytes => Err(Error::Other(format!("a key has {bytes} bytes; allowed is 1 to {KEY_BYTES}"))),
+    }
+}
+
+fn check_bucket(name: &str) -> Answer<()> {
+    if name.len() <= BUCKET_BYTES && words(name) == name {
+        return Ok(());
+    }
+    Err(Error::Other(format!(
+        "a bucket's name has {} bytes; allowed are {BUCKET_BYTES}, none of them a control character",
+        name.len()
+    )))
+}
+
+pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+    for draft in [Draft::First, Draft::Second] {
+        let version = draft.version();
+        bucket::link(&mut linker.instance(&format!("wasi:keyvalue/store@{version}"))?, draft)?;
+        atomics::link(&mut linker.instance(&format!("wasi:keyvalue/atomics@{version}"))?, draft)?;
+        batch::link(&mut linker.instance(&format!("wasi:keyvalue/batch@{version}"))?, draft)?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Draft {
+    First,
+    Second,
+}
+
+impl Draft {
+    fn version(self) -> &'static str {
+        match self {
+            Draft::First => "0.2.0-draft",
+            Draft::Second => "0.2.0-draft2",
+        }
+    }
+}

@@ -1,0 +1,16 @@
+-- `version` is the rowid: never given again, so an entry that was removed and
+-- made anew is told from what it was.
+CREATE TABLE entries (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    space TEXT NOT NULL,
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    UNIQUE (space, bucket, key)
+) STRICT;
+CREATE INDEX entries_by_version ON entries (space, bucket, version);
+-- What each space takes, so that a change need not count it.
+CREATE TABLE spaces (
+    space TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

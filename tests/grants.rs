@@ -1,0 +1,188 @@
+//! What an agent reaches through the standard's drafts: its settings, its log,
+//! and what it keeps by key.
+
+use chimera_layer4::config::TaskStoreKind;
+use chimera_layer4::genome::lineage::Source;
+use chimera_layer4::telemetry::LogLevel;
+use chimera_layer4::{AgentConfig, KeyValueGrant, Layer4Config, Layer4Fabric, NewGenome};
+use serde_json::{Value, json};
+
+use crate::harness::{config_of, execute, fabric, guest, settings, task};
+
+/// A host with an agent of each of these types, which may keep so much.
+async fn host(settings: Layer4Config, agents: &[(&str, Option<u32>)]) -> Layer4Fabric {
+    let fabric = fabric(settings).await;
+    for (name, max_mb) in agents {
+        fabric.spawn_agent(&guest("keeper"), keeper(name, *max_mb)).await.unwrap();
+    }
+    fabric
+}
+
+fn keeper(name: &str, max_mb: Option<u32>) -> AgentConfig {
+    config_of(name, |config| {
+        config.grants.keyvalue = max_mb.map(|max_mb| KeyValueGrant { max_mb });
+    })
+}
+
+/// The answer to one call.
+async fn call(fabric: &Layer4Fabric, agent: &str, order: Value) -> Value {
+    let done = execute(fabric, agent, order).await;
+    assert!(done.success, "{done:?}");
+    done.output
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_drafts_keep_list_count_and_forget() {
+    let fabric = host(settings(), &[("keeper", Some(1))]).await;
+    for draft in ["first", "second"] {
+        let on = |what: Value| call(&fabric, "keeper", json!({ draft: [draft, what] }));
+        assert_eq!(on(json!({ "get": "a" })).await, json!(null));
+        assert_eq!(on(json!({ "set": ["a", "one"] })).await, json!(null));
+        assert_eq!(on(json!({ "get": "a" })).await, "one");
+        assert_eq!(on(json!({ "exists": "a" })).await, true);
+        assert_eq!(on(json!({ "increment": ["n", 5] })).await, 5);
+        assert_eq!(on(json!({ "increment": ["n", 2] })).await, 7);
+        assert_eq!(on(json!({ "get": "n" })).await, "7");
+        let uncountable = on(json!({ "increment": ["a", 1] })).await;
+        assert!(uncountable["error"].as_str().unwrap().contains("no number"), "{uncountable}");
+        let pairs = json!([["b", "two"], ["c", "three"]]);
+        assert_eq!(on(json!({ "set-many": pairs })).await, json!(null));
+        let many = on(json!({ "get-many": ["c", "z", "b"] })).await;
+        match draft {
+            "first" => assert_eq!(many, json!([["c", "three"], null, ["b", "two"]])),
+            _ => assert_eq!(many, json!([["c", "three"], ["z", null], ["b", "two"]])),
+        }
+        assert_eq!(on(json!({ "list": null })).await, json!([["a", "n", "b", "c"], null]));
+        assert_eq!(on(json!({ "delete-many": ["a", "b", "z"] })).await, json!(null));
+        assert_eq!(on(json!({ "delete": "c" })).await, json!(null));
+        assert_eq!(on(json!({ "exists": "c" })).await, false);
+        assert_eq!(on(json!({ "list": null })).await, json!([["n"], null]));
+    }
+    // The second draft's own.
+    let on = |what: Value| call(&fabric, "keeper", json!({ "second": ["second", what] }));
+    assert_eq!(on(json!({ "increment": ["n", -10] })).await, -3);
+    assert_eq!(on(json!({ "race": ["r", "mine"] })).await, json!([null, "faster", "mine"]));
+    let strange = on(json!({ "list": "not a cursor" })).await;
+    assert!(strange["error"].as_str().unwrap().contains("cursor"), "{strange}");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_comes_in_pages() {
+    let fabric = host(settings(), &[("keeper", Some(1))]).await;
+    let keys: Vec<String> = (0..1001).map(|number| format!("{number:04}")).collect();
+    for part in keys.chunks(500) {
+        let pairs: Vec<_> = part.iter().map(|key| (key, "")).collect();
+        call(&fabric, "keeper", json!({ "first": ["b", { "set-many": pairs }] })).await;
+    }
+    for draft in ["first", "second"] {
+        let mut all = Vec::new();
+        let mut cursor = Value::Null;
+        loop {
+            let order = json!({ draft: ["b", { "list": cursor }] });
+            let mut page = call(&fabric, "keeper", order).await;
+            all.extend(serde_json::from_value::<Vec<String>>(page[0].take()).unwrap());
+            cursor = page[1].take();
+            if cursor.is_null() {
+                break;
+            }
+        }
+        assert_eq!(all, keys, "{draft}");
+    }
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
+    let fabric = host(settings(), &[("nobody", None), ("keeper", Some(1))]).await;
+    let order = json!({ "second": ["b", { "get": "a" }] });
+    let denied = call(&fabric, "nobody", order).await;
+    assert!(denied["error"].as_str().unwrap().contains("AccessDenied"), "{denied}");
+
+    let fill = |key: &'static str, bytes: usize| {
+        call(&fabric, "keeper", json!({ "second": ["b", { "fill": [key, bytes] }] }))
+    };
+    let half = 512 << 10;
+    assert_eq!(fill("a", half).await, json!(null));
+    let full = fill("b", half).await;
+    let words = full["error"].as_str().unwrap();
+    assert!(words.contains("1048576 may be") && words.contains("max_mb"), "{words}");
+    let metrics = fabric.metrics_text().await.unwrap();
+    let kept = format!("layer4_keyvalue_bytes{{agent_type=\"keeper\"}} {}\n", half + 2 + 100);
+    assert!(metrics.contains(&kept), "{metrics}");
+    // What is there may be replaced by as much, and makes room when it goes.
+    assert_eq!(fill("a", half).await, json!(null));
+    let forget = json!({ "second": ["b", { "delete": "a" }] });
+    assert_eq!(call(&fabric, "keeper", forget).await, json!(null));
+    assert_eq!(fill("b", half).await, json!(null));
+
+    let refused = [
+        (json!({ "fill": ["big", (1 << 20) + 1] }), "allowed is 1048576"),
+        (json!({ "get": "" }), "allowed is 1 to 1024"),
+        (json!({ "get": "k".repeat(1025) }), "allowed is 1 to 1024"),
+        (json!({ "get-many": vec!["k"; 1001] }), "allowed are 1000"),
+    ];
+    for (what, expected) in refused {
+        let answer = call(&fabric, "keeper", json!({ "second": ["b", what] })).await;
+        assert!(answer["error"].as_str().unwrap().contains(expected), "{answer}");
+    }
+    let bucket = json!({ "second": ["b\nb", { "get": "a" }] });
+    let answer = call(&fabric, "keeper", bucket).await;
+    assert!(answer["error"].as_str().unwrap().contains("control character"), "{answer}");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
+    let data = tempfile::tempdir().unwrap();
+    let durable = || Layer4Config {
+        data_dir: Some(data.path().to_path_buf()),
+        task_store: TaskStoreKind::Embedded,
+        ..settings()
+    };
+    let agents = [("one", Some(1)), ("other", Some(1))];
+    let fabric = host(durable(), &agents).await;
+    call(&fabric, "one", json!({ "second": ["b", { "set": ["k", "mine"] }] })).await;
+    let get = json!({ "second": ["b", { "get": "k" }] });
+    assert_eq!(call(&fabric, "other", get.clone()).await, json!(null));
+    let other_bucket = json!({ "second": ["c", { "get": "k" }] });
+    assert_eq!(call(&fabric, "one", other_bucket).await, json!(null));
+    fabric.shutdown().await.unwrap();
+    drop(fabric);
+
+    let fabric = host(durable(), &agents).await;
+    assert_eq!(call(&fabric, "one", get.clone()).await, "mine");
+
+    // A genome that is only tried leaves what is kept alone.
+    let samples = vec![json!({ "second": ["b", { "set": ["k", "tried"] }] })];
+    let tried = NewGenome {
+        agent_type: Some("one".into()),
+        source: Source::Api,
+        samples,
+        ..NewGenome::new(guest("keeper"))
+    };
+    fabric.push_genome(tried).await.unwrap();
+    assert_eq!(call(&fabric, "one", get).await, "mine");
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
+    let fabric = fabric(settings()).await;
+    let config = config_of("keeper", |config| {
+        config.parameters.insert("name".into(), json!("Ada"));
+        config.parameters.insert("limit".into(), json!({ "most": 3 }));
+    });
+    fabric.spawn_agent(&guest("keeper"), config).await.unwrap();
+    assert_eq!(call(&fabric, "keeper", json!({ "config": "name" })).await, "Ada");
+    assert_eq!(call(&fabric, "keeper", json!({ "config": "limit" })).await, r#"{"most":3}"#);
+    assert_eq!(call(&fabric, "keeper", json!({ "config": "none" })).await, json!(null));
+    let all = json!([["limit", r#"{"most":3}"#], ["name", "Ada"]]);
+    assert_eq!(call(&fabric, "keeper", json!("config-all")).await, all);
+
+    let order = task("keeper", json!({ "log": ["disk", "nearly full"] }));
+    let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+    let line = &report.telemetry.log[0];
+    assert_eq!((line.level, line.message.as_str()), (LogLevel::Error, "disk: nearly full"));
+    fabric.shutdown().await.unwrap();
+}

@@ -1,0 +1,73 @@
+//! Calls the drafts of the standard that a host links, as its task says, and
+//! tells what came of it.
+
+use chimera_agent_sdk::prelude::*;
+
+use crate::bindings::wasi::config::store as config;
+use crate::bindings::wasi::logging::logging;
+use crate::{first, second};
+
+struct Keeper;
+
+#[derive(Deserialize)]
+#[serde(crate = "serde", rename_all = "kebab-case")]
+enum Order {
+    /// Of `wasi:keyvalue@0.2.0-draft`: the bucket, and what to do there.
+    First(String, What),
+    /// Of `wasi:keyvalue@0.2.0-draft2`.
+    Second(String, What),
+    Config(String),
+    ConfigAll,
+    /// Context and message.
+    Log(String, String),
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "serde", rename_all = "kebab-case")]
+pub(crate) enum What {
+    Get(String),
+    Exists(String),
+    Set(String, String),
+    /// A value of so many bytes.
+    Fill(String, usize),
+    Delete(String),
+    List(Option<String>),
+    Increment(String, i64),
+    GetMany(Vec<String>),
+    SetMany(Vec<(String, String)>),
+    DeleteMany(Vec<String>),
+    /// Looks at a key, has somebody else be faster, and tries twice to put the value there.
+    Race(String, String),
+}
+
+impl WasmAgent for Keeper {
+    type Output = Value;
+
+    fn init(_config: Config) -> Result<Self, AgentError> {
+        Ok(Self)
+    }
+
+    fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
+        Ok(match task.payload()? {
+            Order::First(bucket, what) => told(first::call(&bucket, what)),
+            Order::Second(bucket, what) => told(second::call(&bucket, what)),
+            Order::Config(key) => told(config::get(&key).map(|value| json!(value))),
+            Order::ConfigAll => told(config::get_all().map(|all| json!(all))),
+            Order::Log(context, message) => {
+                logging::log(logging::Level::Critical, &context, &message);
+                Value::Null
+            }
+        })
+    }
+}
+
+fn told<E: std::fmt::Debug>(answer: Result<Value, E>) -> Value {
+    answer.unwrap_or_else(|error| json!({ "error": format!("{error:?}") }))
+}
+
+/// Bytes as text, so that tests can read them.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+wasm_agent!(Keeper);
