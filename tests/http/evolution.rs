@@ -44,6 +44,9 @@ fn the_host_tells_of_evolutions_and_tries_the_best() {
     assert_eq!(report["handed"]["done"], "on-trial", "{report:#}");
     assert_eq!(report["handed"]["rollout"]["candidate"]["genome"], report["best"]);
 
+    let best = report["best"].as_str().unwrap();
+    assert_eq!(service.get(&format!("/v1/genomes/{best}"))["source"], "evolution");
+
     let listed = service.get("/v1/evolution");
     assert_eq!(listed[0]["agent_type"], "scorer");
     assert_eq!((&listed[0]["best"], &listed[0]["done"]), (&report["best"], &true.into()));

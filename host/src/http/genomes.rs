@@ -67,6 +67,10 @@ struct Pushed {
     #[serde(default)]
     #[param(required = false, maximum = 100)]
     samples: usize,
+    /// Whether an evolution made it, which the record then says on your word.
+    #[serde(default)]
+    #[param(required = false)]
+    evolved: bool,
 }
 
 /// Admits a component and stores it; nothing takes over by that. The body is
@@ -113,7 +117,7 @@ async fn push(
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
     let new = NewGenome {
         author: said.author,
-        source: Source::Api,
+        source: if said.evolved { Source::Evolution } else { Source::Api },
         parent: said.parent,
         agent_type: said.agent_type,
         allow: allow.map(str::to_owned).collect(),
