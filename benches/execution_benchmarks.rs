@@ -13,7 +13,8 @@
 //! A time by itself says little on a shared machine. The two sides therefore
 //! take turns of a few milliseconds, and a table at the end gives the ratio of
 //! their medians beside its goal. `-- --agents 10000` asks the fifth question
-//! alone, of that many agents.
+//! alone, of that many agents; `-- --languages FOLDER` asks what one agent costs
+//! in each of several languages.
 //!
 //! [`Layer4Fabric`]: chimera_layer4::Layer4Fabric
 
@@ -21,6 +22,7 @@ mod baseline;
 mod compare;
 mod fabric;
 mod idle;
+mod languages;
 mod questions;
 mod report;
 
@@ -39,6 +41,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(side) = idle::Side::asked(&arguments)? {
         return side.measure();
+    }
+    if let Some(folder) = languages::folder_asked(&arguments) {
+        return languages::compare(&folder);
     }
     let component = echo()?;
     let mut report = Report::default();
