@@ -9,18 +9,8 @@
 use wit_parser::{Function, Interface, Resolve, WorldId, WorldItem};
 
 use super::types::compare;
-
-/// The contract as text, the same files that guests are built from.
-const FILES: [(&str, &str); 5] = [
-    ("types.wit", include_str!("../../../../wit/types.wit")),
-    ("agent.wit", include_str!("../../../../wit/agent.wit")),
-    ("state.wit", include_str!("../../../../wit/state.wit")),
-    ("telemetry.wit", include_str!("../../../../wit/telemetry.wit")),
-    ("world.wit", include_str!("../../../../wit/world.wit")),
-];
-
-/// The contract's version that this host speaks.
-pub const VERSION: &str = "0.1.0";
+use super::wit::FILES;
+pub use super::wit::VERSION;
 
 const NAMESPACE: &str = "chimera";
 const PACKAGE: &str = "agent";

@@ -10,6 +10,7 @@ pub(crate) mod componentize;
 pub mod contract;
 pub mod inspect;
 mod types;
+pub mod wit;
 pub mod worker;
 
 use std::time::Duration;
