@@ -59,6 +59,7 @@ pub use chimera_layer4_core::{
     Priority, QuotaKind, Refusal, ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry,
     Task, TaskId, TrapCode, Validation, config, keyvalue, telemetry,
 };
+pub use chimera_layer4_runtime::genome::wit;
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use evolution::{Evolution, EvolutionError, EvolutionOptions, EvolutionSummary};
 pub use fabric::{

@@ -89,6 +89,8 @@ pub(super) enum Command {
     /// Make an agent better: candidates are tried on tasks, the fittest have offspring
     #[command(after_help = evolve::HELP)]
     Evolve(Box<EvolveArgs>),
+    /// The contract between a host and its agents, as WIT
+    Wit(WitArgs),
     /// The compiling child of a host
     #[command(name = crate::fabric::COMPILE_COMMAND, hide = true)]
     CompileComponent,
@@ -199,6 +201,18 @@ pub(super) struct JsonArg {
     /// Print one JSON value instead of text
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WitArgs {
+    /// Write the package's files into this folder, for tools that read one
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Print what changed from version to version instead
+    #[arg(long, conflicts_with = "out")]
+    pub(super) changes: bool,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +410,7 @@ impl Command {
             Command::Genome { command } => command.wants_json(),
             Command::Rollout { command } => command.wants_json(),
             Command::Evolve(args) => args.json.json,
+            Command::Wit(args) => args.json.json,
             Command::Serve | Command::Top(_) | Command::CompileComponent => false,
         }
     }

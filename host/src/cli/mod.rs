@@ -21,6 +21,7 @@ mod serve;
 mod settings;
 mod task;
 mod top;
+mod wit;
 mod work;
 
 use std::pin::Pin;
@@ -60,6 +61,9 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     if let Command::CompileComponent = cli.command {
         chimera_layer4_runtime::genome::worker::serve()?;
         return Ok(Exit::Success);
+    }
+    if let Command::Wit(args) = &cli.command {
+        return wit::run(args, output);
     }
     let settings = settings::resolve(&cli.settings)?;
     let mut config = settings.config.clone();
@@ -145,8 +149,10 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         Command::Evolve(args) => evolve::run(config, *args, output).await,
         Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
         // They are run before this.
-        Command::Work(_) | Command::Serve | Command::Config { .. } | Command::CompileComponent => {
-            Ok(Exit::Success)
-        }
+        Command::Work(_)
+        | Command::Serve
+        | Command::Config { .. }
+        | Command::Wit(_)
+        | Command::CompileComponent => Ok(Exit::Success),
     }
 }

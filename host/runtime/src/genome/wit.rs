@@ -17,6 +17,9 @@ pub const FILES: [(&str, &str); 5] = [
     ("world.wit", include_str!("../../../../wit/world.wit")),
 ];
 
+/// What changed from version to version, newest first, as Markdown.
+pub const CHANGES: &str = include_str!("../../../../wit/CHANGELOG.md");
+
 /// The whole package as one WIT document.
 #[must_use]
 pub fn document() -> String {
@@ -29,10 +32,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_newest_change_is_this_version() {
+        let newest = CHANGES.lines().find_map(|line| line.strip_prefix("## "));
+        assert_eq!(newest, Some(VERSION));
+    }
+
     fn worlds_of(files: &[(&str, &str)]) -> (String, Vec<String>) {
         let mut map = SourceMap::default();
         for (name, text) in files {
-            map.push_str(*name, *text);
+            map.push_str(name, *text);
         }
         let group = map.parse().map_err(|(_, error)| error).unwrap();
         let mut resolve = Resolve::default();
