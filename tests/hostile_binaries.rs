@@ -97,7 +97,11 @@ async fn a_component_of_another_world_is_told_what_is_missing() {
     let module = wat::parse_str(r#"(module (func (export "run") (result i32) (i32.const 7)))"#);
     let refusal = refusal(&componentize(module.unwrap(), folder.path(), "other")).await;
     let Refusal::WrongContract { reasons, .. } = refusal else { panic!("{refusal}") };
-    assert_eq!(reasons, ["interface `chimera:agent/lifecycle` is not exported; it exports run"]);
+    assert_eq!(
+        reasons,
+        ["interface `chimera:agent/lifecycle` is not exported, only run: build it against the \
+          contract that `chimera wit` prints"]
+    );
 }
 
 #[tokio::test]

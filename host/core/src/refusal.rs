@@ -41,8 +41,8 @@ pub enum Refusal {
         /// Each function or type that is missing or different.
         reasons: Vec<String>,
     },
-    /// Imports something that this host does not offer or did not grant.
-    #[error("the component imports {}, which this host does not grant; remove the import or have it granted", .imports.join(", "))]
+    /// Imports something that this host does not offer.
+    #[error("the component imports {}, which this host does not offer: it has WASI 0.2 without HTTP, and `chimera:agent/telemetry`; build it without that import", .imports.join(", "))]
     NotGranted {
         /// The interfaces.
         imports: Vec<String>,

@@ -2,12 +2,16 @@
 //!
 //! Linking alone is not conformance: a component whose `task` record lacks a
 //! field links and then fails at its first call. So every function and type
-//! of the exported interface is compared before anything runs. What a
-//! component imports is type-checked by the engine's linker, which knows what
-//! this host really offers.
+//! of the contract's interfaces, exported or imported, is compared before
+//! anything runs, and every difference is told at once. What else a component
+//! imports is type-checked by the engine's linker, which knows what this host
+//! really offers.
 
-use wit_parser::{Function, Interface, Resolve, WorldId, WorldItem};
+use wit_parser::{
+    Function, IndexMap, Interface, PackageName, Resolve, WorldId, WorldItem, WorldKey,
+};
 
+use super::foreign;
 use super::types::compare;
 use super::wit::FILES;
 pub use super::wit::VERSION;
@@ -22,40 +26,83 @@ const STATE: &str = "state";
 /// Every way in which the world of a component falls short of the contract,
 /// and the contract version that it was built for, if it names one.
 pub(super) fn conformance(component: &Resolve, world: WorldId) -> (Option<String>, Vec<String>) {
-    let contract = match contract() {
+    let (contract, ours) = match contract() {
         Ok(contract) => contract,
         Err(error) => {
             return (None, vec![format!("the host's own contract does not parse: {error:#}")]);
         }
     };
-    let Some((version, lifecycle)) = exported(component, world, LIFECYCLE) else {
-        return (None, vec![missing_export(component, world)]);
+    let (exports, imports) = match component.worlds.get(world) {
+        Some(world) => {
+            (of_contract(component, &world.exports), of_contract(component, &world.imports))
+        }
+        None => Default::default(),
     };
-    let mut reasons = compare_interface(&contract, component, (&version, lifecycle));
-    if let Some((version, state)) = exported(component, world, STATE) {
-        let differences = compare_interface(&contract, component, (&version, state));
+    let other = |part: &&Part<'_>| !foreign::is_served(part.package, &ours);
+    // What is exported beside what this host knows is for other hosts.
+    let named = |name: &str| exports.iter().find(|part| part.name() == name && !other(part));
+    let Some(lifecycle) = named(LIFECYCLE) else {
+        let lifecycle = exports.iter().find(|part| part.name() == LIFECYCLE);
+        return match lifecycle.map(|part| part.package) {
+            Some(package) => (version(package), vec![foreign::version(package, &ours)]),
+            None => (None, vec![foreign::world(component, world)]),
+        };
+    };
+    let built_for = version(lifecycle.package);
+    // Of another version little would fit, and the version is what is wrong.
+    if let Some(import) = imports.iter().find(other) {
+        return (built_for, vec![foreign::version(import.package, &ours)]);
+    }
+    let mut reasons = missing_or_different((&contract, component), lifecycle);
+    if let Some(state) = named(STATE) {
+        let differences = missing_or_different((&contract, component), state);
         reasons.extend(differences.iter().map(|reason| format!("interface `state`: {reason}")));
     }
-    (Some(version), reasons)
+    for import in &imports {
+        reasons.extend(not_offered((&contract, component), import, &ours));
+    }
+    (built_for, reasons)
+}
+
+fn version(package: &PackageName) -> Option<String> {
+    package.version.as_ref().map(ToString::to_string)
+}
+
+/// An interface of the contract's package, in a component.
+struct Part<'a> {
+    package: &'a PackageName,
+    interface: &'a Interface,
+}
+
+impl Part<'_> {
+    fn name(&self) -> &str {
+        self.interface.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// What a component exports or imports under the contract's name.
+fn of_contract<'a>(component: &'a Resolve, side: &IndexMap<WorldKey, WorldItem>) -> Vec<Part<'a>> {
+    let part = |item: &WorldItem| {
+        let WorldItem::Interface { id, .. } = item else { return None };
+        let interface = component.interfaces.get(*id)?;
+        let package = &component.packages.get(interface.package?)?.name;
+        let ours = package.namespace == NAMESPACE && package.name == PACKAGE;
+        ours.then_some(Part { package, interface })
+    };
+    side.values().filter_map(part).collect()
 }
 
 /// How an exported interface differs from the contract's of the same name.
-fn compare_interface(
-    contract: &Resolve,
-    component: &Resolve,
-    (version, found): (&str, &Interface),
+fn missing_or_different(
+    (contract, component): (&Resolve, &Resolve),
+    exported: &Part<'_>,
 ) -> Vec<String> {
-    if !compatible(version) {
-        let reason = format!("it is built for chimera:agent@{version}, and this host speaks 0.1.x");
-        return vec![reason];
-    }
-    let wanted = found.name.as_deref().and_then(|name| interface(contract, name));
-    let Some(wanted) = wanted else {
-        return vec![format!("the host's own contract has no {:?}", found.name)];
+    let Some(wanted) = interface(contract, exported.name()) else {
+        return vec![format!("the host's own contract has no {:?}", exported.name())];
     };
     let mut reasons = Vec::new();
     for function in wanted.functions.values() {
-        match found.functions.get(&function.name) {
+        match exported.interface.functions.get(&function.name) {
             Some(have) => compare_function((contract, function), (component, have), &mut reasons),
             None => reasons.push(format!("function `{}` is missing", function.name)),
         }
@@ -63,55 +110,53 @@ fn compare_interface(
     reasons
 }
 
-fn contract() -> anyhow::Result<Resolve> {
+/// What a component wants of an imported interface that the contract has not.
+fn not_offered(
+    (contract, component): (&Resolve, &Resolve),
+    imported: &Part<'_>,
+    ours: &PackageName,
+) -> Vec<String> {
+    let name = imported.name();
+    let Some(offered) = interface(contract, name) else {
+        // One that no version is known to have is an import like any other.
+        let newer = imported.package.version > ours.version;
+        return newer
+            .then(|| foreign::addition(imported.package, ours, name))
+            .into_iter()
+            .collect();
+    };
+    let mut reasons = Vec::new();
+    for wanted in imported.interface.functions.values() {
+        let mut differences = Vec::new();
+        match offered.functions.get(&wanted.name) {
+            Some(function) => {
+                compare_function((contract, function), (component, wanted), &mut differences);
+            }
+            None => {
+                let what = format!("{name}.{}", wanted.name);
+                reasons.push(foreign::addition(imported.package, ours, &what));
+            }
+        }
+        reasons.extend(differences.iter().map(|reason| format!("interface `{name}`: {reason}")));
+    }
+    reasons
+}
+
+/// The contract, and what its package is called.
+fn contract() -> anyhow::Result<(Resolve, PackageName)> {
     let mut resolve = Resolve::default();
     let mut files = wit_parser::SourceMap::default();
     for (name, text) in FILES {
         files.push_str(name, text);
     }
     let group = files.parse().map_err(|(_, error)| anyhow::anyhow!("{error}"))?;
-    resolve.push_group(group)?;
-    Ok(resolve)
+    let package = resolve.push_group(group)?;
+    let name = resolve.packages.get(package).map(|package| package.name.clone());
+    Ok((resolve, name.ok_or_else(|| anyhow::anyhow!("it has no package"))?))
 }
 
 fn interface<'a>(resolve: &'a Resolve, name: &str) -> Option<&'a Interface> {
     resolve.interfaces.iter().map(|(_, i)| i).find(|i| i.name.as_deref() == Some(name))
-}
-
-fn exported<'a>(
-    component: &'a Resolve,
-    world: WorldId,
-    name: &str,
-) -> Option<(String, &'a Interface)> {
-    let exports = component.worlds.get(world)?.exports.values();
-    exports.into_iter().find_map(|item| {
-        let WorldItem::Interface { id, .. } = item else { return None };
-        let interface = component.interfaces.get(*id)?;
-        let package = &component.packages.get(interface.package?)?.name;
-        let ours = package.namespace == NAMESPACE
-            && package.name == PACKAGE
-            && interface.name.as_deref() == Some(name);
-        ours.then(|| {
-            (package.version.as_ref().map_or_else(String::new, ToString::to_string), interface)
-        })
-    })
-}
-
-fn missing_export(component: &Resolve, world: WorldId) -> String {
-    let names: Vec<String> = component
-        .worlds
-        .get(world)
-        .map(|world| {
-            world.exports.keys().map(|key| component.name_world_key(key)).take(10).collect()
-        })
-        .unwrap_or_default();
-    let found = if names.is_empty() { "nothing".into() } else { names.join(", ") };
-    format!("interface `chimera:agent/lifecycle` is not exported; it exports {found}")
-}
-
-/// Below 1.0 the minor version is the one that breaks.
-fn compatible(version: &str) -> bool {
-    version.starts_with("0.1.") && !version.contains('-')
 }
 
 fn compare_function(
@@ -201,7 +246,8 @@ mod tests {
             (
                 "@0.1.0;",
                 "@0.2.0;",
-                "it is built for chimera:agent@0.2.0, and this host speaks 0.1.x",
+                "it is built for chimera:agent@0.2.0, which is newer than this host's 0.1.0: run it on \
+                 a newer host, or build it against the contract that `chimera wit` prints",
             ),
             (
                 "restore: func(state: list<u8>)",
@@ -216,8 +262,8 @@ mod tests {
             (
                 "export lifecycle;",
                 "",
-                "interface `chimera:agent/lifecycle` is not exported; it exports \
-                 chimera:agent/state@0.1.0",
+                "interface `chimera:agent/lifecycle` is not exported, only \
+                 chimera:agent/state@0.1.0: build it against the contract that `chimera wit` prints",
             ),
         ] {
             let reasons = reasons_after(from, to);

@@ -50,6 +50,10 @@ const OFFERED: [(&str, Option<&str>); 12] = [
     ("wasi:sockets/", Some("network (this version grants none)")),
 ];
 
+/// Any release of WASI 0.2: each has what those before it have, and the linker
+/// knows what the engine's own has.
+const WASI: &str = "@0.2.";
+
 /// Looks at bytes that claim to be an agent.
 ///
 /// # Errors
@@ -97,7 +101,10 @@ fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
 
 fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
     let names = names(resolve, world, |world| &world.imports);
-    let offer = |name: &String| OFFERED.iter().find(|(prefix, _)| name.starts_with(prefix));
+    let offer = |name: &String| {
+        let served = !name.starts_with("wasi:") || name.contains(WASI);
+        OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix))
+    };
     let refused: Vec<String> = names.iter().filter(|name| offer(name).is_none()).cloned().collect();
     if !refused.is_empty() {
         return Err(Refusal::NotGranted { imports: refused });

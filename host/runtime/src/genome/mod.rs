@@ -8,6 +8,7 @@ pub(crate) mod cache;
 pub mod compile;
 pub(crate) mod componentize;
 pub mod contract;
+mod foreign;
 pub mod inspect;
 mod types;
 pub mod wit;
