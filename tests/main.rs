@@ -15,6 +15,7 @@ mod harness;
 mod agents;
 mod allocation;
 mod cli;
+mod contract;
 mod crash;
 mod evolution;
 mod fabric;
