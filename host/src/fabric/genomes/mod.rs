@@ -91,7 +91,9 @@ impl Genomes {
         let (folder, scratch) = folder(config)?;
         let options = GenomeStoreOptions { folder, max_genome_bytes: config.max_component_bytes() };
         let (store, recovered) = GenomeStore::open(&options)?;
-        if let Some(complaint) = recovered.index {
+        let stored = store.list()?;
+        // A store that is new has no index either.
+        if let Some(complaint) = recovered.index.filter(|_| !stored.is_empty()) {
             tracing::warn!(complaint, "the index of genomes was made anew from what is stored");
         }
         let recordings = RecordingsOptions {
