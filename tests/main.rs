@@ -17,6 +17,7 @@ mod allocation;
 mod cli;
 mod contract;
 mod crash;
+mod dev;
 mod evolution;
 mod fabric;
 mod genomes;

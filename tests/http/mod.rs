@@ -8,7 +8,7 @@ mod evolution;
 mod genomes;
 mod metrics;
 mod queue;
-mod service;
+pub(crate) mod service;
 mod traces;
 
 use std::net::SocketAddr;

@@ -12,15 +12,15 @@ use crate::cli::Chimera;
 use crate::harness::{guest_path, program};
 
 /// A host in a process of its own.
-pub(super) struct Service {
-    pub(super) chimera: Chimera,
+pub(crate) struct Service {
+    pub(crate) chimera: Chimera,
     child: Child,
     said: BufReader<ChildStderr>,
     url: String,
 }
 
 impl Service {
-    pub(super) fn start(chimera: Chimera, config: &str) -> Self {
+    pub(crate) fn start(chimera: Chimera, config: &str) -> Self {
         let folder = chimera.data();
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("chimera.toml"), config).unwrap();
@@ -31,7 +31,7 @@ impl Service {
     }
 
     /// Kills it, and starts it again on what it left.
-    pub(super) fn kill_and_start(&mut self) {
+    pub(crate) fn kill_and_start(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         (self.child, self.said) = Self::spawn(&self.chimera.data());
@@ -58,7 +58,7 @@ impl Service {
 
     /// Reads on until a line says this.
     #[track_caller]
-    pub(super) fn hears(&mut self, words: &str) -> String {
+    pub(crate) fn hears(&mut self, words: &str) -> String {
         let mut all = String::new();
         loop {
             let start = all.len();
@@ -69,20 +69,20 @@ impl Service {
         }
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub(super) fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
         answer.body_mut().read_json().unwrap()
     }
 
-    pub(super) fn rewrite(&self, config: &str) {
+    pub(crate) fn rewrite(&self, config: &str) {
         fs::write(self.chimera.data().join("chimera.toml"), config).unwrap();
     }
 }
@@ -94,7 +94,7 @@ impl Drop for Service {
     }
 }
 
-pub(super) fn declare(name: &str, component: &Path, instances: u32) -> String {
+pub(crate) fn declare(name: &str, component: &Path, instances: u32) -> String {
     format!("[agents.{name}]\ncomponent = {component:?}\ninstances = {instances}\n")
 }
 

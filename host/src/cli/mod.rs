@@ -32,6 +32,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::agent::args::AgentCommand;
 use self::args::{Cli, Command};
 use self::exit::Exit;
 use self::output::{Log, Output};
@@ -89,6 +90,11 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             Command::Work(args) => {
                 let work = Box::pin(work::run(config, args, output, told));
                 return until_told_twice(work, tell, interrupted).await;
+            }
+            Command::Agent { command: AgentCommand::Dev(args) } => {
+                config.task_store = TaskStoreKind::Memory;
+                let dev = Box::pin(agent::dev::run(config, args, output, told));
+                return until_told_twice(dev, tell, interrupted).await;
             }
             Command::Serve => {
                 let serve = Box::pin(serve::run(settings, cli.settings, output, told));

@@ -60,16 +60,15 @@ impl Output {
     /// # Errors
     /// The result could not be written, and is lost.
     pub(super) fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
-        let mut safe = String::new();
-        for c in serde_json::to_string_pretty(value)?.chars() {
-            // Between values there are line ends, inside strings JSON escapes them.
-            if c != '\n' && is_deceptive(c) {
-                write!(safe, "\\u{:04x}", u32::from(c))?;
-            } else {
-                safe.push(c);
-            }
-        }
-        Ok(self.line(&safe)?)
+        Ok(self.line(&harmless(&serde_json::to_string_pretty(value)?))?)
+    }
+
+    /// One of several results for a program, on a line of its own.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub(super) fn event(&self, event: &impl Serialize) -> anyhow::Result<()> {
+        Ok(self.line(&harmless(&serde_json::to_string(event)?))?)
     }
 
     /// A word to whoever watches.
@@ -114,6 +113,21 @@ impl Output {
         let _ = if text { logs.try_init() } else { logs.json().try_init() };
         Ok(Some(guard))
     }
+}
+
+/// JSON that a terminal only shows.
+fn harmless(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Between values there are line ends, inside strings JSON escapes them.
+        if c != '\n' && is_deceptive(c) {
+            // Writing to a string does not fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 /// Files of log that are kept.

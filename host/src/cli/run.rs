@@ -182,7 +182,7 @@ fn cost_line(cost: &Cost) -> String {
 }
 
 /// Seconds in the unit that fits.
-fn time(seconds: f64) -> String {
+pub(super) fn time(seconds: f64) -> String {
     if seconds >= 1.0 {
         format!("{seconds:.2} s")
     } else if seconds >= 0.001 {

@@ -12,6 +12,9 @@ pub(in crate::cli) enum AgentCommand {
     New(NewArgs),
     /// Build a crate into a component and print its path
     Build(BuildArgs),
+    /// Build, check and run an agent again whenever its sources change
+    #[command(after_help = DEV_HELP)]
+    Dev(DevArgs),
     /// Say what a component is, imports, needs and can do
     Inspect(InspectArgs),
     /// Say whether a component meets the contract, and if not, where
@@ -23,6 +26,7 @@ impl AgentCommand {
         match self {
             Self::New(args) => args.json,
             Self::Build(args) => args.json,
+            Self::Dev(args) => args.json,
             Self::Inspect(args) => args.json,
             Self::Check(args) => args.json,
         }
@@ -58,6 +62,42 @@ pub(in crate::cli) struct CheckArgs {
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(in crate::cli) agent: PathBuf,
     /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+const DEV_HELP: &str = "\
+A change that does not build, is no agent or does not start is told with the
+reason, and the last good one goes on. State goes along where the agent exports
+it. With --type the agents of the host that serves the data folder are swapped,
+otherwise one on a host of this command's own. Ctrl-C ends.
+
+Examples:
+  chimera agent dev . --task '{\"text\": \"hello\"}'
+  chimera agent dev . --task @rows.json --param limit=10 --dir data::/data
+  chimera agent dev . --type parser";
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DevArgs {
+    /// The agent's folder
+    #[arg(default_value = ".")]
+    pub(in crate::cli) folder: PathBuf,
+    /// Run this task on each new version: JSON or @FILE, which is read each time
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(in crate::cli) task: Option<String>,
+    /// Swap into the agents of this type, in the host that serves the data folder
+    #[arg(long = "type", value_name = "NAME", conflicts_with_all = ["quota", "env", "param", "dir"])]
+    pub(in crate::cli) agent_type: Option<String>,
+    /// With --type: an interface that it may import although the one in charge does not
+    #[arg(long, value_name = "INTERFACE", value_delimiter = ',', requires = "agent_type")]
+    pub(in crate::cli) allow: Vec<String>,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(in crate::cli) quota: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::cli) grants: GrantArgs,
+    /// Print events as JSON, one to a line: watching, changed, built, started,
+    /// swapped, unchanged, ran, failed
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }

@@ -3,6 +3,7 @@
 pub(super) mod args;
 mod build;
 mod check;
+pub(super) mod dev;
 mod inspect;
 mod new;
 
@@ -22,6 +23,8 @@ pub(super) async fn run(
         AgentCommand::Build(args) => build::build(&args, output).await,
         AgentCommand::Inspect(args) => inspect::inspect(config, args, output).await,
         AgentCommand::Check(args) => check::check(config, args, output).await,
+        // It hears of a signal itself, and is run before this.
+        AgentCommand::Dev(_) => Ok(Exit::Success),
     }
 }
 

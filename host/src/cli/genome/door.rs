@@ -170,6 +170,6 @@ fn told(answer: impl Serialize) -> anyhow::Result<Value> {
 }
 
 /// Its bytes, to be shared.
-pub(super) fn new_genome(bytes: Vec<u8>) -> NewGenome {
+pub(in crate::cli) fn new_genome(bytes: Vec<u8>) -> NewGenome {
     NewGenome { source: Source::File, ..NewGenome::new(Arc::<[u8]>::from(bytes)) }
 }

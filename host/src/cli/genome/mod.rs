@@ -183,7 +183,7 @@ fn print(command: &GenomeCommand, done: &Value, output: &Output) -> anyhow::Resu
     Ok(())
 }
 
-fn what_became_of_state(state: &Value) -> String {
+pub(in crate::cli) fn what_became_of_state(state: &Value) -> String {
     match state["why"].as_str() {
         Some(why) => format!("their state began anew: {why}"),
         None => format!(

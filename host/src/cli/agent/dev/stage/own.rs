@@ -1,0 +1,87 @@
+//! A host of this command's own, which keeps nothing but compiled code.
+
+use std::time::Duration;
+
+use chimera_layer4_core::genome::lineage::Retention;
+use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, Layer4Config};
+use serde_json::{Value, json};
+
+use super::{Put, Ran};
+use crate::Layer4Fabric;
+use crate::cli::agent::args::DevArgs;
+use crate::cli::agent::dev::Failed;
+use crate::cli::component::Component;
+use crate::cli::genome::door::new_genome;
+use crate::cli::task;
+use crate::fabric::NewGenome;
+
+/// A version of a minute ago is of no use any more.
+const NOTHING_OLD: Retention = Retention { ancestors: 0, quiet_for: Duration::ZERO };
+
+pub(in crate::cli::agent::dev) struct Own {
+    fabric: Layer4Fabric,
+    agent: AgentConfig,
+    running: Option<Running>,
+}
+
+struct Running {
+    agent: AgentId,
+    genome: Digest,
+}
+
+impl Own {
+    pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
+        let quota = task::quota(&config.default_resource_quota, &args.quota)?;
+        let agent = task::agent("agent", quota, &args.grants, InstancePolicy::default())?;
+        let fabric = Layer4Fabric::new(config)?;
+        fabric.start().await?;
+        Ok(Self { fabric, agent, running: None })
+    }
+
+    pub(super) fn running(&self) -> Option<Digest> {
+        self.running.as_ref().map(|running| running.genome)
+    }
+
+    pub(super) async fn put(&mut self, component: Component) -> Result<Put, Failed> {
+        let loaded = self.fabric.load(&component.bytes).await.map_err(failed("check"))?;
+        let genome = loaded.digest();
+        let Some(running) = &mut self.running else {
+            self.agent.agent_type = component.name;
+            let spawned = self.fabric.spawn_genome(loaded, self.agent.clone()).await;
+            let agent = spawned.map_err(failed("start"))?;
+            self.running = Some(Running { agent, genome });
+            return Ok(Put::Started { genome });
+        };
+        if running.genome == genome {
+            return Ok(Put::Unchanged { genome });
+        }
+        // Its author may import what they like; what it is granted is typed.
+        let allow = loaded.inspection().imports.iter().map(|import| import.name.clone()).collect();
+        let agent_type = Some(self.agent.agent_type.clone());
+        let new = NewGenome { agent_type, allow, ..new_genome(component.bytes) };
+        self.fabric.push_genome(new).await.map_err(failed("start"))?;
+        let swapped = self.fabric.update_agent_genome(running.agent, genome).await;
+        let swapped = swapped.map_err(failed("swap"))?;
+        running.genome = genome;
+        if let Err(error) = self.fabric.collect_genomes(NOTHING_OLD).await {
+            tracing::warn!(%error, "earlier versions stay on the disk until this command ends");
+        }
+        Ok(Put::Swapped { genome, state: json!(swapped.state) })
+    }
+
+    pub(super) async fn run(&self, payload: Value) -> anyhow::Result<Ran> {
+        let AgentConfig { agent_type, resource_quota, .. } = &self.agent;
+        let task = super::task(agent_type, payload, resource_quota);
+        let report = self.fabric.run_task(&task).await?;
+        let (wall_seconds, telemetry) = (report.wall.as_secs_f64(), Some(report.telemetry.clone()));
+        Ok(Ran { result: report.into_result(task.id), wall_seconds, telemetry })
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        Ok(self.fabric.shutdown().await?)
+    }
+}
+
+fn failed(during: &'static str) -> impl FnOnce(chimera_layer4_core::Layer4Error) -> Failed {
+    move |error| Failed { during, error: error.into() }
+}
