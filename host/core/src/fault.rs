@@ -156,6 +156,18 @@ impl GuestFault {
             GuestFault::BadOutput { .. } => "bad-output",
         }
     }
+
+    /// Whether the call returned, so that its instance may go on.
+    #[must_use]
+    pub fn returned(&self) -> bool {
+        match self {
+            GuestFault::InvalidInput { .. }
+            | GuestFault::Unavailable { .. }
+            | GuestFault::Failed { .. }
+            | GuestFault::BadOutput { .. } => true,
+            GuestFault::Trap { .. } | GuestFault::Exited { .. } => false,
+        }
+    }
 }
 
 /// The kinds of trap, in the words of the WebAssembly specification.

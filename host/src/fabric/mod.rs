@@ -7,6 +7,7 @@ mod declare;
 mod genomes;
 mod heartbeat;
 mod log;
+mod probe;
 mod program;
 mod queue;
 mod report;

@@ -230,9 +230,9 @@ impl Agent {
             }
         };
         instance.watch(options.progress);
-        let task = HandedTask { task, attempt, metadata: &options.metadata };
+        let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
         let ended = instance.execute(task, &limits, &mut driver).await;
-        let Ended { result, memory_peak, telemetry, instance } = ended;
+        let Ended { result, memory_peak, telemetry, instance, .. } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
             None => None,
@@ -279,7 +279,11 @@ impl Agent {
     }
 
     /// Keeps the instance for the next task, or retires it.
-    async fn give_back(&self, instance: Instance, driver: &mut Driver<'_>) -> Result<(), Fault> {
+    async fn give_back(
+        &self,
+        mut instance: Instance,
+        driver: &mut Driver<'_>,
+    ) -> Result<(), Fault> {
         let spent = instance.served >= self.config().instances.tasks_per_instance();
         let old = instance.generation != self.generation.load(Ordering::Acquire);
         if spent || old {
@@ -300,14 +304,14 @@ impl Agent {
             None => self.start_instance(&mut driver, self.housekeeping()).await,
         };
         let asked = match instance {
-            Ok(instance) => instance.health(&mut driver, self.housekeeping()).await,
+            Ok(mut instance) => {
+                let said = instance.health(&mut driver, self.housekeeping()).await;
+                said.inspect(|_| self.idle().push(instance))
+            }
             Err(fault) => Err(fault),
         };
         Some(match asked {
-            Ok((health, instance)) => {
-                self.idle().push(instance);
-                health
-            }
+            Ok(health) => health,
             Err(fault) => {
                 AgentHealth { status: HealthStatus::Unhealthy, message: Some(fault.to_string()) }
             }
@@ -354,7 +358,7 @@ impl Agent {
         let mut driver = self.driver(&mut meter.cpu);
         let idle = std::mem::take(&mut *self.idle());
         let mut first = Ok(());
-        for instance in idle {
+        for mut instance in idle {
             first = first.and(instance.shutdown(&mut driver, self.housekeeping()).await);
         }
         first

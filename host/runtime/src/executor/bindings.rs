@@ -50,15 +50,17 @@ pub(crate) struct HandedTask<'a> {
     pub(crate) attempt: u32,
     /// In place of the task's own of the same names.
     pub(crate) metadata: &'a BTreeMap<String, String>,
+    /// In place of the task's own: text that another JSON library might write.
+    pub(crate) payload: Option<&'a str>,
 }
 
 pub(crate) fn task(handed: HandedTask<'_>, in_force: &ResourceQuota) -> types::Task {
-    let HandedTask { task, attempt, metadata } = handed;
+    let HandedTask { task, attempt, metadata, payload } = handed;
     let own = task.metadata.iter().filter(|(name, _)| !metadata.contains_key(*name));
     types::Task {
         id: task.id.to_string(),
         priority: priority(task.priority),
-        payload: task.payload.to_string(),
+        payload: payload.map_or_else(|| task.payload.to_string(), str::to_owned),
         created_at: unix_millis(task.created_at),
         deadline: task.deadline.map(unix_millis),
         attempt,

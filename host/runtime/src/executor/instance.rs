@@ -1,8 +1,8 @@
 //! One live instance of a genome and the calls into it.
 //!
 //! A call that traps, overruns or is dropped half-way leaves the store in a
-//! state nobody vouches for, so every call takes the instance and gives it
-//! back only when it ended well.
+//! state nobody vouches for. So whoever calls has taken the instance out of
+//! where it is kept, and puts it back only when the call ended well.
 
 mod state;
 
@@ -82,6 +82,8 @@ pub(super) struct Ended {
     pub(super) result: Result<Value, Fault>,
     pub(super) memory_peak: u64,
     pub(super) telemetry: RunTelemetry,
+    /// Names of the spans that were still open.
+    pub(super) left_open: Vec<String>,
     /// The instance, where it may be used again.
     pub(super) instance: Option<Instance>,
 }
@@ -93,19 +95,37 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
+        let mut instance = Self::instantiate(blueprint, driver, wall).await?;
+        match instance.init(blueprint, driver, wall).await {
+            Ok(()) => Ok(instance),
+            Err(fault) => Err(with_last_words(fault, &instance.take_telemetry())),
+        }
+    }
+
+    /// A new instance, of which nothing was asked yet.
+    pub(super) async fn instantiate(
+        blueprint: &Blueprint,
+        driver: &mut Driver<'_>,
+        wall: WallLimit,
+    ) -> Result<Self, Fault> {
         let Blueprint { genome, setup, keyvalue, limits, .. } = blueprint;
         let mut store = Sandbox::store(driver.host.engine(), setup, keyvalue, &limits.memory)?;
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
-        let wire = bindings::config(setup, &limits.quota());
-        store.set_epoch_deadline(1);
-        let init = guest.lifecycle.call_init(&mut store, &wire);
-        let said = match driver.drive(init, Call::Init, wall).await {
-            Ok(said) => said,
-            Err(fault) => return Err(with_last_words(fault, store.data_mut())),
-        };
-        said.map_err(|error| bindings::agent_error(&error, Call::Init))?;
         Ok(Self { store, guest, served: 0, generation: 0 })
+    }
+
+    pub(super) async fn init(
+        &mut self,
+        blueprint: &Blueprint,
+        driver: &mut Driver<'_>,
+        wall: WallLimit,
+    ) -> Result<(), Fault> {
+        let wire = bindings::config(&blueprint.setup, &blueprint.limits.quota());
+        self.whole_tick();
+        let call = self.guest.lifecycle.call_init(&mut self.store, &wire);
+        let said = driver.drive(call, Call::Init, wall).await?;
+        said.map_err(|error| bindings::agent_error(&error, Call::Init).into())
     }
 
     pub(super) async fn capabilities(
@@ -158,6 +178,7 @@ impl Instance {
         Ended {
             result,
             memory_peak: sandbox.memory.peak(),
+            left_open: sandbox.recorder.left_open(),
             telemetry: sandbox.take_telemetry(),
             instance: alive.then_some(self),
         }
@@ -171,26 +192,25 @@ impl Instance {
         let detail = format!("the agent's instance holds more already, {over}");
         let breach = Breach { quota, during, set_by, detail };
         let memory_peak = self.store.data().memory.peak();
-        let telemetry = RunTelemetry::default();
+        let (telemetry, left_open) = (RunTelemetry::default(), Vec::new());
         let instance = (set_by == LimitSource::Task).then_some(self);
-        Ended { result: Err(breach.into()), memory_peak, telemetry, instance }
+        Ended { result: Err(breach.into()), memory_peak, telemetry, left_open, instance }
     }
 
-    /// Asks how it is; gives the instance back where the call ended well.
     pub(super) async fn health(
-        mut self,
+        &mut self,
         driver: &mut Driver<'_>,
         wall: WallLimit,
-    ) -> Result<(AgentHealth, Self), Fault> {
+    ) -> Result<AgentHealth, Fault> {
         self.whole_tick();
         let call = self.guest.lifecycle.call_health(&mut self.store);
         let said = driver.drive(call, Call::Health, wall).await?;
-        Ok((bindings::health(&said), self))
+        Ok(bindings::health(&said))
     }
 
     /// Retires it in good order.
     pub(super) async fn shutdown(
-        mut self,
+        &mut self,
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
@@ -198,6 +218,24 @@ impl Instance {
         let call = self.guest.lifecycle.call_shutdown(&mut self.store);
         let said = driver.drive(call, Call::Shutdown, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
+    }
+
+    /// What it reported since the last time, and the names of the spans that
+    /// were open until now.
+    pub(super) fn take_reported(&mut self) -> (RunTelemetry, Vec<String>) {
+        let left_open = self.store.data_mut().recorder.left_open();
+        (self.take_telemetry(), left_open)
+    }
+
+    fn take_telemetry(&mut self) -> RunTelemetry {
+        self.store.data_mut().take_telemetry()
+    }
+
+    /// Bytes of memories and tables, now and at the most since its last task
+    /// began.
+    pub(super) fn memory(&self) -> (u64, u64) {
+        let memory = &self.store.data().memory;
+        (memory.held(), memory.peak())
     }
 
     /// The next call may run for a whole tick. Without this it would yield at
@@ -209,9 +247,8 @@ impl Instance {
 
 /// A trap says little; what the guest logged last, such as a panic's message,
 /// says why.
-fn with_last_words(fault: Fault, sandbox: &mut Sandbox) -> Fault {
-    let last = sandbox.take_telemetry().log.pop();
-    match (fault, last) {
+pub(super) fn with_last_words(fault: Fault, telemetry: &RunTelemetry) -> Fault {
+    match (fault, telemetry.log.last()) {
         (Fault::Guest(GuestFault::Trap { during, code, message }), Some(line)) => {
             let parts = [message, format!("its last words: {}", line.message)];
             let message = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();

@@ -14,6 +14,7 @@ mod limits;
 pub(crate) mod linked;
 mod loaded;
 mod output;
+mod probe;
 mod report;
 mod room;
 pub(crate) mod sandbox;
@@ -31,6 +32,7 @@ use wasmtime::component::{Component, Linker};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::grants::telemetry::OnProgress;
+pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
@@ -185,12 +187,20 @@ impl Executor {
         config: AgentConfig,
         keyvalue: Arc<dyn KeyValueStore>,
     ) -> Layer4Result<Agent> {
+        let blueprint = self.blueprint(genome, config, keyvalue)?;
+        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
+    }
+
+    fn blueprint(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+        keyvalue: Arc<dyn KeyValueStore>,
+    ) -> Layer4Result<Blueprint> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
         let (setup, limits) = (Arc::new(setup), AgentLimits::new(quota));
-        let housekeeping = self.housekeeping;
-        let blueprint = Blueprint { genome, setup, keyvalue, limits, housekeeping };
-        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
+        Ok(Blueprint { genome, setup, keyvalue, limits, housekeeping: self.housekeeping })
     }
 
     /// Makes the agent that takes over from `old` with another genome: set up
@@ -205,6 +215,19 @@ impl Executor {
         let blueprint = Blueprint { genome, setup, keyvalue, limits, housekeeping };
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
+    }
+
+    /// A way to call into an instance of a genome in any order. Nothing is made
+    /// yet; the probe has room for one instance as long as it lives.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the configuration is out of range; `Host` when
+    /// there is no room.
+    pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
+        // What it keeps by key goes with it.
+        let blueprint = self.blueprint(genome, config, Arc::new(MemoryKeyValue::default()))?;
+        let room = self.rooms.first(blueprint.genome.weight())?;
+        Ok(Probe::new(Arc::clone(&self.host), blueprint, room))
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,

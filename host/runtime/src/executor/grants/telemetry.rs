@@ -84,6 +84,12 @@ impl Recorder {
         self.kept.progress = Some(progress);
     }
 
+    /// Names of the spans that are still open, the outermost first.
+    pub(crate) fn left_open(&self) -> Vec<String> {
+        let spans = self.open.iter().filter_map(|index| self.kept.spans.get(*index));
+        spans.map(|span| span.name.clone()).collect()
+    }
+
     /// Ends what is still open and takes all that the run reported.
     pub(crate) fn take(&mut self) -> RunTelemetry {
         while let Some(index) = self.open.last().copied() {
@@ -245,6 +251,7 @@ mod tests {
         recorder.attribute(inner.index.unwrap(), "rows", "1");
         recorder.attribute(inner.index.unwrap(), "rows", "2");
         recorder.close(outer.index.unwrap());
+        assert_eq!(recorder.left_open(), ["inner"]);
         let kept = recorder.take();
         assert_eq!(kept.spans[1].parent, Some(0));
         assert_eq!(kept.spans[1].attributes, [("rows".to_string(), "2".to_string())]);

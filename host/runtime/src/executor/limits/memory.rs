@@ -114,6 +114,11 @@ impl MemoryMeter {
         if wanted <= limit { Ok(()) } else { Err(OverMemory { wanted, limit, set_by }) }
     }
 
+    /// Bytes held now.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
     /// The most bytes held since the run started.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
