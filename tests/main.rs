@@ -15,6 +15,7 @@ mod harness;
 mod agents;
 mod allocation;
 mod cli;
+mod conformance;
 mod contract;
 mod crash;
 mod dev;

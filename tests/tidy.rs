@@ -48,6 +48,13 @@ fn imports_point_downwards() -> io::Result<()> {
             .inside(&["host/src/fabric/", "host/src/stores/"])
             .never(&["crate::http", "super::http", "crate::layers", "super::layers"])
             .never(&["crate::toolchain", "super::toolchain"]),
+        Rule::instead("the conformance suite sees what an embedder sees: go through the fabric")
+            .inside(&["host/src/conformance/"])
+            .never(&["crate::http", "crate::evolution", "crate::scheduler", "crate::toolchain"]),
+        Rule::instead("only the command line asks for the conformance suite")
+            .inside(&["host/src/"])
+            .except(&["host/src/cli/", "host/src/conformance/", "host/src/lib.rs"])
+            .never(&["crate::conformance", "super::conformance"]),
         Rule::instead("only the fabric wires stores: go through it")
             .inside(&["host/src/"])
             .except(&["host/src/fabric/", "host/src/stores/", "host/src/lib.rs"])

@@ -38,6 +38,7 @@
 struct Readme;
 
 pub mod cli;
+pub mod conformance;
 pub mod events;
 pub mod evolution;
 pub mod fabric;

@@ -18,7 +18,7 @@ pub(super) enum Exit {
     Usage = 2,
     /// A file, a folder, a setting or a task is wrong.
     BadInput = 3,
-    /// The component was refused before it ran.
+    /// The component was refused before it ran, or does not keep the contract.
     Refused = 4,
     /// A quota was met.
     OverQuota = 5,
@@ -37,7 +37,7 @@ Exit codes:
   1    the agent failed: it said so, trapped, or broke the contract
   2    the command line is wrong
   3    a file, folder, setting or task is wrong
-  4    the component was refused before it ran
+  4    the component was refused, or checked and found not to keep the contract
   5    a quota was met
   6    a crate did not build
   7    the host failed

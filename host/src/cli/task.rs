@@ -23,7 +23,7 @@ pub(super) fn payload(typed: &str) -> Result<Value, BadInput> {
         Some("") => Err(BadInput("--task @: a file's name follows the @".into())),
         Some(path) => from_file(Path::new(path)),
         None if typed == "-" => {
-            let text = read(std::io::stdin().lock(), "standard input")?;
+            let text = read(std::io::stdin().lock(), "--task -: standard input")?;
             json(&text, "--task -")
         }
         None => json(typed, "--task"),
@@ -34,21 +34,22 @@ fn from_file(path: &Path) -> Result<Value, BadInput> {
     let name = path.display().to_string();
     let file =
         std::fs::File::open(path).map_err(|error| BadInput(format!("--task @{name}: {error}")))?;
-    let text = read(file, &name)?;
+    let text = read(file, &format!("--task @{name}"))?;
     let is_json = path.extension().is_none_or(|end| end.eq_ignore_ascii_case("json"));
     if is_json { json(&text, &format!("--task @{name}")) } else { Ok(Value::String(text)) }
 }
 
-fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
+/// All of a source, which a mistake is told by `name` of.
+pub(super) fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
     let mut text = String::new();
     let mut bounded = source.take(PAYLOAD_BYTES + 1);
-    bounded.read_to_string(&mut text).map_err(|error| {
-        BadInput(format!("--task: {name} cannot be read as UTF-8 text: {error}"))
-    })?;
+    bounded
+        .read_to_string(&mut text)
+        .map_err(|error| BadInput(format!("{name} cannot be read as UTF-8 text: {error}")))?;
     if text.len() as u64 > PAYLOAD_BYTES {
         let most = PAYLOAD_BYTES >> 20;
         return Err(BadInput(format!(
-            "--task: {name} is larger than {most} MiB; grant its folder with --dir and name the file in the task"
+            "{name} is larger than {most} MiB; grant its folder with --dir and name the file in the task"
         )));
     }
     Ok(text)
@@ -124,12 +125,18 @@ fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
     let mut parameters = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for pair in typed {
-        let (name, value) = split(pair, "--param", "NAME=VALUE")?;
-        once(&mut seen, "--param", name)?;
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        parameters.insert(name.to_owned(), value);
+        let (name, value) = parameter("--param", pair)?;
+        once(&mut seen, "--param", &name)?;
+        parameters.insert(name, value);
     }
     Ok(parameters)
+}
+
+/// A parameter; a value that is not JSON is taken as text.
+pub(super) fn parameter(flag: &str, pair: &str) -> Result<(String, Value), BadInput> {
+    let (name, value) = split(pair, flag, "NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    Ok((name.to_owned(), value))
 }
 
 /// Of two values for one name, which counts would be a guess.

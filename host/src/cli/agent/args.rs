@@ -18,7 +18,8 @@ pub(in crate::cli) enum AgentCommand {
     /// Say what a component is, imports, needs and can do
     Inspect(InspectArgs),
     /// Say whether a component meets the contract, and if not, where
-    Check(CheckArgs),
+    #[command(after_help = CHECK_HELP, mut_group("GrantArgs", |grants| grants.requires("run")))]
+    Check(Box<CheckArgs>),
 }
 
 impl AgentCommand {
@@ -56,11 +57,44 @@ pub(in crate::cli) struct BuildArgs {
     pub(in crate::cli) json: bool,
 }
 
+const CHECK_HELP: &str = "\
+With --run the component is driven through the contract, and each thing that it
+asks for is a line: pass, warn, fail or not seen, with the reason. What fails
+gives the exit code 4; not seen is what no task led to.
+
+Each line of --tasks is a JSON object, of which only the payload is needed:
+  {\"payload\": …, \"type\": \"…\", \"metadata\": {\"…\": \"…\"}, \"expect\": \"invalid-input\"}
+`type` is the declared task type that it is an example of; `expect` is result,
+invalid-input, unavailable or failed.
+
+Examples:
+  chimera agent check --run my-agent/ --task '{\"text\": \"hello\"}'
+  chimera agent check --run agent.wasm --tasks tasks.jsonl --bad-param limit=-1";
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckArgs {
     /// A component, or a crate's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(in crate::cli) agent: PathBuf,
+    /// Run it, too: tasks of every shape, calls in the wrong order, 10,000 tasks in a row
+    #[arg(long)]
+    pub(in crate::cli) run: bool,
+    /// A payload that is to give a result; may be given several times. Without
+    /// any, some common ones are tried
+    #[arg(long, value_name = "JSON|@FILE", requires = "run")]
+    pub(in crate::cli) task: Vec<String>,
+    /// Tasks, one to a line
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(in crate::cli) tasks: Option<PathBuf>,
+    /// A parameter that `init` is to refuse
+    #[arg(long, value_name = "NAME=VALUE", requires = "run")]
+    pub(in crate::cli) bad_param: Vec<String>,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the time is for each
+    /// call, and 10 unless it is given
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', requires = "run")]
+    pub(in crate::cli) quota: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::cli) grants: GrantArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(in crate::cli) json: bool,

@@ -2,37 +2,68 @@
 
 use chimera_layer4_core::{Layer4Config, Layer4Error, Refusal};
 use chimera_layer4_runtime::genome::contract;
-use serde_json::json;
+use serde::Serialize;
 
 use super::args::CheckArgs;
+use super::conformance;
 use crate::Layer4Fabric;
 use crate::cli::component;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
+use crate::conformance::Report;
 
-/// Says whether a component meets the contract.
+#[derive(Serialize)]
+struct Checked<'a> {
+    contract: &'a str,
+    /// Whether its types do.
+    meets: bool,
+    refusal: Option<&'a Refusal>,
+    /// What it does, if it was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Run<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    conforms: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Says whether a component meets the contract, and with `--run` whether it
+/// keeps it.
 pub(super) async fn check(
-    config: Layer4Config,
+    mut config: Layer4Config,
     args: CheckArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
+    // Whatever was mistyped is said before anything is built or compiled.
+    let mut options = args.run.then(|| conformance::options(&mut config, &args)).transpose()?;
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Layer4Fabric::new(config)?;
-    let refusal = match fabric.load(&component.bytes).await {
-        Ok(_) => None,
-        Err(Layer4Error::Refused(refusal)) => Some(refusal),
+    let checked = match &mut options {
+        None => fabric.load(&component.bytes).await.map(|_| None),
+        Some(options) => {
+            options.config.agent_type.clone_from(&component.name);
+            conformance::run(&fabric, &component, options, *output).await.map(Some)
+        }
+    };
+    let (report, refusal) = match checked {
+        Ok(report) => (report, None),
+        Err(Layer4Error::Refused(refusal)) => (None, Some(refusal)),
         Err(error) => return Err(error.into()),
     };
+    let conforms = report.as_ref().is_none_or(Report::conforms);
     if output.is_json() {
-        let contract = contract::VERSION;
-        output.value(
-            &json!({ "contract": contract, "meets": refusal.is_none(), "refusal": refusal }),
-        )?;
+        let run = report.as_ref().map(|report| Run { conforms, report });
+        let (contract, meets) = (contract::VERSION, refusal.is_none());
+        output.value(&Checked { contract, meets, refusal: refusal.as_ref(), run })?;
     } else {
         print_check(refusal.as_ref(), output)?;
+        report.as_ref().map_or(Ok(()), |report| conformance::print(report, output))?;
     }
-    Ok(if refusal.is_some() { Exit::Refused } else { Exit::Success })
+    Ok(if refusal.is_none() && conforms { Exit::Success } else { Exit::Refused })
 }
 
 fn print_check(refusal: Option<&Refusal>, output: &Output) -> std::io::Result<()> {

@@ -3,6 +3,7 @@
 pub(super) mod args;
 mod build;
 mod check;
+mod conformance;
 pub(super) mod dev;
 mod inspect;
 mod new;
@@ -22,9 +23,9 @@ pub(super) async fn run(
         AgentCommand::New(args) => new::new(&args, output),
         AgentCommand::Build(args) => build::build(&args, output).await,
         AgentCommand::Inspect(args) => inspect::inspect(config, args, output).await,
-        AgentCommand::Check(args) => check::check(config, args, output).await,
         // It hears of a signal itself, and is run before this.
         AgentCommand::Dev(_) => Ok(Exit::Success),
+        AgentCommand::Check(args) => check::check(config, *args, output).await,
     }
 }
 
