@@ -1,8 +1,9 @@
 //! Makes a component of a core module that says how it would be one.
 //!
 //! Some toolchains end with a core module whose custom sections hold the
-//! component's type. What is missing is mechanical, and done here: in the
-//! child, like all else that reads untrusted bytes. A module that speaks WASI's
+//! component's type. What is missing is mechanical, and done here. Of bytes that
+//! nobody trusts yet it is done in the child, like all else that reads them; of
+//! what an author has just compiled, by the build. A module that speaks WASI's
 //! first preview gets the adapter that its own tools would give it.
 
 use chimera_layer4_core::Refusal;
@@ -10,7 +11,9 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::{Parser, Payload};
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+use super::contract::contract;
 
 /// Custom sections with this prefix hold a component's type.
 const METADATA: &str = "component-type";
@@ -27,11 +30,11 @@ pub(crate) fn can_be_one(bytes: &[u8]) -> bool {
     })
 }
 
-/// The component.
+/// The component of a module that says how it would be one.
 ///
 /// # Errors
 /// [`Refusal::NotAComponent`] with what is missing.
-pub(super) fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
     let encode = || {
         ComponentEncoder::default()
             .module(module)?
@@ -39,12 +42,29 @@ pub(super) fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
             .validate(true)
             .encode()
     };
-    encode().map_err(|error| {
-        let words: String = format!("{error:#}").chars().take(500).collect();
-        Refusal::NotAComponent {
-            found: format!("it is a core module, of which no component can be made: {words}"),
-        }
-    })
+    encode().map_err(refused)
+}
+
+/// The component of a module that was compiled with the contract's bindings and
+/// does not say so: those of `world`, such as `agent`.
+///
+/// # Errors
+/// [`Refusal::NotAComponent`] with what is missing.
+pub fn with_contract(mut module: Vec<u8>, world: &str) -> Result<Vec<u8>, Refusal> {
+    let mut embed = || {
+        let (resolve, _) = contract()?;
+        let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
+        let world = resolve.select_world(&packages, Some(world))?;
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+    };
+    embed().map_err(refused)?;
+    componentize(&module)
+}
+
+fn refused(error: anyhow::Error) -> Refusal {
+    let words: String = format!("{error:#}").chars().take(500).collect();
+    let found = format!("it is a core module, of which no component can be made: {words}");
+    Refusal::NotAComponent { found }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ fn not_offered(
 }
 
 /// The contract, and what its package is called.
-fn contract() -> anyhow::Result<(Resolve, PackageName)> {
+pub(super) fn contract() -> anyhow::Result<(Resolve, PackageName)> {
     let mut resolve = Resolve::default();
     let mut files = wit_parser::SourceMap::default();
     for (name, text) in FILES {

@@ -6,7 +6,7 @@
 
 pub(crate) mod cache;
 pub mod compile;
-pub(crate) mod componentize;
+pub mod componentize;
 pub mod contract;
 mod foreign;
 pub mod inspect;
