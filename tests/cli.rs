@@ -269,7 +269,7 @@ fn a_new_agent_is_made_tested_built_checked_and_run() {
     assert!(wrong.err.contains("text"), "{}", wrong.err);
 
     chimera.refuses(3, &["agent", "new", "counter"], &["is there already"]);
-    chimera.refuses(3, &["agent", "new", "1st"], &["names the crate"]);
+    chimera.refuses(3, &["agent", "new", "1st"], &["names the agent"]);
     chimera.refuses(3, &["agent", "new", "other", "--sdk", "/tmp"], &["is not the SDK's folder"]);
     assert!(!chimera.home.path().join("other").exists(), "nothing is left behind");
     std::fs::write(folder.join("src/lib.rs"), "this is not Rust").unwrap();
@@ -300,7 +300,11 @@ fn a_missing_target_is_added_through_rustup_or_asked_for() {
 
     let none = build();
     assert_eq!(none.code, 6);
-    assert!(none.err.contains("`rustc` cannot be started"), "{}", none.err);
+    assert!(
+        none.err.contains("`rustc` is missing, and agents in Rust are built with it"),
+        "{}",
+        none.err
+    );
 
     program("rustc", "echo /no/such/folder");
     program("rustup", "echo \"$@\" > called; exit 0");

@@ -26,6 +26,7 @@ mod grants;
 mod hostile;
 mod hostile_binaries;
 mod http;
+mod languages;
 mod queue;
 mod readme;
 mod scheduler;

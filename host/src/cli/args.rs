@@ -343,7 +343,7 @@ fn state(typed: &str) -> Result<TaskState, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The agent: a component, or a crate's folder, which is built first
+    /// The agent: a component, or a project's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(super) agent: PathBuf,
     /// The task's payload: JSON, @FILE or - for standard input. A file of

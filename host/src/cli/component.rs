@@ -14,7 +14,7 @@ pub(super) struct Component {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Reads a component, or builds a crate and reads what came of it.
+/// Reads a component, or builds a project and reads what came of it.
 ///
 /// A file of more than `most` bytes is read only far enough to be refused.
 pub(super) async fn read(path: &Path, most: u64, output: Output) -> anyhow::Result<Component> {
@@ -25,7 +25,7 @@ pub(super) async fn read(path: &Path, most: u64, output: Output) -> anyhow::Resu
     read_file(path, most).await
 }
 
-/// Builds a crate with a progress bar, on a thread of its own, so that a signal
+/// Builds a project with a progress bar, on a thread of its own, so that a signal
 /// is heard meanwhile.
 pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathBuf> {
     let folder = folder.to_path_buf();
@@ -38,7 +38,7 @@ pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathB
 
 async fn read_file(path: &Path, most: u64) -> anyhow::Result<Component> {
     let bytes = read_component(path, most).await.map_err(|error| {
-        BadInput(format!("{error}; give a component, or the folder of an agent's crate"))
+        BadInput(format!("{error}; give a component, or the folder of an agent's project"))
     })?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Component { name: name.unwrap_or_else(|| "agent".into()), bytes })

@@ -22,7 +22,7 @@ pub(super) enum Exit {
     Refused = 4,
     /// A quota was met.
     OverQuota = 5,
-    /// A crate did not build.
+    /// A project did not build.
     BuildFailed = 6,
     /// The host failed.
     HostFailed = 7,
@@ -39,7 +39,7 @@ Exit codes:
   3    a file, folder, setting or task is wrong
   4    the component was refused, or checked and found not to keep the contract
   5    a quota was met
-  6    a crate did not build
+  6    a project did not build
   7    the host failed
   130  interrupted";
 
@@ -63,7 +63,7 @@ impl Exit {
             return Self::of_evolution(error);
         }
         match error.downcast_ref::<BuildError>() {
-            Some(BuildError::NotACrate(_) | BuildError::Files { .. }) => Exit::BadInput,
+            Some(BuildError::NotAProject(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
             None if error.is::<BadInput>() => Exit::BadInput,
             None if error.downcast_ref::<Refused>().is_some_and(Refused::is_of_a_component) => {

@@ -50,7 +50,7 @@ impl Bar {
 
     pub(super) fn step(&self, step: &Step) {
         match step {
-            Step::AddingTarget => self.0.set_message("adding the wasm target"),
+            Step::Doing(what) => self.0.set_message(*what),
             Step::Compiled { done, of, name } => {
                 let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len} {msg}");
                 if let (0, Ok(style)) = (self.0.length().unwrap_or(0), style) {

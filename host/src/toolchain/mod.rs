@@ -1,59 +1,52 @@
-//! Builds an agent's crate into a component, with the author's own cargo.
+//! Builds an agent's project into a component, with the author's own tools.
 //!
-//! The wasm target is added through rustup when it is missing, so that a fresh
-//! machine needs no preparation.
+//! Each language keeps its own way of working: its compiler, its package
+//! manager, its test runner. What no author should need is done here: the
+//! bindings are written, and a component is made of what the compiler leaves.
+//! Nothing is installed outside of the project but Rust's wasm target; a tool
+//! that is missing is named, with the command that installs it.
 
-mod cargo;
-mod target;
+mod bindings;
+mod c;
+mod error;
+mod go;
+mod js;
+mod language;
+mod project;
+mod python;
+mod rust;
 mod template;
+mod tool;
 
 use std::path::{Path, PathBuf};
 
-pub use cargo::Step;
-pub use template::create;
+pub use error::BuildError;
+pub use language::Language;
+use project::Project;
+pub use template::{Written, create};
 
-/// What an agent is compiled for: WASI 0.2, where the linker makes a component.
-pub const TARGET: &str = "wasm32-wasip2";
-
-/// Why there is no component.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The folder is not a crate.
-    #[error("{} is not a crate: it has no Cargo.toml; `chimera agent new` makes one", .0.display())]
-    NotACrate(PathBuf),
-    /// A program is missing or cannot be started.
-    #[error("`{program}` cannot be started: {reason}; install Rust from https://rustup.rs")]
-    NoProgram {
-        /// Which program.
-        program: &'static str,
-        /// What the system said.
-        reason: std::io::Error,
+/// What the build is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many of about so many crates are done; the last one's name.
+    Compiled {
+        /// Crates done.
+        done: usize,
+        /// Crates in the dependency graph.
+        of: usize,
+        /// The one just done.
+        name: String,
     },
-    /// The wasm target is missing and could not be added.
-    #[error(
-        "the target {TARGET} is not installed and could not be added: {0}; run `rustup target add {TARGET}`"
-    )]
-    NoTarget(String),
-    /// The crate does not compile; cargo has said why on standard error.
-    #[error("{} does not build; the compiler's words are above", .0.display())]
-    DoesNotBuild(PathBuf),
-    /// The crate compiles to something else.
-    #[error("{} builds, but not into a .wasm file; its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`", .0.display())]
-    NoComponent(PathBuf),
-    /// A file or folder is in the way.
-    #[error("{}: {reason}", .path.display())]
-    Files {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    /// Something else, in words.
+    Doing(&'static str),
 }
 
-/// Builds the crate in `folder` in release mode and returns the component's path.
+/// Builds the project in `folder` and returns the component's path.
 ///
-/// `progress` hears of each step; cargo's diagnostics go to standard error.
+/// Products go to `target_dir`, or else to where the language's authors look
+/// for them: cargo's target folder for Rust, `build/` in the project for the
+/// others. What is up to date is not built again. `progress` hears of each
+/// step; what the tools say goes to standard error.
 ///
 /// # Errors
 /// [`BuildError`], each with what to do.
@@ -62,10 +55,21 @@ pub fn build(
     target_dir: Option<&Path>,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(BuildError::NotACrate(folder.to_path_buf()));
+    let language =
+        Language::of(folder).ok_or_else(|| BuildError::NotAProject(folder.to_path_buf()))?;
+    let make = match language {
+        Language::Rust => return rust::build(folder, target_dir, progress),
+        Language::Python => python::build,
+        Language::JavaScript => js::build,
+        Language::C => c::build,
+        Language::Go => go::build,
+    };
+    let project = Project::open(folder, target_dir)?;
+    if project.is_built() {
+        return Ok(project.component());
     }
-    target::ensure(folder, progress)?;
-    cargo::build(&manifest, target_dir, progress)
+    let workplace = project.workplace()?;
+    let made = workplace.path().join("component.wasm");
+    make(&project, &made, progress)?;
+    project.keep(&made)
 }

@@ -1,85 +1,81 @@
-//! The crate that `chimera agent new` writes.
+//! The project that `chimera agent new` writes: the same small agent in each language.
+
+mod files;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::BuildError;
+use super::project::files as wrong;
+use super::{BuildError, Language};
 
-/// Makes a crate for a new agent in `folder`, with the SDK at `sdk`.
+/// A project that was written.
+#[derive(Debug)]
+pub struct Written {
+    /// Its files.
+    pub files: Vec<PathBuf>,
+    /// The command that installs its tools into the project, where that is how
+    /// its authors do it and `chimera agent build` does not.
+    pub prepare: Option<&'static str>,
+    /// The command that tests its logic.
+    pub test: &'static str,
+}
+
+/// Writes the project of a new agent to `folder`, whose last part names it.
+/// Rust needs the folder of the SDK; the others need none.
 ///
 /// # Errors
 /// [`BuildError::Files`] when the folder is there already, when its name is
-/// not one for a crate, or when `sdk` is not the SDK; nothing is written then.
-pub fn create(folder: &Path, sdk: &Path) -> Result<Vec<PathBuf>, BuildError> {
-    let wrong =
-        |path: &Path, reason: &str| BuildError::Files { path: path.into(), reason: reason.into() };
+/// not one for a project, or when `sdk` is not the SDK; nothing is written then.
+pub fn create(
+    language: Language,
+    folder: &Path,
+    sdk: Option<&Path>,
+) -> Result<Written, BuildError> {
     let name =
         folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !is_crate_name(&name) {
+    if !is_name(&name) {
         let reason =
-            "the folder's last part names the crate: a letter, then letters, digits, `-` or `_`";
+            "the folder's last part names the agent: a letter, then letters, digits, `-` or `_`";
         return Err(wrong(folder, reason));
     }
     if folder.exists() {
         return Err(wrong(folder, "is there already; choose another name, or remove it"));
     }
+    let sdk = if language == Language::Rust { sdk_path(sdk)? } else { String::new() };
+    let template = files::of(language);
+    let mut files = Vec::new();
+    for (path, text) in template.files {
+        let path = folder.join(path);
+        // npm and Go want names in lower case.
+        let text = text.replace("{sdk}", &sdk).replace("{lower_name}", &name.to_lowercase());
+        write_new(&path, &text.replace("{name}", &name))?;
+        files.push(path);
+    }
+    Ok(Written { files, prepare: template.prepare, test: template.test })
+}
+
+/// The SDK's folder as a TOML string.
+fn sdk_path(sdk: Option<&Path>) -> Result<String, BuildError> {
+    let sdk = sdk.unwrap_or(Path::new("guest-sdk"));
     if !sdk.join("Cargo.toml").is_file() {
         return Err(wrong(
             sdk,
             "is not the SDK's folder; give the path of `guest-sdk` with `--sdk`",
         ));
     }
-    let sdk = sdk.canonicalize().map_err(|error| wrong(sdk, &error.to_string()))?;
-    let files = [
-        ("Cargo.toml", manifest(&name, &sdk)),
-        ("src/lib.rs", PROGRAM.replace("{name}", &name)),
-        ("README.md", README.replace("{name}", &name)),
-        (".gitignore", "/target\n".to_owned()),
-    ];
-    let mut written = Vec::new();
-    for (path, text) in files {
-        let path = folder.join(path);
-        let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, text))
-            .map_err(|error| wrong(&path, &error.to_string()))?;
-        written.push(path);
-    }
-    Ok(written)
+    let sdk = sdk.canonicalize().map_err(|error| wrong(sdk, error))?;
+    // A JSON string is a TOML basic string.
+    Ok(serde_json::Value::from(sdk.to_string_lossy()).to_string())
 }
 
-fn is_crate_name(name: &str) -> bool {
+fn write_new(path: &Path, text: &str) -> Result<(), BuildError> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(path, text))
+        .map_err(|error| wrong(path, error))
+}
+
+fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
-
-fn manifest(name: &str, sdk: &Path) -> String {
-    // A JSON string is a TOML basic string.
-    let sdk = serde_json::Value::from(sdk.to_string_lossy());
-    format!(
-        r#"[package]
-name = "{name}"
-version = "0.1.0"
-edition = "2024"
-
-[lib]
-crate-type = ["cdylib", "rlib"]
-
-[dependencies]
-chimera-agent-sdk = {{ path = {sdk} }}
-
-# A component without names and debug information is a fiftieth of the size.
-[profile.release]
-lto = true
-strip = true
-codegen-units = 1
-
-# The crate stands alone, also inside another workspace.
-[workspace]
-"#
-    )
-}
-
-const PROGRAM: &str = include_str!("template/lib.rs.txt");
-
-const README: &str = include_str!("template/README.md.txt");

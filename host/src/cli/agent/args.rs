@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use crate::cli::args::GrantArgs;
+use crate::toolchain::Language;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AgentCommand {
-    /// Make the crate of a new agent
+    /// Make the project of a new agent
     New(NewArgs),
-    /// Build a crate into a component and print its path
+    /// Build a project into a component and print its path
     Build(BuildArgs),
     /// Build, check and run an agent again whenever its sources change
     #[command(after_help = DEV_HELP)]
@@ -36,10 +38,13 @@ impl AgentCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NewArgs {
-    /// The folder to make; its last part names the crate
+    /// The folder to make; its last part names the agent
     pub(in crate::cli) folder: PathBuf,
-    /// The SDK's folder; without it `guest-sdk` is looked for above the new
-    /// folder, above this one and above the program
+    /// The language to write it in
+    #[arg(long, value_name = "LANGUAGE", default_value = Language::Rust.name(), value_parser = language())]
+    pub(in crate::cli) lang: Language,
+    /// For Rust, the SDK's folder; without it `guest-sdk` is looked for above
+    /// the new folder, above this one and above the program
     #[arg(long, value_name = "FOLDER")]
     pub(in crate::cli) sdk: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -49,7 +54,7 @@ pub(in crate::cli) struct NewArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BuildArgs {
-    /// The crate's folder
+    /// The project's folder
     #[arg(default_value = ".")]
     pub(in crate::cli) folder: PathBuf,
     /// Print one JSON object instead of text
@@ -73,7 +78,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckArgs {
-    /// A component, or a crate's folder, which is built first
+    /// A component, or a project's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(in crate::cli) agent: PathBuf,
     /// Run it, too: tasks of every shape, calls in the wrong order, 10,000 tasks in a row
@@ -138,7 +143,7 @@ pub(in crate::cli) struct DevArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InspectArgs {
-    /// A component, or a crate's folder, which is built first
+    /// A component, or a project's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(in crate::cli) agent: PathBuf,
     #[command(flatten)]
@@ -146,4 +151,9 @@ pub(in crate::cli) struct InspectArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+fn language() -> impl TypedValueParser<Value = Language> {
+    let names = PossibleValuesParser::new(Language::ALL.map(Language::name));
+    names.try_map(|name| name.parse::<Language>())
 }

@@ -9,7 +9,7 @@ use crate::cli::component;
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
 
-/// Builds a crate and says where the component is.
+/// Builds a project and says where the component is.
 pub(super) async fn build(args: &BuildArgs, output: &Output) -> anyhow::Result<Exit> {
     let path = component::build(&args.folder, *output).await?;
     let bytes = std::fs::read(&path)

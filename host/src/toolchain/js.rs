@@ -1,0 +1,120 @@
+//! Agents in JavaScript or TypeScript: `main` of package.json, bundled and put
+//! into an engine by npm packages that the project itself names.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+
+use super::project::{Project, files};
+use super::{BuildError, Step, bindings, tool};
+
+/// What is done in the author's own Node: see there.
+const SCRIPT: &str = include_str!("js/build.mjs");
+
+/// What is read of package.json.
+#[derive(Deserialize)]
+struct Package {
+    main: Option<String>,
+    #[serde(default)]
+    chimera: Options,
+}
+
+/// What its `chimera` holds.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(default)]
+    engine: Engine,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    #[default]
+    StarlingMonkey,
+    QuickJs,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::StarlingMonkey => "starlingmonkey",
+            Self::QuickJs => "quickjs",
+        }
+    }
+
+    /// The package with it, and the version that was tried.
+    fn package(self) -> (&'static str, &'static str) {
+        match self {
+            Self::StarlingMonkey => ("@bytecodealliance/componentize-js", "0.23.0"),
+            Self::QuickJs => ("componentize-qjs", "0.4.5"),
+        }
+    }
+}
+
+/// What bundles, and what writes types, with the versions that were tried.
+const PACKAGES: [(&str, &str); 2] =
+    [("rolldown", "1.3.2"), ("@bytecodealliance/jco-transpile", "0.15.0")];
+
+pub(super) fn build(
+    project: &Project,
+    into: &Path,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    let (main, engine) = read(&project.folder)?;
+    install(&project.folder, engine, progress)?;
+    progress(Step::Doing("bundling and making a component"));
+    let mut command = Command::new("node");
+    command.args(["--input-type=module", "--eval", SCRIPT, "--"]);
+    command.args([main.as_str(), engine.name(), bindings::WORLD]);
+    command.arg(project.write_contract()?).arg(project.out.join("types")).arg(into);
+    command.current_dir(&project.folder);
+    tool::build(&mut command, &project.folder, || missing("node"))
+}
+
+fn read(folder: &Path) -> Result<(String, Engine), BuildError> {
+    let path = folder.join("package.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| files(&path, error))?;
+    let package: Package = serde_json::from_str(&text).map_err(|error| files(&path, error))?;
+    let main = package.main.filter(|main| folder.join(main).is_file());
+    let main = main.ok_or_else(|| {
+        files(&path, "`main` names no file; it must be the module that exports `lifecycle`")
+    })?;
+    Ok((main, package.chimera.engine))
+}
+
+/// Has npm install what package.json names, when it has not been done.
+fn install(
+    folder: &Path,
+    engine: Engine,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    let needed = || PACKAGES.into_iter().chain([engine.package()]);
+    let lacks = || needed().find(|(name, _)| !folder.join("node_modules").join(name).is_dir());
+    if lacks().is_none() {
+        return Ok(());
+    }
+    progress(Step::Doing("installing packages with npm"));
+    let mut command = Command::new("npm");
+    command.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    tool::build(&mut command, folder, || missing("npm"))?;
+    let Some((name, version)) = lacks() else { return Ok(()) };
+    Err(BuildError::MissingTool {
+        tool: format!("the package `{name}`"),
+        language: "JavaScript",
+        install: format!(
+            "`npm install --prefix {} --save-dev --save-exact {name}@{version}`",
+            folder.display()
+        ),
+    })
+}
+
+fn missing(program: &str) -> BuildError {
+    BuildError::MissingTool {
+        tool: format!("`{program}`"),
+        language: "JavaScript",
+        install: "`apt-get install nodejs npm`, or take Node 20 or later from https://nodejs.org"
+            .into(),
+    }
+}

@@ -1,0 +1,124 @@
+//! A project that is built: where its sources are, and where what comes of them goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chimera_layer4_runtime::genome::contract;
+use tempfile::TempDir;
+
+use super::BuildError;
+
+/// Where a project's products go unless the caller says otherwise. Templates
+/// have git ignore it.
+const OUT: &str = "build";
+
+/// What tools put beside sources, and no author writes.
+const NOT_SOURCES: [&str; 2] = ["node_modules", "__pycache__"];
+
+/// One agent's project, in a language that leaves the last steps to us.
+pub(super) struct Project {
+    /// Where the sources are: an absolute path.
+    pub(super) folder: PathBuf,
+    /// Where products go.
+    pub(super) out: PathBuf,
+    /// What the component is called.
+    name: String,
+}
+
+impl Project {
+    pub(super) fn open(folder: &Path, target_dir: Option<&Path>) -> Result<Self, BuildError> {
+        let folder = folder.canonicalize().map_err(|error| files(folder, error))?;
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_else(|| "agent".into());
+        let out = target_dir.map_or_else(|| folder.join(OUT), |target| target.join(&name));
+        fs::create_dir_all(&out).map_err(|error| files(&out, error))?;
+        Ok(Self { folder, out, name })
+    }
+
+    /// Where the component is, once it is built.
+    pub(super) fn component(&self) -> PathBuf {
+        self.out.join(format!("{}.wasm", self.name))
+    }
+
+    /// Whether the component is younger than every source, and than this
+    /// program, whose contract and tools it is made with.
+    pub(super) fn is_built(&self) -> bool {
+        let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
+        let Ok(built) = changed(&self.component()) else { return false };
+        let older = |time: std::io::Result<SystemTime>| time.is_ok_and(|time| time < built);
+        let program = std::env::current_exe().and_then(|program| changed(&program));
+        let files = files_in(&self.folder);
+        let mut sources = files.iter().filter(|path| !path.starts_with(&self.out));
+        older(program) && sources.all(|path| older(changed(path)))
+    }
+
+    /// A folder for what is not done yet; it goes when it is dropped.
+    pub(super) fn workplace(&self) -> Result<TempDir, BuildError> {
+        tempfile::Builder::new()
+            .prefix(".making-")
+            .tempdir_in(&self.out)
+            .map_err(|error| files(&self.out, error))
+    }
+
+    /// Puts a component that is done in its place, all at once.
+    pub(super) fn keep(&self, made: &Path) -> Result<PathBuf, BuildError> {
+        let component = self.component();
+        fs::rename(made, &component).map_err(|error| files(&component, error))?;
+        Ok(component)
+    }
+
+    /// The sources with this ending in `src/`.
+    pub(super) fn sources(&self, ending: &str) -> Vec<PathBuf> {
+        let all = files_in(&self.folder.join("src"));
+        all.into_iter().filter(|path| path.extension().is_some_and(|e| e == ending)).collect()
+    }
+
+    /// Writes the contract, for tools that read it from a folder, which is the answer.
+    pub(super) fn write_contract(&self) -> Result<PathBuf, BuildError> {
+        let folder = self.out.join("wit");
+        for (name, text) in contract::FILES {
+            write(&folder.join(name), text.as_bytes())?;
+        }
+        Ok(folder)
+    }
+}
+
+/// Writes a file and the folders above it, unless it is there with that content:
+/// an editor then sees no change.
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), BuildError> {
+    if fs::read(path).is_ok_and(|there| there == content) {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(path, content))
+        .map_err(|error| files(path, error))
+}
+
+pub(super) fn files(path: &Path, reason: impl ToString) -> BuildError {
+    BuildError::Files { path: path.to_path_buf(), reason: reason.to_string() }
+}
+
+/// The files below a folder that an author may have written, in order; links
+/// are not followed.
+pub(super) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || NOT_SOURCES.contains(&name.as_ref()) {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,53 @@
+//! Agents in Python: the module `app` in `src/`, by componentize-py.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::project::{Project, files};
+use super::{BuildError, Step, bindings, tool};
+
+pub(super) fn build(
+    project: &Project,
+    into: &Path,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    let wit = project.write_contract()?;
+    let componentize = |arguments: &[&str]| {
+        let mut command = Command::new(program(&project.folder));
+        command.arg("-d").arg(&wit).args(["-w", bindings::WORLD]).args(arguments);
+        // A traceback of the author's own code tells more without ours below it.
+        command.current_dir(&project.folder).env("RUST_BACKTRACE", "0");
+        command
+    };
+    let run =
+        |command: &mut Command| tool::build(command, &project.folder, || missing(&project.folder));
+    progress(Step::Doing("writing the contract's types"));
+    let types = project.out.join("bindings");
+    // It writes to a new folder only.
+    if types.exists() {
+        fs::remove_dir_all(&types).map_err(|error| files(&types, error))?;
+    }
+    run(componentize(&["bindings"]).arg(&types))?;
+    progress(Step::Doing("running the module and keeping what it is then"));
+    run(componentize(&["componentize", "-p", "src", "app", "-o"]).arg(into))
+}
+
+/// The project's own environment first, as a Python author expects.
+fn program(folder: &Path) -> OsString {
+    let own = folder.join(".venv/bin/componentize-py");
+    if own.is_file() { own.into_os_string() } else { "componentize-py".into() }
+}
+
+fn missing(folder: &Path) -> BuildError {
+    let venv = folder.join(".venv");
+    let venv = venv.display();
+    BuildError::MissingTool {
+        tool: "`componentize-py`".into(),
+        language: "Python",
+        install: format!(
+            "`python3 -m venv {venv} && {venv}/bin/pip install componentize-py==0.25.1`"
+        ),
+    }
+}

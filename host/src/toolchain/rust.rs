@@ -1,0 +1,31 @@
+//! Agents in Rust: a crate, built by cargo.
+//!
+//! The wasm target is added through rustup when it is missing, so that a fresh
+//! machine needs no preparation.
+
+mod cargo;
+mod target;
+
+use std::path::{Path, PathBuf};
+
+use super::{BuildError, Step};
+
+/// What an agent is compiled for: WASI 0.2, where the linker makes a component.
+pub(super) const TARGET: &str = "wasm32-wasip2";
+
+pub(super) fn build(
+    folder: &Path,
+    target_dir: Option<&Path>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<PathBuf, BuildError> {
+    target::ensure(folder, progress)?;
+    cargo::build(&folder.join("Cargo.toml"), target_dir, progress)
+}
+
+fn missing(program: &str) -> BuildError {
+    BuildError::MissingTool {
+        tool: format!("`{program}`"),
+        language: "Rust",
+        install: "take Rust from https://rustup.rs".into(),
+    }
+}

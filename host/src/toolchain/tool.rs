@@ -1,0 +1,62 @@
+//! Starts the tools of a language.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use super::BuildError;
+
+/// Runs a tool to its end. What it says goes to standard error, and nothing to
+/// standard output, which carries results.
+///
+/// # Errors
+/// `missing` when there is no such program.
+pub(super) fn run(
+    command: &mut Command,
+    missing: impl FnOnce() -> BuildError,
+) -> Result<ExitStatus, BuildError> {
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    ended.map_err(|reason| not_started(command, reason, missing))
+}
+
+/// Runs a tool to its end, which must be a good one.
+///
+/// # Errors
+/// [`BuildError::DoesNotBuild`] when it says that the sources are wrong.
+pub(super) fn build(
+    command: &mut Command,
+    folder: &Path,
+    missing: impl FnOnce() -> BuildError,
+) -> Result<(), BuildError> {
+    if run(command, missing)?.success() {
+        return Ok(());
+    }
+    Err(BuildError::DoesNotBuild { folder: folder.to_path_buf(), tool: program(command) })
+}
+
+/// Whether a command starts and ends well, without a word.
+pub(super) fn works(command: &[OsString], arguments: &[&str]) -> bool {
+    let Some((program, first)) = command.split_first() else { return false };
+    let mut command = Command::new(program);
+    command.args(first).args(arguments).stdin(Stdio::null());
+    let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
+}
+
+/// Why a program did not start.
+pub(super) fn not_started(
+    command: &Command,
+    reason: std::io::Error,
+    missing: impl FnOnce() -> BuildError,
+) -> BuildError {
+    if reason.kind() == ErrorKind::NotFound {
+        return missing();
+    }
+    BuildError::CannotStart { program: program(command), reason }
+}
+
+fn program(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,122 @@
+//! How the tools are called, seen by programs that stand in for them: the real
+//! ones are not on every machine.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::{Bench, write_program};
+use crate::harness::guest_path;
+
+/// A componentize-py whose component is the agent `echo`, and that notes its calls.
+fn componentize_py(bench: &Bench) -> String {
+    let calls = bench.path("calls");
+    let echo = guest_path("echo");
+    format!(
+        "echo \"$@\" >> {}\nwhile [ $# -gt 1 ]; do shift; done\n\
+         case $1 in *.wasm) /bin/cp {} \"$1\";; esac",
+        calls.display(),
+        echo.display()
+    )
+}
+
+#[test]
+fn a_project_is_built_again_only_when_it_has_changed() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    bench.program("componentize-py", &componentize_py(&bench));
+    let component = project.join("build/words.wasm").canonicalize();
+    assert!(component.is_err(), "it is not there yet");
+
+    let calls = || fs::read_to_string(bench.path("calls")).unwrap().lines().count();
+    let built = bench.build(&project);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let component = project.join("build/words.wasm").canonicalize().unwrap();
+    assert_eq!(built.out.trim(), component.display().to_string());
+    assert_eq!(fs::read(&component).unwrap(), crate::harness::guest("echo"));
+    let first = calls();
+    bench.build(&project);
+    assert_eq!(calls(), first, "nothing has changed");
+
+    let source = fs::File::options().append(true).open(project.join("src/words.py")).unwrap();
+    source.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
+    bench.build(&project);
+    assert_eq!(calls(), 2 * first, "a source has");
+    let left = fs::read_dir(project.join("build")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["wit", "words.wasm"], "what was in the making is gone");
+}
+
+#[test]
+fn the_contract_is_written_for_the_tools() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    bench.program("componentize-py", &componentize_py(&bench));
+    assert_eq!(bench.build(&project).code, 0);
+    let repository = crate::harness::root().join("wit");
+    for entry in fs::read_dir(repository).unwrap() {
+        let path = entry.unwrap().path();
+        let written = project.join("build/wit").join(path.file_name().unwrap());
+        assert_eq!(fs::read(written).unwrap(), fs::read(&path).unwrap(), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_python_project_has_tools_of_its_own() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    bench.program("componentize-py", "exit 1");
+    let own = project.join(".venv/bin/componentize-py");
+    write_program(&own, &componentize_py(&bench));
+    let built = bench.build(&project);
+    assert_eq!(built.code, 0, "{}", built.err);
+    fs::remove_file(own).unwrap();
+    let source = fs::File::options().append(true).open(project.join("src/app.py")).unwrap();
+    source.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
+    bench.fails(&project, 6, &["words does not build", "what componentize-py says about it"]);
+}
+
+#[test]
+fn packages_are_installed_once_and_asked_for_when_package_json_lacks_them() {
+    let bench = Bench::new();
+    let project = bench.project("js", "agent");
+    bench.program("npm", "exit 1");
+    bench.fails(&project, 6, &["does not build; what npm says about it is above"]);
+    bench.program("npm", "exit 0");
+    let words = ["the package `rolldown` is missing", "npm install --prefix "];
+    bench.fails(&project, 6, &words);
+    bench.program(
+        "npm",
+        "/bin/mkdir -p node_modules/rolldown node_modules/@bytecodealliance/jco-transpile",
+    );
+    let words = ["`@bytecodealliance/componentize-js` is missing", "componentize-js@0.23.0`"];
+    bench.fails(&project, 6, &words);
+    let engine = project.join("node_modules/@bytecodealliance/componentize-js");
+    fs::create_dir_all(engine).unwrap();
+    bench.program("npm", "exit 1");
+    bench.fails(&project, 6, &["`node` is missing"]);
+    bench.program("node", "exit 1");
+    bench.fails(&project, 6, &["does not build; what node says about it is above"]);
+}
+
+#[test]
+fn a_module_that_go_cannot_fetch_is_told_from_sources_that_are_wrong() {
+    let bench = Bench::new();
+    let project = bench.project("go", "agent");
+    bench.program("go", "[ \"$1\" = build ]");
+    let words = ["a module that go.mod names", " mod download`", "GOPROXY"];
+    bench.fails(&project, 6, &words);
+    bench.program("go", "[ \"$1\" = mod ]");
+    bench.fails(&project, 6, &["does not build; what go says about it is above"]);
+    let bindings = project.join("build/bindings/wit_exports/wit_exports.go");
+    let bindings = fs::read_to_string(bindings).unwrap();
+    assert!(bindings.contains("\"example.com/agent/export_chimera_agent_lifecycle\""));
+}
+
+#[test]
+fn a_tool_that_cannot_be_executed_is_named() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    fs::create_dir(bench.bin.path().join("componentize-py")).unwrap();
+    bench.fails(&project, 6, &["`componentize-py` cannot be started", "can be executed"]);
+}
