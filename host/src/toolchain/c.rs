@@ -36,10 +36,10 @@ pub(super) fn build(
     progress(Step::Doing("making a component"));
     let module = fs::read(&core).map_err(|error| files(&core, error))?;
     let component =
-        componentize::componentize(&module).map_err(|refusal| BuildError::NotComponentized {
+        componentize::componentize(&module).map_err(|error| BuildError::NotComponentized {
             folder: project.folder.clone(),
-            reason: refusal.to_string(),
-            advice: "define each function that `build/bindings/agent.h` declares under `exports_`",
+            reason: error.to_string(),
+            advice: "call nothing from outside but what `build/bindings/agent.h` declares",
         })?;
     fs::write(into, component).map_err(|error| files(into, error))
 }

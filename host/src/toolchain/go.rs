@@ -29,10 +29,10 @@ pub(super) fn build(
     tool::build(&mut command, &project.folder, missing)?;
     progress(Step::Doing("making a component"));
     let module = fs::read(&core).map_err(|error| files(&core, error))?;
-    let component = componentize::with_contract(module, bindings::WORLD).map_err(|refusal| {
+    let component = componentize::with_contract(module, bindings::WORLD).map_err(|error| {
         BuildError::NotComponentized {
             folder: project.folder.clone(),
-            reason: refusal.to_string(),
+            reason: error.to_string(),
             advice: "see that main.go imports `build/bindings/wit_exports`",
         }
     })?;

@@ -30,11 +30,29 @@ pub(crate) fn can_be_one(bytes: &[u8]) -> bool {
     })
 }
 
+/// Why no component can be made of a module.
+#[derive(Debug, thiserror::Error)]
+#[error("no component can be made of it: {0}")]
+pub struct Unfit(String);
+
+impl From<anyhow::Error> for Unfit {
+    fn from(error: anyhow::Error) -> Self {
+        Self(format!("{error:#}").chars().take(500).collect())
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(Unfit(words): Unfit) -> Self {
+        let found = format!("it is a core module, of which no component can be made: {words}");
+        Self::NotAComponent { found }
+    }
+}
+
 /// The component of a module that says how it would be one.
 ///
 /// # Errors
-/// [`Refusal::NotAComponent`] with what is missing.
-pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// [`Unfit`] with what is missing.
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Unfit> {
     let encode = || {
         ComponentEncoder::default()
             .module(module)?
@@ -42,29 +60,23 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
             .validate(true)
             .encode()
     };
-    encode().map_err(refused)
+    Ok(encode()?)
 }
 
 /// The component of a module that was compiled with the contract's bindings and
 /// does not say so: those of `world`, such as `agent`.
 ///
 /// # Errors
-/// [`Refusal::NotAComponent`] with what is missing.
-pub fn with_contract(mut module: Vec<u8>, world: &str) -> Result<Vec<u8>, Refusal> {
+/// [`Unfit`] with what is missing.
+pub fn with_contract(mut module: Vec<u8>, world: &str) -> Result<Vec<u8>, Unfit> {
     let mut embed = || {
         let (resolve, _) = contract()?;
         let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
         let world = resolve.select_world(&packages, Some(world))?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
     };
-    embed().map_err(refused)?;
+    embed()?;
     componentize(&module)
-}
-
-fn refused(error: anyhow::Error) -> Refusal {
-    let words: String = format!("{error:#}").chars().take(500).collect();
-    let found = format!("it is a core module, of which no component can be made: {words}");
-    Refusal::NotAComponent { found }
 }
 
 #[cfg(test)]
@@ -81,7 +93,7 @@ mod tests {
             [false, true, false]
         );
         assert!(!can_be_one(b"text") && !can_be_one(b""));
-        let refusal = componentize(&said).unwrap_err().to_string();
+        let refusal = Refusal::from(componentize(&said).unwrap_err()).to_string();
         assert!(refusal.contains("no component can be made"), "{refusal}");
     }
 }

@@ -122,7 +122,7 @@ fn answer(request: &Request, bytes: &[u8]) -> Answer {
 fn componentized(request: &Request, bytes: &[u8]) -> Answer {
     let component = match componentize(bytes) {
         Ok(component) => component,
-        Err(refusal) => return Answer::Refused(refusal),
+        Err(unfit) => return Answer::Refused(unfit.into()),
     };
     let folder = &request.folder;
     let written = std::fs::create_dir_all(folder)
