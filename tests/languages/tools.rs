@@ -12,7 +12,7 @@ fn componentize_py(bench: &Bench) -> String {
     let calls = bench.path("calls");
     let echo = guest_path("echo");
     format!(
-        "echo \"$@\" >> {}\nwhile [ $# -gt 1 ]; do shift; done\n\
+        "echo \"$VIRTUAL_ENV $@\" >> {}\nwhile [ $# -gt 1 ]; do shift; done\n\
          case $1 in *.wasm) /bin/cp {} \"$1\";; esac",
         calls.display(),
         echo.display()
@@ -37,10 +37,15 @@ fn a_project_is_built_again_only_when_it_has_changed() {
     bench.build(&project);
     assert_eq!(calls(), first, "nothing has changed");
 
+    // What pip does when it installs a package.
+    fs::create_dir_all(project.join(".venv/lib/python3.13/site-packages/package")).unwrap();
+    bench.build(&project);
+    assert_eq!(calls(), 2 * first, "a package is new");
+
     let source = fs::File::options().append(true).open(project.join("src/words.py")).unwrap();
     source.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
     bench.build(&project);
-    assert_eq!(calls(), 2 * first, "a source has");
+    assert_eq!(calls(), 3 * first, "a source has changed");
     let left = fs::read_dir(project.join("build")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
@@ -70,6 +75,9 @@ fn a_python_project_has_tools_of_its_own() {
     write_program(&own, &componentize_py(&bench));
     let built = bench.build(&project);
     assert_eq!(built.code, 0, "{}", built.err);
+    let venv = project.join(".venv").canonicalize().unwrap();
+    let call = fs::read_to_string(bench.path("calls")).unwrap();
+    assert!(call.starts_with(&format!("{} -d ", venv.display())), "{call}");
     fs::remove_file(own).unwrap();
     let source = fs::File::options().append(true).open(project.join("src/app.py")).unwrap();
     source.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
@@ -81,7 +89,8 @@ fn packages_are_installed_once_and_asked_for_when_package_json_lacks_them() {
     let bench = Bench::new();
     let project = bench.project("js", "agent");
     bench.program("npm", "exit 1");
-    bench.fails(&project, 6, &["does not build; what npm says about it is above"]);
+    let words = ["a package that package.json names (above", "where npm's registry can be reached"];
+    bench.fails(&project, 6, &words);
     bench.program("npm", "exit 0");
     let words = ["the package `rolldown` is missing", "npm install --prefix "];
     bench.fails(&project, 6, &words);

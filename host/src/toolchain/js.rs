@@ -98,16 +98,20 @@ fn install(
     progress(Step::Doing("installing packages with npm"));
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
-    tool::build(&mut command, folder, || missing("npm"))?;
-    let Some((name, version)) = lacks() else { return Ok(()) };
-    Err(BuildError::MissingTool {
-        tool: format!("the package `{name}`"),
-        language: "JavaScript",
-        install: format!(
-            "`npm install --prefix {} --save-dev --save-exact {name}@{version}`",
-            folder.display()
+    let installed = tool::run(&mut command, || missing("npm"))?.success();
+    let npm = format!("npm install --prefix {}", folder.display());
+    let (tool, install) = match lacks() {
+        None => return Ok(()),
+        Some(_) if !installed => (
+            "a package that package.json names (above: which, and why)".into(),
+            format!("`{npm}`, where npm's registry can be reached"),
         ),
-    })
+        Some((name, version)) => (
+            format!("the package `{name}`"),
+            format!("`{npm} --save-dev --save-exact {name}@{version}`"),
+        ),
+    };
+    Err(BuildError::MissingTool { tool, language: "JavaScript", install })
 }
 
 fn missing(program: &str) -> BuildError {

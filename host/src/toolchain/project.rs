@@ -41,16 +41,25 @@ impl Project {
         self.out.join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component is younger than every source, and than this
-    /// program, whose contract and tools it is made with.
+    /// Whether the component is younger than every source, than the packages
+    /// that were installed, and than this program, whose contract it is made with.
     pub(super) fn is_built(&self) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
         let Ok(built) = changed(&self.component()) else { return false };
         let older = |time: std::io::Result<SystemTime>| time.is_ok_and(|time| time < built);
         let program = std::env::current_exe().and_then(|program| changed(&program));
         let files = files_in(&self.folder);
-        let mut sources = files.iter().filter(|path| !path.starts_with(&self.out));
-        older(program) && sources.all(|path| older(changed(path)))
+        let sources = files.iter().filter(|path| !path.starts_with(&self.out));
+        let packages = self.packages();
+        older(program) && sources.chain(&packages).all(|path| older(changed(path)))
+    }
+
+    /// What pip and npm change whenever they install something for the project.
+    fn packages(&self) -> Vec<PathBuf> {
+        let pythons = fs::read_dir(self.folder.join(".venv/lib")).into_iter().flatten().flatten();
+        let pythons = pythons.map(|python| python.path().join("site-packages"));
+        let npm = self.folder.join("node_modules/.package-lock.json");
+        pythons.chain([npm]).filter(|path| path.exists()).collect()
     }
 
     /// A folder for what is not done yet; it goes when it is dropped.

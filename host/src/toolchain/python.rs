@@ -17,8 +17,13 @@ pub(super) fn build(
     let componentize = |arguments: &[&str]| {
         let mut command = Command::new(program(&project.folder));
         command.arg("-d").arg(&wit).args(["-w", bindings::WORLD]).args(arguments);
-        // A traceback of the author's own code tells more without ours below it.
+        // A traceback of the author's own code tells more without the tool's below it.
         command.current_dir(&project.folder).env("RUST_BACKTRACE", "0");
+        let venv = project.folder.join(".venv");
+        if venv.is_dir() {
+            // The packages in it come along.
+            command.env("VIRTUAL_ENV", venv);
+        }
         command
     };
     let run =
