@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chimera_layer4_runtime::genome::contract;
+use chimera_layer4_runtime::genome::wit;
 use tempfile::TempDir;
 
 use super::BuildError;
@@ -86,7 +86,7 @@ impl Project {
     /// Writes the contract, for tools that read it from a folder, which is the answer.
     pub(super) fn write_contract(&self) -> Result<PathBuf, BuildError> {
         let folder = self.out.join("wit");
-        for (name, text) in contract::FILES {
+        for (name, text) in wit::FILES {
             write(&folder.join(name), text.as_bytes())?;
         }
         Ok(folder)
