@@ -2,10 +2,16 @@
 //!
 //! Without a grant an agent has no files, no network and no environment.
 
+mod address;
+mod origin;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use address::is_public;
+pub use origin::{BadOrigin, Host, HttpGrant, HttpScheme, Origin};
 
 /// Everything granted to one agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ pub use config::Layer4Config;
 pub use digest::Digest;
 pub use error::{Layer4Error, Layer4Result};
 pub use fault::{Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode};
-pub use grants::{FolderAccess, FolderGrant, Grants, KeyValueGrant};
+pub use grants::{FolderAccess, FolderGrant, Grants, HttpGrant, KeyValueGrant};
 pub use id::{AgentId, TaskId};
 pub use metrics::{KpiReport, Validation};
 pub use quota::ResourceQuota;
