@@ -27,6 +27,7 @@ mod hostile;
 mod hostile_binaries;
 mod http;
 mod languages;
+mod network;
 mod queue;
 mod readme;
 mod scheduler;

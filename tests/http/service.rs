@@ -276,6 +276,7 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
         environment = { TOKEN = "hush" }
         parameters = { password = "hush" }
         folders = [{ host = "/srv", guest = "/data", access = "read-write" }]
+        http = ["https://*.Example.com:443"]
         fresh = true
     "#;
     let file = folder.join("chimera.toml");
@@ -296,6 +297,7 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
         "agents.echo.environment = TOKEN\n",
         "agents.echo.parameters = password\n",
         "agents.echo.folders = /srv as /data (read-write)\n",
+        "agents.echo.http = https://*.example.com\n",
         "agents.echo.fresh = true\n",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
@@ -309,6 +311,7 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
         (&"TOKEN".into(), &"password".into())
     );
     assert_eq!(echo["folders"][0]["guest"], "/data");
+    assert_eq!(echo["http"][0], "https://*.example.com");
 }
 
 #[test]

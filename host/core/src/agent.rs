@@ -30,7 +30,7 @@ pub struct AgentConfig {
     /// The operator's parameters, handed to the agent's `init`.
     #[serde(default)]
     pub parameters: BTreeMap<String, Value>,
-    /// Folders granted to the agent.
+    /// What is granted to the agent.
     #[serde(default)]
     pub grants: Grants,
     /// Whether an instance serves many tasks or one.

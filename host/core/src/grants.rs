@@ -19,6 +19,8 @@ pub use origin::{BadOrigin, Host, HttpGrant, HttpScheme, Origin};
 pub struct Grants {
     /// Folders of the host that the agent sees.
     pub folders: Vec<FolderGrant>,
+    /// Origins that it may send HTTP requests to.
+    pub http: Vec<HttpGrant>,
     /// What its type may keep in `wasi:keyvalue`; `None`: nothing.
     pub keyvalue: Option<KeyValueGrant>,
 }

@@ -19,6 +19,12 @@ pub const MAX_CPU_CORES: f64 = 1024.0;
 /// Below a thousandth of a core the bucket refills slower than the tick debits.
 pub const MIN_CPU_CORES: f64 = 0.001;
 
+/// Slower than this, 125 bytes a second, one block of a connection takes minutes.
+pub const MIN_NETWORK_MBPS: f64 = 0.001;
+
+/// More than a machine's interface carries.
+pub const MAX_NETWORK_MBPS: f64 = 1_000_000.0;
+
 /// The limits on one agent or one task. All are enforced by the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,8 +40,9 @@ pub struct ResourceQuota {
     /// Seconds of wall time for one call.
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 604800))]
     pub max_execution_time_secs: u64,
-    /// Megabits per second in each direction; `None`: no network.
-    #[cfg_attr(feature = "openapi", schema(exclusive_minimum = 0))]
+    /// Megabits per second in each direction; `None`: no network. Over it a
+    /// connection waits.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0.001, maximum = 1000000))]
     pub max_network_mbps: Option<f64>,
 }
 
@@ -72,9 +79,11 @@ impl ResourceQuota {
             complaints.push(out_of_range("max_execution_time_secs", value, 1, most));
         }
         match self.max_network_mbps {
-            Some(rate) if !(rate.is_finite() && rate > 0.0) => complaints.push(format!(
-                "max_network_mbps is {rate}; allowed is a number above 0, or nothing for no network"
-            )),
+            Some(rate) if !(MIN_NETWORK_MBPS..=MAX_NETWORK_MBPS).contains(&rate) => {
+                let (least, most) = (MIN_NETWORK_MBPS, MAX_NETWORK_MBPS);
+                let words = out_of_range("max_network_mbps", rate, least, most);
+                complaints.push(format!("{words}, or nothing for no network"));
+            }
             _ => {}
         }
         complaints
@@ -120,7 +129,7 @@ mod tests {
                 "max_cpu_cores is NaN; allowed is 0.001 to 1024",
                 "max_memory_mb is 0; allowed is 1 to 4096",
                 "max_execution_time_secs is 18446744073709551615; allowed is 1 to 604800",
-                "max_network_mbps is -1; allowed is a number above 0, or nothing for no network",
+                "max_network_mbps is -1; allowed is 0.001 to 1000000, or nothing for no network",
             ]
         );
     }

@@ -13,10 +13,11 @@ pub struct ResourceUsage {
     pub cpu_seconds: f64,
     /// The most mebibytes of linear memory and tables held at once.
     pub memory_peak_mb: f64,
-    /// Bytes sent to the network.
+    /// Bytes sent on the connections of granted HTTP requests, heads and TLS
+    /// included; what lies below TCP's stream is not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_tx_bytes: Option<u64>,
-    /// Bytes received from the network.
+    /// Bytes received on them, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_rx_bytes: Option<u64>,
     /// Calls that reached a granted folder.

@@ -241,7 +241,7 @@ pub(super) struct SubmitArgs {
     /// Its identity; one is made without it
     #[arg(long, value_name = "UUID")]
     pub(super) id: Option<TaskId>,
-    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS; the rest keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) quota: Vec<String>,
     /// Wait until the host that serves the folder has run it, and print its output
@@ -318,7 +318,7 @@ pub(super) struct WorkArgs {
     /// Go on when nothing is left, until SIGTERM or SIGINT
     #[arg(long)]
     pub(super) keep_running: bool,
-    /// Limits of each agent, as cpu=CORES, memory=MIB, time=SECONDS
+    /// Limits of each agent, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) quota: Vec<String>,
     #[command(flatten)]
@@ -350,7 +350,7 @@ pub(super) struct RunArgs {
     /// another kind, such as CSV, is handed over as one JSON string
     #[arg(long, value_name = "JSON|@FILE|-", default_value = "null")]
     pub(super) task: String,
-    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS; the rest keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) quota: Vec<String>,
     #[command(flatten)]
@@ -377,6 +377,9 @@ pub(super) struct GrantArgs {
     /// Grant a folder, to read; with ::rw at the end also to write
     #[arg(long, value_name = "HOST::GUEST")]
     pub(super) dir: Vec<String>,
+    /// Grant HTTP requests to an origin, as https://api.example.com; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(super) http: Vec<String>,
     /// Grant room in the host's key-value store
     #[arg(long, value_name = "MIB", num_args = 0..=1, require_equals = true, default_missing_value = "16")]
     pub(super) keyvalue: Option<u32>,

@@ -92,6 +92,7 @@ fn agent_as_json(agent: &AgentDeclaration, defaults: &ResourceQuota) -> Value {
         "environment": agent.environment.keys().collect::<Vec<_>>(),
         "parameters": agent.parameters.keys().collect::<Vec<_>>(),
         "folders": agent.folders,
+        "http": agent.http,
         "fresh": agent.fresh,
         "tasks_per_instance": agent.tasks_per_instance,
     })
@@ -122,6 +123,7 @@ fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota)
     list("environment", agent.environment.keys().cloned().collect());
     list("parameters", agent.parameters.keys().cloned().collect());
     list("folders", agent.folders.iter().map(folder).collect());
+    list("http", agent.http.iter().map(ToString::to_string).collect());
     list("fresh", agent.fresh.then(|| "true".to_owned()).into_iter().collect());
     lines
 }

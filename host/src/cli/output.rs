@@ -162,12 +162,15 @@ pub(super) enum Log {
 impl Log {
     fn levels(self, detailed: bool) -> String {
         let ours = "chimera_layer4=debug,chimera_layer4_runtime=debug,info";
-        match (self, detailed) {
+        let levels = match (self, detailed) {
             // What the agent says is printed with its result.
             (Log::OneShot, true) => format!("{ours},{AGENT_LOG}=off"),
             (Log::OneShot, false) => format!("warn,{AGENT_LOG}=off"),
             (Log::Service, true) => format!("{ours},{AGENT_LOG}=trace"),
             (Log::Service, false) => "info".into(),
-        }
+        };
+        // What it warns of is a guest's doing, as often as the guest likes; the
+        // guest is told.
+        format!("{levels},wasmtime_wasi_http=off")
     }
 }

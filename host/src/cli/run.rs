@@ -18,6 +18,9 @@ struct Cost {
     wall_seconds: f64,
     cpu_seconds: f64,
     memory_peak_mb: f64,
+    /// Both ways; absent without a grant for HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_bytes: Option<[u64; 2]>,
     /// Absent when the compiled code was in the cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     compile_seconds: Option<f64>,
@@ -93,6 +96,11 @@ pub(super) async fn run(
         wall_seconds: report.wall.as_secs_f64(),
         cpu_seconds: report.usage.cpu_seconds,
         memory_peak_mb: report.usage.memory_peak_mb,
+        network_bytes: report
+            .usage
+            .network_tx_bytes
+            .zip(report.usage.network_rx_bytes)
+            .map(|(sent, received)| [sent, received]),
         compile_seconds: (!loading.cached).then_some(loading.compile.as_secs_f64()),
         load_seconds: loading.load.as_secs_f64(),
         instantiate_seconds: report.new_instance.unwrap_or(started).as_secs_f64(),
@@ -171,8 +179,11 @@ fn cost_line(cost: &Cost) -> String {
         None => "cache hit".to_owned(),
         Some(compile) => format!("compiled in {}, cache miss", time(compile)),
     };
+    let network = cost.network_bytes.map_or(String::new(), |[sent, received]| {
+        format!(" · sent {sent} B, received {received} B")
+    });
     format!(
-        "wall {} · cpu {} · peak memory {:.1} MiB · {cache} · loaded in {} · instantiated in {}",
+        "wall {} · cpu {} · peak memory {:.1} MiB{network} · {cache} · loaded in {} · instantiated in {}",
         time(cost.wall_seconds),
         time(cost.cpu_seconds),
         cost.memory_peak_mb,

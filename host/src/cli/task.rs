@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::{
-    AgentConfig, FolderAccess, FolderGrant, Grants, InstancePolicy, KeyValueGrant, ResourceQuota,
+    AgentConfig, FolderAccess, FolderGrant, Grants, HttpGrant, InstancePolicy, KeyValueGrant,
+    ResourceQuota,
 };
 use serde_json::Value;
 
@@ -78,10 +79,15 @@ pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<Resour
                 quota.max_cpu_cores = value.parse().map_err(|_| wrong("a number"))?;
             }
             "memory" | "max_memory_mb" => quota.max_memory_mb = whole()?,
+            "network" | "max_network_mbps" if value == "none" => quota.max_network_mbps = None,
+            "network" | "max_network_mbps" => {
+                let rate = value.parse().map_err(|_| wrong("a number, or `none`"))?;
+                quota.max_network_mbps = Some(rate);
+            }
             "time" | "max_execution_time_secs" => quota.max_execution_time_secs = whole()?,
             _ => {
                 return Err(BadInput(format!(
-                    "--quota {pair}: there is no quota {key:?}; the quotas are cpu, memory and time"
+                    "--quota {pair}: there is no quota {key:?}; the quotas are cpu, memory, time and network"
                 )));
             }
         }
@@ -117,8 +123,19 @@ pub(super) fn agent(
         folders.push(folder);
     }
     let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb });
-    config.grants = Grants { folders, keyvalue };
+    config.grants = Grants { folders, http: origins(&grants.http)?, keyvalue };
     Ok(config)
+}
+
+fn origins(typed: &[String]) -> Result<Vec<HttpGrant>, BadInput> {
+    let mut seen = BTreeSet::new();
+    let origin = |typed: &String| {
+        let grant: HttpGrant =
+            typed.parse().map_err(|error| BadInput(format!("--http {error}")))?;
+        once(&mut seen, "--http", &grant.to_string())?;
+        Ok(grant)
+    };
+    typed.iter().map(origin).collect()
 }
 
 fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {

@@ -9,9 +9,9 @@ impl Layer4Fabric {
     /// Gives an agent, or every agent of a type, another quota; how many have
     /// it now. Nothing is restarted.
     ///
-    /// The processor share changes at once, for tasks that run too; memory from
-    /// the next growth on; wall time and network with the next task to begin,
-    /// also one that waits already. A type's registration has the quota too, so
+    /// The processor share and the bandwidth change at once, for tasks that run
+    /// too; memory from the next growth on; wall time, and whether there is a
+    /// network at all, with the next task to begin, also one that waits already. A type's registration has the quota too, so
     /// that the agents it starts later begin with it.
     ///
     /// # Errors

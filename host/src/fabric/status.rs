@@ -33,6 +33,13 @@ pub struct ActiveAgent {
     pub paused_seconds: f64,
     /// Mebibytes of linear memory and tables that it holds.
     pub memory_mb: f64,
+    /// Bytes that its requests sent, heads and TLS included; absent without a
+    /// grant for HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_tx_bytes: Option<u64>,
+    /// Bytes that the responses brought, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_rx_bytes: Option<u64>,
 }
 
 /// The fabric's own state, in one word.

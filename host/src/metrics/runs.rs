@@ -23,6 +23,7 @@ pub(super) struct RunMetrics {
     restarts: IntCounterVec,
     duration: HistogramVec,
     cpu: CounterVec,
+    network: IntCounterVec,
     kills: IntCounterVec,
     dropped: IntCounterVec,
     by_type: ByType<OfType>,
@@ -34,6 +35,8 @@ pub(super) struct OfType {
     pub(super) restarts: IntCounter,
     duration: Histogram,
     cpu: Counter,
+    /// Where a run had a grant, so that a type without one has no series.
+    network: IntCounterVec,
     kills: IntCounterVec,
     dropped: IntCounterVec,
 }
@@ -59,6 +62,12 @@ impl RunMetrics {
                 TYPE,
             )?,
             cpu,
+            network: counters(
+                registry,
+                "layer4_agent_network_bytes_total",
+                "Bytes that runs sent and received on granted connections, heads and TLS included.",
+                &["agent_type", "direction"],
+            )?,
             kills: counters(
                 registry,
                 "layer4_quota_kills_total",
@@ -94,6 +103,7 @@ impl RunMetrics {
             restarts: self.restarts.with_label_values(&[label]),
             duration: self.duration.with_label_values(&[label]),
             cpu: self.cpu.with_label_values(&[label]),
+            network: self.network.clone(),
             kills: self.kills.clone(),
             dropped: self.dropped.clone(),
         }
@@ -103,6 +113,8 @@ impl RunMetrics {
         let of_type = self.of(agent_type);
         of_type.duration.observe(report.wall.as_secs_f64() * 1000.0);
         of_type.cpu.inc_by(report.usage.cpu_seconds);
+        of_type.passed("sent", report.usage.network_tx_bytes);
+        of_type.passed("received", report.usage.network_rx_bytes);
         if let Err(Fault::OverQuota(breach)) = &report.result {
             let labels = [of_type.label.as_str(), breach.quota.code()];
             of_type.kills.with_label_values(&labels).inc();
@@ -115,6 +127,12 @@ impl RunMetrics {
 }
 
 impl OfType {
+    fn passed(&self, direction: &str, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.network.with_label_values(&[self.label.as_str(), direction]).inc_by(bytes);
+        }
+    }
+
     pub(super) fn dropped(&self, kind: &str, count: u64) {
         if count > 0 {
             add(&self.dropped.with_label_values(&[self.label.as_str(), kind]), count);

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
 use crate::{
-    AgentConfig, AgentId, FolderGrant, Grants, InstancePolicy, KeyValueGrant, ResourceQuota,
+    AgentConfig, AgentId, FolderGrant, Grants, HttpGrant, InstancePolicy, KeyValueGrant,
+    ResourceQuota,
 };
 
 /// One `[agents.NAME]` of the file.
@@ -26,6 +27,8 @@ pub struct AgentDeclaration {
     pub parameters: BTreeMap<String, Value>,
     /// Folders granted, both paths absolute.
     pub folders: Vec<FolderGrant>,
+    /// Origins granted.
+    pub http: Vec<HttpGrant>,
     /// Room in the key-value store granted.
     pub keyvalue: Option<KeyValueGrant>,
     /// Whether each task gets an instance of its own.
@@ -74,7 +77,11 @@ impl AgentDeclaration {
             resource_quota: self.quota.or(defaults),
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
-            grants: Grants { folders: self.folders.clone(), keyvalue: self.keyvalue },
+            grants: Grants {
+                folders: self.folders.clone(),
+                http: self.http.clone(),
+                keyvalue: self.keyvalue,
+            },
             instances: if self.fresh { InstancePolicy::Fresh } else { resident },
         }
     }

@@ -11,7 +11,7 @@ use super::layers::nearest;
 use super::{AgentDeclaration, Layers, PartialQuota};
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;
-use crate::{Digest, FolderGrant, KeyValueGrant, ResourceQuota};
+use crate::{Digest, FolderGrant, HttpGrant, KeyValueGrant, ResourceQuota};
 
 /// A name that is far too long is not repeated in full.
 const SHOWN_CHARS: usize = 100;
@@ -76,6 +76,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         environment: environment(reader),
         parameters: reader.take("parameters").unwrap_or_default(),
         folders: folders(reader),
+        http: origins(reader),
         keyvalue: keyvalue(reader),
         fresh: reader.take("fresh").unwrap_or_default(),
         tasks_per_instance: reader.take("tasks_per_instance"),
@@ -87,6 +88,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         "environment",
         "parameters",
         "folders",
+        "http",
         "keyvalue",
         "fresh",
         "tasks_per_instance",
@@ -196,6 +198,18 @@ fn folder(reader: &mut Reader) -> Option<FolderGrant> {
     Some(FolderGrant { host: host?, guest: guest?, access })
 }
 
+fn origins(reader: &mut Reader) -> Vec<HttpGrant> {
+    let typed: Vec<String> = reader.take("http").unwrap_or_default();
+    let mut granted = Vec::new();
+    for (index, typed) in typed.iter().enumerate() {
+        match typed.parse::<HttpGrant>() {
+            Ok(grant) => granted.push(grant),
+            Err(error) => reader.complain(&format!("http[{index}]"), shown(&error.to_string())),
+        }
+    }
+    granted
+}
+
 fn is_plain(guest: &str) -> bool {
     guest.starts_with('/') && guest.split('/').all(|part| part != "..")
 }
@@ -279,6 +293,7 @@ mod tests {
             environment = { MODE = "fast" }
             parameters = { threshold = 3, names = ["a"] }
             folders = [{ host = "/data", guest = "/in" }]
+            http = ["https://*.example.com", "http://127.0.0.1:8080"]
             keyvalue = { max_mb = 4 }
             fresh = true
         "#;
@@ -296,6 +311,8 @@ mod tests {
         assert_eq!(config.parameters["names"], serde_json::json!(["a"]));
         assert_eq!(config.environment["MODE"], "fast");
         assert_eq!(config.grants.folders.len(), 1);
+        let origins: Vec<_> = config.grants.http.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://*.example.com", "http://127.0.0.1:8080"]);
         assert_eq!(config.grants.keyvalue, Some(KeyValueGrant { max_mb: 4 }));
         assert_eq!(echo.keyvalue, None);
     }
@@ -390,6 +407,19 @@ mod tests {
                 "unknown field `folders[1].acess`; did you mean access?",
                 "missing field `folders[2].guest`",
                 "folders[2].access has the wrong form: unknown variant `all`",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_granted_is_an_origin() {
+        let text = "[agents.one]\ncomponent = \"one.wasm\"\n\
+                    http = [\"https://a.org\", \"example.com\", \"https://b.org/v1\"]";
+        refuses(
+            text,
+            &[
+                "http[1] \"example.com\" is no origin: it has no scheme; give one like https://",
+                "http[2] \"https://b.org/v1\" is no origin: \"/v1\" is too much",
             ],
         );
     }

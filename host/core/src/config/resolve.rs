@@ -8,7 +8,10 @@ use std::str::FromStr;
 use super::secret::without_userinfo;
 use super::{Layer4Config, Layers, MOST_AGENTS, Secret};
 use crate::genome::Redaction;
-use crate::quota::{MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MIN_CPU_CORES};
+use crate::quota::{
+    MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MAX_NETWORK_MBPS, MIN_CPU_CORES,
+    MIN_NETWORK_MBPS,
+};
 
 /// One setting: its name in the file, in the environment, and what it does.
 #[derive(Clone, Copy, Debug)]
@@ -223,8 +226,9 @@ impl Reader<'_> {
             *into = None;
             return;
         }
-        let words = "a number above 0, or `none`";
-        if let Some(value) = self.parsed(key, words, |v: &f64| v.is_finite() && *v > 0.0) {
+        let words = format!("{MIN_NETWORK_MBPS} to {MAX_NETWORK_MBPS}, or `none`");
+        let in_range = |v: &f64| (MIN_NETWORK_MBPS..=MAX_NETWORK_MBPS).contains(v);
+        if let Some(value) = self.parsed(key, &words, in_range) {
             *into = Some(value);
         }
     }

@@ -24,7 +24,8 @@ use super::check_quota;
 use super::engine::HostEngine;
 use super::grants::telemetry::OnProgress;
 use super::instance::{Blueprint, Driver, Ended, Instance};
-use super::limits::cpu::Shares;
+use super::limits::bucket::Shares;
+use super::limits::network::Traffic;
 use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
 use super::room::{MAX_INSTANCES, Room, Rooms};
@@ -70,7 +71,8 @@ impl Agent {
         let room = rooms.first(blueprint.genome.weight())?;
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
-        let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu };
+        let reach = blueprint.reach(totals.traffic(), &Arc::default(), None);
+        let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu, reach };
         let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
@@ -117,8 +119,9 @@ impl Agent {
     }
 
     /// Puts another quota in force, without a restart: the processor share at
-    /// once, the memory for the next growth of any instance, wall time and
-    /// network for the runs that begin from now on, those that wait included.
+    /// once and the bandwidth too, the memory for the next growth of any
+    /// instance, wall time and whether there is a network at all for the runs
+    /// that begin from now on, those that wait included.
     ///
     /// An agent that holds more than a lowered quota keeps it until it wants
     /// more; a run that would begin in an instance that alone holds more is
@@ -218,14 +221,17 @@ impl Agent {
         cpu: &mut Duration,
     ) -> RunReport {
         let started = Instant::now();
-        let limits = RunLimits::new(&self.quota(), &task.resource_quota, task.deadline);
+        let quota = self.blueprint.quota_in_force();
+        let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
         let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
-        let mut driver = Driver { host: &self.host, shares, cpu };
+        let traffic = Arc::new(Traffic::default());
+        let reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
+        let mut driver = Driver { host: &self.host, shares, cpu, reach };
 
         let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
             Err(fault) => {
-                let used = usage(*driver.cpu, 0);
+                let used = usage(*driver.cpu, 0, self.measured(&traffic));
                 return RunReport { usage: used, ..RunReport::unstarted(fault) };
             }
         };
@@ -239,13 +245,18 @@ impl Agent {
         };
         RunReport {
             result,
-            usage: usage(*driver.cpu, memory_peak),
+            usage: usage(*driver.cpu, memory_peak, self.measured(&traffic)),
             wall: started.elapsed(),
             waited: Duration::ZERO,
             new_instance,
             shutdown_fault,
             telemetry,
         }
+    }
+
+    /// What passed, where the agent has a grant that anything may pass by.
+    fn measured<'a>(&self, traffic: &'a Traffic) -> Option<&'a Traffic> {
+        (!self.config().grants.http.is_empty()).then_some(traffic)
     }
 
     /// An idle instance, or a new one and how long that took.
@@ -366,7 +377,8 @@ impl Agent {
 
     fn driver<'a>(&'a self, cpu: &'a mut Duration) -> Driver<'a> {
         let shares = Shares { agent: &self.blueprint.limits.share, task: None };
-        Driver { host: &self.host, shares, cpu }
+        let reach = self.blueprint.reach(self.totals.traffic(), &Arc::default(), None);
+        Driver { host: &self.host, shares, cpu, reach }
     }
 
     /// The one used last, whose memory is warm.

@@ -36,8 +36,7 @@ pub(crate) fn config(setup: &AgentSetup, in_force: &ResourceQuota) -> types::Con
     types::Config {
         agent_id: setup.agent_id.to_string(),
         agent_type: setup.agent_type.clone(),
-        // Nothing grants a network yet.
-        quota: types::ResourceQuota { max_network_mbps: None, ..quota(in_force) },
+        quota: quota(in_force),
         environment: setup.environment.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         parameters: parameters.map(|(name, value)| (name.clone(), value.to_string())).collect(),
     }

@@ -6,9 +6,11 @@ use chimera_layer4_core::{
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use super::bindings::words;
 use super::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+use super::grants::http::FIELD_BYTES;
 use super::limits::cpu::HostPanic;
 use super::limits::memory::OverMemory;
 use super::sandbox::{BYTES_PER_HOST_CALL, HANDLES};
@@ -30,6 +32,10 @@ pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return host_limit(QuotaKind::Handles, during, format!("all {HANDLES} are open"));
+    }
+    if error.downcast_ref::<FieldMapError>().is_some() {
+        let detail = format!("header fields may take {} KiB", FIELD_BYTES >> 10);
+        return host_limit(QuotaKind::HostMemory, during, detail);
     }
     if let Some(fault) = of_engine_limit(error, during) {
         return fault;

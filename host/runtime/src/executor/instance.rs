@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Breach, Call, Fault, GuestFault, LimitSource, QuotaKind,
-    RunTelemetry,
+    ResourceQuota, RunTelemetry,
 };
 use serde_json::Value;
 use wasmtime::Store;
@@ -20,10 +20,13 @@ use wasmtime::Store;
 use super::bindings::{self, HandedTask};
 use super::engine::HostEngine;
 use super::fault;
+use super::grants::http::Network;
 use super::grants::telemetry::OnProgress;
 use super::limits::agent::AgentLimits;
-use super::limits::cpu::{Shares, metered};
+use super::limits::bucket::Shares;
+use super::limits::cpu::metered;
 use super::limits::memory::OverMemory;
+use super::limits::network::{Connected, Reach, Traffic};
 use super::limits::run::{RunLimits, WallLimit};
 use super::linked::Guest;
 use super::output;
@@ -36,6 +39,8 @@ pub(super) struct Driver<'a> {
     pub(super) host: &'a HostEngine,
     pub(super) shares: Shares<'a>,
     pub(super) cpu: &'a mut Duration,
+    /// The network for each call, where the agent has one.
+    pub(super) reach: Option<Reach>,
 }
 
 impl Driver<'_> {
@@ -63,9 +68,36 @@ pub(super) struct Blueprint {
     pub(super) setup: Arc<AgentSetup>,
     /// For agents that may keep something.
     pub(super) keyvalue: Arc<dyn KeyValueStore>,
-    pub(super) limits: AgentLimits,
+    pub(super) limits: Arc<AgentLimits>,
+    pub(super) network: Arc<Network>,
     /// What any call but a task's may take.
     pub(super) housekeeping: Duration,
+}
+
+impl Blueprint {
+    /// The quota as it is now; without a grant there is no network.
+    pub(super) fn quota_in_force(&self) -> ResourceQuota {
+        let mut quota = self.limits.quota();
+        if self.setup.grants.http.is_empty() {
+            quota.max_network_mbps = None;
+        }
+        quota
+    }
+
+    /// The network for the calls of one run, or of housekeeping.
+    pub(super) fn reach(
+        &self,
+        total: &Arc<Traffic>,
+        traffic: &Arc<Traffic>,
+        task: Option<&Arc<RunLimits>>,
+    ) -> Option<Reach> {
+        self.quota_in_force().max_network_mbps?;
+        let (agent, task) = (Arc::clone(&self.limits), task.cloned());
+        if task.as_ref().is_some_and(|task| task.quota.max_network_mbps.is_none()) {
+            return None;
+        }
+        Some(Reach { agent, task, traffic: Arc::clone(traffic), total: Arc::clone(total) })
+    }
 }
 
 pub(super) struct Instance {
@@ -108,8 +140,10 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let Blueprint { genome, setup, keyvalue, limits, .. } = blueprint;
-        let mut store = Sandbox::store(driver.host.engine(), setup, keyvalue, &limits.memory)?;
+        let Blueprint { genome, setup, keyvalue, limits, network, .. } = blueprint;
+        let engine = driver.host.engine();
+        let mut store = Sandbox::store(engine, setup, keyvalue, &limits.memory, network)?;
+        let _connected = store.data_mut().http.open(driver.reach.clone());
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         Ok(Self { store, guest, served: 0, generation: 0 })
@@ -121,8 +155,8 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
-        let wire = bindings::config(&blueprint.setup, &blueprint.limits.quota());
-        self.whole_tick();
+        let wire = bindings::config(&blueprint.setup, &blueprint.quota_in_force());
+        let _connected = self.begin(driver);
         let call = self.guest.lifecycle.call_init(&mut self.store, &wire);
         let said = driver.drive(call, Call::Init, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Init).into())
@@ -134,7 +168,7 @@ impl Instance {
         wall: WallLimit,
         most: u32,
     ) -> Result<AgentCapabilities, Fault> {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let call = self.guest.lifecycle.call_capabilities(&mut self.store);
         let said = driver.drive(call, Call::Capabilities, wall).await?;
         Ok(bindings::capabilities(said, most))
@@ -152,7 +186,7 @@ impl Instance {
         limits: &RunLimits,
         driver: &mut Driver<'_>,
     ) -> Ended {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let sandbox = self.store.data_mut();
         // What was said since the last task is not this task's.
         drop(sandbox.take_telemetry());
@@ -202,7 +236,7 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<AgentHealth, Fault> {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let call = self.guest.lifecycle.call_health(&mut self.store);
         let said = driver.drive(call, Call::Health, wall).await?;
         Ok(bindings::health(&said))
@@ -214,7 +248,7 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let call = self.guest.lifecycle.call_shutdown(&mut self.store);
         let said = driver.drive(call, Call::Shutdown, wall).await?;
         said.map_err(|error| bindings::agent_error(&error, Call::Shutdown).into())
@@ -238,10 +272,12 @@ impl Instance {
         (memory.held(), memory.peak())
     }
 
-    /// The next call may run for a whole tick. Without this it would yield at
-    /// once, the epoch having moved on while the instance was idle.
-    fn whole_tick(&mut self) {
+    /// Begins a call, which has the network while the answer lives and may run
+    /// for a whole tick. It would yield at once otherwise, the epoch having
+    /// moved on while the instance was idle.
+    fn begin(&mut self, driver: &Driver<'_>) -> Connected {
         self.store.set_epoch_deadline(1);
+        self.store.data_mut().http.open(driver.reach.clone())
     }
 }
 

@@ -38,6 +38,7 @@ pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
 
 use self::engine::HostEngine;
+use self::grants::http::Network;
 use self::instance::Blueprint;
 use self::limits::agent::AgentLimits;
 use self::linked::Linked;
@@ -90,6 +91,8 @@ pub struct Executor {
     rooms: Rooms,
     housekeeping: Duration,
     keyvalue: Arc<dyn KeyValueStore>,
+    /// What the requests of agents are made with.
+    network: Arc<Network>,
     loaded: Mutex<Loaded>,
 }
 
@@ -112,6 +115,7 @@ impl Executor {
             rooms: Rooms::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.keyvalue,
+            network: Arc::new(Network::new()?),
             loaded: Mutex::default(),
         })
     }
@@ -199,8 +203,8 @@ impl Executor {
     ) -> Layer4Result<Blueprint> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
-        let (setup, limits) = (Arc::new(setup), AgentLimits::new(quota));
-        Ok(Blueprint { genome, setup, keyvalue, limits, housekeeping: self.housekeeping })
+        let (setup, limits) = (Arc::new(setup), Arc::new(AgentLimits::new(quota)));
+        Ok(self.blueprint_of(genome, setup, limits, keyvalue))
     }
 
     /// Makes the agent that takes over from `old` with another genome: set up
@@ -210,9 +214,8 @@ impl Executor {
     /// # Errors
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
-        let (setup, limits) = (old.setup(), AgentLimits::new(old.quota()));
-        let (keyvalue, housekeeping) = (Arc::clone(&self.keyvalue), self.housekeeping);
-        let blueprint = Blueprint { genome, setup, keyvalue, limits, housekeeping };
+        let limits = Arc::new(AgentLimits::new(old.quota()));
+        let blueprint = self.blueprint_of(genome, old.setup(), limits, Arc::clone(&self.keyvalue));
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
     }
@@ -228,6 +231,17 @@ impl Executor {
         let blueprint = self.blueprint(genome, config, Arc::new(MemoryKeyValue::default()))?;
         let room = self.rooms.first(blueprint.genome.weight())?;
         Ok(Probe::new(Arc::clone(&self.host), blueprint, room))
+    }
+
+    fn blueprint_of(
+        &self,
+        genome: Arc<Genome>,
+        setup: Arc<AgentSetup>,
+        limits: Arc<AgentLimits>,
+        keyvalue: Arc<dyn KeyValueStore>,
+    ) -> Blueprint {
+        let (network, housekeeping) = (Arc::clone(&self.network), self.housekeeping);
+        Blueprint { genome, setup, keyvalue, limits, network, housekeeping }
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,

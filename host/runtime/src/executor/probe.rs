@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::bindings::HandedTask;
 use super::engine::HostEngine;
 use super::instance::{Blueprint, Driver, Ended, Instance, with_last_words};
-use super::limits::cpu::Shares;
+use super::limits::bucket::Shares;
 use super::limits::run::{RunLimits, WallLimit};
 use super::room::{MAX_INSTANCES, Room};
 
@@ -98,10 +98,11 @@ impl Probe {
     pub async fn execute(&mut self, task: &Task, attempt: u32, payload: &str) -> Called<Value> {
         let mut clock = Clock::start();
         let Some(instance) = self.instance.take() else { return Called::no_instance() };
-        let agent = &self.blueprint.limits;
-        let limits = RunLimits::new(&agent.quota(), &task.resource_quota, task.deadline);
-        let shares = Shares { agent: &agent.share, task: Some(&limits.share) };
-        let mut driver = Driver { host: &self.host, shares, cpu: &mut clock.cpu };
+        let quota = self.blueprint.quota_in_force();
+        let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
+        let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
+        let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), Some(&limits));
+        let mut driver = Driver { host: &self.host, shares, cpu: &mut clock.cpu, reach };
         let (metadata, payload) = (&BTreeMap::new(), Some(payload));
         let handed = HandedTask { task, attempt, metadata, payload };
         let ended = instance.execute(handed, &limits, &mut driver).await;
@@ -185,7 +186,8 @@ impl Probe {
 
     fn driver<'a>(&'a self, clock: &'a mut Clock) -> Driver<'a> {
         let shares = Shares { agent: &self.blueprint.limits.share, task: None };
-        Driver { host: &self.host, shares, cpu: &mut clock.cpu }
+        let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), None);
+        Driver { host: &self.host, shares, cpu: &mut clock.cpu, reach }
     }
 
     fn wall(&self) -> WallLimit {

@@ -6,6 +6,8 @@ use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{ExecutionResult, Fault, ResourceUsage, RunTelemetry, TaskId};
 use serde_json::Value;
 
+use super::limits::network::Traffic;
+
 /// How a run ended, what it used and what the agent said meanwhile.
 #[derive(Clone, Debug)]
 pub struct RunReport {
@@ -61,10 +63,13 @@ impl RunReport {
     }
 }
 
-pub(super) fn usage(cpu: Duration, memory_peak: u64) -> ResourceUsage {
+pub(super) fn usage(cpu: Duration, memory_peak: u64, traffic: Option<&Traffic>) -> ResourceUsage {
+    let for_traffic = traffic.map(Traffic::cpu).unwrap_or_default();
     ResourceUsage {
-        cpu_seconds: cpu.as_secs_f64(),
+        cpu_seconds: (cpu + for_traffic).as_secs_f64(),
         memory_peak_mb: memory_peak as f64 / MEBIBYTE as f64,
+        network_tx_bytes: traffic.map(Traffic::sent),
+        network_rx_bytes: traffic.map(Traffic::received),
         ..ResourceUsage::default()
     }
 }

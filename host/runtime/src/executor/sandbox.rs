@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use chimera_layer4_core::HostFault;
 use chimera_layer4_core::keyvalue::KeyValueStore;
-use chimera_layer4_core::telemetry::{LogLevel, RunTelemetry};
+use chimera_layer4_core::telemetry::{LogLevel, LogLine, RunTelemetry};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::telemetry;
+use super::grants::http::{Http, Network};
 use super::grants::keyvalue::Space;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
@@ -37,6 +39,7 @@ pub(crate) struct Sandbox {
     pub(super) setup: Arc<AgentSetup>,
     /// What `wasi:keyvalue` works on, where it is granted.
     pub(super) space: Option<Space>,
+    pub(super) http: Http,
 }
 
 impl Sandbox {
@@ -46,6 +49,7 @@ impl Sandbox {
         setup: &Arc<AgentSetup>,
         keyvalue: &Arc<dyn KeyValueStore>,
         memory: &Arc<AgentMemory>,
+        network: &Arc<Network>,
     ) -> Result<Store<Self>, HostFault> {
         let output = Output::default();
         let mut table = ResourceTable::new();
@@ -58,6 +62,7 @@ impl Sandbox {
             recorder: Recorder::new(),
             setup: Arc::clone(setup),
             space: space(setup, keyvalue),
+            http: Http::new(&setup.grants.http, network),
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
@@ -73,6 +78,9 @@ impl Sandbox {
         let mut telemetry = self.recorder.take();
         let (lines, dropped) = self.output.take();
         telemetry.log.extend(lines);
+        let level = LogLevel::Warn;
+        let denied = self.http.take_notes().into_iter();
+        telemetry.log.extend(denied.map(|message| LogLine { level, message }));
         telemetry.dropped.log_bytes += dropped;
         telemetry
     }
@@ -105,11 +113,18 @@ impl WasiView for Sandbox {
     }
 }
 
-/// Everything that a guest may import: WASI 0.2, the drafts that an agent has a
-/// use for, and the contract's telemetry.
+impl WasiHttpView for Sandbox {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.http.view(&mut self.table)
+    }
+}
+
+/// Everything that a guest may import: WASI 0.2, HTTP among it, the drafts that
+/// an agent has a use for, and the contract's telemetry.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
     config::link(&mut linker)?;
     logging::link(&mut linker)?;

@@ -20,7 +20,7 @@ pub struct AgentSetup {
     pub environment: BTreeMap<String, String>,
     /// The operator's parameters, handed to the agent's `init`.
     pub parameters: BTreeMap<String, Value>,
-    /// Folders granted to the agent.
+    /// What is granted to the agent.
     pub grants: Grants,
     /// Whether an instance serves many tasks or one.
     pub instances: InstancePolicy,

@@ -3,9 +3,11 @@
 //! A meter adds to the totals when it is dropped, so a run that traps, times
 //! out or is dropped half-way counts like one that succeeds.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::limits::network::Traffic;
 use super::report::RunReport;
 
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(super) struct Totals {
     restarts: AtomicU64,
     /// Of the agents that this one took over from.
     paused_nanos: AtomicU64,
+    /// On the network, counted as it passes.
+    traffic: Arc<Traffic>,
 }
 
 /// An agent's totals at one moment.
@@ -34,6 +38,10 @@ pub struct TotalsNow {
     pub paused: Duration,
     /// Bytes of linear memory and tables that its instances hold now.
     pub memory: u64,
+    /// Bytes that its requests sent.
+    pub network_sent: u64,
+    /// Bytes that their responses brought.
+    pub network_received: u64,
 }
 
 /// Collects the processor time of one or more calls.
@@ -47,6 +55,10 @@ impl Totals {
         Meter { totals: self, cpu: Duration::ZERO }
     }
 
+    pub(super) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
     pub(super) fn restarted(&self) {
         self.restarts.fetch_add(1, Relaxed);
     }
@@ -58,12 +70,14 @@ impl Totals {
 
     pub(super) fn now(&self) -> TotalsNow {
         TotalsNow {
-            cpu: Duration::from_nanos(self.cpu_nanos.load(Relaxed)),
+            cpu: Duration::from_nanos(self.cpu_nanos.load(Relaxed)) + self.traffic.cpu(),
             tasks: self.tasks.load(Relaxed),
             faults: self.faults.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
             paused: Duration::from_nanos(self.paused_nanos.load(Relaxed)),
             memory: 0,
+            network_sent: self.traffic.sent(),
+            network_received: self.traffic.received(),
         }
     }
 }

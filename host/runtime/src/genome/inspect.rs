@@ -35,7 +35,7 @@ pub struct Import {
 
 /// Interfaces that this host links, by package, and the grant that gives them
 /// something to do.
-const OFFERED: [(&str, Option<&str>); 12] = [
+const OFFERED: [(&str, Option<&str>); 14] = [
     ("chimera:agent/telemetry@0.1.", None),
     ("chimera:agent/types@0.1.", None),
     ("wasi:cli/environment", Some("environment variables (`--env`)")),
@@ -47,7 +47,9 @@ const OFFERED: [(&str, Option<&str>); 12] = [
     ("wasi:keyvalue/", Some("room in the key-value store (`--keyvalue`)")),
     ("wasi:logging/logging", None),
     ("wasi:random/", None),
-    ("wasi:sockets/", Some("network (this version grants none)")),
+    ("wasi:http/outgoing-handler", Some("an origin (`--http`)")),
+    ("wasi:http/types", Some("an origin (`--http`)")),
+    ("wasi:sockets/", Some("raw sockets (this version grants none)")),
 ];
 
 /// Any release of WASI 0.2: each has what those before it have, and the linker

@@ -61,7 +61,7 @@ pub(in crate::cli) struct EvolveArgs {
     /// Processor time for all runs together
     #[arg(long, value_name = "SECONDS")]
     pub(super) cpu_budget: Option<f64>,
-    /// Limits of each candidate, as cpu=CORES, memory=MIB, time=SECONDS
+    /// Limits of each candidate, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) quota: Vec<String>,
     /// Begin anew, and forget the evolution that is there of the agent type

@@ -73,6 +73,7 @@ impl Entry {
 
     pub(in crate::fabric) fn describe(&self) -> ActiveAgent {
         let totals = self.agent.totals();
+        let is_granted = !self.agent.config().grants.http.is_empty();
         ActiveAgent {
             agent_id: self.id(),
             agent_type: self.agent.config().agent_type.clone(),
@@ -86,6 +87,8 @@ impl Entry {
             cpu_seconds: totals.cpu.as_secs_f64(),
             paused_seconds: totals.paused.as_secs_f64(),
             memory_mb: totals.memory as f64 / MEBIBYTE as f64,
+            network_tx_bytes: is_granted.then_some(totals.network_sent),
+            network_rx_bytes: is_granted.then_some(totals.network_received),
         }
     }
 }

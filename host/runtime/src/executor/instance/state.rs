@@ -14,7 +14,7 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<(Result<Vec<u8>, GuestFault>, Self), Fault> {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let call = offered(self.guest.state.as_ref())?.call_save(&mut self.store);
         match driver.drive(call, Call::Save, wall).await {
             Ok(said) => {
@@ -33,7 +33,7 @@ impl Instance {
         driver: &mut Driver<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        self.whole_tick();
+        let _connected = self.begin(driver);
         let call = offered(self.guest.state.as_ref())?.call_restore(&mut self.store, saved);
         let said = match driver.drive(call, Call::Restore, wall).await {
             Ok(said) => said,

@@ -1,14 +1,16 @@
 //! The quota of an agent, which may change while the agent lives.
 //!
-//! The share and the memory are the agent's own and follow at once; the limits
-//! of one run are made from the quota when the run begins.
+//! The share, the memory and the bandwidth are the agent's own and follow at
+//! once; the limits of one run are made from the quota when the run begins.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::ResourceQuota;
 
-use super::cpu::Bucket;
+use super::bucket::Bucket;
+use super::cpu;
 use super::memory::AgentMemory;
+use super::network::Bandwidth;
 
 /// What bounds an agent, all its instances together.
 #[derive(Debug)]
@@ -16,13 +18,15 @@ pub(crate) struct AgentLimits {
     quota: Mutex<ResourceQuota>,
     pub(crate) share: Bucket,
     pub(crate) memory: Arc<AgentMemory>,
+    pub(crate) bandwidth: Bandwidth,
 }
 
 impl AgentLimits {
     pub(crate) fn new(quota: ResourceQuota) -> Self {
         Self {
-            share: Bucket::new(quota.max_cpu_cores),
+            share: cpu::share(quota.max_cpu_cores),
             memory: AgentMemory::new(quota.memory_bytes()),
+            bandwidth: Bandwidth::new(quota.max_network_mbps),
             quota: Mutex::new(quota),
         }
     }
@@ -38,6 +42,7 @@ impl AgentLimits {
         let mut in_force = self.locked();
         self.share.change(quota.max_cpu_cores);
         self.memory.change(quota.memory_bytes());
+        self.bandwidth.change(quota.max_network_mbps);
         *in_force = quota;
     }
 

@@ -1,6 +1,8 @@
 //! The limits of a run, each in a file of its own: enforced, measured, named.
 
 pub(crate) mod agent;
+pub(crate) mod bucket;
 pub(crate) mod cpu;
 pub(crate) mod memory;
+pub(crate) mod network;
 pub(crate) mod run;

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{Breach, Call, LimitSource, QuotaKind, ResourceQuota};
 
-use super::cpu::Bucket;
+use super::bucket::Bucket;
+use super::cpu;
+use super::network::Bandwidth;
 
 /// What a call may take at the most, and who said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub(crate) struct RunLimits {
     pub(crate) memory: u64,
     /// The task's own share, likewise.
     pub(crate) share: Bucket,
+    /// The task's own bandwidth, likewise.
+    pub(crate) bandwidth: Bandwidth,
     time: (Duration, LimitSource),
     deadline: Option<SystemTime>,
 }
@@ -67,10 +71,19 @@ impl RunLimits {
             max_execution_time_secs: agent
                 .max_execution_time_secs
                 .min(task.max_execution_time_secs),
-            max_network_mbps: None, // Nothing grants a network yet.
+            max_network_mbps: agent
+                .max_network_mbps
+                .zip(task.max_network_mbps)
+                .map(|(agent, task)| agent.min(task)),
         };
-        let (memory, share) = (task.memory_bytes(), Bucket::new(task.max_cpu_cores));
-        Self { quota, memory, share, time, deadline }
+        Self {
+            quota,
+            memory: task.memory_bytes(),
+            share: cpu::share(task.max_cpu_cores),
+            bandwidth: Bandwidth::new(task.max_network_mbps),
+            time,
+            deadline,
+        }
     }
 
     /// What the task's own call may take if it starts `now`.
@@ -96,6 +109,9 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH;
         let limits = RunLimits::new(&agent, &task, None);
         assert_eq!(limits.quota.max_memory_mb, 64, "what the guest is told");
+        assert_eq!(limits.quota.max_network_mbps, Some(10.0));
+        let none = ResourceQuota { max_network_mbps: None, ..ResourceQuota::default() };
+        assert_eq!(RunLimits::new(&agent, &none, None).quota.max_network_mbps, None);
         assert_eq!(limits.wall(now).set_by, LimitSource::Task);
 
         let deadline = Some(now + Duration::from_secs(1));

@@ -1,0 +1,164 @@
+//! `wasi:http` outgoing: requests to the origins that were granted.
+//!
+//! The interfaces are always linked, since some toolchains import them in
+//! every component; without a grant every request is denied. With one, the
+//! granted origin decides where a connection may lead ([`dial`]), the quota how
+//! fast bytes pass it ([`paced`]), and the call how long it lives: when the
+//! call ends, so do its connections. Each request has one of its own, so
+//! agents, and requests of one agent, share nothing. Redirects are the guest's
+//! to follow, by a request that is looked at as any other.
+
+mod dial;
+mod exchange;
+mod notes;
+mod paced;
+mod tls;
+
+use std::sync::Arc;
+
+use chimera_layer4_core::HttpGrant;
+use chimera_layer4_core::grants::Origin;
+use http::{Method, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+};
+
+pub(crate) use self::dial::Network;
+
+use self::notes::Notes;
+use crate::executor::limits::network::{Connected, Line, Reach};
+
+/// Requests that one instance may have open at once, until the response's body
+/// is read or dropped.
+const REQUESTS: usize = 32;
+/// Names that one instance may have looked up at once, so that it does not
+/// hold up the others' look-ups.
+const LOOK_UPS: usize = 4;
+/// Bytes of one set of header fields, with what keeping them takes.
+pub(crate) const FIELD_BYTES: usize = 16 * 1024;
+/// Bytes of a body that a guest hands over at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+type Sent = wasmtime_wasi_http::Result<(Response<WasiBody>, BoxFuture)>;
+type BoxFuture = Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>;
+
+/// Of the requests that may be open. The connection has it, and the body.
+type Permit = Arc<OwnedSemaphorePermit>;
+
+/// One instance's use of HTTP.
+pub(crate) struct Http {
+    ctx: WasiHttpCtx,
+    hooks: Hooks,
+}
+
+struct Hooks {
+    grants: Vec<HttpGrant>,
+    network: Arc<Network>,
+    /// The network in the call that runs, if it has one.
+    line: Option<Arc<Line>>,
+    requests: Arc<Semaphore>,
+    look_ups: Arc<Semaphore>,
+    notes: Notes,
+}
+
+/// A request that may be made, and all that making it takes.
+struct Admitted {
+    origin: Origin,
+    grant: HttpGrant,
+    network: Arc<Network>,
+    line: Arc<Line>,
+    look_ups: Arc<Semaphore>,
+    permit: Permit,
+    notes: Notes,
+}
+
+impl Http {
+    pub(crate) fn new(grants: &[HttpGrant], network: &Arc<Network>) -> Self {
+        let mut ctx = WasiHttpCtx::new();
+        ctx.set_field_size_limit(FIELD_BYTES);
+        let hooks = Hooks {
+            grants: grants.to_vec(),
+            network: Arc::clone(network),
+            line: None,
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
+            notes: Notes::default(),
+        };
+        Self { ctx, hooks }
+    }
+
+    /// Gives the call that begins now the network, while the answer lives.
+    pub(crate) fn open(&mut self, reach: Option<Reach>) -> Connected {
+        self.hooks.line = reach.map(|reach| Arc::new(Line::open(reach)));
+        Connected(self.hooks.line.clone())
+    }
+
+    pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.ctx }
+    }
+
+    /// Why requests were denied since the last look.
+    pub(crate) fn take_notes(&self) -> Vec<String> {
+        self.hooks.notes.take()
+    }
+}
+
+impl Hooks {
+    fn admit(&self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
+        let target = request.uri();
+        let scheme = target.scheme_str().unwrap_or_default();
+        let authority = target.authority().map_or("", |authority| authority.as_str());
+        let asked = format!("{scheme}://{authority}");
+        if self.grants.is_empty() {
+            self.notes.denied(&asked, "this agent has no grant for HTTP; `--http` gives it one");
+            return Err(Error::HttpRequestDenied);
+        }
+        let origin: Origin = asked.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
+        if request.method() == Method::CONNECT {
+            self.notes.denied(&asked, "CONNECT asks for a tunnel, and none is granted");
+            return Err(Error::HttpRequestDenied);
+        }
+        let Some(grant) = self.grants.iter().find(|grant| grant.allows(&origin)) else {
+            let granted: Vec<_> = self.grants.iter().map(ToString::to_string).collect();
+            let why = format!("this agent may reach {}", granted.join(", "));
+            self.notes.denied(&origin, &format!("{why}; `--http {origin}` grants it"));
+            return Err(Error::HttpRequestDenied);
+        };
+        let Some(line) = self.line.clone().filter(|line| !line.is_cut()) else {
+            let why = "max_network_mbps of the agent or the task is `none`; give it a number";
+            self.notes.denied(&origin, why);
+            return Err(Error::HttpRequestDenied);
+        };
+        let requests = Arc::clone(&self.requests);
+        let permit = requests.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
+        Ok(Admitted {
+            origin,
+            grant: grant.clone(),
+            network: Arc::clone(&self.network),
+            line,
+            look_ups: Arc::clone(&self.look_ups),
+            permit: Arc::new(permit),
+            notes: self.notes.clone(),
+        })
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _response_processed: BoxFuture,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        match self.admit(&request) {
+            Ok(admitted) => Box::new(exchange::send(request, options, admitted)),
+            Err(denied) => Box::new(std::future::ready(Err(denied))),
+        }
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
+    }
+}

@@ -1,0 +1,33 @@
+//! Why requests were denied, for the log of the run.
+//!
+//! The guest is told a code. Whoever reads its log needs the reason, and what
+//! would grant it.
+
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::executor::bindings::words;
+
+/// Notes kept between two looks; the first ones tell the most.
+const NOTES: usize = 16;
+
+/// The notes of one instance.
+#[derive(Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    pub(super) fn denied(&self, target: &impl Display, why: &str) {
+        let mut notes = self.lock();
+        if notes.len() < NOTES {
+            notes.push(words(&format!("the host denied a request to {target}: {why}")));
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

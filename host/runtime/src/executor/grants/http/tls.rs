@@ -1,0 +1,65 @@
+//! TLS for the requests of agents.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::grants::Host;
+use chimera_layer4_core::{Layer4Error, Layer4Result};
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, AlertDescription, ClientConfig, RootCertStore};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use wasmtime_wasi_http::Error;
+
+use super::paced::Paced;
+
+/// Trusts the authorities that Mozilla trusts, and `own` besides.
+pub(super) fn connector(own: Vec<CertificateDer<'static>>) -> Layer4Result<TlsConnector> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+    for authority in own {
+        roots.add(authority).map_err(wrong)?;
+    }
+    // Named, since a process in which two are compiled in has no default.
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(wrong)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A ticket of one agent's would tell the server that another one is the same host.
+    config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn wrong(error: rustls::Error) -> Layer4Error {
+    Layer4Error::Configuration(vec![format!("TLS for the requests of agents: {error}")])
+}
+
+/// Speaks TLS to the host that was asked for, by its name.
+pub(super) async fn connect(
+    connector: &TlsConnector,
+    host: &Host,
+    stream: Paced,
+) -> Result<TlsStream<Paced>, Error> {
+    let name = match host {
+        Host::Address(address) => ServerName::from(*address),
+        Host::Name(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?
+        }
+    };
+    connector.connect(name, stream).await.map_err(|error| {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        match cause {
+            Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+            Some(rustls::Error::AlertReceived(alert)) => alert_received(*alert),
+            Some(_) => Error::TlsProtocolError,
+            None => Error::ConnectionTerminated,
+        }
+    })
+}
+
+fn alert_received(alert: AlertDescription) -> Error {
+    let (alert_id, alert_message) = (Some(u8::from(alert)), Some(format!("{alert:?}")));
+    Error::TlsAlertReceived { alert_id, alert_message }
+}
