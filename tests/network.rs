@@ -1,5 +1,6 @@
 //! `wasi:http` outgoing: granted by origin, counted, paced, ended with its call.
 
+mod https;
 mod server;
 
 use std::sync::Arc;

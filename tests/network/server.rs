@@ -1,13 +1,14 @@
-//! A server that counts every byte of its connections, and answers as the
-//! path says.
+//! A server that counts every byte of its connections, TLS apart, and answers
+//! as the path says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// What TLS begins with.
 const TLS_HANDSHAKE: u8 = 22;
@@ -33,6 +34,11 @@ struct Seen {
 
 impl Server {
     pub(super) async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    /// One that speaks TLS, or HTTP in the clear.
+    pub(super) async fn with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Seen::default());
@@ -40,8 +46,16 @@ impl Server {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 seeing.opened.send_modify(|count| *count += 1);
-                let connection = Connection { stream, seen: Arc::clone(&seeing) };
-                tokio::spawn(connection.serve());
+                let (tls, seen) = (tls.clone(), Arc::clone(&seeing));
+                tokio::spawn(async move {
+                    match tls {
+                        None => Connection { stream, seen }.serve().await,
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            Connection { stream, seen }.serve().await;
+                        }
+                    }
+                });
             }
         });
         Self { port, seen, accepting }
@@ -85,12 +99,12 @@ impl Drop for Server {
     }
 }
 
-struct Connection {
-    stream: TcpStream,
+struct Connection<S> {
+    stream: S,
     seen: Arc<Seen>,
 }
 
-impl Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn serve(mut self) {
         let Some((path, body)) = self.request().await else { return };
         self.seen.asked.send_modify(|count| *count += 1);
@@ -144,6 +158,7 @@ impl Connection {
         // Before, since whoever has read them all may look at the count.
         self.seen.sent.fetch_add(bytes.len() as u64, SeqCst);
         let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
     }
 
     /// The path, and the bytes of the body. A body comes in chunks, since the

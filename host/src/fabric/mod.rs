@@ -121,6 +121,7 @@ impl Layer4Fabric {
             compile_program: program::find(config.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
             keyvalue: keyvalue(&config),
+            http_ca_file: config.http_ca_file.clone(),
         })?;
         let watch = Watch::new(&config)?;
         Ok(Self {

@@ -152,6 +152,9 @@ pub struct Layer4Config {
     pub max_connections: usize,
     /// The folder for log files; `None`: logs go to standard error.
     pub log_dir: Option<PathBuf>,
+    /// A PEM file of certificate authorities that agents' HTTPS requests trust
+    /// besides the public ones.
+    pub http_ca_file: Option<PathBuf>,
     /// Real tasks of each agent type that are kept to benchmark genomes with;
     /// 0: none are.
     pub recorded_tasks: usize,
@@ -189,6 +192,7 @@ impl Default for Layer4Config {
             api_token: None,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             log_dir: None,
+            http_ca_file: None,
             recorded_tasks: DEFAULT_RECORDED_TASKS,
             recorded_redaction: Redaction::default(),
             otlp_endpoint: None,

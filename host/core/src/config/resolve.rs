@@ -84,6 +84,8 @@ pub const SETTINGS: &[Setting] = settings![
         |c| c.max_connections.to_string();
     "log_dir" "LAYER4_LOG_DIR" "folder for log files, instead of standard error"
         |c| path(&c.log_dir);
+    "http_ca_file" "LAYER4_HTTP_CA_FILE" "PEM file of authorities that agents' HTTPS trusts besides the public ones"
+        |c| path(&c.http_ca_file);
     "recorded_tasks" "LAYER4_RECORDED_TASKS" "real tasks of each agent type kept to benchmark genomes with"
         |c| c.recorded_tasks.to_string();
     "recorded_redaction" "LAYER4_RECORDED_REDACTION" "JSON paths, by commas, of what is taken out of a task that is kept"
@@ -171,6 +173,7 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.secret("api_token", &mut config.api_token);
     reader.count("max_connections", &mut config.max_connections);
     reader.path("log_dir", &mut config.log_dir);
+    reader.path("http_ca_file", &mut config.http_ca_file);
     reader.count("recorded_tasks", &mut config.recorded_tasks);
     reader.redaction("recorded_redaction", &mut config.recorded_redaction);
     reader.text("otlp_endpoint", "an address as http://127.0.0.1:4318", &mut config.otlp_endpoint);

@@ -78,6 +78,9 @@ pub struct ExecutorOptions {
     pub compile_limits: CompileLimits,
     /// What agents that are granted it keep things in.
     pub keyvalue: Arc<dyn KeyValueStore>,
+    /// A PEM file of certificate authorities that agents' requests trust
+    /// besides the public ones.
+    pub http_ca_file: Option<PathBuf>,
 }
 
 /// Slots for instances that overlap with those that they replace.
@@ -100,8 +103,8 @@ impl Executor {
     /// An executor with its engine.
     ///
     /// # Errors
-    /// `Configuration` when the folder for compiled code is unsafe or the
-    /// system cannot hold so many instances; `WasmRuntime` when the engine
+    /// `Configuration` when the folder for compiled code is unsafe, the
+    /// authorities cannot be read or the system cannot hold so many instances; `WasmRuntime` when the engine
     /// cannot be made.
     pub fn new(options: ExecutorOptions) -> Layer4Result<Self> {
         let compiled = cache::open(&options.compiled)?;
@@ -115,7 +118,7 @@ impl Executor {
             rooms: Rooms::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.keyvalue,
-            network: Arc::new(Network::new()?),
+            network: Arc::new(Network::new(options.http_ca_file.as_deref())?),
             loaded: Mutex::default(),
         })
     }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,10 +48,12 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Network {
+    /// Trusts the authorities in `own` besides the public ones.
+    ///
     /// # Errors
-    /// `Configuration` when TLS cannot be set up.
-    pub(crate) fn new() -> Layer4Result<Self> {
-        let tls = tls::connector(Vec::new())?;
+    /// `Configuration` when they cannot be read.
+    pub(crate) fn new(own: Option<&Path>) -> Layer4Result<Self> {
+        let tls = tls::connector(own)?;
         Ok(Self { tls, look_ups: Arc::new(Semaphore::new(LOOK_UPS)), resolve })
     }
 
@@ -173,7 +176,7 @@ mod tests {
         let admitted = Admitted {
             origin: origin.parse().unwrap(),
             grant: origin.parse().unwrap(),
-            network: Arc::new(Network { resolve, ..Network::new().unwrap() }),
+            network: Arc::new(Network { resolve, ..Network::new(None).unwrap() }),
             line: Arc::new(Line::open(reach)),
             look_ups: Arc::new(Semaphore::new(1)),
             permit: Arc::new(permit),

@@ -1,11 +1,13 @@
 //! TLS for the requests of agents.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chimera_layer4_core::grants::Host;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, AlertDescription, ClientConfig, RootCertStore};
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -13,17 +15,22 @@ use wasmtime_wasi_http::Error;
 
 use super::paced::Paced;
 
-/// Trusts the authorities that Mozilla trusts, and `own` besides.
-pub(super) fn connector(own: Vec<CertificateDer<'static>>) -> Layer4Result<TlsConnector> {
+/// Trusts the authorities that Mozilla trusts, and those in the file `own` besides.
+pub(super) fn connector(own: Option<&Path>) -> Layer4Result<TlsConnector> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-    for authority in own {
-        roots.add(authority).map_err(wrong)?;
+    if let Some(file) = own {
+        add(&mut roots, file).map_err(|reason| {
+            wrong(format!(
+                "http_ca_file is {}: {reason}; give a PEM file of certificate authorities",
+                file.display()
+            ))
+        })?;
     }
     // Named, since a process in which two are compiled in has no default.
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(wrong)?
+        .map_err(|error| wrong(format!("TLS for the requests of agents: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -32,8 +39,24 @@ pub(super) fn connector(own: Vec<CertificateDer<'static>>) -> Layer4Result<TlsCo
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn wrong(error: rustls::Error) -> Layer4Error {
-    Layer4Error::Configuration(vec![format!("TLS for the requests of agents: {error}")])
+fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
+    let mut found = false;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(in_words)? {
+        roots.add(certificate.map_err(in_words)?).map_err(|error| error.to_string())?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err("it holds no certificate".into()) }
+}
+
+fn in_words(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => format!("it cannot be read: {error}"),
+        error => format!("it is not PEM: {error}"),
+    }
+}
+
+fn wrong(complaint: String) -> Layer4Error {
+    Layer4Error::Configuration(vec![complaint])
 }
 
 /// Speaks TLS to the host that was asked for, by its name.
