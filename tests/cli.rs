@@ -158,7 +158,7 @@ fn mistakes_on_the_command_line_are_named_with_the_remedy() {
     bad(&["--task", "@nowhere.json"], &["nowhere.json", "No such file"]);
     bad(&["--task", "@"], &["a file's name follows the @"]);
     bad(&["--quota", "cpu=0"], &["max_cpu_cores is 0; allowed is 0.001 to 1024"]);
-    bad(&["--quota", "speed=9"], &["there is no quota \"speed\"", "cpu, memory and time"]);
+    bad(&["--quota", "speed=9"], &["there is no quota \"speed\"", "cpu, memory, time and network"]);
     bad(&["--quota", "memory=lots"], &["\"lots\" is not a whole number"]);
     bad(&["--quota", "memory=1,memory=64"], &["--quota: \"memory\" is given twice"]);
     bad(&["--env", "A=1", "--env", "A=2"], &["--env: \"A\" is given twice"]);

@@ -67,7 +67,10 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     let agent = &fabric.get_active_agents()[0];
     assert_eq!((agent.network_tx_bytes, agent.network_rx_bytes), (tx, rx));
 
-    let small = run(&fabric, json!({ "to": server.to(), "path": "/bytes/10" })).await;
+    // A GET's body is nobody's, and breaks nothing.
+    let small = json!({ "to": server.to(), "path": "/bytes/10", "upload": 100_000 });
+    let small = run(&fabric, small).await;
+    assert_eq!(small.result.unwrap()["bytes"], 10);
     let (received_then, sent_then) = server.bytes();
     assert_eq!(small.usage.network_tx_bytes, Some(received_then - received), "each run its own");
     assert_eq!(small.usage.network_rx_bytes, Some(sent_then - sent));
@@ -80,7 +83,9 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
 async fn without_a_grant_every_request_is_denied_and_the_log_says_why() {
     let server = Server::start().await;
     let fabric = host(&[]).await;
-    let report = run(&fabric, json!({ "to": server.to() })).await;
+    // Whatever is sent along: it is the denial that the guest is told of.
+    let order = json!({ "method": "POST", "to": server.to(), "upload": 100_000 });
+    let report = run(&fabric, order).await;
     assert_eq!(report.result.unwrap(), json!({ "error": "HttpRequestDenied" }));
     assert_eq!(report.usage.network_tx_bytes, None, "nothing measures it");
     assert_eq!(fabric.get_active_agents()[0].network_tx_bytes, None);
@@ -182,6 +187,8 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     let report = run(&fabric, json!({ "to": server.to(), "path": "/bytes/1000000" })).await;
     assert_eq!(report.result.unwrap_err().code(), "over-execution-time");
     assert!(report.usage.network_rx_bytes.unwrap() < 60_000, "{:?}", report.usage);
+    let why = &report.telemetry.log[0].message;
+    assert!(why.starts_with("max_network_mbps held back"), "{why}");
 }
 
 #[tokio::test]
@@ -229,20 +236,27 @@ async fn connections_end_with_the_call_that_opened_them() {
     assert!(rest.result.unwrap()["Err"].is_string(), "it is cut");
     assert_eq!((rest.usage.network_tx_bytes, rest.usage.network_rx_bytes), (Some(0), Some(0)));
 
+    // More than one call may have open; what is left of those before takes no place.
+    for _ in 0..40 {
+        let kept = run(&fabric, json!({ "to": server.to(), "path": "/bytes/2", "keep": true }));
+        assert_eq!(kept.await.result.unwrap()["bytes"], 1);
+    }
+    server.until_closed(41).await;
+
     // Dropped half-way.
     let hang = errand("courier", json!({ "to": server.to(), "path": "/hang" }));
     let one = Arc::clone(&fabric);
     let running = tokio::spawn(async move { one.run_task(&hang).await });
-    server.until_opened(2).await;
+    server.until_opened(42).await;
     running.abort();
-    server.until_closed(2).await;
+    server.until_closed(42).await;
 
     // Ended for its time.
     let mut order = errand("courier", json!({ "to": server.to(), "path": "/hang" }));
     order.resource_quota.max_execution_time_secs = 1;
     let report = Box::pin(fabric.run_task(&order)).await.unwrap();
     assert_eq!(report.result.unwrap_err().code(), "over-execution-time");
-    server.until_closed(3).await;
+    server.until_closed(43).await;
 }
 
 #[tokio::test]

@@ -209,6 +209,9 @@ impl Instance {
         let sandbox = self.store.data_mut();
         sandbox.memory.end_run();
         sandbox.recorder.watch(None);
+        if !alive {
+            sandbox.http.note_if_held_back();
+        }
         Ended {
             result,
             memory_peak: sandbox.memory.peak(),

@@ -159,15 +159,16 @@ fn send(errand: &Errand) -> Result<FutureIncomingResponse, ErrorCode> {
     Ok(future)
 }
 
-/// What cannot be sent, the answer tells of.
+/// As clients do it: if only an empty part, it is written and flushed, and a
+/// stream that breaks is what they tell of first.
 fn upload(body: OutgoingBody, mut bytes: usize) -> Result<(), ErrorCode> {
     if let Ok(stream) = body.write() {
         let chunk = [b'u'; CHUNK];
+        let broken = |error| ErrorCode::InternalError(Some(format!("the body broke: {error:?}")));
+        stream.blocking_write_and_flush(&[]).map_err(broken)?;
         while bytes > 0 {
-            let part = &chunk[..bytes.min(CHUNK)];
-            if stream.blocking_write_and_flush(part).is_err() {
-                break;
-            }
+            let part = chunk.get(..bytes.min(CHUNK)).unwrap_or(&chunk);
+            stream.blocking_write_and_flush(part).map_err(broken)?;
             bytes -= part.len();
         }
     }

@@ -13,12 +13,14 @@ mod exchange;
 mod notes;
 mod paced;
 mod tls;
+mod upload;
 
 use std::sync::Arc;
 
 use chimera_layer4_core::HttpGrant;
 use chimera_layer4_core::grants::Origin;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::{
@@ -28,10 +30,11 @@ use wasmtime_wasi_http::{
 pub(crate) use self::dial::Network;
 
 use self::notes::Notes;
-use crate::executor::limits::network::{Connected, Line, Reach};
+use self::upload::Upload;
+use crate::executor::limits::network::{Connected, Direction, Line, Reach};
 
-/// Requests that one instance may have open at once, until the response's body
-/// is read or dropped.
+/// Requests that one call may have open at once, until the response's body is
+/// read or dropped.
 const REQUESTS: usize = 32;
 /// Names that one instance may have looked up at once, so that it does not
 /// hold up the others' look-ups.
@@ -92,11 +95,21 @@ impl Http {
     /// Gives the call that begins now the network, while the answer lives.
     pub(crate) fn open(&mut self, reach: Option<Reach>) -> Connected {
         self.hooks.line = reach.map(|reach| Arc::new(Line::open(reach)));
+        // What an earlier call has left is cut, and takes no place of this one's.
+        self.hooks.requests = Arc::new(Semaphore::new(REQUESTS));
         Connected(self.hooks.line.clone())
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.ctx }
+    }
+
+    /// Whoever wonders what took so long is told, where it was the bandwidth.
+    pub(crate) fn note_if_held_back(&self) {
+        let Some(line) = &self.hooks.line else { return };
+        if line.is_full(Direction::Sent) || line.is_full(Direction::Received) {
+            self.hooks.notes.add("max_network_mbps held back this run's traffic when it ended");
+        }
     }
 
     /// Why requests were denied since the last look.
@@ -152,6 +165,7 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _response_processed: BoxFuture,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        let request = request.map(|body| Upload::new(body).boxed_unsync());
         match self.admit(&request) {
             Ok(admitted) => Box::new(exchange::send(request, options, admitted)),
             Err(denied) => Box::new(std::future::ready(Err(denied))),

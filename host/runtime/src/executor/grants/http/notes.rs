@@ -1,7 +1,7 @@
-//! Why requests were denied, for the log of the run.
+//! Why requests were denied or slow, for the log of the run.
 //!
 //! The guest is told a code. Whoever reads its log needs the reason, and what
-//! would grant it.
+//! would help.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,13 @@ pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     pub(super) fn denied(&self, target: &impl Display, why: &str) {
+        self.add(&format!("the host denied a request to {target}: {why}"));
+    }
+
+    pub(super) fn add(&self, note: &str) {
         let mut notes = self.lock();
         if notes.len() < NOTES {
-            notes.push(words(&format!("the host denied a request to {target}: {why}")));
+            notes.push(words(note));
         }
     }
 
