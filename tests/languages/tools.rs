@@ -112,8 +112,12 @@ fn packages_are_installed_once_and_asked_for_when_package_json_lacks_them() {
 fn a_module_that_go_cannot_fetch_is_told_from_sources_that_are_wrong() {
     let bench = Bench::new();
     let project = bench.project("go", "agent");
-    bench.program("go", "[ \"$1\" = build ]");
-    let words = ["a module that go.mod names", " mod download`", "GOPROXY"];
+    bench.program(
+        "go",
+        "echo 'downloading'; echo 'go: some/module: no such host' >&2; [ $1 = build ]",
+    );
+    let words =
+        ["a module that go.mod names (go: some/module: no such host) is missing", "GOPROXY"];
     bench.fails(&project, 6, &words);
     bench.program("go", "[ \"$1\" = mod ]");
     bench.fails(&project, 6, &["does not build; what go says about it is above"]);

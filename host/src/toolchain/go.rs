@@ -44,11 +44,15 @@ fn fetch(project: &Project, progress: &mut dyn FnMut(Step)) -> Result<(), BuildE
     progress(Step::Doing("fetching modules"));
     let mut command = Command::new("go");
     command.args(["mod", "download"]).current_dir(&project.folder);
-    if tool::run(&mut command, missing)?.success() {
+    let ended = command.output();
+    let ended = ended.map_err(|reason| tool::not_started(&command, reason, missing))?;
+    if ended.status.success() {
         return Ok(());
     }
+    let words = String::from_utf8_lossy(&ended.stderr);
+    let why: String = words.trim().lines().last().unwrap_or_default().chars().take(300).collect();
     Err(BuildError::MissingTool {
-        tool: "a module that go.mod names (above: which, and why)".into(),
+        tool: format!("a module that go.mod names ({why})"),
         language: "Go",
         install: format!(
             "`go -C {} mod download`, where a module proxy can be reached (GOPROXY)",
