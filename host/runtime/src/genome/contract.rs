@@ -13,8 +13,7 @@ use wit_parser::{
 
 use super::foreign;
 use super::types::compare;
-use super::wit::FILES;
-pub use super::wit::VERSION;
+pub use super::wit::{FILES, VERSION};
 
 const NAMESPACE: &str = "chimera";
 const PACKAGE: &str = "agent";
@@ -26,11 +25,14 @@ const STATE: &str = "state";
 /// Every way in which the world of a component falls short of the contract,
 /// and the contract version that it was built for, if it names one.
 pub(super) fn conformance(component: &Resolve, world: WorldId) -> (Option<String>, Vec<String>) {
-    let (contract, ours) = match contract() {
+    let contract = match contract() {
         Ok(contract) => contract,
         Err(error) => {
             return (None, vec![format!("the host's own contract does not parse: {error:#}")]);
         }
+    };
+    let Some(ours) = contract.packages.iter().map(|(_, package)| &package.name).next() else {
+        return (None, vec!["the host's own contract is no package".into()]);
     };
     let (exports, imports) = match component.worlds.get(world) {
         Some(world) => {
@@ -38,20 +40,20 @@ pub(super) fn conformance(component: &Resolve, world: WorldId) -> (Option<String
         }
         None => Default::default(),
     };
-    let other = |part: &&Part<'_>| !foreign::is_served(part.package, &ours);
+    let other = |part: &&Part<'_>| !foreign::is_served(part.package, ours);
     // What is exported beside what this host knows is for other hosts.
     let named = |name: &str| exports.iter().find(|part| part.name() == name && !other(part));
     let Some(lifecycle) = named(LIFECYCLE) else {
         let lifecycle = exports.iter().find(|part| part.name() == LIFECYCLE);
         return match lifecycle.map(|part| part.package) {
-            Some(package) => (version(package), vec![foreign::version(package, &ours)]),
+            Some(package) => (version(package), vec![foreign::version(package, ours)]),
             None => (None, vec![foreign::world(component, world)]),
         };
     };
     let built_for = version(lifecycle.package);
     // Of another version little would fit, and the version is what is wrong.
     if let Some(import) = imports.iter().find(other) {
-        return (built_for, vec![foreign::version(import.package, &ours)]);
+        return (built_for, vec![foreign::version(import.package, ours)]);
     }
     let mut reasons = missing_or_different((&contract, component), lifecycle);
     if let Some(state) = named(STATE) {
@@ -59,7 +61,7 @@ pub(super) fn conformance(component: &Resolve, world: WorldId) -> (Option<String
         reasons.extend(differences.iter().map(|reason| format!("interface `state`: {reason}")));
     }
     for import in &imports {
-        reasons.extend(not_offered((&contract, component), import, &ours));
+        reasons.extend(not_offered((&contract, component), import, ours));
     }
     (built_for, reasons)
 }
@@ -142,17 +144,16 @@ fn not_offered(
     reasons
 }
 
-/// The contract, and what its package is called.
-pub(super) fn contract() -> anyhow::Result<(Resolve, PackageName)> {
+/// The contract, parsed.
+pub(super) fn contract() -> anyhow::Result<Resolve> {
     let mut resolve = Resolve::default();
     let mut files = wit_parser::SourceMap::default();
     for (name, text) in FILES {
         files.push_str(name, text);
     }
     let group = files.parse().map_err(|(_, error)| anyhow::anyhow!("{error}"))?;
-    let package = resolve.push_group(group)?;
-    let name = resolve.packages.get(package).map(|package| package.name.clone());
-    Ok((resolve, name.ok_or_else(|| anyhow::anyhow!("it has no package"))?))
+    resolve.push_group(group)?;
+    Ok(resolve)
 }
 
 fn interface<'a>(resolve: &'a Resolve, name: &str) -> Option<&'a Interface> {
