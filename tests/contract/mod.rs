@@ -3,6 +3,7 @@
 
 mod others;
 mod published;
+mod reference;
 mod wasi;
 mod wit;
 
