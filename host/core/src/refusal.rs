@@ -42,7 +42,7 @@ pub enum Refusal {
         reasons: Vec<String>,
     },
     /// Imports something that this host does not offer.
-    #[error("the component imports {}, which this host does not offer: it has WASI 0.2 without HTTP, and `chimera:agent/telemetry`; build it without that import", .imports.join(", "))]
+    #[error("the component imports {}, which this host does not offer; build it without that import, or for WASI 0.2 if it is of another", .imports.join(", "))]
     NotGranted {
         /// The interfaces.
         imports: Vec<String>,
