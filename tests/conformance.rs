@@ -121,7 +121,7 @@ async fn what_does_nothing_wrong_passes_every_line_that_it_shows() {
 }
 
 /// Each in a word of the fixture, the line, and what its reason says.
-const BREACHES: [(&str, Check, &str); 24] = [
+const BREACHES: [(&str, Check, &str); 25] = [
     ("traps for an unknown parameter", Check::OddParameters, "as asked"),
     ("takes every parameter", Check::BadParameters, "limit=-1 was accepted"),
     ("traps with a small quota", Check::SmallQuota, "with 2 MiB: `init` trapped"),
@@ -146,6 +146,7 @@ const BREACHES: [(&str, Check, &str); 24] = [
     ("traps after shutdown", Check::AfterShutdown, "`execute-task` trapped"),
     ("traps for a foreign state", Check::State, "what is no state: `restore` trapped"),
     ("saves too much", Check::State, "4 MiB"),
+    ("forgets its state", Check::State, "what it saved itself: "),
 ];
 
 #[tokio::test]
@@ -179,7 +180,7 @@ async fn what_hangs_fails_its_own_line_and_not_the_check() {
 async fn what_is_allowed_and_worth_a_look_is_a_warning() {
     for (what, check, words) in [
         ("leaves a span open", Check::Spans, "such as \"left\""),
-        ("names a metric badly", Check::Telemetry, "Prometheus"),
+        ("names a metric badly", Check::Telemetry, "observations, for their names"),
         ("says nothing", Check::InvalidInput, "without a message"),
     ] {
         let options = Options { soak_tasks: 100, ..wrong(what) };

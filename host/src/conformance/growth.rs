@@ -3,8 +3,9 @@
 //! Linear memory grows by pages and never shrinks, an allocator takes more at
 //! once than it needs, and what collects garbage takes still more before it
 //! settles. So the first quarter of the tasks is a warm-up. What grew in the last
-//! half is looked at for longer, until it has been flat for as long as it grew. A
-//! leak of less than a page (64 KiB) in half of the tasks is not seen.
+//! half is looked at for longer, until it has been flat for as long as it grew,
+//! and for long enough that a leak would have shown. One of less than a page (64
+//! KiB) in half of the tasks is not seen.
 
 use chimera_layer4_core::quota::MEBIBYTE;
 
@@ -44,6 +45,14 @@ impl Growth {
         self.at(4).saturating_sub(self.at(1)) as f64 / tasks
     }
 
+    /// Tasks from one step of growth to the next after the warm-up, in the mean.
+    pub(super) fn gap(&self) -> u32 {
+        let looks = self.looks.get(self.index(1)..).unwrap_or_default();
+        let steps = looks.windows(2).filter(|two| two.first() < two.last()).count();
+        let tasks = looks.len().saturating_sub(1).saturating_mul(self.every as usize);
+        u32::try_from(tasks / steps.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// From the warm-up to the end, in words.
     pub(super) fn in_words(&self) -> String {
         let mib = |bytes: u64| format!("{:.2} MiB", bytes as f64 / MEBIBYTE as f64);
@@ -66,26 +75,40 @@ impl Growth {
 
 /// Tasks without growth, at the least, after which memory has settled.
 const LEAST: u32 = 500;
+/// Steps of growth that would have come if it had not.
+const STEPS: u32 = 4;
 
 /// Waits for memory to settle.
 #[derive(Debug)]
 pub(super) struct Settling {
     bytes: u64,
-    last_growth: u32,
+    /// Steps of growth so far, and the task of the last one.
+    steps: u32,
+    last: u32,
+    /// Tasks from one step to the next before.
+    gap: u32,
 }
 
 impl Settling {
-    /// It holds so much before the first task.
-    pub(super) fn from(bytes: u64) -> Self {
-        Self { bytes, last_growth: 0 }
+    /// After tasks in which it grew.
+    pub(super) fn after(growth: &Growth) -> Self {
+        Self { bytes: growth.at(4), steps: 0, last: 0, gap: growth.gap() }
     }
 
-    /// Whether it has, now that `tasks` tasks are done and it holds `bytes`.
+    /// Whether it has, now that `tasks` more are done and it holds `bytes`.
     pub(super) fn has_settled(&mut self, tasks: u32, bytes: u64) -> bool {
         if bytes > self.bytes {
-            *self = Self { bytes, last_growth: tasks };
+            (self.bytes, self.steps, self.last) = (bytes, self.steps + 1, tasks);
         }
-        tasks >= self.last_growth.saturating_mul(2).max(LEAST)
+        let flat = tasks - self.last;
+        // With few steps the gap of before says when the next one is due.
+        let due = if self.steps < STEPS { self.gap.saturating_mul(STEPS) } else { 0 };
+        flat >= self.last.max(LEAST).max(due)
+    }
+
+    /// Whether it grew at all.
+    pub(super) fn grew(&self) -> bool {
+        self.steps > 0
     }
 }
 
@@ -130,14 +153,30 @@ mod tests {
         assert!(!growth.goes_on());
     }
 
+    /// After how many more tasks it has settled, if within 10,000; whether it grew.
+    fn settled(before: &Growth, held: impl Fn(u64) -> u64) -> (Option<u32>, bool) {
+        let mut settling = Settling::after(before);
+        let task = (1..=10_000).find(|task| settling.has_settled(*task, held(u64::from(*task))));
+        (task, settling.grew())
+    }
+
     #[test]
     fn it_has_settled_when_it_was_flat_for_as_long_as_it_grew() {
-        let until = |held: &dyn Fn(u32) -> u64| {
-            let mut settling = Settling::from(PAGE);
-            (1..=10_000).find(|task| settling.has_settled(*task, held(*task)))
-        };
-        assert_eq!(until(&|_| PAGE), Some(LEAST));
-        assert_eq!(until(&|task| u64::from(task.min(1_200)) * PAGE), Some(2_400));
-        assert_eq!(until(&|task| pages(u64::from(task) * 1_024)), None);
+        let before = grown(|task| pages(task * 1_024));
+        let end = 10_000 * 1_024;
+        assert_eq!(settled(&before, |_| pages(end)), (Some(LEAST), false));
+        let later = |task: u64| pages(end + task.min(1_200) * PAGE);
+        assert_eq!(settled(&before, later), (Some(2_400), true));
+        assert_eq!(settled(&before, |task| pages(end + task * 1_024)), (None, true));
+    }
+
+    #[test]
+    fn a_slow_leak_is_waited_for() {
+        let slow = |task: u64| pages(PAGE + task * 16);
+        let before = grown(slow);
+        assert!((3_000..5_000).contains(&before.gap()), "{}", before.gap());
+        assert_eq!(settled(&before, |task| slow(10_000 + task)), (None, true));
+        let step = grown(|task| if task < 9_000 { PAGE } else { 9 * PAGE });
+        assert_eq!(settled(&step, |_| 9 * PAGE), (None, false), "it takes all tasks");
     }
 }

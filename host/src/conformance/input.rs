@@ -13,14 +13,20 @@ use super::tasks::in_words;
 pub(super) async fn payloads(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
     let sample = works.first().and_then(|piece| serde_json::from_str(&piece.payload.json).ok());
     let sample: Option<Value> = sample;
-    answered(subject, Check::OddInput, payload::odd()).await?;
-    answered(subject, Check::Unicode, payload::unicode(sample.as_ref())).await?;
-    answered(subject, Check::LargeInput, payload::large(sample.as_ref())).await
+    let like = match works.first() {
+        Some(piece) => piece.clone(),
+        None => subject.piece(Payload::of(&Value::Null)),
+    };
+    answered(subject, Check::OddInput, &like, payload::odd()).await?;
+    answered(subject, Check::Unicode, &like, payload::unicode(sample.as_ref())).await?;
+    answered(subject, Check::LargeInput, &like, payload::large(sample.as_ref())).await
 }
 
+/// Tasks with these payloads, and otherwise as one that works.
 async fn answered(
     subject: &mut Subject<'_>,
     check: Check,
+    like: &Piece,
     payloads: Vec<Payload>,
 ) -> Layer4Result<()> {
     let Some(mut probe) = subject.started().await? else { return Ok(()) };
@@ -30,7 +36,7 @@ async fn answered(
             let Some(again) = subject.started().await? else { return Ok(()) };
             probe = again;
         }
-        let piece = subject.piece(payload);
+        let piece = Piece { payload, ..like.clone() };
         match subject.execute(&mut probe, &piece).await?.answer {
             Answer::Result | Answer::NotJson => results += 1,
             Answer::Said(_) => errors += 1,

@@ -50,7 +50,7 @@ pub(super) async fn soak(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Re
     let when = format!("after {} tasks", tally.done);
     subject.ask(&mut probe, &when).await?;
     if growth.goes_on() && probe.is_alive() {
-        let later = later(subject, &mut probe, &pieces).await?;
+        let later = later(subject, &mut probe, &pieces, &growth).await?;
         judge_growth(subject, &growth, &later);
     }
     if probe.is_alive() {
@@ -92,31 +92,49 @@ async fn tasks(
     Ok(tally)
 }
 
-/// Does more tasks, with more garbage in each where the sample has text, until
+/// Does more tasks, with garbage in between where the sample has text, until
 /// memory has settled. What collects garbage late does then; a leak goes on.
 async fn later(
     subject: &mut Subject<'_>,
     probe: &mut Probe,
     pieces: &[Piece],
+    growth: &Growth,
 ) -> Layer4Result<Later> {
+    let pieces = with_garbage(subject, probe, pieces).await?;
     let (most, time) = (subject.options.soak_tasks, subject.options.soak_time);
-    let sample = pieces.first().and_then(|piece| serde_json::from_str(&piece.payload.json).ok());
-    let longer = sample.as_ref().and_then(payload::longer).map(|payload| subject.piece(payload));
-    let pieces = longer.as_ref().map_or(pieces, std::slice::from_ref);
-    let (mut settling, began) = (Settling::from(0), Instant::now());
+    let (mut settling, began) = (Settling::after(growth), Instant::now());
+    let mut memory = 0;
     for (number, piece) in (1..=most).zip(pieces.iter().cycle()) {
         if began.elapsed() >= time {
             return Ok(Later::Cut);
         }
-        let ran = subject.execute(probe, piece).await?;
-        if matches!(ran.answer, Answer::Broke(_)) {
-            break;
+        if !probe.is_alive() {
+            return Ok(Later::GrewOn);
         }
-        if settling.has_settled(number, ran.memory) {
-            return Ok(Later::Settled(ran.memory));
+        memory = subject.execute(probe, piece).await?.memory;
+        if settling.has_settled(number, memory) {
+            return Ok(Later::Settled(memory));
         }
     }
-    Ok(Later::GrewOn)
+    Ok(if settling.grew() { Later::GrewOn } else { Later::Settled(memory) })
+}
+
+/// The tasks, and after each one with a longer text if such a one works.
+async fn with_garbage(
+    subject: &mut Subject<'_>,
+    probe: &mut Probe,
+    pieces: &[Piece],
+) -> Layer4Result<Vec<Piece>> {
+    let Some(first) = pieces.first() else { return Ok(Vec::new()) };
+    let sample = serde_json::from_str(&first.payload.json).ok();
+    let Some(payload) = sample.as_ref().and_then(payload::longer) else {
+        return Ok(pieces.to_vec());
+    };
+    let longer = Piece { payload, ..first.clone() };
+    Ok(match subject.execute(probe, &longer).await?.answer {
+        Answer::Result => pieces.iter().flat_map(|piece| [piece.clone(), longer.clone()]).collect(),
+        _ => pieces.to_vec(),
+    })
 }
 
 impl Tally {

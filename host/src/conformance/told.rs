@@ -82,15 +82,20 @@ impl Notes {
             None => lines.pass(Check::Spans, "none was left open"),
         }
         let Dropped { metrics, spans, log_bytes } = self.dropped;
-        if metrics + spans + log_bytes == 0 {
+        let dropped: Vec<String> = [
+            (metrics, "observations, for their names, values or number"),
+            (spans, "spans"),
+            (log_bytes, "bytes of log"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        if dropped.is_empty() {
             return lines.pass(Check::Telemetry, "nothing had to be dropped");
         }
-        lines.warn(
-            Check::Telemetry,
-            format!(
-                "dropped were {metrics} observations, {spans} spans and {log_bytes} bytes of log: a \
-                 name that is not Prometheus', a value that is not finite, or more than fits a call"
-            ),
-        );
+        let words =
+            format!("dropped were {}; a host keeps so much of each call", dropped.join(", "));
+        lines.warn(Check::Telemetry, words);
     }
 }
