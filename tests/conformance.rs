@@ -121,7 +121,9 @@ async fn what_does_nothing_wrong_passes_every_line_that_it_shows() {
 }
 
 /// Each in a word of the fixture, the line, and what its reason says.
-const BREACHES: [(&str, Check, &str); 25] = [
+const BREACHES: [(&str, Check, &str); 27] = [
+    ("needs a variable", Check::Start, "it needs TOKEN (to log in); grant it with --env"),
+    ("traps in capabilities", Check::Capabilities, "after init: `capabilities` trapped"),
     ("traps for an unknown parameter", Check::OddParameters, "as asked"),
     ("takes every parameter", Check::BadParameters, "limit=-1 was accepted"),
     ("traps with a small quota", Check::SmallQuota, "with 2 MiB: `init` trapped"),
@@ -182,6 +184,8 @@ async fn what_is_allowed_and_worth_a_look_is_a_warning() {
         ("leaves a span open", Check::Spans, "such as \"left\""),
         ("names a metric badly", Check::Telemetry, "observations, for their names"),
         ("says nothing", Check::InvalidInput, "without a message"),
+        ("takes a second init", Check::SecondInit, "it was accepted"),
+        ("works after shutdown", Check::AfterShutdown, "though it was shut down"),
     ] {
         let options = Options { soak_tasks: 100, ..wrong(what) };
         let report = checked(&guest("wrong"), &options, 20).await;
@@ -192,6 +196,24 @@ async fn what_is_allowed_and_worth_a_look_is_a_warning() {
     let options = Options { soak_time: Duration::ZERO, ..wrong("nothing") };
     let report = checked(&guest("wrong"), &options, 20).await;
     came_out(&report, Check::Soak, Verdict::Warn, "cut after 0 s, of 10000 tasks: 0 tasks");
+}
+
+#[tokio::test]
+async fn a_declared_type_is_seen_when_a_sample_of_it_works() {
+    let of = |name: &str| {
+        let payload = json!({ "n": 1, "text": name });
+        Sample { task_type: Some(name.into()), ..Sample::new(payload) }
+    };
+    for (samples, verdict, words) in [
+        (vec![of("count")], Verdict::NotSeen, "no sample of more"),
+        (vec![of("count"), of("more")], Verdict::Pass, "count, more"),
+        (vec![of("count"), of("more"), of("less")], Verdict::Warn, "\"less\""),
+    ] {
+        let options = Options { samples, soak_tasks: 100, ..wrong("declares two types") };
+        let report = checked(&guest("wrong"), &options, 20).await;
+        assert!(report.conforms(), "{:#?}", lines(&report, Verdict::Fail));
+        came_out(&report, Check::TaskTypes, verdict, words);
+    }
 }
 
 #[test]

@@ -13,6 +13,25 @@
 //!
 //! The component is hostile until shown otherwise: each call is bounded as an
 //! agent's is, and what hangs, floods, hoards or traps fails its line.
+//!
+//! ```no_run
+//! use chimera_layer4::conformance::{self, Options, Sample};
+//! use chimera_layer4::{Layer4Config, Layer4Fabric, utils};
+//! use serde_json::json;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let fabric = Layer4Fabric::new(Layer4Config::default())?;
+//! let config = utils::agent_config("echo", utils::default_resource_quota());
+//! let samples = vec![Sample::new(json!({ "text": "hello" }))];
+//! let options = Options { samples, ..Options::new(config) };
+//! let report = conformance::check(&fabric, &std::fs::read("echo.wasm")?, &options).await?;
+//! for line in &report.lines {
+//!     println!("{} {} {}", line.verdict, line.check, line.reason);
+//! }
+//! assert!(report.conforms());
+//! # Ok(())
+//! # }
+//! ```
 
 mod checks;
 mod fields;

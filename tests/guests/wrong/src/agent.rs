@@ -72,7 +72,8 @@ impl lifecycle::Guest for Wrong {
         if STAGE.get() == Stage::InService {
             trap_if("traps in a second init");
         }
-        if STAGE.get() != Stage::BeforeInit {
+        let again = STAGE.get() == Stage::InService && wrong("takes a second init");
+        if STAGE.get() != Stage::BeforeInit && !again {
             return Err(AgentError::Failed("init was called before".into()));
         }
         if wrong("hangs in init") {
@@ -95,12 +96,20 @@ impl lifecycle::Guest for Wrong {
     }
 
     fn capabilities() -> AgentCapabilities {
+        if STAGE.get() == Stage::InService {
+            trap_if("traps in capabilities");
+        }
+        let variable = ("TOKEN".to_owned(), "to log in".to_owned());
         let changed = wrong("changes its capabilities") && TASKS.get() > 0;
         AgentCapabilities {
-            supported_task_types: vec!["count".into()],
+            supported_task_types: if wrong("declares two types") {
+                vec!["count".into(), "more".into()]
+            } else {
+                vec!["count".into()]
+            },
             max_concurrent_tasks: 1,
             wanted_quota: None,
-            required_env_vars: Vec::new(),
+            required_env_vars: if wrong("needs a variable") { vec![variable] } else { Vec::new() },
             features: if changed { vec!["more".into()] } else { Vec::new() },
         }
     }
@@ -111,7 +120,8 @@ impl lifecycle::Guest for Wrong {
             Stage::ShutDown => trap_if("traps after shutdown"),
             Stage::InService => {}
         }
-        if STAGE.get() != Stage::InService {
+        let late = STAGE.get() == Stage::ShutDown && wrong("works after shutdown");
+        if STAGE.get() != Stage::InService && !late {
             return Err(out_of_service());
         }
         TASKS.set(TASKS.get() + 1);
