@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use crate::genomes::variants::Variant;
-use crate::harness::root;
+use crate::harness::{config_of, root, settings};
 
 /// The specification's names.
 const SPECIFIED: [&str; 13] = [
@@ -28,7 +28,12 @@ const SPECIFIED: [&str; 13] = [
 
 /// A host on which everything has happened that is counted.
 pub(super) async fn busy() -> Api {
-    let api = Api::new(&["echo", "hostile", "data-analyzer", "variant"]).await;
+    let plain = ["echo", "hostile", "data-analyzer", "variant"].map(|name| config_of(name, |_| {}));
+    let courier = config_of("courier", |config| {
+        config.resource_quota.max_network_mbps = Some(1.0);
+        config.grants.http.push("http://127.0.0.1:1".parse().unwrap());
+    });
+    let api = Api::with_agents(settings(), plain.into_iter().chain([courier])).await;
     take_over(&api).await;
     let echo = json!({ "target_agent_type": "echo", "payload": 1 });
     let id = api.post("/v1/tasks?wait=30s", echo).await.json()["id"].clone();
@@ -39,6 +44,8 @@ pub(super) async fn busy() -> Api {
     }
     let csv = json!({ "target_agent_type": "data-analyzer", "payload": "a,b\n1,2\n" });
     api.post("/v1/tasks?wait=30s", csv).await;
+    let errand = json!({ "target_agent_type": "courier", "payload": { "to": "127.0.0.1:1" } });
+    api.post("/v1/tasks?wait=30s", errand).await;
     api.post("/v1/tasks", json!({ "target_agent_type": "nobody", "payload": 1 })).await;
     let wrong = json!({ "target_agent_type": "echo", "payload": 1, "max_attempts": 0 });
     api.post("/v1/tasks", wrong).await;
@@ -119,6 +126,7 @@ async fn every_specified_metric_is_there_with_an_honest_value() {
         (r#"layer4_agents_active{agent_type="echo"}"#, 1.0),
         (r#"layer4_breaker_state{agent_type="echo"}"#, 0.0),
         (r#"layer4_http_requests_total{method="POST",route="/v1/tasks",status="404"}"#, 1.0),
+        (r#"layer4_agent_network_bytes_total{agent_type="courier",direction="sent"}"#, 0.0),
         ("layer4_health_status", 0.0),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::http::Server;
-use chimera_layer4::{Layer4Config, Layer4Result};
+use chimera_layer4::{AgentConfig, Layer4Config, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -58,11 +58,21 @@ impl Answer {
 impl Api {
     /// Serves with these settings, and an agent of each of these guests.
     pub(crate) async fn with(config: Layer4Config, guests: &[&str]) -> Self {
+        let agents = guests.iter().map(|guest| harness::config_of(guest, |_| {}));
+        Self::with_agents(config, agents).await
+    }
+
+    /// Serves with these settings, and an agent of the guest that is each one's type.
+    pub(crate) async fn with_agents(
+        config: Layer4Config,
+        agents: impl IntoIterator<Item = AgentConfig>,
+    ) -> Self {
         let config = Layer4Config { metrics_port: 0, ..config };
         let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
         let fabric = Arc::new(harness::fabric(config.clone()).await);
-        for guest in guests {
-            harness::spawn(&fabric, guest).await;
+        for agent in agents {
+            let component = harness::guest(&agent.agent_type);
+            fabric.spawn_agent(&component, agent).await.unwrap();
         }
         let server = Server::bind(fabric, &config).unwrap();
         let address = server.address();
