@@ -222,6 +222,9 @@ async fn only_so_many_requests_are_open_at_once() {
     assert!(answers[32..].iter().all(|a| a["error"] == "ConnectionLimitReached"), "{answers:?}");
     let again = run(&fabric, json!({ "to": server.to(), "path": "/bytes/1" })).await;
     assert_eq!(again.result.unwrap()["status"], 200, "a place is given back");
+    let flood = run(&fabric, json!({ "to": "nowhere.example.com", "at_once": 5000 })).await;
+    assert_eq!(flood.result.unwrap_err().code(), "over-handles", "denied ones are not free");
+    assert!(flood.telemetry.log.len() <= 16, "and not told one by one");
 }
 
 #[tokio::test]

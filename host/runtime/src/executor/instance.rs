@@ -91,6 +91,9 @@ impl Blueprint {
         traffic: &Arc<Traffic>,
         task: Option<&Arc<RunLimits>>,
     ) -> Option<Reach> {
+        if self.setup.grants.http.is_empty() {
+            return None; // As most agents; the quota need not be asked.
+        }
         self.quota_in_force().max_network_mbps?;
         let (agent, task) = (Arc::clone(&self.limits), task.cloned());
         if task.as_ref().is_some_and(|task| task.quota.max_network_mbps.is_none()) {

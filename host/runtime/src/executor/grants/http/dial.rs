@@ -111,14 +111,14 @@ pub(super) async fn connect(admitted: Admitted, pulse: Pulse) -> Result<Box<dyn 
 
 /// Connects to the first address of those allowed that answers.
 async fn dial(admitted: &Admitted) -> Result<TcpStream, Error> {
-    let mut failed = Error::DestinationUnavailable;
+    let mut failed = None;
     for address in allowed(admitted).await?.into_iter().take(ADDRESSES) {
         match open(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => failed = unreachable(&error),
+            Err(error) => failed = failed.or(Some(unreachable(&error))),
         }
     }
-    Err(failed)
+    Err(failed.unwrap_or(Error::DestinationUnavailable))
 }
 
 /// Where the origin is, as far as its grant leads there.

@@ -59,11 +59,16 @@ pub(crate) struct Http {
 struct Hooks {
     grants: Vec<HttpGrant>,
     network: Arc<Network>,
-    /// The network in the call that runs, if it has one.
-    line: Option<Arc<Line>>,
-    requests: Arc<Semaphore>,
+    /// The call that runs, if it has the network.
+    call: Option<Call>,
     look_ups: Arc<Semaphore>,
     notes: Notes,
+}
+
+/// What an earlier call has left is cut, and takes no place of this one's.
+struct Call {
+    line: Arc<Line>,
+    requests: Arc<Semaphore>,
 }
 
 /// A request that may be made, and all that making it takes.
@@ -84,8 +89,7 @@ impl Http {
         let hooks = Hooks {
             grants: grants.to_vec(),
             network: Arc::clone(network),
-            line: None,
-            requests: Arc::new(Semaphore::new(REQUESTS)),
+            call: None,
             look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
             notes: Notes::default(),
         };
@@ -94,10 +98,11 @@ impl Http {
 
     /// Gives the call that begins now the network, while the answer lives.
     pub(crate) fn open(&mut self, reach: Option<Reach>) -> Connected {
-        self.hooks.line = reach.map(|reach| Arc::new(Line::open(reach)));
-        // What an earlier call has left is cut, and takes no place of this one's.
-        self.hooks.requests = Arc::new(Semaphore::new(REQUESTS));
-        Connected(self.hooks.line.clone())
+        self.hooks.call = reach.map(|reach| Call {
+            line: Arc::new(Line::open(reach)),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+        });
+        Connected(self.hooks.call.as_ref().map(|call| Arc::clone(&call.line)))
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
@@ -106,7 +111,7 @@ impl Http {
 
     /// Whoever wonders what took so long is told, where it was the bandwidth.
     pub(crate) fn note_if_held_back(&self) {
-        let Some(line) = &self.hooks.line else { return };
+        let Some(Call { line, .. }) = &self.hooks.call else { return };
         if line.is_full(Direction::Sent) || line.is_full(Direction::Received) {
             self.hooks.notes.add("max_network_mbps held back this run's traffic when it ended");
         }
@@ -139,18 +144,18 @@ impl Hooks {
             self.notes.denied(&origin, &format!("{why}; `--http {origin}` grants it"));
             return Err(Error::HttpRequestDenied);
         };
-        let Some(line) = self.line.clone().filter(|line| !line.is_cut()) else {
+        let Some(Call { line, requests }) = &self.call else {
             let why = "max_network_mbps of the agent or the task is `none`; give it a number";
             self.notes.denied(&origin, why);
             return Err(Error::HttpRequestDenied);
         };
-        let requests = Arc::clone(&self.requests);
-        let permit = requests.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
+        let permit =
+            Arc::clone(requests).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
         Ok(Admitted {
             origin,
             grant: grant.clone(),
             network: Arc::clone(&self.network),
-            line,
+            line: Arc::clone(line),
             look_ups: Arc::clone(&self.look_ups),
             permit: Arc::new(permit),
             notes: self.notes.clone(),
