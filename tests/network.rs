@@ -174,7 +174,7 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
         assert!(report.wall >= least, "{payload}: {:?} of {least:?}", report.wall);
     }
 
-    // The agent's own is shared by its tasks, and wall time ends what is slow.
+    // Wall time ends what is slow.
     let id = fabric.get_active_agents()[0].agent_id;
     let tight = ResourceQuota { max_execution_time_secs: 1, ..quota(Some(0.1)) };
     let change = chimera_layer4::ResourceAllocation {
@@ -187,6 +187,24 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     assert!(report.usage.network_rx_bytes.unwrap() < 500_000, "{:?}", report.usage);
     let why = &report.telemetry.log[0].message;
     assert!(why.starts_with("max_network_mbps held back"), "{why}");
+}
+
+#[tokio::test]
+async fn the_runs_of_an_agent_share_its_bandwidth() {
+    const BYTES: u64 = 100_000;
+    let server = Server::start().await;
+    let fabric = fabric(settings()).await;
+    let mut twin = granted("courier", &[&server.origin()]);
+    twin.resource_quota = quota(Some(0.8));
+    twin.parameters.insert("at_once".into(), json!(2));
+    fabric.spawn_agent(&guest("courier"), twin).await.unwrap();
+    let order = json!({ "to": server.to(), "path": format!("/bytes/{BYTES}") });
+    let (one, other) = tokio::join!(run(&fabric, order.clone()), run(&fabric, order));
+    assert_eq!(one.result.unwrap()["bytes"], BYTES);
+    assert_eq!(other.result.unwrap()["bytes"], BYTES);
+    // One block saved up, and one overdrawn by each.
+    let least = Duration::from_secs_f64((2 * BYTES - 3 * 16_384) as f64 / 100_000.0);
+    assert!(one.wall.max(other.wall) >= least, "{:?} and {:?}", one.wall, other.wall);
 }
 
 #[tokio::test]

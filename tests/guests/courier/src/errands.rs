@@ -15,6 +15,8 @@ const CHUNK: usize = 4096;
 struct Courier {
     /// The bandwidth that `init` was told.
     told: Option<f64>,
+    /// Tasks at once, by the parameter `at_once`.
+    instances: u32,
     kept: Vec<(InputStream, IncomingBody, IncomingResponse)>,
 }
 
@@ -65,7 +67,12 @@ impl WasmAgent for Courier {
     type Output = Value;
 
     fn init(config: Config) -> Result<Self, AgentError> {
-        Ok(Self { told: config.resource_quota.max_network_mbps, kept: Vec::new() })
+        let instances = config.parameter_or("at_once", 1)?;
+        Ok(Self { told: config.resource_quota.max_network_mbps, instances, kept: Vec::new() })
+    }
+
+    fn get_capabilities(&self) -> Capabilities {
+        Capabilities::new().with_max_concurrent_tasks(self.instances)
     }
 
     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
