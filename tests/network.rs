@@ -95,6 +95,8 @@ async fn without_a_grant_every_request_is_denied_and_the_log_says_why() {
         line.contains(&format!("denied a request to {target}: this agent has no grant")),
         "{line}"
     );
+    let secret = run(&fabric, json!({ "to": format!("me:hush@{}", server.to()) })).await;
+    assert!(!format!("{:?}", secret.telemetry.log).contains("hush"), "it may be a password");
     assert_eq!(server.opened(), 0);
 }
 

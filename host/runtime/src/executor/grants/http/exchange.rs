@@ -89,7 +89,7 @@ async fn exchange(mut request: Request<WasiBody>, patience: Patience, admitted: 
     let response = response.ok_or(Error::ConnectionReadTimeout)?;
     let response = response.map_err(|error| of_hyper(&error))?;
     let response =
-        response.map(|body| Response::new(body, patience, silence, permit).boxed_unsync());
+        response.map(|body| ResponseBody::new(body, patience, silence, permit).boxed_unsync());
     let driven: BoxFuture = Box::new(async move {
         connection.await;
         Ok(())
@@ -133,7 +133,7 @@ impl Silence {
 }
 
 /// A response's body that does not wait for ever.
-struct Response {
+struct ResponseBody {
     body: Incoming,
     between_bytes: Duration,
     alarm: Pin<Box<Sleep>>,
@@ -143,7 +143,7 @@ struct Response {
     _permit: Permit,
 }
 
-impl Response {
+impl ResponseBody {
     fn new(body: Incoming, patience: Patience, silence: Silence, permit: Permit) -> Self {
         let between_bytes = patience.between_bytes;
         let (alarm, before) = (Box::pin(sleep(between_bytes)), silence.pulse.count());
@@ -156,7 +156,7 @@ impl Response {
     }
 }
 
-impl Body for Response {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -130,7 +130,10 @@ impl Hooks {
         let authority = target.authority().map_or("", |authority| authority.as_str());
         let asked = format!("{scheme}://{authority}");
         if self.grants.is_empty() {
-            self.notes.denied(&asked, "this agent has no grant for HTTP; `--http` gives it one");
+            // Without what may be a password.
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            let why = "this agent has no grant for HTTP; `--http` gives it one";
+            self.notes.denied(&format!("{scheme}://{host}"), why);
             return Err(Error::HttpRequestDenied);
         }
         let origin: Origin = asked.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
