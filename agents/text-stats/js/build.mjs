@@ -17,7 +17,7 @@ const worldName = 'agent'
 const engines = {
   async starlingmonkey(sourcePath) {
     const { componentize } = await import('@bytecodealliance/componentize-js')
-    // It needs nothing of the outside; with `http` the host would have to serve that too.
+    // It needs nothing of the outside, so its component asks for nothing.
     const disableFeatures = ['stdio', 'random', 'clocks', 'http', 'fetch-event']
     const { component } = await componentize({ sourcePath, witPath, worldName, disableFeatures })
     await writeFile(out, component)

@@ -35,21 +35,34 @@ pub struct Import {
 
 /// Interfaces that this host links, by package, and the grant that gives them
 /// something to do.
-const OFFERED: [(&str, Option<&str>); 14] = [
+const OFFERED: [(&str, Option<&str>); 11] = [
     ("chimera:agent/telemetry@0.1.", None),
     ("chimera:agent/types@0.1.", None),
     ("wasi:cli/environment", Some("environment variables (`--env`)")),
     ("wasi:cli/", None),
     ("wasi:clocks/", None),
-    ("wasi:config/store@0.2.0-", None),
     ("wasi:filesystem/", Some("a folder (`--dir`)")),
-    ("wasi:io/", None),
-    ("wasi:keyvalue/", Some("room in the key-value store (`--keyvalue`)")),
-    ("wasi:logging/logging", None),
-    ("wasi:random/", None),
     ("wasi:http/outgoing-handler", Some("an origin (`--http`)")),
     ("wasi:http/types", Some("an origin (`--http`)")),
+    ("wasi:io/", None),
+    ("wasi:random/", None),
     ("wasi:sockets/", Some("raw sockets (this version grants none)")),
+];
+
+const ROOM: Option<&str> = Some("room in the key-value store (`--keyvalue`)");
+
+/// Drafts of the standard: one is only itself.
+const DRAFTS: [(&str, Option<&str>); 10] = [
+    ("wasi:config/store@0.2.0-draft", None),
+    ("wasi:config/store@0.2.0-rc.1", None),
+    ("wasi:keyvalue/atomics@0.2.0-draft", ROOM),
+    ("wasi:keyvalue/atomics@0.2.0-draft2", ROOM),
+    ("wasi:keyvalue/batch@0.2.0-draft", ROOM),
+    ("wasi:keyvalue/batch@0.2.0-draft2", ROOM),
+    ("wasi:keyvalue/store@0.2.0-draft", ROOM),
+    ("wasi:keyvalue/store@0.2.0-draft2", ROOM),
+    ("wasi:logging/logging", None),
+    ("wasi:logging/logging@0.1.0-draft", None),
 ];
 
 /// Any release of WASI 0.2: each has what those before it have, and the linker
@@ -105,7 +118,8 @@ fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
     let names = names(resolve, world, |world| &world.imports);
     let offer = |name: &String| {
         let served = !name.starts_with("wasi:") || name.contains(WASI);
-        OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix))
+        let release = OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix));
+        release.or_else(|| DRAFTS.iter().find(|(draft, _)| name == draft))
     };
     let refused: Vec<String> = names.iter().filter(|name| offer(name).is_none()).cloned().collect();
     if !refused.is_empty() {
