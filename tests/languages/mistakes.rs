@@ -61,6 +61,10 @@ fn a_package_json_that_says_something_wrong_is_named() {
     let project = bench.project("js", "agent");
     for (json, words) in [
         ("{", &["package.json: EOF while parsing"][..]),
+        (
+            r#"{"main": "src/agent.js", "chimera": {"engine": "quickjs", "http": true}}"#,
+            &["package.json: `http` is true", "take the engine starlingmonkey"],
+        ),
         ("{}", &["package.json: `main` names no file", "the module that exports `lifecycle`"]),
         (r#"{"main": "gone.js"}"#, &["`main` names no file"]),
         (

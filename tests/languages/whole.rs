@@ -90,6 +90,12 @@ fn in_js() {
     bench.passes(&project, "node_modules/.bin/tsc --project jsconfig.json --noEmit");
 
     let package = fs::read_to_string(project.join("package.json")).unwrap();
+    let with_fetch = package.replace("\"starlingmonkey\"", "\"starlingmonkey\", \"http\": true");
+    fs::write(project.join("package.json"), with_fetch).unwrap();
+    bench.gives_the_result(&project);
+    let inspected = bench.chimera.run(&["agent", "inspect", &project.display().to_string()]);
+    let import = inspected.out.lines().find(|line| line.contains("wasi:http/outgoing-handler"));
+    assert!(import.is_some_and(|line| line.contains("inert without")), "{}", inspected.out);
     let small = package.replace("\"starlingmonkey\"", "\"quickjs\"");
     fs::write(project.join("package.json"), small.replace("agent.js", "agent.ts")).unwrap();
     fs::rename(project.join("src/agent.js"), project.join("src/agent.ts")).unwrap();

@@ -26,6 +26,9 @@ struct Package {
 struct Options {
     #[serde(default)]
     engine: Engine,
+    /// Whether there is `fetch`, for which the component imports `wasi:http`.
+    #[serde(default)]
+    http: bool,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -62,18 +65,19 @@ pub(super) fn build(
     into: &Path,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
-    let (main, engine) = read(&project.folder)?;
+    let (main, Options { engine, http }) = read(&project.folder)?;
     install(&project.folder, engine, progress)?;
     progress(Step::Doing("bundling and making a component"));
     let mut command = Command::new("node");
     command.args(["--input-type=module", "--eval", SCRIPT, "--"]);
     command.args([main.as_str(), engine.name(), bindings::WORLD]);
     command.arg(project.write_contract()?).arg(project.out.join("types")).arg(into);
+    command.args(http.then_some("http"));
     command.current_dir(&project.folder);
     tool::build(&mut command, &project.folder, || missing("node"))
 }
 
-fn read(folder: &Path) -> Result<(String, Engine), BuildError> {
+fn read(folder: &Path) -> Result<(String, Options), BuildError> {
     let path = folder.join("package.json");
     let text = std::fs::read_to_string(&path).map_err(|error| files(&path, error))?;
     let package: Package = serde_json::from_str(&text).map_err(|error| files(&path, error))?;
@@ -81,7 +85,12 @@ fn read(folder: &Path) -> Result<(String, Engine), BuildError> {
     let main = main.ok_or_else(|| {
         files(&path, "`main` names no file; it must be the module that exports `lifecycle`")
     })?;
-    Ok((main, package.chimera.engine))
+    let Options { engine, http } = package.chimera;
+    if http && matches!(engine, Engine::QuickJs) {
+        let words = "`http` is true, and QuickJS has no `fetch`; take the engine starlingmonkey";
+        return Err(files(&path, words));
+    }
+    Ok((main, Options { engine, http }))
 }
 
 /// Has npm install what package.json names, when it has not been done.

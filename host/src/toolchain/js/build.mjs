@@ -1,12 +1,12 @@
 // Makes a component of a JavaScript project. `chimera agent build` runs it in the project's folder, whose own packages
 // it imports:
 //
-//   <main> <engine> <world> <folder of the contract> <folder for types> <component to write>
+//   <main> <engine> <world> <folder of the contract> <folder for types> <component to write> [http]
 
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-const [main, engine, world, wit, types, out] = process.argv.slice(1)
+const [main, engine, world, wit, types, out, http] = process.argv.slice(1)
 
 // Types first: an editor helps with a project that does not build yet.
 async function writeTypes() {
@@ -27,8 +27,9 @@ async function writeTypes() {
 const engines = {
   async starlingmonkey(sourcePath) {
     const { componentize } = await import('@bytecodealliance/componentize-js')
-    // The host does not offer HTTP. Without the others `Date` would stand still and `Math.random` repeat itself.
-    const disableFeatures = ['http', 'fetch-event']
+    // What imports HTTP is asked why when it replaces another. Without the rest `Date` would stand still and
+    // `Math.random` repeat itself.
+    const disableFeatures = http ? ['fetch-event'] : ['http', 'fetch-event']
     return componentize({ sourcePath, witPath: wit, worldName: world, disableFeatures })
   },
   async quickjs(sourcePath) {
