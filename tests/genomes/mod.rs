@@ -3,6 +3,7 @@
 mod admission;
 mod rollouts;
 mod swaps;
+mod tools;
 pub(crate) mod variants;
 
 use std::sync::Arc;
