@@ -126,6 +126,12 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
         let answer = call(&fabric, "keeper", json!({ "second": ["b", what] })).await;
         assert!(answer["error"].as_str().unwrap().contains(expected), "{answer}");
     }
+    let mut config = keeper("greedy", Some(0));
+    for max_mb in [0, KeyValueGrant::MOST_MB + 1] {
+        config.grants.keyvalue = Some(KeyValueGrant { max_mb });
+        let error = fabric.spawn_agent(&guest("keeper"), config.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("allowed is 1 to 65536"), "{error}");
+    }
     let bucket = json!({ "second": ["b\nb", { "get": "a" }] });
     let answer = call(&fabric, "keeper", bucket).await;
     assert!(answer["error"].as_str().unwrap().contains("control character"), "{answer}");

@@ -311,6 +311,18 @@ async fn a_failure_is_told_to_the_guest_and_ends_nothing() {
         let answer = run(&fabric, order).await.result.unwrap();
         assert!(answer["cut"].is_string(), "{answer}");
     }
+    let long = "a".repeat(8 * 1024 + 1);
+    for (order, code) in [
+        (json!({ "to": server.to(), "method": long }), "HttpRequestMethodInvalid"),
+        (json!({ "to": server.to(), "path": format!("/{long}") }), "HttpRequestUriInvalid"),
+        (json!({ "to": long }), "HttpRequestUriInvalid"),
+    ] {
+        let (error, _) = error(&fabric, order).await;
+        assert_eq!(
+            error, code,
+            "a guest may hold thousands of requests, so their words are bounded"
+        );
+    }
     let wide_head = json!({ "to": server.to(), "header": 20_000 });
     let fault = run(&fabric, wide_head).await.result.unwrap_err();
     assert_eq!(fault.code(), "over-host-memory", "{fault}");

@@ -38,6 +38,8 @@ fn a_change_is_whole_and_under_its_conditions() {
         let store = store.as_ref();
         store.change(at("b"), &[put("a", "1")], MOST).unwrap();
         let (_, version) = get(store, "b", "a").unwrap();
+        assert_eq!(store.version(at("b"), "a").unwrap(), version);
+        assert_eq!(store.version(at("b"), "none").unwrap(), ABSENT);
         let expecting = |key: &str, expected| Change { expected: Some(expected), ..put(key, "2") };
         // One of two conditions fails: neither change is made.
         let both = [expecting("a", version), expecting("c", version)];

@@ -42,6 +42,21 @@ impl Default for KeyValueGrant {
 }
 
 impl KeyValueGrant {
+    /// The most mebibytes: 64 GiB. What needs more is a database of its own.
+    pub const MOST_MB: u32 = 64 << 10;
+
+    /// What is wrong with it, and what is allowed.
+    ///
+    /// # Errors
+    /// It is zero, or over [`MOST_MB`](Self::MOST_MB).
+    pub fn check(self) -> Result<Self, String> {
+        let Self { max_mb } = self;
+        if (1..=Self::MOST_MB).contains(&max_mb) {
+            return Ok(self);
+        }
+        Err(format!("{max_mb} MiB; allowed is 1 to {}", Self::MOST_MB))
+    }
+
     /// In bytes.
     #[must_use]
     pub fn max_bytes(self) -> u64 {

@@ -122,7 +122,9 @@ pub(super) fn agent(
         once(&mut seen, "--dir", &folder.guest)?;
         folders.push(folder);
     }
-    let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb });
+    let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb }.check());
+    let keyvalue =
+        keyvalue.transpose().map_err(|wrong| BadInput(format!("--keyvalue is {wrong}")))?;
     config.grants = Grants { folders, http: origins(&grants.http)?, keyvalue };
     Ok(config)
 }

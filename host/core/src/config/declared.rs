@@ -169,7 +169,11 @@ fn keyvalue(reader: &mut Reader) -> Option<KeyValueGrant> {
     reader.inside("keyvalue.", table, |keyvalue| {
         let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
         keyvalue.complain_of_the_rest(&["max_mb"]);
-        Some(KeyValueGrant { max_mb })
+        let grant = KeyValueGrant { max_mb };
+        if let Err(wrong) = grant.check() {
+            keyvalue.complain("max_mb", format!("is {wrong}"));
+        }
+        Some(grant)
     })
 }
 

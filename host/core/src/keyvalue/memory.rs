@@ -61,6 +61,12 @@ impl KeyValueStore for MemoryKeyValue {
         keys.iter().map(find).collect()
     }
 
+    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
+        let kept = self.kept();
+        let entry = kept.spaces.get(at.space).and_then(|space| space.get(at.bucket, key));
+        Ok(entry.map_or(ABSENT, |entry| entry.version))
+    }
+
     fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError> {
         let mut kept = self.kept();
         let Kept { last_version, spaces } = &mut *kept;

@@ -95,6 +95,12 @@ pub trait KeyValueStore: Debug + Send + Sync {
         most: u64,
     ) -> Result<Vec<Option<Entry>>, KeyValueError>;
 
+    /// The version of a key, without its value; [`ABSENT`] if it is not there.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError>;
+
     /// Makes all of these changes, or none; the owner keeps at most `most` bytes
     /// afterwards. What makes it keep less is never refused for that.
     ///

@@ -27,7 +27,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
-use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
+use chimera_layer4_core::{
+    AgentConfig, Digest, KeyValueGrant, Layer4Error, Layer4Result, Refusal, ResourceQuota,
+};
 use wasmtime::component::{Component, Linker};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
@@ -280,6 +282,9 @@ pub fn check(config: &AgentConfig) -> Layer4Result<()> {
         config.environment.keys().filter(|name| name.is_empty() || name.contains(['=', '\0']))
     {
         wrong.push(format!("environment variable {name:?} is not a name"));
+    }
+    if let Some(Err(why)) = config.grants.keyvalue.map(KeyValueGrant::check) {
+        wrong.push(format!("grants.keyvalue.max_mb is {why}"));
     }
     for folder in &config.grants.folders {
         if !folder.guest.starts_with('/') {

@@ -18,7 +18,7 @@ use super::grants::http::{Http, Network};
 use super::grants::keyvalue::Space;
 use super::grants::stdio::Output;
 use super::grants::telemetry::Recorder;
-use super::grants::{config, folders, keyvalue, logging};
+use super::grants::{config, folders, http, keyvalue, logging};
 use super::limits::memory::{AgentMemory, MemoryMeter};
 use super::setup::AgentSetup;
 
@@ -125,6 +125,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    http::bound(&mut linker)?;
     telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
     config::link(&mut linker)?;
     logging::link(&mut linker)?;

@@ -52,8 +52,10 @@ const OFFERED: [(&str, Option<&str>); 11] = [
 const ROOM: Option<&str> = Some("room in the key-value store (`--keyvalue`)");
 
 /// Drafts of the standard: one is only itself.
-const DRAFTS: [(&str, Option<&str>); 10] = [
+const DRAFTS: [(&str, Option<&str>); 12] = [
+    ("wasi:config/runtime@0.2.0-draft", None),
     ("wasi:config/store@0.2.0-draft", None),
+    ("wasi:config/store@0.2.0-draft-2024-09-27", None),
     ("wasi:config/store@0.2.0-rc.1", None),
     ("wasi:keyvalue/atomics@0.2.0-draft", ROOM),
     ("wasi:keyvalue/atomics@0.2.0-draft2", ROOM),

@@ -123,6 +123,12 @@ impl KeyValueStore for SqliteKeyValue {
         })
     }
 
+    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
+        self.transaction(|transaction| {
+            Ok(found(transaction, at, key)?.map_or(ABSENT, |(_, version)| version))
+        })
+    }
+
     fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError> {
         self.transaction(|transaction| {
             let before = kept(transaction, at.space)?;

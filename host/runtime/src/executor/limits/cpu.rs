@@ -6,6 +6,7 @@
 //! polled: the guest pauses, and its thread serves others. The epoch makes
 //! every poll end within a tick, so a guest overdraws by little.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -34,6 +35,17 @@ fn burst(cores: f64) -> f64 {
 #[derive(Debug)]
 pub(crate) struct HostPanic(pub(crate) String);
 
+thread_local! {
+    /// What other threads spent for the guest that is polled on this one.
+    static ELSEWHERE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Has the guest whose future is being polled pay for what another thread did
+/// for it. A host function calls this once the work is back.
+pub(crate) fn charge(time: Duration) {
+    ELSEWHERE.set(ELSEWHERE.get() + time);
+}
+
 /// Drives `future` within `shares`; adds what it used to `used`.
 ///
 /// A panic inside the future becomes an error, since a defect in a host
@@ -54,8 +66,9 @@ pub(crate) async fn metered<F: Future>(
             pause = None;
         }
         let before = thread_time();
+        ELSEWHERE.set(Duration::ZERO);
         let polled = poll_caught(future.as_mut(), cx);
-        let spent = thread_time().saturating_sub(before);
+        let spent = thread_time().saturating_sub(before) + ELSEWHERE.take();
         *used += spent;
         shares.debit(spent.as_secs_f64());
         polled
@@ -92,6 +105,18 @@ pub(crate) fn thread_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_other_threads_did_for_a_guest_is_its_own() {
+        let (mut used, shares) = (Duration::ZERO, share(1.0));
+        let shares = Shares { agent: &shares, task: None };
+        metered(async { charge(Duration::from_secs(5)) }, shares, &mut used).await.unwrap();
+        assert!((5..6).contains(&used.as_secs()), "{used:?}");
+        let mut next = Duration::ZERO;
+        let others = Shares { agent: &share(1.0), task: None };
+        metered(async {}, others, &mut next).await.unwrap();
+        assert!(next.as_secs() < 1, "and nobody else's: {next:?}");
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_error_with_its_message() {

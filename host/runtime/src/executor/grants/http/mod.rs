@@ -14,6 +14,7 @@ mod notes;
 mod paced;
 mod tls;
 mod upload;
+mod words;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use wasmtime_wasi_http::{
 };
 
 pub(crate) use self::dial::Network;
+pub(crate) use self::words::bound;
 
 use self::notes::Notes;
 use self::upload::Upload;

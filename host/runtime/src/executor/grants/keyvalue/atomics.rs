@@ -1,6 +1,6 @@
 //! `wasi:keyvalue/atomics`: counters, and changes of what was read.
 
-use chimera_layer4_core::keyvalue::{ABSENT, Change, Entry, KeyValueError};
+use chimera_layer4_core::keyvalue::{ABSENT, Change, KeyValueError};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
 
@@ -13,12 +13,13 @@ type Store<'a> = StoreContextMut<'a, Sandbox>;
 /// Tries of one increment, each of which somebody else was faster than.
 const TRIES: u32 = 100;
 
-/// A key as it was when somebody looked.
+/// A key as it was when somebody looked: its version alone, since an instance may
+/// hold thousands of these.
 #[derive(Clone, Debug)]
 struct Cas {
     bucket: Bucket,
     key: String,
-    found: Option<Entry>,
+    version: u64,
 }
 
 #[derive(ComponentType, Lift, Lower)]
@@ -112,10 +113,22 @@ fn link_cas(interface: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()>
             })
         },
     )?;
-    interface.func_wrap("[method]cas.current", |store: Store<'_>, (cas,): (Resource<Cas>,)| {
-        let found = store.data().table.get(&cas)?.found.as_ref();
-        Ok((Ok::<_, Error>(found.map(|entry| entry.value.clone())),))
-    })?;
+    interface.func_wrap_async(
+        "[method]cas.current",
+        |mut store: Store<'_>, (cas,): (Resource<Cas>,)| {
+            Box::new(async move {
+                let Cas { bucket, key, .. } = store.data().table.get(&cas)?.clone();
+                let found = match bucket.read_one(key).await? {
+                    Ok(found) => found,
+                    Err(error) => return Ok((Err(error),)),
+                };
+                // What the guest has seen is what it is to swap.
+                let version = found.as_ref().map_or(ABSENT, |entry| entry.version);
+                store.data_mut().table.get_mut(&cas)?.version = version;
+                Ok((Ok(found.map(|entry| entry.value)),))
+            })
+        },
+    )?;
     interface.func_wrap_async(
         "swap",
         |mut store: Store<'_>, (cas, value): (Resource<Cas>, Vec<u8>)| {
@@ -128,7 +141,7 @@ fn link_cas(interface: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()>
 }
 
 async fn look(bucket: Bucket, key: String) -> wasmtime::Result<Answer<Cas>> {
-    Ok(bucket.read_one(key.clone()).await?.map(|found| Cas { bucket, key, found }))
+    Ok(bucket.version(key.clone()).await?.map(|version| Cas { bucket, key, version }))
 }
 
 /// Where somebody was faster, the answer is the key as it is now.
@@ -137,9 +150,8 @@ async fn swap(
     cas: Cas,
     value: Vec<u8>,
 ) -> wasmtime::Result<Result<(), CasError>> {
-    let Cas { bucket, key, found } = cas;
-    let expected = Some(found.map_or(ABSENT, |entry| entry.version));
-    let change = Change { key: key.clone(), value: Some(value), expected };
+    let Cas { bucket, key, version } = cas;
+    let change = Change { key: key.clone(), value: Some(value), expected: Some(version) };
     if let Err(error) = check_change(&change) {
         return Ok(Err(CasError::Store(error)));
     }

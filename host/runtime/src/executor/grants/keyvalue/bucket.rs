@@ -1,6 +1,6 @@
 //! `wasi:keyvalue/store`: buckets, one key at a time.
 
-use chimera_layer4_core::keyvalue::Change;
+use chimera_layer4_core::keyvalue::{ABSENT, Change};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
 
@@ -41,8 +41,8 @@ pub(super) fn link(
         "[method]bucket.exists",
         |store: Store<'_>, (bucket, key): (Resource<Bucket>, String)| {
             Box::new(async move {
-                let found = get(&store, &bucket)?.read_one(key).await?;
-                Ok((found.map(|found| found.is_some()),))
+                let version = get(&store, &bucket)?.version(key).await?;
+                Ok((version.map(|version| version != ABSENT),))
             })
         },
     )?;

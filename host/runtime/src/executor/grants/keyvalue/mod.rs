@@ -15,6 +15,7 @@ use chimera_layer4_core::keyvalue::{Change, Entry, KeyValueError, KeyValueStore,
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 use crate::executor::bindings::words;
+use crate::executor::limits::cpu::{charge, thread_time};
 use crate::executor::sandbox::{BYTES_PER_HOST_CALL, Sandbox};
 
 /// Bytes of a bucket's name.
@@ -66,7 +67,8 @@ impl From<KeyValueError> for Error {
 type Answer<T> = Result<T, Error>;
 
 impl Bucket {
-    /// Does something with the store, away from the threads that run guests.
+    /// Does something with the store, away from the threads that run guests, and
+    /// at the cost of the guest that asked.
     async fn with<T: Send + 'static>(
         &self,
         what: impl FnOnce(&dyn KeyValueStore, Place<'_>, u64) -> Result<T, KeyValueError>
@@ -75,10 +77,14 @@ impl Bucket {
     ) -> wasmtime::Result<Result<T, KeyValueError>> {
         let Self { space, name } = self.clone();
         let work = move || {
+            let before = thread_time();
             let at = Place { space: &space.name, bucket: &name };
-            what(space.store.as_ref(), at, space.most_bytes)
+            let done = what(space.store.as_ref(), at, space.most_bytes);
+            (done, thread_time().saturating_sub(before))
         };
-        Ok(tokio::task::spawn_blocking(work).await?)
+        let (done, took) = tokio::task::spawn_blocking(work).await?;
+        charge(took);
+        Ok(done)
     }
 
     async fn read(&self, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Option<Entry>>>> {
@@ -92,6 +98,14 @@ impl Bucket {
 
     async fn read_one(&self, key: String) -> wasmtime::Result<Answer<Option<Entry>>> {
         Ok(self.read(vec![key]).await?.map(|mut found| found.pop().flatten()))
+    }
+
+    async fn version(&self, key: String) -> wasmtime::Result<Answer<u64>> {
+        if let Err(error) = check_key(&key) {
+            return Ok(Err(error));
+        }
+        let looked = self.with(move |store, at, _| store.version(at, &key)).await?;
+        Ok(looked.map_err(Error::from))
     }
 
     /// `Conflict` is told apart, for whoever tries again.
