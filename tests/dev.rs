@@ -250,7 +250,13 @@ fn what_cannot_be_done_is_said_before_anything_is_built() {
         &["agent", "dev", ".", "--type", "echo"],
         &["no host serves this data folder", "leave out --type"],
     );
-    chimera.refuses(2, &["agent", "dev", "--type", "echo", "--env", "A=b"], &["--env"]);
+    for grant in
+        ["--env=A=b", "--param=a=1", "--dir=a::/a", "--http=http://a.example", "--keyvalue=1"]
+    {
+        let (flag, _) = grant.split_once('=').unwrap();
+        chimera.refuses(2, &["agent", "dev", "--type", "echo", grant], &[flag]);
+    }
+    chimera.refuses(3, &["agent", "dev", ".", "--task", "-"], &["--task is -", "@FILE"]);
     chimera.refuses(2, &["agent", "dev", "--allow", "wasi:cli"], &["--type"]);
     let ended = chimera.run(&["agent", "dev", "."]);
     assert_eq!(ended.code, 3, "{}", ended.err);

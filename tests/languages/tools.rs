@@ -46,10 +46,21 @@ fn a_project_is_built_again_only_when_it_has_changed() {
     source.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
     bench.build(&project);
     assert_eq!(calls(), 3 * first, "a source has changed");
+    // Older than the component by its own account, as `cp -p` leaves it.
+    fs::copy(project.join("src/words.py"), project.join("src/other.py")).unwrap();
+    let other = fs::File::options().append(true).open(project.join("src/other.py")).unwrap();
+    other.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    bench.build(&project);
+    assert_eq!(calls(), 4 * first, "a source is new");
+    fs::remove_file(project.join("src/other.py")).unwrap();
+    bench.build(&project);
+    assert_eq!(calls(), 5 * first, "a source is gone");
+    bench.build(&project);
+    assert_eq!(calls(), 5 * first, "nothing has changed");
     let left = fs::read_dir(project.join("build")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["wit", "words.wasm"], "what was in the making is gone");
+    assert_eq!(left, ["sources.txt", "wit", "words.wasm"], "what was in the making is gone");
 }
 
 #[test]

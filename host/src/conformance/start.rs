@@ -24,7 +24,7 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
     if let Err(fault) = init.answer {
         let next = match &fault {
             Fault::Guest(GuestFault::InvalidInput { .. }) => {
-                "; give it what it needs with --param, --env or --dir"
+                "; give it what it needs with --param, --env, --dir, --http or --keyvalue"
             }
             _ => "",
         };

@@ -1,8 +1,8 @@
 //! A project that is built: where its sources are, and where what comes of them goes.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use chimera_layer4_runtime::genome::wit;
 use tempfile::TempDir;
@@ -41,17 +41,28 @@ impl Project {
         self.out.join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component is younger than every source, than the packages
-    /// that were installed, and than this program, whose contract it is made with.
+    /// Whether the component was made of just these sources and is younger than
+    /// every one, than the packages that were installed, and than this program,
+    /// whose contract it is made with.
     pub(super) fn is_built(&self) -> bool {
-        let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
         let Ok(built) = changed(&self.component()) else { return false };
-        let older = |time: std::io::Result<SystemTime>| time.is_ok_and(|time| time < built);
+        let older = |time: std::io::Result<Changed>| time.is_ok_and(|time| time < built);
         let program = std::env::current_exe().and_then(|program| changed(&program));
-        let files = files_in(&self.folder);
-        let sources = files.iter().filter(|path| !path.starts_with(&self.out));
+        let sources = self.all_sources();
+        let same = fs::read_to_string(self.list()).is_ok_and(|list| list == listed(&sources));
         let packages = self.packages();
-        older(program) && sources.chain(&packages).all(|path| older(changed(path)))
+        same && older(program) && sources.iter().chain(&packages).all(|path| older(changed(path)))
+    }
+
+    /// What the component was made of, so that a file which is gone is missed.
+    fn list(&self) -> PathBuf {
+        self.out.join("sources.txt")
+    }
+
+    fn all_sources(&self) -> Vec<PathBuf> {
+        let mut all = files_in(&self.folder);
+        all.retain(|path| !path.starts_with(&self.out));
+        all
     }
 
     /// What pip and npm change whenever they install something for the project.
@@ -73,6 +84,7 @@ impl Project {
     /// Puts a component that is done in its place, all at once.
     pub(super) fn keep(&self, made: &Path) -> Result<PathBuf, BuildError> {
         let component = self.component();
+        write(&self.list(), listed(&self.all_sources()).as_bytes())?;
         fs::rename(made, &component).map_err(|error| files(&component, error))?;
         Ok(component)
     }
@@ -91,6 +103,19 @@ impl Project {
         }
         Ok(folder)
     }
+}
+
+/// Seconds and nanoseconds.
+type Changed = (i64, i64);
+
+/// When a file was last written, renamed or put in its place. Not when it says
+/// that it was written: one that is copied or moved here may be old.
+fn changed(path: &Path) -> std::io::Result<Changed> {
+    fs::metadata(path).map(|data| (data.ctime(), data.ctime_nsec()))
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("{}\n", path.display())).collect()
 }
 
 /// Writes a file and the folders above it, unless it is there with that content:

@@ -125,7 +125,7 @@ pub(in crate::cli) struct DevArgs {
     #[arg(long, value_name = "JSON|@FILE")]
     pub(in crate::cli) task: Option<String>,
     /// Swap into the agents of this type, in the host that serves the data folder
-    #[arg(long = "type", value_name = "NAME", conflicts_with_all = ["quota", "env", "param", "dir"])]
+    #[arg(long = "type", value_name = "NAME", conflicts_with_all = ["quota", "GrantArgs"])]
     pub(in crate::cli) agent_type: Option<String>,
     /// With --type: an interface that it may import although the one in charge does not
     #[arg(long, value_name = "INTERFACE", value_delimiter = ',', requires = "agent_type")]

@@ -15,7 +15,7 @@ use self::report::Reporter;
 use self::sources::Sources;
 use self::stage::Stage;
 use super::args::DevArgs;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
 use crate::cli::{component, task};
 
@@ -41,8 +41,14 @@ pub(in crate::cli) async fn run(
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
     // Whatever was mistyped is said before anything is built.
-    if let Some(typed) = &args.task {
-        task::payload(typed)?;
+    match args.task.as_deref() {
+        // Standard input can be read once, and each version is to have the task.
+        Some("-") => {
+            let words = "--task is -, and dev runs the task again and again; give JSON or @FILE";
+            return Err(BadInput(words.into()).into());
+        }
+        Some(typed) => drop(task::payload(typed)?),
+        None => {}
     }
     let most = config.max_component_bytes();
     let mut sources = Sources::watch(&args.folder)?;
