@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     if let Some(side) = idle::Side::asked(&arguments)? {
         return side.measure();
     }
-    if let Some(folder) = languages::folder_asked(&arguments) {
+    if let Some(folder) = languages::folder_asked(&arguments)? {
         return languages::compare(&folder);
     }
     let component = echo()?;

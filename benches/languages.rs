@@ -27,9 +27,14 @@ const TEXT: &str = "All human beings are born free and equal in dignity and righ
                     brotherhood.";
 
 /// The folder, where it was asked for.
-pub(crate) fn folder_asked(arguments: &[String]) -> Option<PathBuf> {
-    let mut arguments = arguments.iter().skip_while(|argument| *argument != "--languages").skip(1);
-    arguments.next().map(PathBuf::from)
+pub(crate) fn folder_asked(arguments: &[String]) -> Result<Option<PathBuf>> {
+    let mut arguments = arguments.iter().skip_while(|argument| *argument != "--languages");
+    if arguments.next().is_none() {
+        return Ok(None);
+    }
+    let folder = arguments.next().filter(|folder| !folder.starts_with('-'));
+    let folder = folder.context("--languages wants a folder of components")?;
+    Ok(Some(PathBuf::from(folder)))
 }
 
 /// What was measured of one component.

@@ -10,12 +10,14 @@
 #
 #   TEXT_STATS_VENV   a Python environment with componentize-py and ziglang (default: the PATH)
 #   TEXT_STATS_NODE   a folder with node_modules (default: js/ beside this file)
+#   CHIMERA           the host's program, which builds C (default: the repository's target/release/chimera)
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 WIT=$ROOT/wit
 VENV=${TEXT_STATS_VENV:-}
+CHIMERA=${CHIMERA:-$ROOT/target/release/chimera}
 NODE_FOLDER=$(realpath "${TEXT_STATS_NODE:-$HERE/js}")
 LANGUAGES=(rust python js quickjs c go)
 
@@ -96,12 +98,10 @@ build_quickjs() {
 
 build_c() {
     need make "apt-get install make"
-    need wit-bindgen "cargo install wit-bindgen-cli@0.61.1 --locked"
-    local compiler tool
-    compiler=$(wasm_cc)
-    tool=$(component_tool)
-    make --silent -C "$HERE/c" component BUILD="$1" WIT="$WIT" OUT="$2" \
-        WASM_CC="$compiler" COMPONENT_NEW="$tool new"
+    need "$CHIMERA" "cargo build --release --bin chimera, or name it in CHIMERA"
+    make --silent -C "$HERE/c" data
+    PATH=${VENV:+$VENV/bin:}$PATH "$CHIMERA" agent build "$HERE/c" >"$1/log" || die "(said above why)"
+    cp "$(cat "$1/log")" "$2"
 }
 
 build_go() {
@@ -119,18 +119,6 @@ build_go() {
 }
 
 # === Tools
-
-# clang with a libc for wasm, or zig, which brings its own.
-wasm_cc() {
-    local python=${VENV:+$VENV/bin/}python3
-    if "$python" -c 'import ziglang' 2>/dev/null; then
-        echo "$python -m ziglang cc -target wasm32-wasi"
-    elif command -v clang-19 wasm-ld-19 >/dev/null && [[ -f /usr/include/wasm32-wasi/stdlib.h ]]; then
-        echo "clang-19 --target=wasm32-wasi --sysroot=/usr"
-    else
-        die "a C compiler for wasm is missing: pip install ziglang==0.15.2"
-    fi
-}
 
 component_tool() {
     local jco=$NODE_FOLDER/node_modules/.bin/jco

@@ -21,7 +21,7 @@ pub enum Refusal {
     },
     /// Not WebAssembly, or a core module instead of a component.
     #[error(
-        "not a component: {found}; build it with `cargo build --target wasm32-wasip2` or `cargo component build`"
+        "not a component: {found}; `chimera agent build` makes one of an agent's project, whatever its language"
     )]
     NotAComponent {
         /// What it is instead.
