@@ -49,7 +49,7 @@ impl Project {
         let older = |time: std::io::Result<Changed>| time.is_ok_and(|time| time < built);
         let program = std::env::current_exe().and_then(|program| changed(&program));
         let sources = self.all_sources();
-        let same = fs::read_to_string(self.list()).is_ok_and(|list| list == listed(&sources));
+        let same = fs::read_to_string(self.list()).is_ok_and(|list| list == self.listed(&sources));
         let packages = self.packages();
         same && older(program) && sources.iter().chain(&packages).all(|path| older(changed(path)))
     }
@@ -57,6 +57,11 @@ impl Project {
     /// What the component was made of, so that a file which is gone is missed.
     fn list(&self) -> PathBuf {
         self.out.join("sources.txt")
+    }
+
+    fn listed(&self, sources: &[PathBuf]) -> String {
+        let own = |path: &PathBuf| path.strip_prefix(&self.folder).unwrap_or(path).to_path_buf();
+        sources.iter().map(|path| format!("{}\n", own(path).display())).collect()
     }
 
     fn all_sources(&self) -> Vec<PathBuf> {
@@ -84,7 +89,7 @@ impl Project {
     /// Puts a component that is done in its place, all at once.
     pub(super) fn keep(&self, made: &Path) -> Result<PathBuf, BuildError> {
         let component = self.component();
-        write(&self.list(), listed(&self.all_sources()).as_bytes())?;
+        write(&self.list(), self.listed(&self.all_sources()).as_bytes())?;
         fs::rename(made, &component).map_err(|error| files(&component, error))?;
         Ok(component)
     }
@@ -112,10 +117,6 @@ type Changed = (i64, i64);
 /// that it was written: one that is copied or moved here may be old.
 fn changed(path: &Path) -> std::io::Result<Changed> {
     fs::metadata(path).map(|data| (data.ctime(), data.ctime_nsec()))
-}
-
-fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("{}\n", path.display())).collect()
 }
 
 /// Writes a file and the folders above it, unless it is there with that content:
