@@ -75,7 +75,7 @@ use self::table::{Report, say};
 
 type Ask = fn(&Scene, &mut Report) -> Result<()>;
 
-const QUESTIONS: [(&str, Ask); 9] = [
+const QUESTIONS: [(&str, Ask); 10] = [
     ("noop", noop::ask),
     ("component", component::ask),
     ("clients", clients::ask),
@@ -84,6 +84,7 @@ const QUESTIONS: [(&str, Ask); 9] = [
     ("shares", shares::ask),
     ("broken", broken::ask),
     ("swaps", genomes::swaps),
+    ("beside", genomes::beside),
     ("trials", genomes::trials),
 ];
 

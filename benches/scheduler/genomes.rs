@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::events::What;
-use chimera_layer4::genome::{Plan, Policy};
-use chimera_layer4::{InstancePolicy, Layer4Fabric, Validation, utils};
+use chimera_layer4::genome::{Plan, Policy, Weights};
+use chimera_layer4::{BenchTask, InstancePolicy, Layer4Fabric, NewGenome, Validation, utils};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -146,6 +146,63 @@ fn show(
     let lost = sent.abs_diff(succeeded) as f64;
     report.judge("swaps: tasks lost or doubled", lost, Figure::Times, Goal::Most(0.0));
     Ok(())
+}
+
+/// Does a benchmark hold up the tasks that run beside it?
+pub(crate) fn beside(scene: &Scene, report: &mut Report) -> Result<()> {
+    let built = host::component("tests/guests/variant")?;
+    let light = Variant([1, 0, 0, 0, 0]).bytes(&built)?;
+    let heavy = Variant([2, ROUNDS, 0, 0, 0]).bytes(&built)?;
+    let (still, tasks) =
+        scene.pick((Duration::from_secs(20), 200), (Duration::from_millis(200), 10));
+    let data = folder()?;
+    scene.runtime.block_on(async {
+        let instances = InstancePolicy::default();
+        let crew = Crew { name: "variant", component: &light, agents: AGENTS, instances };
+        let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[crew]).await?;
+        let mut without = load(&fabric, still, &AtomicBool::new(true)).await?;
+        let tasks: Vec<BenchTask> =
+            (0..tasks).map(|number| BenchTask { payload: json!(number), expected: None }).collect();
+        let done = Arc::new(AtomicBool::new(false));
+        // Only what is stored can be held against another.
+        fabric.push_genome(NewGenome::new(light.clone())).await?;
+        let benching = async {
+            let ended = benchmarks(&fabric, &heavy, &tasks, still).await;
+            // Also where it failed, or the load would go on for ever.
+            done.store(true, Ordering::Release);
+            ended
+        };
+        let (with, benchmarks) = tokio::join!(load(&fabric, still, &done), benching);
+        let (mut with, benchmarks) = (with?, benchmarks?);
+        fabric.shutdown().await?;
+        let before = quantile(&mut without.latencies, 0.99);
+        let after = quantile(&mut with.latencies, 0.99);
+        say(&format!(
+            "\n  {benchmarks} benchmarks of {} tasks on each genome; p99 of live tasks {} without, {} beside\n",
+            tasks.len(),
+            Figure::Nanos.show(before),
+            Figure::Nanos.show(after)
+        ))?;
+        let name = "beside a benchmark: p99 to that without";
+        report.judge(name, after / before, Figure::Times, Goal::Most(1.5));
+        Ok(())
+    })
+}
+
+/// One benchmark after the other for so long; how many there were.
+async fn benchmarks(
+    fabric: &Layer4Fabric,
+    candidate: &[u8],
+    tasks: &[BenchTask],
+    length: Duration,
+) -> Result<u32> {
+    let (began, mut done) = (Instant::now(), 0);
+    while began.elapsed() < length {
+        let weights = Weights::default();
+        fabric.benchmark_genome("variant", candidate, tasks.to_vec(), &weights).await?;
+        done += 1;
+    }
+    Ok(done)
 }
 
 /// How many tasks does it take to find out a candidate that is worse?
