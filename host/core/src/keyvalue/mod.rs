@@ -50,6 +50,20 @@ pub struct Change {
     pub expected: Option<u64>,
 }
 
+impl Change {
+    /// The key has this value from now on, whatever it was.
+    #[must_use]
+    pub fn set(key: String, value: Vec<u8>) -> Self {
+        Self { key, value: Some(value), expected: None }
+    }
+
+    /// The key is not there from now on, whatever it was.
+    #[must_use]
+    pub fn delete(key: String) -> Self {
+        Self { key, value: None, expected: None }
+    }
+}
+
 /// Why nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

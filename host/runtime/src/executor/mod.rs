@@ -8,7 +8,7 @@ mod agent;
 mod bindings;
 pub(crate) mod engine;
 mod fault;
-mod grants;
+pub(crate) mod grants;
 mod instance;
 mod limits;
 pub(crate) mod linked;

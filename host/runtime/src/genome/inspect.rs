@@ -8,6 +8,7 @@ use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
 use super::contract;
+use crate::executor::grants::{config, keyvalue, logging};
 
 /// What was found in a component that meets the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,23 +50,15 @@ const OFFERED: [(&str, Option<&str>); 11] = [
     ("wasi:sockets/", Some("raw sockets (this version grants none)")),
 ];
 
-const ROOM: Option<&str> = Some("room in the key-value store (`--keyvalue`)");
-
-/// Drafts of the standard: one is only itself.
-const DRAFTS: [(&str, Option<&str>); 12] = [
-    ("wasi:config/runtime@0.2.0-draft", None),
-    ("wasi:config/store@0.2.0-draft", None),
-    ("wasi:config/store@0.2.0-draft-2024-09-27", None),
-    ("wasi:config/store@0.2.0-rc.1", None),
-    ("wasi:keyvalue/atomics@0.2.0-draft", ROOM),
-    ("wasi:keyvalue/atomics@0.2.0-draft2", ROOM),
-    ("wasi:keyvalue/batch@0.2.0-draft", ROOM),
-    ("wasi:keyvalue/batch@0.2.0-draft2", ROOM),
-    ("wasi:keyvalue/store@0.2.0-draft", ROOM),
-    ("wasi:keyvalue/store@0.2.0-draft2", ROOM),
-    ("wasi:logging/logging", None),
-    ("wasi:logging/logging@0.1.0-draft", None),
-];
+/// Drafts of the standard, each of which is only itself: what this host links,
+/// and the grant that gives it something to do.
+fn draft(name: &str) -> Option<Option<&'static str>> {
+    if keyvalue::links(name) {
+        return Some(Some("room in the key-value store (`--keyvalue`)"));
+    }
+    let always = config::NAMES.contains(&name) || logging::NAMES.contains(&name);
+    always.then_some(None)
+}
 
 /// Any release of WASI 0.2: each has what those before it have, and the linker
 /// knows what the engine's own has.
@@ -121,14 +114,14 @@ fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
     let offer = |name: &String| {
         let served = !name.starts_with("wasi:") || name.contains(WASI);
         let release = OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix));
-        release.or_else(|| DRAFTS.iter().find(|(draft, _)| name == draft))
+        release.map(|(_, grant)| *grant).or_else(|| draft(name))
     };
     let refused: Vec<String> = names.iter().filter(|name| offer(name).is_none()).cloned().collect();
     if !refused.is_empty() {
         return Err(Refusal::NotGranted { imports: refused });
     }
     let import = |name: String| {
-        let grant = offer(&name).and_then(|(_, grant)| grant.map(str::to_owned));
+        let grant = offer(&name).flatten().map(str::to_owned);
         Import { name, grant }
     };
     Ok(names.into_iter().map(import).collect())

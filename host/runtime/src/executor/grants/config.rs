@@ -11,7 +11,7 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use crate::executor::sandbox::Sandbox;
 
 /// The drafts that toolchains emit; a draft's version matches only itself.
-const NAMES: [&str; 4] = [
+pub(crate) const NAMES: [&str; 4] = [
     "wasi:config/store@0.2.0-rc.1",
     "wasi:config/store@0.2.0-draft",
     "wasi:config/store@0.2.0-draft-2024-09-27",

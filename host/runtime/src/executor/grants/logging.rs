@@ -8,7 +8,7 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use crate::executor::sandbox::Sandbox;
 
 /// The draft, and the name without a version under which some vendor it.
-const NAMES: [&str; 2] = ["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"];
+pub(crate) const NAMES: [&str; 2] = ["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"];
 
 #[expect(dead_code, reason = "each is made of what a guest says")]
 #[derive(Clone, Copy, ComponentType, Lift, Lower)]

@@ -7,41 +7,17 @@ use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::steps::{Step, reached};
-use crate::stores::opening::{
-    self, CHECKPOINT_PAGES, LOG_BYTES, damaged, is_damage, is_final, prepare, prepare_reader, touch,
-};
+pub(super) use crate::stores::opening::{CHECKPOINT_PAGES, Kind, LOG_BYTES};
+use crate::stores::opening::{damaged, is_damage, is_final, prepare, prepare_reader, touch};
 
-/// Which database a file should be.
-pub(super) struct Kind {
-    /// In the place that SQLite's header has for it.
-    pub(super) application: i32,
-    /// Of the tables. A higher one is a later program's.
-    pub(super) version: i32,
-    pub(super) schema: &'static str,
-    /// Whether each commit is on the disk when it returns.
-    pub(super) is_synced: bool,
-}
-
-impl Kind {
-    fn opening(&self) -> opening::Kind {
-        let Self { application, version, schema, is_synced } = *self;
-        opening::Kind {
-            application,
-            version,
-            schema,
-            checkpoint_pages: CHECKPOINT_PAGES,
-            log_bytes: LOG_BYTES,
-            tune: if is_synced { synced } else { unsynced },
-        }
-    }
-}
-
-fn synced(connection: &Connection) -> rusqlite::Result<()> {
+/// Each commit is on the disk when it returns.
+pub(super) fn synced(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "recursive_triggers", true)
 }
 
-fn unsynced(connection: &Connection) -> rusqlite::Result<()> {
+/// A commit survives the process, and perhaps not a loss of power.
+pub(super) fn unsynced(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "recursive_triggers", true)
 }
@@ -61,8 +37,8 @@ impl Database {
     /// # Errors
     /// `Database`: it is not ours, of a later version, damaged, or cannot be written.
     pub(super) fn open(path: PathBuf, kind: &Kind) -> GenomeStoreResult<Self> {
-        let opened = touch(&path)
-            .and_then(|()| prepare(&path, &kind.opening()).map_err(|error| error.words()));
+        let opened =
+            touch(&path).and_then(|()| prepare(&path, kind).map_err(|error| error.words()));
         match opened {
             Ok(connection) => Ok(Self { path, connection, failed: None }),
             Err(reason) => Err(GenomeStoreError::Database { path, reason }),
@@ -118,7 +94,7 @@ impl Database {
 /// # Errors
 /// `Database`: it cannot be opened, or is not ours.
 pub(super) fn open_reader(path: &Path, kind: &Kind) -> GenomeStoreResult<Connection> {
-    prepare_reader(path, &kind.opening()).map_err(|refusal| GenomeStoreError::Database {
+    prepare_reader(path, kind).map_err(|refusal| GenomeStoreError::Database {
         path: path.to_path_buf(),
         reason: refusal.words(),
     })

@@ -17,7 +17,7 @@ use rusqlite::{Transaction, params};
 
 use super::GenomeStore;
 use super::columns;
-use super::database::{Database, Kind};
+use super::database::{CHECKPOINT_PAGES, Database, Kind, LOG_BYTES, synced};
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::folder::Folder;
 use super::steps::{Step, reached};
@@ -28,7 +28,9 @@ const KIND: Kind = Kind {
     application: 0x6368_6c6c, // "chll"
     version: 1,
     schema: include_str!("schema.sql"),
-    is_synced: true,
+    checkpoint_pages: CHECKPOINT_PAGES,
+    log_bytes: LOG_BYTES,
+    tune: synced,
 };
 /// The most evidence that one entry carries.
 const EVENT_BYTES: usize = 4 << 20;

@@ -17,7 +17,7 @@ use rusqlite::{Transaction, params};
 
 use super::GenomeStore;
 use super::columns;
-use super::database::{Database, Kind};
+use super::database::{CHECKPOINT_PAGES, Database, Kind, LOG_BYTES, unsynced};
 use super::errors::GenomeStoreResult;
 use super::folder::Folder;
 use reservoir::{Kept, Reservoir};
@@ -27,7 +27,9 @@ const KIND: Kind = Kind {
     application: 0x6368_6c72, // "chlr"
     version: 1,
     schema: include_str!("schema.sql"),
-    is_synced: false,
+    checkpoint_pages: CHECKPOINT_PAGES,
+    log_bytes: LOG_BYTES,
+    tune: unsynced,
 };
 /// What a row takes beside its texts.
 const ROW_BYTES: u64 = 256;

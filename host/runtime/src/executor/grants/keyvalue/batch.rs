@@ -5,11 +5,13 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::bucket::get;
-use super::{Bucket, Draft};
+use super::{Answer, Bucket, Draft};
 use crate::executor::sandbox::Sandbox;
 
 type Store<'a> = StoreContextMut<'a, Sandbox>;
 type Pairs = Vec<(String, Vec<u8>)>;
+/// A key, and its value if it is there.
+type Found = (String, Option<Vec<u8>>);
 
 pub(super) fn link(
     interface: &mut LinkerInstance<'_, Sandbox>,
@@ -20,26 +22,16 @@ pub(super) fn link(
             "get-many",
             |store: Store<'_>, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
                 Box::new(async move {
-                    let found = get(&store, &bucket)?.read(keys.clone()).await?;
-                    let pair = |(key, entry): (String, Option<_>)| {
-                        entry.map(|entry: chimera_layer4_core::keyvalue::Entry| (key, entry.value))
-                    };
-                    Ok((found
-                        .map(|found| keys.into_iter().zip(found).map(pair).collect::<Vec<_>>()),))
+                    let found = read(&get(&store, &bucket)?, keys).await?;
+                    let there = |(key, value): Found| value.map(|value| (key, value));
+                    Ok((found.map(|found| found.into_iter().map(there).collect::<Vec<_>>()),))
                 })
             },
         )?,
         Draft::Second => interface.func_wrap_async(
             "get-many",
             |store: Store<'_>, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
-                Box::new(async move {
-                    let found = get(&store, &bucket)?.read(keys.clone()).await?;
-                    let pair = |(key, entry): (String, Option<_>)| {
-                        (key, entry.map(|entry: chimera_layer4_core::keyvalue::Entry| entry.value))
-                    };
-                    Ok((found
-                        .map(|found| keys.into_iter().zip(found).map(pair).collect::<Vec<_>>()),))
-                })
+                Box::new(async move { Ok((read(&get(&store, &bucket)?, keys).await?,)) })
             },
         )?,
     }
@@ -47,8 +39,8 @@ pub(super) fn link(
         "set-many",
         |store: Store<'_>, (bucket, pairs): (Resource<Bucket>, Pairs)| {
             Box::new(async move {
-                let change = |(key, value)| Change { key, value: Some(value), expected: None };
-                let changes = pairs.into_iter().map(change).collect();
+                let changes = pairs.into_iter().map(|(key, value)| Change::set(key, value));
+                let changes = changes.collect();
                 Ok((get(&store, &bucket)?.change_checked(changes).await?,))
             })
         },
@@ -57,10 +49,15 @@ pub(super) fn link(
         "delete-many",
         |store: Store<'_>, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
             Box::new(async move {
-                let change = |key| Change { key, value: None, expected: None };
-                let changes = keys.into_iter().map(change).collect();
+                let changes = keys.into_iter().map(Change::delete).collect();
                 Ok((get(&store, &bucket)?.change_checked(changes).await?,))
             })
         },
     )
+}
+
+async fn read(bucket: &Bucket, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Found>>> {
+    let found = bucket.read(keys.clone()).await?;
+    let values = found.map(|found| found.into_iter().map(|entry| entry.map(|entry| entry.value)));
+    Ok(values.map(|values| keys.into_iter().zip(values).collect()))
 }

@@ -50,7 +50,7 @@ pub(super) fn link(
         "[method]bucket.set",
         |store: Store<'_>, (bucket, key, value): (Resource<Bucket>, String, Vec<u8>)| {
             Box::new(async move {
-                let change = Change { key, value: Some(value), expected: None };
+                let change = Change::set(key, value);
                 Ok((get(&store, &bucket)?.change_checked(vec![change]).await?,))
             })
         },
@@ -59,7 +59,7 @@ pub(super) fn link(
         "[method]bucket.delete",
         |store: Store<'_>, (bucket, key): (Resource<Bucket>, String)| {
             Box::new(async move {
-                let change = Change { key, value: None, expected: None };
+                let change = Change::delete(key);
                 Ok((get(&store, &bucket)?.change_checked(vec![change]).await?,))
             })
         },

@@ -167,13 +167,18 @@ fn check_bucket(name: &str) -> Answer<()> {
 }
 
 pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
-    for draft in [Draft::First, Draft::Second] {
-        let version = draft.version();
-        bucket::link(&mut linker.instance(&format!("wasi:keyvalue/store@{version}"))?, draft)?;
-        atomics::link(&mut linker.instance(&format!("wasi:keyvalue/atomics@{version}"))?, draft)?;
-        batch::link(&mut linker.instance(&format!("wasi:keyvalue/batch@{version}"))?, draft)?;
+    for draft in DRAFTS {
+        bucket::link(&mut linker.instance(&draft.interface("store"))?, draft)?;
+        atomics::link(&mut linker.instance(&draft.interface("atomics"))?, draft)?;
+        batch::link(&mut linker.instance(&draft.interface("batch"))?, draft)?;
     }
     Ok(())
+}
+
+/// Whether [`link`] links an interface of this name.
+pub(crate) fn links(name: &str) -> bool {
+    let interfaces = ["store", "atomics", "batch"];
+    DRAFTS.iter().any(|draft| interfaces.iter().any(|part| draft.interface(part) == name))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -182,11 +187,14 @@ enum Draft {
     Second,
 }
 
+const DRAFTS: [Draft; 2] = [Draft::First, Draft::Second];
+
 impl Draft {
-    fn version(self) -> &'static str {
-        match self {
+    fn interface(self, name: &str) -> String {
+        let version = match self {
             Draft::First => "0.2.0-draft",
             Draft::Second => "0.2.0-draft2",
-        }
+        };
+        format!("wasi:keyvalue/{name}@{version}")
     }
 }
