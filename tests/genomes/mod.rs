@@ -1,6 +1,7 @@
 //! Genomes: admitted, stored, swapped, put on trial, taken back.
 
 mod admission;
+mod benchmarks;
 mod rollouts;
 mod swaps;
 mod tools;

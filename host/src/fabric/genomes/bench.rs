@@ -2,24 +2,25 @@
 //!
 //! Two agents that no task of the queue reaches run the tasks in turns, the one
 //! first and then the other first, so that whatever else the machine does falls
-//! on both. They have a share of a processor of their own, small enough that
-//! live tasks do not notice.
+//! on both. They have a share of a processor, on a thread that lets live tasks
+//! pass first (`aside`).
 
 use std::sync::Arc;
 
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::{Comparison, Fitness, Margins, Measured, Pair, Weights, compare};
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Task};
-use chimera_layer4_runtime::{Agent, RunReport};
+use chimera_layer4_runtime::{Agent, Genome, RunReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::admit::GenomeRef;
+use super::aside::aside;
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
 use crate::utils;
 
-/// Of a processor, for both sides together: they take turns.
+/// Of a processor at most, for both sides together: they take turns.
 const SHARE: f64 = 0.5;
 /// Recorded tasks that are drawn.
 const DRAWN: usize = 200;
@@ -58,6 +59,9 @@ pub struct Benchmark {
     pub fitness: Fitness,
 }
 
+/// A genome, and how its agent is set up.
+type Side = (Arc<Genome>, AgentConfig);
+
 impl Layer4Fabric {
     /// Runs the same tasks on a candidate and on the genome in charge of an
     /// agent type: those given, else a sample of recorded ones. The result is
@@ -89,10 +93,14 @@ impl Layer4Fabric {
         let tasks = genomes.bench_tasks(agent_type, tasks).await?;
         let turn = genomes.benching.acquire().await;
         let _turn = turn.map_err(|error| Layer4Error::Internal(error.to_string()))?;
-        let pairs = self.run_pairs(agent_type, [champion, candidate], &tasks).await?;
+        let sides = [
+            (genomes.at_hand(agent_type, champion).await?, self.bench_config(agent_type)),
+            (genomes.load(candidate).await?, self.bench_config(agent_type)),
+        ];
+        let sizes = sides.each_ref().map(|(genome, _)| genome.inspection().size_bytes);
+        let pairs = aside(Arc::clone(genomes).pairs(sides, tasks)).await??;
         let comparison = compare(&pairs, CONFIDENCE, &Margins::default());
-        let sizes = genomes.sizes(champion, candidate).await?;
-        let fitness = Fitness::of_comparison(&comparison, sizes, weights);
+        let fitness = Fitness::of_comparison(&comparison, sizes.into(), weights);
         let event = Event::Benchmarked {
             against: champion,
             comparison: Box::new(comparison),
@@ -104,49 +112,12 @@ impl Layer4Fabric {
         Ok(Benchmark { agent_type, champion, candidate, comparison, fitness })
     }
 
-    async fn run_pairs(
-        &self,
-        agent_type: &str,
-        [champion, candidate]: [Digest; 2],
-        tasks: &[BenchTask],
-    ) -> Layer4Result<Vec<Pair>> {
-        let champion = self.bench_agent(agent_type, champion).await?;
-        let candidate = match self.bench_agent(agent_type, candidate).await {
-            Ok(agent) => agent,
-            Err(error) => {
-                self.genomes().await?.end_unused(vec![champion]).await;
-                return Err(error);
-            }
-        };
-        if let Some(first) = tasks.first() {
-            // Neither is to pay for memory that is touched for the first time.
-            run(&champion, agent_type, first).await;
-            run(&candidate, agent_type, first).await;
-        }
-        let mut pairs = Vec::with_capacity(tasks.len() * ROUNDS);
-        for round in 0..ROUNDS {
-            for (index, task) in tasks.iter().enumerate() {
-                let pair = if (round + index) % 2 == 0 {
-                    let champion = run(&champion, agent_type, task).await;
-                    Pair { champion, candidate: run(&candidate, agent_type, task).await }
-                } else {
-                    let candidate = run(&candidate, agent_type, task).await;
-                    Pair { champion: run(&champion, agent_type, task).await, candidate }
-                };
-                pairs.push(pair);
-            }
-        }
-        self.genomes().await?.end_unused(vec![champion, candidate]).await;
-        Ok(pairs)
-    }
-
-    async fn bench_agent(&self, agent_type: &str, genome: Digest) -> Layer4Result<Agent> {
-        let loaded = self.genomes().await?.load(genome).await?;
+    /// How the agents of a benchmark are set up, each.
+    fn bench_config(&self, agent_type: &str) -> AgentConfig {
         let config = self.config_for(Some(agent_type));
         let mut quota = config.resource_quota.clone();
         quota.max_cpu_cores = quota.max_cpu_cores.min(SHARE);
-        let config = AgentConfig { resource_quota: quota, ..config };
-        self.crew.executor.spawn_apart(loaded, config).await
+        AgentConfig { resource_quota: quota, ..config }
     }
 }
 
@@ -177,17 +148,63 @@ impl Genomes {
         Ok(recorded.await?.into_iter().filter_map(task).collect())
     }
 
-    async fn sizes(self: &Arc<Self>, one: Digest, other: Digest) -> Layer4Result<(u64, u64)> {
-        self.on_disk(move |genomes| {
-            let size = |genome| genomes.store.describe(&genome).map(|(stored, _)| stored.bytes);
-            Ok((size(one)?, size(other)?))
-        })
-        .await
+    /// A genome to be run: stored, or what agents run that were given its bytes.
+    async fn at_hand(
+        self: &Arc<Self>,
+        agent_type: &str,
+        genome: Digest,
+    ) -> Layer4Result<Arc<Genome>> {
+        let running = self.crew.agents.in_charge(agent_type);
+        let mut running = running.iter().map(|entry| entry.agent.genome());
+        match running.find(|running| running.digest() == genome) {
+            Some(running) => Ok(Arc::clone(running)),
+            None => self.load(genome).await,
+        }
+    }
+
+    /// Runs the tasks on both sides in turns.
+    async fn pairs(
+        self: Arc<Self>,
+        [champion, candidate]: [Side; 2],
+        tasks: Vec<BenchTask>,
+    ) -> Layer4Result<Vec<Pair>> {
+        let champion = self.bench_agent(champion).await?;
+        let candidate = match self.bench_agent(candidate).await {
+            Ok(agent) => agent,
+            Err(error) => {
+                self.end_unused(vec![champion]).await;
+                return Err(error);
+            }
+        };
+        if let Some(first) = tasks.first() {
+            // Neither is to pay for memory that is touched for the first time.
+            run(&champion, first).await;
+            run(&candidate, first).await;
+        }
+        let mut pairs = Vec::with_capacity(tasks.len() * ROUNDS);
+        for round in 0..ROUNDS {
+            for (index, task) in tasks.iter().enumerate() {
+                let pair = if (round + index) % 2 == 0 {
+                    let champion = run(&champion, task).await;
+                    Pair { champion, candidate: run(&candidate, task).await }
+                } else {
+                    let candidate = run(&candidate, task).await;
+                    Pair { champion: run(&champion, task).await, candidate }
+                };
+                pairs.push(pair);
+            }
+        }
+        self.end_unused(vec![champion, candidate]).await;
+        Ok(pairs)
+    }
+
+    async fn bench_agent(&self, (genome, config): Side) -> Layer4Result<Agent> {
+        self.crew.executor.spawn_apart(genome, config).await
     }
 }
 
-async fn run(agent: &Agent, agent_type: &str, task: &BenchTask) -> Measured {
-    let payload = task.payload.clone();
+async fn run(agent: &Agent, task: &BenchTask) -> Measured {
+    let (agent_type, payload) = (&agent.config().agent_type, task.payload.clone());
     let quota = agent.quota();
     let run = Task { resource_quota: quota, ..utils::default_task(agent_type, payload) };
     measured(&agent.run(&run, 1).await, task.expected.as_ref())

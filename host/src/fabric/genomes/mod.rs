@@ -7,6 +7,7 @@
 //! hears of every run (`trials`).
 
 mod admit;
+mod aside;
 mod bench;
 mod declared;
 mod history;
