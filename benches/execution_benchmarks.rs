@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use chimera_layer4::toolchain::{self, Stop};
 use criterion::Criterion;
 
 use self::report::Report;
@@ -70,5 +71,5 @@ fn echo() -> Result<PathBuf> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let folder = workspace.join("agents/echo");
-    Ok(chimera_layer4::toolchain::build(&folder, Some(&target), &mut |_| {})?)
+    Ok(toolchain::build(&folder, Some(&target), &Stop::default(), &mut |_| {})?)
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{AgentConfig, InstancePolicy, Layer4Config, Layer4Fabric, toolchain, utils};
+use chimera_layer4::toolchain::{self, Stop};
+use chimera_layer4::{AgentConfig, InstancePolicy, Layer4Config, Layer4Fabric, utils};
 
 use crate::scene::{CAPACITY, target};
 
@@ -21,7 +22,8 @@ pub(crate) struct Crew<'a> {
 /// A component of this repository, built as its author would.
 pub(crate) fn component(folder: &str) -> Result<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
-    let built = toolchain::build(&folder, Some(&target().join("guests")), &mut |_| {})?;
+    let built =
+        toolchain::build(&folder, Some(&target().join("guests")), &Stop::default(), &mut |_| {})?;
     Ok(fs::read(built)?)
 }
 

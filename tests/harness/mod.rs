@@ -7,7 +7,9 @@ use std::sync::{Mutex, OnceLock};
 
 use chimera_layer4::{
     AgentConfig, AgentId, ExecutionResult, Layer4Config, Layer4Fabric, ResourceQuota, Task,
-    config::TaskStoreKind, toolchain, utils,
+    config::TaskStoreKind,
+    toolchain::{self, Stop},
+    utils,
 };
 use serde_json::Value;
 
@@ -34,7 +36,8 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
         let folder = ["agents", "tests/guests"].iter().map(|f| root().join(f).join(name));
         let folder =
             folder.into_iter().find(|folder| folder.is_dir()).expect("there is no such guest");
-        toolchain::build(&folder, Some(&guests_target()), &mut |_| {}).expect("the guest builds")
+        toolchain::build(&folder, Some(&guests_target()), &Stop::default(), &mut |_| {})
+            .expect("the guest builds")
     });
     path.clone()
 }

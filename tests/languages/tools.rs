@@ -2,10 +2,13 @@
 //! ones are not on every machine.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Bench, write_program};
-use crate::harness::guest_path;
+use crate::harness::{guest_path, program};
 
 /// A componentize-py whose component is the agent `echo`, and that notes its calls.
 fn componentize_py(bench: &Bench) -> String {
@@ -61,6 +64,61 @@ fn a_project_is_built_again_only_when_it_has_changed() {
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
     assert_eq!(left, ["sources.txt", "wit", "words.wasm"], "what was in the making is gone");
+}
+
+/// As `kill` does it, and not a terminal, which would tell the tools too.
+#[test]
+fn a_build_that_is_interrupted_ends_its_tools_and_leaves_nothing() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    let (pipe, began) = (bench.path("pipe"), bench.path("began"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Its child waits for what nobody writes.
+    bench.program(
+        "componentize-py",
+        &format!("(read -r line < {}) &\necho $! > {}\nwait", pipe.display(), began.display()),
+    );
+    let mut command = Command::new(program());
+    command.args(["agent", "build"]).arg(&project).env("PATH", bench.bin.path());
+    let mut build = command.env("CHIMERA_DATA_DIR", bench.path("data")).spawn().unwrap();
+    let child = loop {
+        let number = fs::read_to_string(&began).unwrap_or_default();
+        if let Some(number) = number.strip_suffix('\n') {
+            break Pid::from_raw(number.parse().unwrap()).unwrap();
+        }
+        assert!(build.try_wait().unwrap().is_none(), "it waits for its tool");
+        std::thread::yield_now();
+    };
+    kill_process(Pid::from_child(&build), Signal::INT).unwrap();
+    assert_eq!(build.wait().unwrap().code(), Some(130));
+    // Whoever takes it over has yet to learn of its end.
+    while is_running(child) {
+        std::thread::yield_now();
+    }
+    let left = fs::read_dir(project.join("build")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["wit"]);
+}
+
+fn is_running(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    status.is_ok_and(|status| !status.contains(") Z "))
+}
+
+/// A build that was killed could not tidy up; the next one does, after a day.
+#[test]
+fn what_a_killed_build_left_is_swept_when_it_is_old() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    bench.program("componentize-py", &componentize_py(&bench));
+    let old = project.join("build/.making-old");
+    let new = project.join("build/.making-new");
+    for folder in [&old, &new] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let two_days = Duration::from_secs(48 * 60 * 60);
+    fs::File::open(&old).unwrap().set_modified(SystemTime::now() - two_days).unwrap();
+    assert_eq!(bench.build(&project).code, 0);
+    assert_eq!((old.exists(), new.exists()), (false, true));
 }
 
 #[test]

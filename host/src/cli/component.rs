@@ -1,12 +1,14 @@
 //! From what was typed to a component's bytes.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::exit::BadInput;
 use super::output::Output;
 use super::progress;
 use crate::fabric::read_component;
-use crate::toolchain;
+use crate::toolchain::{self, Stop};
 
 /// A component and what to call it.
 pub(super) struct Component {
@@ -29,11 +31,33 @@ pub(super) async fn read(path: &Path, most: u64, output: Output) -> anyhow::Resu
 /// is heard meanwhile.
 pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathBuf> {
     let folder = folder.to_path_buf();
+    let (under_way, done) = mpsc::sync_channel::<()>(1);
+    let building = Building { stop: Stop::default(), done };
+    let stop = building.stop.clone();
     let build = move || {
+        let _under_way = under_way;
         let bar = progress::Bar::new(output, &format!("building {}", folder.display()));
-        toolchain::build(&folder, None, &mut |step| bar.step(&step))
+        toolchain::build(&folder, None, &stop, &mut |step| bar.step(&step))
     };
     Ok(tokio::task::spawn_blocking(build).await??)
+}
+
+/// A build that is ended when nobody waits for it any more.
+struct Building {
+    stop: Stop,
+    /// Its other end is dropped when the build has tidied up.
+    done: mpsc::Receiver<()>,
+}
+
+/// For the tools to end, once they are told to.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.stop.now();
+        // The program may be about to end, which would leave a folder behind.
+        let _ = self.done.recv_timeout(PATIENCE);
+    }
 }
 
 async fn read_file(path: &Path, most: u64) -> anyhow::Result<Component> {

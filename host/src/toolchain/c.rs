@@ -56,7 +56,7 @@ fn compile(
     command.args(own_flags(&project.folder)?).arg("-I").arg(generated);
     command.args(project.sources("c")).arg(generated.join("agent.c"));
     command.arg(generated.join("agent_component_type.o")).arg("-o").arg(core);
-    tool::build(&mut command, &project.folder, compiler::missing)
+    tool::build(&mut command, &project.folder, &project.stop, compiler::missing)
 }
 
 /// One flag a line.

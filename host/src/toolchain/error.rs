@@ -48,6 +48,9 @@ pub enum BuildError {
         /// Who refused it.
         tool: String,
     },
+    /// Whoever began it stopped it.
+    #[error("the build was stopped; what was there before is as it was")]
+    Stopped,
     /// The crate compiles to something else.
     #[error("{} builds, but not into a .wasm file; its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`", .0.display())]
     NoComponent(PathBuf),

@@ -26,7 +26,7 @@ pub(super) fn build(
     command.args(["build", "-mod=mod", "-buildmode=c-shared", "-ldflags=-checklinkname=0 -s -w"]);
     command.env("GOOS", "wasip1").env("GOARCH", "wasm").current_dir(&project.folder);
     command.arg("-o").arg(&core).arg(".");
-    tool::build(&mut command, &project.folder, missing)?;
+    tool::build(&mut command, &project.folder, &project.stop, missing)?;
     progress(Step::Doing("making a component"));
     let module = fs::read(&core).map_err(|error| files(&core, error))?;
     let component = componentize::with_contract(module, bindings::WORLD).map_err(|error| {
@@ -44,8 +44,7 @@ fn fetch(project: &Project, progress: &mut dyn FnMut(Step)) -> Result<(), BuildE
     progress(Step::Doing("fetching modules"));
     let mut command = Command::new("go");
     command.args(["mod", "download"]).current_dir(&project.folder);
-    let ended = command.output();
-    let ended = ended.map_err(|reason| tool::not_started(&command, reason, missing))?;
+    let ended = tool::output(&mut command, &project.stop, missing)?;
     if ended.status.success() {
         return Ok(());
     }

@@ -66,7 +66,7 @@ pub(super) fn build(
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
     let (main, Options { engine, http }) = read(&project.folder)?;
-    install(&project.folder, engine, progress)?;
+    install(project, engine, progress)?;
     progress(Step::Doing("bundling and making a component"));
     let mut command = Command::new("node");
     command.args(["--input-type=module", "--eval", SCRIPT, "--"]);
@@ -74,7 +74,7 @@ pub(super) fn build(
     command.arg(project.write_contract()?).arg(project.out.join("types")).arg(into);
     command.args(http.then_some("http"));
     command.current_dir(&project.folder);
-    tool::build(&mut command, &project.folder, || missing("node"))
+    tool::build(&mut command, &project.folder, &project.stop, || missing("node"))
 }
 
 fn read(folder: &Path) -> Result<(String, Options), BuildError> {
@@ -95,10 +95,11 @@ fn read(folder: &Path) -> Result<(String, Options), BuildError> {
 
 /// Has npm install what package.json names, when it has not been done.
 fn install(
-    folder: &Path,
+    project: &Project,
     engine: Engine,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
+    let folder = &project.folder;
     let needed = || PACKAGES.into_iter().chain([engine.package()]);
     let lacks = || needed().find(|(name, _)| !folder.join("node_modules").join(name).is_dir());
     if lacks().is_none() {
@@ -107,7 +108,7 @@ fn install(
     progress(Step::Doing("installing packages with npm"));
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
-    let installed = tool::run(&mut command, || missing("npm"))?.success();
+    let installed = tool::run(&mut command, &project.stop, || missing("npm"))?.success();
     let npm = format!("npm install --prefix {}", folder.display());
     let (tool, install) = match lacks() {
         None => return Ok(()),

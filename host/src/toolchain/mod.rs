@@ -15,6 +15,7 @@ mod language;
 mod project;
 mod python;
 mod rust;
+mod stop;
 mod template;
 mod tool;
 
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use error::BuildError;
 pub use language::Language;
 use project::Project;
+pub use stop::Stop;
 pub use template::{Written, create};
 
 /// What the build is doing.
@@ -46,25 +48,36 @@ pub enum Step {
 /// Products go to `target_dir`, or else to where the language's authors look
 /// for them: cargo's target folder for Rust, `build/` in the project for the
 /// others. What is up to date is not built again. `progress` hears of each
-/// step; what the tools say goes to standard error.
+/// step; what the tools say goes to standard error. `stop` ends it from elsewhere.
 ///
 /// # Errors
 /// [`BuildError`], each with what to do.
 pub fn build(
     folder: &Path,
     target_dir: Option<&Path>,
+    stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
     let language =
         Language::of(folder).ok_or_else(|| BuildError::NotAProject(folder.to_path_buf()))?;
+    stop.told(build_in(language, folder, target_dir, stop, progress))
+}
+
+fn build_in(
+    language: Language,
+    folder: &Path,
+    target_dir: Option<&Path>,
+    stop: &Stop,
+    progress: &mut dyn FnMut(Step),
+) -> Result<PathBuf, BuildError> {
     let make = match language {
-        Language::Rust => return rust::build(folder, target_dir, progress),
+        Language::Rust => return rust::build(folder, target_dir, stop, progress),
         Language::Python => python::build,
         Language::JavaScript => js::build,
         Language::C => c::build,
         Language::Go => go::build,
     };
-    let project = Project::open(folder, target_dir)?;
+    let project = Project::open(folder, target_dir, stop)?;
     if project.is_built() {
         return Ok(project.component());
     }

@@ -3,15 +3,22 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chimera_layer4_runtime::genome::wit;
 use tempfile::TempDir;
 
-use super::BuildError;
+use super::{BuildError, Stop};
 
 /// Where a project's products go unless the caller says otherwise. Templates
 /// have git ignore it.
 const OUT: &str = "build";
+
+/// How the names begin of folders for what is not done yet.
+const MAKING: &str = ".making-";
+
+/// No build takes so long.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What tools put beside sources, and no author writes.
 const NOT_SOURCES: [&str; 2] = ["node_modules", "__pycache__"];
@@ -22,18 +29,24 @@ pub(super) struct Project {
     pub(super) folder: PathBuf,
     /// Where products go.
     pub(super) out: PathBuf,
+    /// Ends its tools.
+    pub(super) stop: Stop,
     /// What the component is called.
     name: String,
 }
 
 impl Project {
-    pub(super) fn open(folder: &Path, target_dir: Option<&Path>) -> Result<Self, BuildError> {
+    pub(super) fn open(
+        folder: &Path,
+        target_dir: Option<&Path>,
+        stop: &Stop,
+    ) -> Result<Self, BuildError> {
         let folder = folder.canonicalize().map_err(|error| files(folder, error))?;
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "agent".into());
         let out = target_dir.map_or_else(|| folder.join(OUT), |target| target.join(&name));
         fs::create_dir_all(&out).map_err(|error| files(&out, error))?;
-        Ok(Self { folder, out, name })
+        Ok(Self { folder, out, stop: stop.clone(), name })
     }
 
     /// Where the component is, once it is built.
@@ -80,10 +93,24 @@ impl Project {
 
     /// A folder for what is not done yet; it goes when it is dropped.
     pub(super) fn workplace(&self) -> Result<TempDir, BuildError> {
+        self.sweep();
         tempfile::Builder::new()
-            .prefix(".making-")
+            .prefix(MAKING)
             .tempdir_in(&self.out)
             .map_err(|error| files(&self.out, error))
+    }
+
+    /// Removes what builds that were killed left behind. Another build of the
+    /// project may be under way, and is never as old.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.out).into_iter().flatten().flatten() {
+            let is_ours = entry.file_name().to_string_lossy().starts_with(MAKING);
+            let age = entry.metadata().and_then(|data| data.modified()).map(|at| at.elapsed());
+            if is_ours && matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+                // What cannot be removed is in nobody's way.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     /// Puts a component that is done in its place, all at once.

@@ -26,8 +26,9 @@ pub(super) fn build(
         }
         command
     };
-    let run =
-        |command: &mut Command| tool::build(command, &project.folder, || missing(&project.folder));
+    let run = |command: &mut Command| {
+        tool::build(command, &project.folder, &project.stop, || missing(&project.folder))
+    };
     progress(Step::Doing("writing the contract's types"));
     let types = project.out.join("bindings");
     // It writes to a new folder only.

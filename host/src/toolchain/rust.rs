@@ -8,7 +8,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
-use super::{BuildError, Step};
+use super::{BuildError, Step, Stop};
 
 /// What an agent is compiled for: WASI 0.2, where the linker makes a component.
 pub(super) const TARGET: &str = "wasm32-wasip2";
@@ -16,10 +16,11 @@ pub(super) const TARGET: &str = "wasm32-wasip2";
 pub(super) fn build(
     folder: &Path,
     target_dir: Option<&Path>,
+    stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
-    target::ensure(folder, progress)?;
-    cargo::build(&folder.join("Cargo.toml"), target_dir, progress)
+    target::ensure(folder, stop, progress)?;
+    cargo::build(&folder.join("Cargo.toml"), target_dir, stop, progress)
 }
 
 fn missing(program: &str) -> BuildError {

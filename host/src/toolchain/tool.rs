@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
-use super::BuildError;
+use super::{BuildError, Stop};
 
 /// Runs a tool to its end. What it says goes to standard error, and nothing to
 /// standard output, which carries results.
@@ -14,9 +14,25 @@ use super::BuildError;
 /// `missing` when there is no such program.
 pub(super) fn run(
     command: &mut Command,
+    stop: &Stop,
     missing: impl FnOnce() -> BuildError,
 ) -> Result<ExitStatus, BuildError> {
-    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let ended = stop.start(command).and_then(|(mut child, _running)| child.wait());
+    ended.map_err(|reason| not_started(command, reason, missing))
+}
+
+/// Runs a tool to its end, and keeps what it says.
+///
+/// # Errors
+/// `missing` when there is no such program.
+pub(super) fn output(
+    command: &mut Command,
+    stop: &Stop,
+    missing: impl FnOnce() -> BuildError,
+) -> Result<Output, BuildError> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = stop.start(command).and_then(|(child, _running)| child.wait_with_output());
     ended.map_err(|reason| not_started(command, reason, missing))
 }
 
@@ -27,9 +43,10 @@ pub(super) fn run(
 pub(super) fn build(
     command: &mut Command,
     folder: &Path,
+    stop: &Stop,
     missing: impl FnOnce() -> BuildError,
 ) -> Result<(), BuildError> {
-    if run(command, missing)?.success() {
+    if run(command, stop, missing)?.success() {
         return Ok(());
     }
     Err(BuildError::DoesNotBuild { folder: folder.to_path_buf(), tool: program(command) })

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use cargo_metadata::{Message, MetadataCommand};
 
 use super::{TARGET, missing};
-use crate::toolchain::{BuildError, Step, tool};
+use crate::toolchain::{BuildError, Step, Stop, tool};
 
 /// Variables that an outer cargo or a coverage tool sets for native code and
 /// that would bend the build of a guest.
@@ -31,6 +31,7 @@ const NOT_INHERITED: [&str; 14] = [
 pub(super) fn build(
     manifest: &Path,
     target_dir: Option<&Path>,
+    stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
     let folder = manifest.parent().unwrap_or(manifest).to_path_buf();
@@ -41,8 +42,8 @@ pub(super) fn build(
         command.arg("--target-dir").arg(folder);
     }
     command.arg("--quiet").stdin(Stdio::null()).stdout(Stdio::piped());
-    let started = command.spawn();
-    let mut child =
+    let started = stop.start(&mut command);
+    let (mut child, _running) =
         started.map_err(|reason| tool::not_started(&command, reason, || missing("cargo")))?;
 
     let mut component = None;

@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{TARGET, missing};
-use crate::toolchain::{BuildError, Step, tool};
+use crate::toolchain::{BuildError, Step, Stop, tool};
 
 /// Adds the target through rustup when the compiler used in `folder` lacks it.
-pub(super) fn ensure(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), BuildError> {
+pub(super) fn ensure(
+    folder: &Path,
+    stop: &Stop,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
     if installed(folder)? {
         return Ok(());
     }
     progress(Step::Doing("adding the wasm target"));
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .output()
-        .map_err(|error| BuildError::NoTarget(format!("rustup cannot be started: {error}")))?;
+    let mut command = Command::new("rustup");
+    command.args(["target", "add", TARGET]).current_dir(folder);
+    let missing = || BuildError::NoTarget("there is no rustup".into());
+    let added = tool::output(&mut command, stop, missing)?;
     if added.status.success() {
         return Ok(());
     }

@@ -1,0 +1,74 @@
+//! Ends a build from outside, with all that its tools have started.
+
+use std::io::{Error, ErrorKind};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::BuildError;
+
+/// Ends a build from another thread.
+///
+/// A build's tools are in process groups of their own, so they hear of nothing
+/// that a terminal tells the program: whoever builds tells them by this.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<Mutex<Stage>>);
+
+#[derive(Debug, Default)]
+enum Stage {
+    #[default]
+    Between,
+    /// The group of the tool that runs.
+    Tool(Pid),
+    Stopped,
+}
+
+impl Stop {
+    /// Asks the tool that runs to end, with all that it started, and lets no
+    /// other begin. The build then ends with an error.
+    pub fn now(&self) {
+        if let Stage::Tool(group) = std::mem::replace(&mut *self.stage(), Stage::Stopped) {
+            // All of it has ended, if this fails.
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
+
+    /// Starts a tool, which counts as running until the other half is dropped.
+    pub(super) fn start(&self, command: &mut Command) -> std::io::Result<(Child, Running<'_>)> {
+        let mut stage = self.stage();
+        if matches!(*stage, Stage::Stopped) {
+            return Err(Error::new(ErrorKind::Interrupted, "the build was stopped"));
+        }
+        let child = command.process_group(0).spawn()?;
+        if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+            *stage = Stage::Tool(group);
+        }
+        Ok((child, Running(self)))
+    }
+
+    /// What came of a build, in view of whether it was stopped.
+    pub(super) fn told<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
+        match *self.stage() {
+            Stage::Stopped => built.map_err(|_| BuildError::Stopped),
+            _ => built,
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While one lives, its tool is told to end when the build is.
+pub(super) struct Running<'a>(&'a Stop);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut stage = self.0.stage();
+        if matches!(*stage, Stage::Tool(_)) {
+            *stage = Stage::Between;
+        }
+    }
+}
