@@ -205,6 +205,30 @@ fn each_saved_version_takes_over_and_a_bad_one_does_not() {
     fs::write(project.path("src/words/number.rs"), "80").unwrap();
     dev.hears("swapped");
     assert_eq!(dev.ran()["count"], 80);
+
+    // A crate elsewhere, named from here on.
+    let other = tempfile::tempdir().unwrap();
+    let number = |number: u32| {
+        let text = format!("pub const NUMBER: u32 = {number};\n");
+        fs::write(other.path().join("src/lib.rs"), text).unwrap();
+    };
+    fs::create_dir(other.path().join("src")).unwrap();
+    let package = "[package]\nname = \"dev-other\"\nedition = \"2024\"\n\n[workspace]\n";
+    fs::write(other.path().join("Cargo.toml"), package).unwrap();
+    number(90);
+    let manifest = fs::read_to_string(project.path("Cargo.toml")).unwrap();
+    let named = format!("[dependencies]\ndev-other = {{ path = {:?} }}", other.path());
+    fs::write(project.path("Cargo.toml"), manifest.replace("[dependencies]", &named)).unwrap();
+    assert_eq!(dev.ran()["count"], 80);
+    project.save("self.0 }", "dev_other::NUMBER }");
+    dev.hears("swapped");
+    assert_eq!(dev.ran()["count"], 90);
+    number(100);
+    let changed = dev.hears("changed");
+    let file = other.path().canonicalize().unwrap().join("src/lib.rs");
+    assert_eq!(changed["files"], json!([file]));
+    dev.hears("swapped");
+    assert_eq!(dev.ran()["count"], 100);
     dev.end();
 }
 

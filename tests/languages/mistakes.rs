@@ -34,6 +34,9 @@ fn a_name_that_is_none_and_a_folder_that_is_there_are_refused_in_every_language(
         let arguments = arguments.each_ref().map(String::as_str);
         bench.chimera.refuses(3, &arguments, &["is there already; choose another name"]);
     }
+    let sdk = crate::harness::root().join("guest-sdk").display().to_string();
+    let itself = ["agent", "new", "chimera_agent_sdk", "--sdk", &sdk];
+    bench.chimera.refuses(3, &itself, &["as the SDK that it depends on; choose another"]);
 }
 
 #[test]

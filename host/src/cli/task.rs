@@ -56,6 +56,14 @@ pub(super) fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
     Ok(text)
 }
 
+/// What is wrong with a line of a file: it is told by its own number, and not as
+/// the first of itself.
+pub(super) fn in_line(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let what = words.rsplit_once(" at line ").map_or(&*words, |(what, _)| what);
+    format!("{what} at column {}", error.column())
+}
+
 fn json(text: &str, origin: &str) -> Result<Value, BadInput> {
     serde_json::from_str(text).map_err(|error| {
         let shown: String = text.trim().chars().take(60).collect();

@@ -257,7 +257,8 @@ fn refuse(line: u64, reason: &str, output: &Output, tally: &mut Tally) -> anyhow
 
 fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
     let line: Line = serde_json::from_slice(text).map_err(|error| {
-        format!("not a task: {error}; a line is an object like {{\"payload\": …, \"type\": \"…\"}}")
+        let why = task::in_line(&error);
+        format!("not a task: {why}; a line is an object like {{\"payload\": …, \"type\": \"…\"}}")
     })?;
     let agent_type = line.agent_type.as_deref().or(terms.only);
     let agent_type = agent_type.ok_or("\"type\" is missing, and there are several agents")?;

@@ -63,6 +63,16 @@ pub fn build(
     stop.told(build_in(language, folder, target_dir, stop, progress))
 }
 
+/// Folders that a build of the project reads besides its own: the crates that
+/// one in Rust depends on by a path. `None` where they cannot be told, as of a
+/// manifest that is wrong.
+pub fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
+    match Language::of(folder)? {
+        Language::Rust => rust::outside(folder),
+        Language::Python | Language::JavaScript | Language::C | Language::Go => Some(Vec::new()),
+    }
+}
+
 fn build_in(
     language: Language,
     folder: &Path,

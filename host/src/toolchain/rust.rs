@@ -23,6 +23,14 @@ pub(super) fn build(
     cargo::build(&folder.join("Cargo.toml"), target_dir, stop, progress)
 }
 
+/// The folders on this disk that the crate is built from, outside its own.
+pub(super) fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
+    let own = folder.canonicalize().ok()?;
+    let mut all = cargo::folders(&folder.join("Cargo.toml"))?;
+    all.retain(|other| !other.starts_with(&own));
+    Some(all)
+}
+
 fn missing(program: &str) -> BuildError {
     BuildError::MissingTool {
         tool: format!("`{program}`"),

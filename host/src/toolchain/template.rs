@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use super::project::files as wrong;
 use super::{BuildError, Language};
 
+/// What an agent in Rust depends on.
+const SDK: &str = "chimera-agent-sdk";
+
 /// A project that was written.
 #[derive(Debug)]
 pub struct Written {
@@ -42,6 +45,9 @@ pub fn create(
         return Err(wrong(folder, "is there already; choose another name, or remove it"));
     }
     let sdk = if language == Language::Rust { sdk_path(sdk)? } else { String::new() };
+    if language == Language::Rust && name.replace('_', "-") == SDK {
+        return Err(wrong(folder, "names the agent as the SDK that it depends on; choose another"));
+    }
     let template = files::of(language);
     let mut files = Vec::new();
     for (path, text) in template.files {

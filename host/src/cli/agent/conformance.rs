@@ -45,7 +45,8 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     let read = |(number, line): (u32, &str)| {
         serde_json::from_str(line).map_err(|error| {
             let form = "{\"payload\": …, \"type\": …, \"metadata\": {…}, \"expect\": …}";
-            BadInput(format!("{name}, line {number}: {error}; a line is like {form}"))
+            let why = task::in_line(&error);
+            BadInput(format!("{name}, line {number}: {why}; a line is like {form}"))
         })
     };
     lines.map(read).collect()

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
 use self::door::Genomes;
-use super::component;
 use super::door::encoded;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::progress::Bar;
+use super::{component, task};
 use crate::fabric::NewGenome;
 
 /// Does what the command says.
@@ -103,6 +103,8 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
     done
 }
 
+const TASK: &str = "a line is like {\"payload\": …, \"expected\": …}";
+
 /// The tasks of a file, one to a line: what a benchmark takes of each.
 pub(super) fn read_tasks(file: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     let name = file.display();
@@ -111,9 +113,10 @@ pub(super) fn read_tasks(file: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
-        let task: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let task: Value = serde_json::from_str(line)
+            .map_err(|error| wrong(format!("{}; {TASK}", task::in_line(&error))))?;
         let payload = task.get("payload").cloned();
-        let payload = payload.ok_or_else(|| wrong("there is no `payload`".into()))?;
+        let payload = payload.ok_or_else(|| wrong(format!("there is no `payload`; {TASK}")))?;
         Ok(json!({ "payload": payload, "expected": task.get("expected") }))
     };
     let tasks: Result<Vec<Value>, BadInput> = lines.map(read).collect();

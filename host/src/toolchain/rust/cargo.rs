@@ -1,10 +1,11 @@
 //! One nested `cargo build`, heard message by message.
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cargo_metadata::{Message, MetadataCommand};
+use cargo_metadata::{Message, Metadata, MetadataCommand, Package, PackageId};
 
 use super::{TARGET, missing};
 use crate::toolchain::{BuildError, Step, Stop, tool};
@@ -87,21 +88,36 @@ fn is_of(artifact: &cargo_metadata::Artifact, manifest: &Path) -> bool {
 
 /// A guess for the progress bar; a wrong one costs nothing.
 fn crates_in_graph(manifest: &Path) -> usize {
+    graph(manifest).map_or(0, |(_, graph)| graph.len())
+}
+
+/// The folders of packages that the crate is made of and that are on this disk:
+/// its own, and what it depends on by a path.
+pub(super) fn folders(manifest: &Path) -> Option<Vec<PathBuf>> {
+    let (metadata, graph) = graph(manifest)?;
+    let local = |package: &&Package| package.source.is_none() && graph.contains(&package.id);
+    let folder = |package: &Package| package.manifest_path.parent().map(|at| at.into());
+    Some(metadata.packages.iter().filter(local).filter_map(folder).collect())
+}
+
+/// What cargo says, and the packages that the crate is made of.
+fn graph(manifest: &Path) -> Option<(Metadata, BTreeSet<PackageId>)> {
     let metadata = MetadataCommand::new()
         .manifest_path(manifest)
         .other_options(["--filter-platform".to_owned(), TARGET.to_owned()])
-        .exec();
-    let Some(resolve) = metadata.ok().and_then(|metadata| metadata.resolve) else { return 0 };
-    let Some(root) = resolve.root.clone() else { return 0 };
-    let mut seen = std::collections::BTreeSet::from([root.clone()]);
+        .exec()
+        .ok()?;
+    let resolve = metadata.resolve.as_ref()?;
+    let root = resolve.root.as_ref()?;
+    let mut seen = BTreeSet::from([root.clone()]);
     let mut next = vec![root];
     while let Some(id) = next.pop() {
-        let node = resolve.nodes.iter().find(|node| node.id == id);
+        let node = resolve.nodes.iter().find(|node| node.id == *id);
         for dependency in node.into_iter().flat_map(|node| &node.dependencies) {
             if seen.insert(dependency.clone()) {
-                next.push(dependency.clone());
+                next.push(dependency);
             }
         }
     }
-    seen.len()
+    Some((metadata, seen))
 }

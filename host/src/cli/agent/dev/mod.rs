@@ -7,6 +7,7 @@ mod report;
 mod sources;
 mod stage;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chimera_layer4_core::Layer4Config;
@@ -18,6 +19,7 @@ use super::args::DevArgs;
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
 use crate::cli::{component, task};
+use crate::toolchain;
 
 const BUILD: &str = "build";
 
@@ -77,6 +79,7 @@ async fn rounds(
 ) -> anyhow::Result<()> {
     let mut is_first = true;
     loop {
+        sources.follow(outside(&args.folder).await);
         // Looked at before the build: what changes meanwhile is for the next one.
         let mut built_from = sources.look()?;
         if let Err(Failed { during, error }) = round(args, most, stage, reporter, output).await {
@@ -91,6 +94,12 @@ async fn rounds(
         let changed = sources.change(&built_from).await?;
         reporter.changed(&changed)?;
     }
+}
+
+/// Found anew each time, since a manifest may name others now.
+async fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
+    let folder = folder.to_path_buf();
+    tokio::task::spawn_blocking(move || toolchain::outside(&folder)).await.ok().flatten()
 }
 
 async fn round(

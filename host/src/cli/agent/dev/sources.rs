@@ -32,6 +32,8 @@ pub(super) type Look = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 /// The files of a project, watched.
 pub(super) struct Sources {
     folder: PathBuf,
+    /// What it is built from besides.
+    outside: Vec<PathBuf>,
     watcher: RecommendedWatcher,
     watched: HashSet<PathBuf>,
     /// Something happened; told many times it is still once.
@@ -55,7 +57,18 @@ impl Sources {
             }
         });
         let watcher = watcher.map_err(|error| unwatched(folder, &error))?;
-        Ok(Self { folder: folder.to_owned(), watcher, watched: HashSet::new(), happened })
+        // As what is outside is named, should it reach in.
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let (outside, watched) = (Vec::new(), HashSet::new());
+        Ok(Self { folder, outside, watcher, watched, happened })
+    }
+
+    /// From here on these folders are looked at too, and not those of before.
+    /// Where it cannot be told which, they stay.
+    pub(super) fn follow(&mut self, outside: Option<Vec<PathBuf>>) {
+        if let Some(outside) = outside {
+            self.outside = outside;
+        }
     }
 
     /// What is there now. Folders that have come are watched from here on.
@@ -66,7 +79,7 @@ impl Sources {
         loop {
             let mut look = Look::new();
             let (mut folders, mut new) = (HashSet::new(), false);
-            for entry in walk(&self.folder).flatten() {
+            for entry in walk(&self.folder, &self.outside).flatten() {
                 if entry.file_type().is_some_and(|kind| kind.is_dir()) {
                     let folder = entry.into_path();
                     if !self.watched.contains(&folder) {
@@ -141,7 +154,7 @@ impl Sources {
     }
 }
 
-fn walk(folder: &Path) -> ignore::Walk {
+fn walk(folder: &Path, outside: &[PathBuf]) -> ignore::Walk {
     let built = |entry: &DirEntry| {
         let name = entry.file_name().to_str().unwrap_or_default();
         entry.depth() > 0
@@ -149,8 +162,11 @@ fn walk(folder: &Path) -> ignore::Walk {
             && entry.file_type().is_some_and(|kind| kind.is_dir())
     };
     // The project's own rules alone: above it there may be one that ignores all.
-    WalkBuilder::new(folder)
-        .parents(false)
+    let mut walk = WalkBuilder::new(folder);
+    for folder in outside {
+        walk.add(folder);
+    }
+    walk.parents(false)
         .git_global(false)
         .git_exclude(false)
         .require_git(false)
@@ -210,6 +226,22 @@ mod tests {
         fs::remove_dir_all(at("src/deep")).unwrap();
         let changed = sources.change(&third).await.unwrap();
         assert_eq!(names(&changed), ["src/deep/er/new.rs"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_outside_is_followed_until_it_is_not_named_any_more() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = other.path().join("lib.rs");
+        fs::write(&file, "a").unwrap();
+        let mut sources = Sources::watch(folder.path()).unwrap();
+        sources.follow(Some(vec![other.path().to_path_buf()]));
+        let look = sources.look().unwrap();
+        fs::write(&file, "ab").unwrap();
+        assert_eq!(sources.change(&look).await.unwrap(), [file.as_path()]);
+        sources.follow(None);
+        assert_eq!(sources.look().unwrap().len(), 1);
+        sources.follow(Some(Vec::new()));
+        assert_eq!(sources.look().unwrap().len(), 0);
     }
 
     #[tokio::test]
