@@ -5,18 +5,21 @@
 #
 # Writes <out folder>/text-stats-<language>.wasm, and prints its size and the seconds it took. `js` and
 # `quickjs` are the same sources with two engines. Nothing is installed, and nothing written elsewhere
-# but in cargo's target folder and the usual caches: a missing tool is named, with the one command that
-# installs it. `all` builds what it can, says what it skipped and why, and then fails.
+# but in cargo's target folder, the usual caches and what `.gitignore` names: a missing tool is named,
+# with the one command that installs it. `all` builds what it can, says what it skipped and why, and
+# then fails.
 #
-#   TEXT_STATS_VENV   a Python environment with componentize-py and ziglang (default: the PATH)
+#   TEXT_STATS_VENV   a Python environment with componentize-py and ziglang (default: the PATH); a
+#                     python/.venv goes before it
 #   TEXT_STATS_NODE   a folder with node_modules (default: js/ beside this file)
-#   CHIMERA           the host's program, which builds C (default: the repository's target/release/chimera)
+#   CHIMERA           the host's program, which builds all but Rust and Go
+#                     (default: the repository's target/release/chimera)
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 WIT=$ROOT/wit
-VENV=${TEXT_STATS_VENV:-}
+VENV=${TEXT_STATS_VENV:+$(realpath "$TEXT_STATS_VENV")}
 CHIMERA=${CHIMERA:-$ROOT/target/release/chimera}
 NODE_FOLDER=$(realpath "${TEXT_STATS_NODE:-$HERE/js}")
 LANGUAGES=(rust python js quickjs c go)
@@ -70,26 +73,30 @@ build_rust() {
 }
 
 build_python() {
-    local tool=${VENV:+$VENV/bin/}componentize-py
-    need "$tool" "pip install componentize-py==0.25.1"
-    # A folder of its own, since what lies beside `app.py` may come along.
-    cp -R "$HERE/python/app.py" "$HERE/python/text_stats" "$1"
-    mkdir "$1/text_stats/data"
-    cp "$HERE"/data/*.json "$1/text_stats/data"
-    cd "$1"
-    "$tool" -d "$WIT" -w agent componentize app -o "$2" >"$1/log" || die "$(cat "$1/log")"
+    # Only what lies in `src` can be read at the build.
+    mkdir -p "$HERE/python/src/text_stats/data"
+    cp "$HERE"/data/*.json "$HERE/python/src/text_stats/data"
+    project "$HERE/python" "$2"
 }
 
 build_js() {
+    local package packages engine=${3:-starlingmonkey}
     need node "apt-get install nodejs"
-    [[ -d $NODE_FOLDER/node_modules/rolldown ]] ||
-        die "componentize-js and rolldown are missing: npm install --prefix '$NODE_FOLDER' @bytecodealliance/componentize-js@0.23.0 rolldown@1.3.2"
-    # A copy, so that the packages may lie elsewhere.
+    # As npm takes them: name@version.
+    packages=$(node -p 'Object.entries(require(process.argv[1]).devDependencies).map((one) => one.join("@")).join(" ")' \
+        "$HERE/js/package.json")
+    # Otherwise the build would install them.
+    for package in $packages; do
+        [[ -d $NODE_FOLDER/node_modules/${package%@*} ]] ||
+            die "${package%@*} is missing: npm install --no-save --prefix '$NODE_FOLDER' $packages"
+    done
+    # A copy, so that the packages may lie elsewhere, and with the engine that is asked for.
     cp -R "$HERE/data" "$1"
     mkdir "$1/js"
-    cp -R "$HERE/js/build.mjs" "$HERE/js/package.json" "$HERE/js/src" "$1/js"
+    cp -R "$HERE/js/src" "$1/js"
+    sed "s/\"engine\": \".*\"/\"engine\": \"$engine\"/" "$HERE/js/package.json" >"$1/js/package.json"
     ln -s "$NODE_FOLDER/node_modules" "$1/js/node_modules"
-    node "$1/js/build.mjs" "$WIT" "$2" "${3:-starlingmonkey}"
+    project "$1/js" "$2"
 }
 
 build_quickjs() {
@@ -98,10 +105,8 @@ build_quickjs() {
 
 build_c() {
     need make "apt-get install make"
-    need "$CHIMERA" "cargo build --release --bin chimera, or name it in CHIMERA"
     make --silent -C "$HERE/c" data
-    PATH=${VENV:+$VENV/bin:}$PATH "$CHIMERA" agent build "$HERE/c" >"$1/log" || die "(said above why)"
-    cp "$(cat "$1/log")" "$2"
+    project "$HERE/c" "$2"
 }
 
 build_go() {
@@ -119,6 +124,14 @@ build_go() {
 }
 
 # === Tools
+
+# Builds a project as its author would, and copies its component.
+project() {
+    local component
+    need "$CHIMERA" "cargo build --release --bin chimera, or name it in CHIMERA"
+    component=$(PATH=${VENV:+$VENV/bin:}$PATH "$CHIMERA" agent build "$1") || die "(said above why)"
+    cp "$component" "$2"
+}
 
 component_tool() {
     local jco=$NODE_FOLDER/node_modules/.bin/jco

@@ -5,6 +5,9 @@ implementations against each other with it.
 
 import json
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "src"))
 
 from text_stats.errors import AgentError
 from text_stats.settings import Settings

@@ -1,13 +1,14 @@
-"""What is known about characters and languages: `../../data`, the same for every implementation."""
+"""What is known about characters and languages: `../../../data`, the same for every implementation."""
 
 import json
+import sys
 from bisect import bisect_left
 from functools import lru_cache
 from pathlib import Path
 
-# Beside this file where the build put a copy for the component.
-_BESIDE = Path(__file__).parent / "data"
-_DATA = _BESIDE if _BESIDE.exists() else Path(__file__).parents[2] / "data"
+# The component's build sees nothing outside `src`, so a copy lies beside this file then. Otherwise the
+# copy, which may be old, is not asked.
+_DATA = Path(__file__).parents[0 if sys.platform == "wasi" else 3] / "data"
 
 
 def _read(name: str):
