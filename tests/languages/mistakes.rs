@@ -74,9 +74,31 @@ fn a_package_json_that_says_something_wrong_is_named() {
             r#"{"main": "src/agent.js", "chimera": {"engine": "v8"}}"#,
             &["unknown variant `v8`", "`starlingmonkey`", "`quickjs`"],
         ),
-        (r#"{"main": "src/agent.js", "chimera": {"motor": 1}}"#, &["`motor`, expected `engine`"]),
+        (
+            r#"{"main": "src/agent.js", "chimera": {"motor": 1}}"#,
+            &["`motor`, expected", "`engine`"],
+        ),
+        (
+            r#"{"main": "src/agent.js", "chimera": {"world": "wide"}}"#,
+            &["unknown variant `wide`", "`agent`", "`stateful-agent`"],
+        ),
     ] {
         fs::write(project.join("package.json"), json).unwrap();
+        bench.fails(&project, 3, words);
+    }
+}
+
+#[test]
+fn a_pyproject_that_says_something_wrong_is_named() {
+    let bench = Bench::new();
+    let project = bench.project("python", "agent");
+    for (toml, words) in [
+        ("[project\n", &["pyproject.toml: ", "line 1"][..]),
+        ("[tool.chimera]\nworld = 3\n", &["pyproject.toml: ", "line 2"]),
+        ("[tool.chimera]\nworld = \"wide\"\n", &["`wide`", "`agent`", "`stateful-agent`"]),
+        ("[tool.chimera]\nengine = 1\n", &["unknown field `engine`", "`world`"]),
+    ] {
+        fs::write(project.join("pyproject.toml"), toml).unwrap();
         bench.fails(&project, 3, words);
     }
 }

@@ -4,13 +4,64 @@
 use std::fs;
 use std::path::Path;
 
+use chimera_layer4::conformance::{Check, Options, Sample, Verdict, check};
 use serde_json::{Value, json};
 
 use super::Bench;
 use crate::cli::Chimera;
+use crate::harness::{config_of, settings};
 use crate::shell::outside_of_cargo;
 
 const TASK: &str = r#"{"text": "one two"}"#;
+
+/// What carries the count of texts over, in each language's own words.
+const STATE_IN_C: &str = r#"
+bool exports_chimera_agent_state_save(agent_list_u8_t *ret, exports_chimera_agent_state_agent_error_t *err) {
+    (void)err;
+    char *saved = malloc(24);
+    *ret = (agent_list_u8_t){(uint8_t *)saved, snprintf(saved, 24, "texts=%zu;", texts)};
+    return true;
+}
+
+bool exports_chimera_agent_state_restore(agent_list_u8_t *state, exports_chimera_agent_state_agent_error_t *err) {
+    char text[25] = "";
+    memcpy(text, state->ptr, state->len < 24 ? state->len : 24);
+    agent_list_u8_free(state);
+    char end = 0;
+    bool good = sscanf(text, "texts=%zu%c", &texts, &end) == 2 && end == ';';
+    if (!good) {
+        err->tag = CHIMERA_AGENT_TYPES_AGENT_ERROR_INVALID_INPUT;
+        say(&err->val.invalid_input, "it is not what this agent saves");
+    }
+    return good;
+}
+"#;
+const STATE_IN_PYTHON: &str = r#"
+
+class State(exports.State):
+    def save(self) -> bytes:
+        return b"texts=%d" % texts
+
+    def restore(self, state: bytes) -> None:
+        global texts
+        name, _, number = state.partition(b"=")
+        if name != b"texts" or not number.isdigit():
+            raise Err(AgentError_InvalidInput("it is not what this agent saves"))
+        texts = int(number)
+"#;
+const STATE_IN_JS: &str = r#"
+export const state = {
+  save() {
+    return Uint8Array.from(`texts=${texts}`, (character) => character.charCodeAt(0))
+  },
+
+  restore(saved) {
+    const number = /^texts=(\d+)$/.exec(String.fromCharCode(...saved))?.[1]
+    if (number === undefined) throw invalidInput('it is not what this agent saves')
+    texts = Number(number)
+  },
+}
+"#;
 
 impl Bench {
     /// Built with whatever the machine has, checked, and run.
@@ -32,6 +83,28 @@ impl Bench {
         assert!(wrong.err.contains("refused its input") && wrong.err.contains("text"));
     }
 
+    /// Built anew, what it saves is taken by another instance, and what is no
+    /// state refused.
+    fn carries_state(&self, project: &Path) {
+        let build = self.chimera.run(&["agent", "build", &project.display().to_string()]);
+        assert_eq!(build.code, 0, "{}", build.err);
+        let component = fs::read(build.out.trim()).unwrap();
+        let samples = vec![Sample::new(serde_json::from_str(TASK).unwrap())];
+        let config = config_of("stateful", |config| config.resource_quota.max_memory_mb = 256);
+        let options = Options { samples, soak_tasks: 10, ..Options::new(config) };
+        let checked = async {
+            let fabric = crate::harness::fabric(settings()).await;
+            let report = Box::pin(check(&fabric, &component, &options)).await.unwrap();
+            fabric.shutdown().await.unwrap();
+            report
+        };
+        let report = tokio::runtime::Runtime::new().unwrap().block_on(checked);
+        let line = report.lines.iter().find(|line| line.check == Check::State).unwrap();
+        assert_eq!(line.verdict, Verdict::Pass, "{line:?}");
+        assert!(line.reason.contains("taken by another instance"), "{line:?}");
+        assert!(report.conforms(), "{report:#?}");
+    }
+
     fn passes(&self, project: &Path, test: &str) {
         let mut shell = outside_of_cargo("sh");
         shell.args(["-c", test]).current_dir(project).env_remove("CARGO_TARGET_DIR");
@@ -47,6 +120,11 @@ impl Bench {
         all.extend(words);
         self.chimera.refuses(6, &["agent", "build", &folder], &all);
     }
+}
+
+fn append(path: &Path, text: &str) {
+    let all = fs::read_to_string(path).unwrap() + text;
+    fs::write(path, all).unwrap();
 }
 
 #[test]
@@ -67,6 +145,9 @@ fn in_c() {
     bench.refuses_with(&project, "src/agent.c", &foreign, &words);
     let words = ["agent.c:", "does not build; what clang"];
     bench.refuses_with(&project, "src/agent.c", "this is not C", &words);
+    fs::write(project.join("src/agent.c"), format!("#include <string.h>\n{source}{STATE_IN_C}"))
+        .unwrap();
+    bench.carries_state(&project);
 }
 
 #[test]
@@ -76,6 +157,9 @@ fn in_python() {
     let project = bench.project("python", "agent");
     bench.passes(&project, "python3 -m unittest discover src");
     bench.gives_the_result(&project);
+    append(&project.join("src/app.py"), STATE_IN_PYTHON);
+    append(&project.join("pyproject.toml"), "\n[tool.chimera]\nworld = \"stateful-agent\"\n");
+    bench.carries_state(&project);
     let words = ["SyntaxError", "does not build; what componentize-py"];
     bench.refuses_with(&project, "src/app.py", "x = (\n", &words);
 }
@@ -102,6 +186,13 @@ fn in_js() {
     bench.gives_the_result(&project);
     let size = fs::metadata(project.join("build/agent.wasm")).unwrap().len();
     assert!(size < 3 << 20, "{size} bytes are not QuickJS");
+    append(&project.join("src/agent.ts"), STATE_IN_JS);
+    let stateful = small.replace("\"quickjs\"", "\"quickjs\", \"world\": \"stateful-agent\"");
+    fs::write(project.join("package.json"), stateful.replace("agent.js", "agent.ts")).unwrap();
+    bench.carries_state(&project);
+    let other = stateful.replace("\"quickjs\"", "\"starlingmonkey\"");
+    fs::write(project.join("package.json"), other.replace("agent.js", "agent.ts")).unwrap();
+    bench.carries_state(&project);
     let words = ["agent.ts", "does not build; what node"];
     bench.refuses_with(&project, "src/agent.ts", "let x =\n", &words);
 }

@@ -6,20 +6,20 @@ use std::path::Path;
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 
-use super::BuildError;
 use super::project::{Project, files, write};
-
-/// The world of an agent.
-pub(super) const WORLD: &str = "agent";
+use super::{BuildError, World};
 
 /// Writes `agent.h`, `agent.c`, and an object file with the component's type.
-pub(super) fn write_c(project: &Project, into: &Path) -> Result<(), BuildError> {
-    generate(project, wit_bindgen_c::Opts::default().build(), into)
+pub(super) fn write_c(project: &Project, world: World, into: &Path) -> Result<(), BuildError> {
+    // So that names are the same in each world.
+    let rename_world = Some(World::Agent.name().to_owned());
+    let opts = wit_bindgen_c::Opts { rename_world, ..Default::default() };
+    generate(project, world, opts.build(), into)
 }
 
 /// Writes the packages that `module`'s own ones import: into its folder, as Go
 /// finds a package by its place.
-pub(super) fn write_go(project: &Project, module: &str) -> Result<(), BuildError> {
+pub(super) fn write_go(project: &Project, world: World, module: &str) -> Result<(), BuildError> {
     let opts = wit_bindgen_go::Opts {
         // Its formatter is a program that may not be there, and nobody edits them.
         format: wit_bindgen_go::Format::False,
@@ -27,11 +27,12 @@ pub(super) fn write_go(project: &Project, module: &str) -> Result<(), BuildError
         export_pkg_name: Some(module.to_owned()),
         ..Default::default()
     };
-    generate(project, opts.build(), &project.folder.join("build/bindings"))
+    generate(project, world, opts.build(), &project.folder.join("build/bindings"))
 }
 
 fn generate(
     project: &Project,
+    world: World,
     mut generator: Box<dyn WorldGenerator>,
     into: &Path,
 ) -> Result<(), BuildError> {
@@ -39,7 +40,7 @@ fn generate(
     let mut made = Files::default();
     let mut resolve = Resolve::default();
     let generated = resolve.push_path(&wit).and_then(|(package, _)| {
-        let world = resolve.select_world(&[package], Some(WORLD))?;
+        let world = resolve.select_world(&[package], Some(world.name()))?;
         generator.generate(&mut resolve, world, &mut made)
     });
     generated.map_err(|error| files(into, format!("the bindings: {error:#}")))?;

@@ -7,18 +7,21 @@ mod compiler;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chimera_layer4_runtime::genome::componentize;
 
 use super::project::{Project, files};
-use super::{BuildError, Step, bindings, tool};
+use super::{BuildError, Step, World, bindings, tool};
 
 /// A reactor is called and has no `main`. The stack is a quarter of a mebibyte:
 /// zig's default of 16 MiB would be counted against the agent's quota.
 const FLAGS: [&str; 4] =
     ["-mexec-model=reactor", "-Oz", "-Wl,--strip-all", "-Wl,-z,stack-size=262144"];
+
+/// A function that the bindings call in the world with state.
+const STATE: &[u8] = b"exports_chimera_agent_state_save";
 
 pub(super) fn build(
     project: &Project,
@@ -29,7 +32,7 @@ pub(super) fn build(
     let compiler = compiler::find(&project.folder)?;
     progress(Step::Doing("writing bindings"));
     let generated = project.out.join("bindings");
-    bindings::write_c(project, &generated)?;
+    bindings::write_c(project, world(project), &generated)?;
     progress(Step::Doing("compiling"));
     let core = into.with_extension("core");
     compile(project, &compiler, &generated, &core)?;
@@ -42,6 +45,14 @@ pub(super) fn build(
             advice: "call nothing from outside but what `build/bindings/agent.h` declares",
         })?;
     fs::write(into, component).map_err(|error| files(into, error))
+}
+
+fn world(project: &Project) -> World {
+    let has_state = |path: &PathBuf| {
+        let text = fs::read(path).unwrap_or_default();
+        text.windows(STATE.len()).any(|word| word == STATE)
+    };
+    World::with(project.sources("c").iter().any(has_state))
 }
 
 fn compile(

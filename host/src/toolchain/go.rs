@@ -7,7 +7,10 @@ use std::process::Command;
 use chimera_layer4_runtime::genome::componentize;
 
 use super::project::{Project, files};
-use super::{BuildError, Step, bindings, tool};
+use super::{BuildError, Step, World, bindings, tool};
+
+/// The package that bindings look for in the world with state.
+const STATE: &str = "export_chimera_agent_state";
 
 pub(super) fn build(
     project: &Project,
@@ -15,9 +18,10 @@ pub(super) fn build(
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
     let name = module(project)?;
+    let world = World::with(project.folder.join(STATE).is_dir());
     fetch(project, progress)?;
     progress(Step::Doing("writing bindings"));
-    bindings::write_go(project, &name)?;
+    bindings::write_go(project, world, &name)?;
     progress(Step::Doing("compiling"));
     let core = into.with_extension("core");
     let mut command = Command::new("go");
@@ -29,7 +33,7 @@ pub(super) fn build(
     tool::build(&mut command, &project.folder, &project.stop, missing)?;
     progress(Step::Doing("making a component"));
     let module = fs::read(&core).map_err(|error| files(&core, error))?;
-    let component = componentize::with_contract(module, bindings::WORLD).map_err(|error| {
+    let component = componentize::with_contract(module, world.name()).map_err(|error| {
         BuildError::NotComponentized {
             folder: project.folder.clone(),
             reason: error.to_string(),

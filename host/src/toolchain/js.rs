@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::project::{Project, files};
-use super::{BuildError, Step, bindings, tool};
+use super::{BuildError, Step, World, tool};
 
 /// What is done in the author's own Node: see there.
 const SCRIPT: &str = include_str!("js/build.mjs");
@@ -29,6 +29,8 @@ struct Options {
     /// Whether there is `fetch`, for which the component imports `wasi:http`.
     #[serde(default)]
     http: bool,
+    #[serde(default)]
+    world: World,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -65,12 +67,12 @@ pub(super) fn build(
     into: &Path,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
-    let (main, Options { engine, http }) = read(&project.folder)?;
+    let (main, Options { engine, http, world }) = read(&project.folder)?;
     install(project, engine, progress)?;
     progress(Step::Doing("bundling and making a component"));
     let mut command = Command::new("node");
     command.args(["--input-type=module", "--eval", SCRIPT, "--"]);
-    command.args([main.as_str(), engine.name(), bindings::WORLD]);
+    command.args([main.as_str(), engine.name(), world.name()]);
     command.arg(project.write_contract()?).arg(project.out.join("types")).arg(into);
     command.args(http.then_some("http"));
     command.current_dir(&project.folder);
@@ -85,12 +87,12 @@ fn read(folder: &Path) -> Result<(String, Options), BuildError> {
     let main = main.ok_or_else(|| {
         files(&path, "`main` names no file; it must be the module that exports `lifecycle`")
     })?;
-    let Options { engine, http } = package.chimera;
-    if http && matches!(engine, Engine::QuickJs) {
+    let options = package.chimera;
+    if options.http && matches!(options.engine, Engine::QuickJs) {
         let words = "`http` is true, and QuickJS has no `fetch`; take the engine starlingmonkey";
         return Err(files(&path, words));
     }
-    Ok((main, Options { engine, http }))
+    Ok((main, options))
 }
 
 /// Has npm install what package.json names, when it has not been done.

@@ -18,6 +18,7 @@ mod rust;
 mod stop;
 mod template;
 mod tool;
+mod world;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ pub use language::Language;
 use project::Project;
 pub use stop::Stop;
 pub use template::{Written, create};
+use world::World;
 
 /// What the build is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]

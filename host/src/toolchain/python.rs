@@ -5,18 +5,21 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde::Deserialize;
+
 use super::project::{Project, files};
-use super::{BuildError, Step, bindings, tool};
+use super::{BuildError, Step, World, tool};
 
 pub(super) fn build(
     project: &Project,
     into: &Path,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
+    let world = world(&project.folder)?;
     let wit = project.write_contract()?;
     let componentize = |arguments: &[&str]| {
         let mut command = Command::new(program(&project.folder));
-        command.arg("-d").arg(&wit).args(["-w", bindings::WORLD]).args(arguments);
+        command.arg("-d").arg(&wit).args(["-w", world.name()]).args(arguments);
         // A traceback of the author's own code tells more without the tool's below it.
         command.current_dir(&project.folder).env("RUST_BACKTRACE", "0");
         let venv = project.folder.join(".venv");
@@ -38,6 +41,34 @@ pub(super) fn build(
     run(componentize(&["bindings"]).arg(&types))?;
     progress(Step::Doing("running the module and keeping what it is then"));
     run(componentize(&["componentize", "-p", "src", "app", "-o"]).arg(into))
+}
+
+/// What is read of pyproject.toml.
+#[derive(Deserialize)]
+struct PyProject {
+    #[serde(default)]
+    tool: Tools,
+}
+
+#[derive(Default, Deserialize)]
+struct Tools {
+    #[serde(default)]
+    chimera: Options,
+}
+
+/// What its `[tool.chimera]` holds.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(default)]
+    world: World,
+}
+
+fn world(folder: &Path) -> Result<World, BuildError> {
+    let path = folder.join("pyproject.toml");
+    let text = fs::read_to_string(&path).map_err(|error| files(&path, error))?;
+    let project: PyProject = toml::from_str(&text).map_err(|error| files(&path, error))?;
+    Ok(project.tool.chimera.world)
 }
 
 /// The project's own environment first, as a Python author expects.
