@@ -34,6 +34,7 @@ const SAVE_TRAPS: u32 = 2;
 const SAVE_SPINS: u32 = 3;
 const SAVES_TOO_MUCH: u32 = 4;
 const RESTORE_TRAPS: u32 = 5;
+const RESTORES_TO_100: u32 = 6;
 
 impl Counter {
     fn version(version: u32) -> Self {
@@ -55,7 +56,7 @@ impl Counter {
 
 /// A host with one agent of these bytes.
 async fn host_of(bytes: Vec<u8>) -> Arc<Layer4Fabric> {
-    let fabric = harness::fabric(Layer4Config { agent_timeout_secs: 2, ..settings() }).await;
+    let fabric = harness::fabric(Layer4Config { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
     let config = || utils::agent_config(TYPE, small_quota());
     let source = AgentSource::Bytes(bytes.clone().into());
     fabric.register_agent_type(TYPE, source, config()).unwrap();
@@ -290,6 +291,47 @@ async fn a_successor_that_does_not_go_on_leaves_the_old_one_unharmed() {
 }
 
 /// What was promoted and cannot take over is taken back, and is said to be.
+/// So many change places at once; whoever comes behind them and cannot follow
+/// keeps what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
+    const AT_ONCE: usize = 16;
+    let first = Counter::version(1).bytes();
+    let fabric = host_of(first.clone()).await;
+    let config = || utils::agent_config(TYPE, small_quota());
+    for _ in 1..AT_ONCE {
+        fabric.spawn_agent(&first, config()).await.unwrap();
+    }
+    let run = |order: Value| {
+        let (fabric, one) = (fabric.clone(), task(TYPE, order));
+        tokio::spawn(async move { Box::pin(fabric.run_task(&one)).await.unwrap().result })
+    };
+    let busy: Vec<_> = (0..AT_ONCE).map(|_| run(json!({ "add": 0, "busy_ms": 15_000 }))).collect();
+    while fabric.get_active_agents().iter().any(|agent| agent.tasks_in_hand == 0) {
+        tokio::task::yield_now().await;
+    }
+    // The only one that is free.
+    let last = fabric.spawn_agent(&first, config()).await.unwrap();
+    assert_eq!(told(&run(json!({ "add": 101 })).await.unwrap().unwrap()), (101, 1));
+    for one in busy {
+        one.abort();
+    }
+
+    let second = Counter { trouble: RESTORES_TO_100, ..Counter::version(2) }.bytes();
+    for _ in 0..2 {
+        let swapped = promote(&fabric, second.clone()).await.unwrap();
+        assert_eq!(swapped.behind, [last], "{swapped:?}");
+        let old = fabric
+            .get_active_agents()
+            .into_iter()
+            .filter(|agent| agent.genome == Digest::of(&first));
+        assert_eq!(old.map(|agent| agent.agent_id).collect::<Vec<_>>(), [last]);
+    }
+    let swapped = promote(&fabric, Counter::version(3).bytes()).await.unwrap();
+    assert_eq!((swapped.agents.len(), swapped.behind.len()), (AT_ONCE + 1, 0), "{swapped:?}");
+    fabric.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     let fabric = host_of(Counter::version(0).bytes()).await;

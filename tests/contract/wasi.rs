@@ -7,7 +7,7 @@ use crate::handmade::Parts;
 use crate::harness::{config_of, execute, fabric, settings};
 
 /// A part of each package of WASI 0.2 that the host links.
-const WASI: [(&str, &str); 6] = [
+const WASI: [(&str, &str); 7] = [
     ("cli", "interface environment { get-environment: func() -> list<tuple<string, string>>; }"),
     (
         "clocks",
@@ -20,6 +20,11 @@ const WASI: [(&str, &str); 6] = [
          interface preopens { use types.{descriptor}; \
          get-directories: func() -> list<tuple<descriptor, string>>; }",
     ),
+    (
+        "http",
+        "interface types { resource fields { constructor(); } \
+         resource outgoing-request { constructor(headers: fields); } }",
+    ),
     ("io", "interface poll { resource pollable { block: func(); } }"),
     ("random", "interface random { get-random-u64: func() -> u64; }"),
     (
@@ -29,10 +34,11 @@ const WASI: [(&str, &str); 6] = [
     ),
 ];
 
-const INTERFACES: [&str; 6] = [
+const INTERFACES: [&str; 7] = [
     "cli/environment",
     "clocks/monotonic-clock",
     "filesystem/preopens",
+    "http/types",
     "io/poll",
     "random/random",
     "sockets/instance-network",
@@ -44,6 +50,10 @@ const IMPORTS: &str = r#"
   (import "wasi:clocks/monotonic-clock@VERSION" "subscribe-duration"
     (func $after (param i64) (result i32)))
   (import "wasi:filesystem/preopens@VERSION" "get-directories" (func $folders (param i32)))
+  (import "wasi:http/types@VERSION" "[constructor]fields" (func $fields (result i32)))
+  (import "wasi:http/types@VERSION" "[constructor]outgoing-request"
+    (func $request (param i32) (result i32)))
+  (import "wasi:http/types@VERSION" "[resource-drop]outgoing-request" (func $unsent (param i32)))
   (import "wasi:io/poll@VERSION" "[method]pollable.block" (func $block (param i32)))
   (import "wasi:io/poll@VERSION" "[resource-drop]pollable" (func $drop (param i32)))
   (import "wasi:random/random@VERSION" "get-random-u64" (func $random (result i64)))
@@ -55,6 +65,7 @@ const EXECUTE: &str = "
     (call $environment (i32.const 4096))
     (if (i64.eqz (call $now)) (then (unreachable)))
     (call $folders (i32.const 4096))
+    (call $unsent (call $request (call $fields)))
     (drop (call $random))
     (drop (call $net))
     (global.set $soon (call $after (i64.const 1)))

@@ -86,7 +86,11 @@ impl StatefulAgent for Counter {
         if u32::from_le_bytes(*layout) != table.layout {
             return Err(AgentError::invalid_input("the layout of the state is not known"));
         }
-        self.count = u32::from_le_bytes(*count.first_chunk().or_invalid()?);
+        let count = u32::from_le_bytes(*count.first_chunk().or_invalid()?);
+        if table.trouble == 6 && count > 100 {
+            return Err(AgentError::invalid_input("it counts to 100"));
+        }
+        self.count = count;
         Ok(())
     }
 }
