@@ -7,7 +7,9 @@ use chimera_layer4::telemetry::LogLevel;
 use chimera_layer4::{AgentConfig, KeyValueGrant, Layer4Config, Layer4Fabric, NewGenome};
 use serde_json::{Value, json};
 
-use crate::harness::{config_of, execute, fabric, guest, settings, task};
+use crate::cli::Chimera;
+use crate::harness::{config_of, execute, fabric, guest, guest_path, settings, task};
+use crate::http::service::Service;
 
 /// A host with an agent of each of these types, which may keep so much.
 async fn host(settings: Layer4Config, agents: &[(&str, Option<u32>)]) -> Layer4Fabric {
@@ -170,6 +172,45 @@ async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
     fabric.push_genome(tried).await.unwrap();
     assert_eq!(call(&fabric, "one", get).await, "mine");
     fabric.shutdown().await.unwrap();
+}
+
+/// Through the host that serves, and in the folder once none does.
+#[test]
+fn an_operator_sees_what_is_kept_and_removes_it() {
+    let component = guest_path("keeper").display().to_string();
+    let declared =
+        format!("[agents.keeper]\ncomponent = {component:?}\nkeyvalue = {{ max_mb = 1 }}\n");
+    let mut service = Service::start(Chimera::new(), &declared);
+    let folder = service.chimera.data().join("data").display().to_string();
+    let ask = |service: &Service, arguments: &[&str]| {
+        let arguments = [&["keyvalue"], arguments, &["--data-dir", folder.as_str()]].concat();
+        let ended = service.chimera.run(&arguments);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        ended
+    };
+    let order = json!({ "second": ["b", { "set": ["k", "mine"] }] }).to_string();
+    let set = |service: &Service| {
+        let task = ["task", "submit", "--type", "keeper", "--wait", "--task", &order];
+        let done = service.chimera.run(&[&task[..], &["--data-dir", folder.as_str()]].concat());
+        assert_eq!(done.out.trim(), "null", "{}", done.err);
+    };
+    assert!(ask(&service, &["list"]).err.contains("no agent type keeps anything"));
+    set(&service);
+    // A bucket and a key of one byte each, four of value, and the entry.
+    assert_eq!(ask(&service, &["list"]).out, "keeper: 106 bytes\n");
+    assert_eq!(service.get("/v1/keyvalue"), json!([{ "agent_type": "keeper", "bytes": 106 }]));
+    let mistyped = ["keyvalue", "clear", "keper", "--data-dir", folder.as_str()];
+    service.chimera.refuses(3, &mistyped, &["\"keper\" keeps nothing", "what does: keeper"]);
+    let cleared = ask(&service, &["clear", "keeper", "--json"]).out;
+    let cleared: Value = serde_json::from_str(&cleared).unwrap();
+    assert_eq!(cleared, json!({ "agent_type": "keeper", "bytes": 106 }));
+    assert_eq!(service.get("/v1/keyvalue"), json!([]));
+
+    set(&service);
+    service.kill();
+    assert_eq!(ask(&service, &["list"]).out, "keeper: 106 bytes\n");
+    assert_eq!(ask(&service, &["clear", "keeper"]).out, "keeper: 106 bytes\n");
+    assert_eq!(ask(&service, &["list", "--json"]).out.trim(), "[]");
 }
 
 #[tokio::test(flavor = "multi_thread")]

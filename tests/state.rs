@@ -56,7 +56,8 @@ impl Counter {
 
 /// A host with one agent of these bytes.
 async fn host_of(bytes: Vec<u8>) -> Arc<Layer4Fabric> {
-    let fabric = harness::fabric(Layer4Config { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
+    let fabric =
+        harness::fabric(Layer4Config { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
     let config = || utils::agent_config(TYPE, small_quota());
     let source = AgentSource::Bytes(bytes.clone().into());
     fabric.register_agent_type(TYPE, source, config()).unwrap();

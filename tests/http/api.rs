@@ -213,6 +213,8 @@ async fn the_document_names_every_route_and_what_it_answers() {
         "/v1/agent-types",
         "/v1/dead-letters",
         "/v1/dead-letters/{id}",
+        "/v1/keyvalue",
+        "/v1/keyvalue/{agent_type}",
         "/v1/kpis",
         "/v1/validations",
         "/v1/resource-allocations",

@@ -32,10 +32,15 @@ impl Service {
 
     /// Kills it, and starts it again on what it left.
     pub(crate) fn kill_and_start(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.kill();
         (self.child, self.said) = Self::spawn(&self.chimera.data());
         self.hears_where();
+    }
+
+    /// Ended by force; its folder is as it left it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn hears_where(&mut self) {

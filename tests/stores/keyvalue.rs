@@ -94,6 +94,31 @@ fn changes() -> impl Strategy<Value = Vec<(bool, Vec<Change>)>> {
     proptest::collection::vec(step, 1..20)
 }
 
+#[test]
+fn a_space_is_emptied_and_the_others_stay() {
+    let (_folder, stores) = stores();
+    for store in stores {
+        let store = store.as_ref();
+        assert_eq!(store.spaces().unwrap(), []);
+        assert_eq!(store.clear("tests").unwrap(), 0);
+        let other = Place { space: "others", bucket: "b" };
+        for (at, key) in [(at("b"), "a"), (at("c"), "a"), (other, "a")] {
+            store.change(at, &[put(key, "1")], MOST).unwrap();
+        }
+        let one = weight("b", "a", b"1");
+        let both = [("others".to_owned(), one), ("tests".to_owned(), 2 * one)];
+        assert_eq!(store.spaces().unwrap(), both);
+        let (_, version) = get(store, "b", "a").unwrap();
+        assert_eq!(store.clear("tests").unwrap(), 2 * one);
+        assert_eq!(get(store, "b", "a"), None);
+        assert_eq!(store.bytes("tests").unwrap(), 0);
+        assert_eq!(store.spaces().unwrap(), both[..1]);
+        // Who held on to what was there is told of another.
+        store.change(at("b"), &[put("a", "1")], MOST).unwrap();
+        assert!(get(store, "b", "a").unwrap().1 > version);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::genome::lineage::Stage;
+use crate::keyvalue::KeyValueError;
 use crate::refusal::Refusal;
 use crate::scheduler::TaskState;
 use crate::scheduler::store::StoreError;
@@ -106,6 +107,9 @@ pub enum Layer4Error {
     /// The task store did not do what it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What agents keep by key could not be looked at or changed.
+    #[error(transparent)]
+    KeyValue(#[from] KeyValueError),
     /// No genome of this name is stored.
     #[error("no genome {0} is stored; hand in its bytes, or list those that are")]
     GenomeNotFound(Digest),
@@ -196,6 +200,7 @@ impl Layer4Error {
             Layer4Error::IdempotencyKeyTaken { .. } => "idempotency-key-taken",
             Layer4Error::TaskEnded { .. } => "task-ended",
             Layer4Error::Store(error) => error.code(),
+            Layer4Error::KeyValue(_) => "key-value-store",
             Layer4Error::GenomeNotFound(_) => "genome-not-found",
             Layer4Error::GenomeRejected { .. } => "genome-rejected",
             Layer4Error::RolloutConflict(_) => "rollout-conflict",
@@ -266,6 +271,7 @@ mod tests {
             Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },
             Layer4Error::TaskEnded { id: task, state: TaskState::Dead },
             Layer4Error::Store(StoreError::Closed),
+            Layer4Error::KeyValue(KeyValueError::Conflict),
             Layer4Error::GenomeNotFound(Digest::of(b"")),
             Layer4Error::GenomeRejected {
                 genome: Digest::of(b""),

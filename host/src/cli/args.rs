@@ -81,6 +81,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: GenomeCommand,
     },
+    /// What agents keep by key in a data folder, through the host that serves it where there is one
+    #[command(name = "keyvalue")]
+    KeyValue {
+        #[command(subcommand)]
+        command: KeyValueCommand,
+    },
     /// A version on trial in the host that serves the data folder
     Rollout {
         #[command(subcommand)]
@@ -194,6 +200,23 @@ pub(super) enum DeadLettersCommand {
     Requeue(PickArgs),
     /// Forget them
     Purge(PickArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyValueCommand {
+    /// The agent types that keep anything, and how many bytes
+    List {
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Remove all that an agent type keeps, which cannot be undone
+    Clear {
+        /// The agent type
+        #[arg(value_name = "TYPE")]
+        agent_type: String,
+        #[command(flatten)]
+        json: JsonArg,
+    },
 }
 
 #[derive(Debug, Default, Args)]
@@ -408,6 +431,9 @@ impl Command {
             },
             Command::Config { command } => match command {
                 ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,
+            },
+            Command::KeyValue { command } => match command {
+                KeyValueCommand::List { json } | KeyValueCommand::Clear { json, .. } => json.json,
             },
             Command::Reload { json } => json.json,
             Command::Genome { command } => command.wants_json(),

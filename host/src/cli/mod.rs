@@ -13,6 +13,7 @@ mod evolve;
 mod exit;
 mod follow;
 mod genome;
+mod keyvalue;
 mod output;
 mod progress;
 mod queue;
@@ -108,6 +109,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             Command::Task { .. }
                 | Command::DeadLetters { .. }
                 | Command::Genome { .. }
+                | Command::KeyValue { .. }
                 | Command::Evolve(_)
         );
         if !kept {
@@ -153,6 +155,7 @@ async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> an
         Command::Genome { command } => genome::run(config, command, output).await,
         Command::Rollout { command } => genome::rollout::run(&config, command, output).await,
         Command::Evolve(args) => evolve::run(config, *args, output).await,
+        Command::KeyValue { command } => keyvalue::run(config, command, output).await,
         Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
         // They are run before this.
         Command::Work(_)

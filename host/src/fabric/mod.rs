@@ -6,6 +6,7 @@ mod crew;
 mod declare;
 mod genomes;
 mod heartbeat;
+mod keyvalue;
 mod log;
 mod probe;
 mod program;
@@ -39,6 +40,7 @@ pub use self::genomes::{
     AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
     GenomeSummary, NewGenome, RolloutView, SideView, StateCarried, Swapped,
 };
+pub use self::keyvalue::KeptByKey;
 pub(crate) use self::log::TARGET as AGENT_LOG;
 pub(crate) use self::program::COMPILE_COMMAND;
 pub use self::queue::open_queue;

@@ -1,7 +1,6 @@
 //! What the fabric reports: key figures, metrics, events; and what layer 3
 //! reports to it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -71,31 +70,12 @@ impl Layer4Fabric {
             capacity: self.config.task_queue_capacity,
             agents: self.get_active_agents(),
             queue,
-            kept: self.kept_by_key().await?,
+            kept: self.may_keep_by_key().await,
             accuracy: metrics.kpis().accuracy_by_type(SystemTime::now().into()),
             load: metrics.load_now(),
             subscribers: self.watch.events.listeners(),
         };
         metrics.text(Sheet::of(&now))
-    }
-
-    /// What each agent type that may keep something keeps; nothing is said of one
-    /// whose store cannot be read.
-    async fn kept_by_key(&self) -> Layer4Result<Vec<(String, u64)>> {
-        let granted = self.crew.agents.all().into_iter().filter_map(|entry| {
-            let setup = entry.agent.config();
-            setup.grants.keyvalue.map(|_| setup.agent_type.clone())
-        });
-        let types: BTreeSet<String> = granted.collect();
-        if types.is_empty() {
-            return Ok(Vec::new());
-        }
-        let store = Arc::clone(self.crew.executor.keyvalue());
-        let looked = tokio::task::spawn_blocking(move || {
-            let bytes = |name: String| store.bytes(&name).ok().map(|bytes| (name, bytes));
-            types.into_iter().filter_map(bytes).collect()
-        });
-        looked.await.map_err(|error| Layer4Error::Internal(error.to_string()))
     }
 
     /// Hears of what happens from now on. A listener that falls behind loses

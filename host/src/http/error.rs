@@ -93,7 +93,8 @@ fn status(error: &Layer4Error) -> StatusCode {
         Layer4Error::TooManyAgents { .. }
         | Layer4Error::NotRunning { .. }
         | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
-        // An operator who pushes and promotes can mend it, and is told how.
+        // An operator can mend these, and is told how.
+        | Layer4Error::KeyValue(_)
         | Layer4Error::GenomeStore { .. }
         | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -14,6 +14,7 @@ mod evolution;
 mod extract;
 mod genomes;
 mod health;
+mod keyvalue;
 mod layers;
 mod limits;
 mod problems;

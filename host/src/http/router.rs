@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::error::Problem;
 use super::{
-    App, agents, auth, dead_letters, events, evolution, genomes, health, layers, reload, rollouts,
-    tasks,
+    App, agents, auth, dead_letters, events, evolution, genomes, health, keyvalue, layers, reload,
+    rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -58,6 +58,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(genomes::routes())
         .merge(rollouts::routes())
         .merge(evolution::routes())
+        .merge(keyvalue::routes())
         .merge(reload::routes())
         .split_for_parts();
     let compressed = SizeAbove::new(LEAST_COMPRESSED)

@@ -118,4 +118,14 @@ impl KeyValueStore for MemoryKeyValue {
     fn bytes(&self, space: &str) -> Result<u64, KeyValueError> {
         Ok(self.kept().spaces.get(space).map_or(0, |space| space.bytes))
     }
+
+    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
+        let kept = self.kept();
+        let keeping = kept.spaces.iter().filter(|(_, space)| space.bytes > 0);
+        Ok(keeping.map(|(name, space)| (name.clone(), space.bytes)).collect())
+    }
+
+    fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
+        Ok(self.kept().spaces.remove(space).map_or(0, |space| space.bytes))
+    }
 }

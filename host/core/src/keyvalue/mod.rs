@@ -140,6 +140,18 @@ pub trait KeyValueStore: Debug + Send + Sync {
     /// # Errors
     /// `Failed`.
     fn bytes(&self, space: &str) -> Result<u64, KeyValueError>;
+
+    /// The owners that keep anything, by name, and how many bytes.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError>;
+
+    /// Removes all that an owner keeps; the bytes that it kept.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn clear(&self, space: &str) -> Result<u64, KeyValueError>;
 }
 
 /// What an entry counts for.

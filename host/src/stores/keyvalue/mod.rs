@@ -177,6 +177,30 @@ impl KeyValueStore for SqliteKeyValue {
         }
         self.transaction(|transaction| Ok(kept(transaction, space)?))
     }
+
+    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        self.transaction(|transaction| {
+            let mut list = transaction
+                .prepare_cached("SELECT space, bytes FROM spaces WHERE bytes > 0 ORDER BY space")?;
+            let rows = list.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
+        if !self.path.exists() {
+            return Ok(0);
+        }
+        self.transaction(|transaction| {
+            let bytes = kept(transaction, space)?;
+            transaction.execute("DELETE FROM entries WHERE space = ?1", [space])?;
+            transaction.execute("DELETE FROM spaces WHERE space = ?1", [space])?;
+            Ok(bytes)
+        })
+    }
 }
 
 fn kept(transaction: &Transaction<'_>, space: &str) -> rusqlite::Result<u64> {
