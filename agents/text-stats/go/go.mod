@@ -1,5 +1,5 @@
-// For the tests. A build of the component has the one that `wit-bindgen go` writes, which calls the
-// module so.
-module wit_component
+module example.com/text-stats
 
 go 1.25
+
+require go.bytecodealliance.org/pkg v0.2.3

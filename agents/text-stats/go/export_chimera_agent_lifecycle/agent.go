@@ -1,7 +1,8 @@
 //go:build wasip1
 
 // Package export_chimera_agent_lifecycle is the agent: the contract's exports round `textstats`, in the
-// order that the contract promises. The bindings that `wit-bindgen go` writes look for it by this name.
+// order that the contract promises. The bindings, which `chimera agent build` writes to `build/bindings`,
+// look for it by this name.
 package export_chimera_agent_lifecycle
 
 import (
@@ -10,9 +11,9 @@ import (
 
 	witTypes "go.bytecodealliance.org/pkg/wit/types"
 
-	telemetry "wit_component/chimera_agent_telemetry"
-	types "wit_component/chimera_agent_types"
-	"wit_component/textstats"
+	telemetry "example.com/text-stats/build/bindings/chimera_agent_telemetry"
+	types "example.com/text-stats/build/bindings/chimera_agent_types"
+	"example.com/text-stats/textstats"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"log"
 	"os"
 
-	"wit_component/textstats"
+	"example.com/text-stats/textstats"
 )
 
 func main() {
