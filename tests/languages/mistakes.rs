@@ -107,6 +107,10 @@ fn a_pyproject_that_says_something_wrong_is_named() {
 fn a_go_mod_without_a_module_is_named() {
     let bench = Bench::new();
     let project = bench.project("go", "agent");
+    for text in ["go 1.25\n", "modules x\n", "// module x\n"] {
+        fs::write(project.join("go.mod"), text).unwrap();
+        bench.fails(&project, 3, &["go.mod: names no module"]);
+    }
     fs::write(project.join("go.mod"), "go 1.25\n").unwrap();
     bench.fails(&project, 3, &["go.mod: names no module; begin it with `module NAME`"]);
 }

@@ -16,7 +16,7 @@ fn componentize_py(bench: &Bench) -> String {
     let echo = guest_path("echo");
     format!(
         "echo \"$VIRTUAL_ENV $@\" >> {}\nwhile [ $# -gt 1 ]; do shift; done\n\
-         case $1 in *.wasm) /bin/cp {} \"$1\";; esac",
+         case $1 in *.wasm) /bin/cp {} \"$1\";; *) /bin/mkdir -p \"$1\";; esac",
         calls.display(),
         echo.display()
     )
@@ -63,7 +63,52 @@ fn a_project_is_built_again_only_when_it_has_changed() {
     let left = fs::read_dir(project.join("build")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["sources.txt", "wit", "words.wasm"], "what was in the making is gone");
+    assert_eq!(
+        left,
+        ["bindings", "sources.txt", "wit", "words.wasm"],
+        "what was in the making is gone"
+    );
+}
+
+/// What is saved while the tools run was not read by them, perhaps.
+#[test]
+fn a_source_that_is_saved_during_a_build_is_for_the_next_one() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    let saves = format!("echo '# more' >> {}\n", project.join("src/words.py").display());
+    bench.program("componentize-py", &(saves + &componentize_py(&bench)));
+    bench.build(&project);
+    bench.program("componentize-py", &componentize_py(&bench));
+    let calls = || fs::read_to_string(bench.path("calls")).unwrap().lines().count();
+    let first = calls();
+    bench.build(&project);
+    assert_eq!(calls(), 2 * first, "it was saved");
+    bench.build(&project);
+    assert_eq!(calls(), 2 * first, "nothing has changed");
+}
+
+#[test]
+fn two_builds_at_once_both_succeed() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    bench.program("componentize-py", &componentize_py(&bench));
+    std::thread::scope(|scope| {
+        let builds: Vec<_> = (0..4).map(|_| scope.spawn(|| bench.build(&project))).collect();
+        for build in builds {
+            let ended = build.join().unwrap();
+            assert_eq!(ended.code, 0, "{}", ended.err);
+        }
+    });
+}
+
+#[test]
+fn a_tool_whose_interpreter_is_gone_is_not_called_missing() {
+    let bench = Bench::new();
+    let project = bench.project("python", "words");
+    let own = project.join(".venv/bin/componentize-py");
+    write_program(&own, "");
+    fs::write(&own, "#!/nowhere/python\n").unwrap();
+    bench.fails(&project, 6, &["`componentize-py` cannot be started"]);
 }
 
 /// As `kill` does it, and not a terminal, which would tell the tools too.

@@ -29,7 +29,7 @@ pub(super) fn build(
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
     progress(Step::Doing("looking for a compiler"));
-    let compiler = compiler::find(&project.folder)?;
+    let compiler = compiler::find(project)?;
     progress(Step::Doing("writing bindings"));
     let generated = project.out.join("bindings");
     bindings::write_c(project, world(project), &generated)?;
@@ -50,7 +50,10 @@ pub(super) fn build(
 fn world(project: &Project) -> World {
     let has_state = |path: &PathBuf| {
         let text = fs::read(path).unwrap_or_default();
-        text.windows(STATE.len()).any(|word| word == STATE)
+        let mut places = text.windows(STATE.len()).enumerate().filter(|(_, word)| *word == STATE);
+        let behind = |place: usize| text.get(place + STATE.len()..).unwrap_or_default();
+        // A call or a definition, and no word of a comment.
+        places.any(|(place, _)| behind(place).trim_ascii_start().starts_with(b"("))
     };
     World::with(project.sources("c").iter().any(has_state))
 }

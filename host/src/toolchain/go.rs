@@ -68,8 +68,12 @@ fn fetch(project: &Project, progress: &mut dyn FnMut(Step)) -> Result<(), BuildE
 fn module(project: &Project) -> Result<String, BuildError> {
     let path = project.folder.join("go.mod");
     let text = fs::read_to_string(&path).map_err(|error| files(&path, error))?;
-    let named = text.lines().find_map(|line| line.trim().strip_prefix("module "));
-    let name = named.map(|name| name.trim().trim_matches('"').to_owned());
+    let named = text.lines().find_map(|line| {
+        let (line, _comment) = line.split_once("//").unwrap_or((line, ""));
+        let name = line.trim().strip_prefix("module")?;
+        name.starts_with(char::is_whitespace).then_some(name.trim())
+    });
+    let name = named.map(|name| name.trim_matches(['"', '`']).to_owned());
     name.ok_or_else(|| files(&path, "names no module; begin it with `module NAME`"))
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Project {
     pub(super) stop: Stop,
     /// What the component is called.
     name: String,
+    sources_at_start: String,
 }
 
 impl Project {
@@ -46,7 +47,10 @@ impl Project {
         let name = name.unwrap_or_else(|| "agent".into());
         let out = target_dir.map_or_else(|| folder.join(OUT), |target| target.join(&name));
         fs::create_dir_all(&out).map_err(|error| files(&out, error))?;
-        Ok(Self { folder, out, stop: stop.clone(), name })
+        let (stop, sources_at_start) = (stop.clone(), String::new());
+        let mut project = Self { folder, out, stop, name, sources_at_start };
+        project.sources_at_start = project.listed(&project.all_sources());
+        Ok(project)
     }
 
     /// Where the component is, once it is built.
@@ -54,32 +58,42 @@ impl Project {
         self.out.join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component was made of just these sources and is younger than
-    /// every one, than the packages that were installed, and than this program,
-    /// whose contract it is made with.
+    /// Whether the component was made of just these sources as they are, with
+    /// the packages that are installed and by this program, whose contract it is
+    /// made with.
     pub(super) fn is_built(&self) -> bool {
-        let Ok(built) = changed(&self.component()) else { return false };
-        let older = |time: std::io::Result<Changed>| time.is_ok_and(|time| time < built);
-        let program = std::env::current_exe().and_then(|program| changed(&program));
-        let sources = self.all_sources();
-        let same = fs::read_to_string(self.list()).is_ok_and(|list| list == self.listed(&sources));
-        let packages = self.packages();
-        same && older(program) && sources.iter().chain(&packages).all(|path| older(changed(path)))
+        let made_of = fs::read_to_string(self.list());
+        self.component().is_file() && made_of.is_ok_and(|list| list == self.made_of())
     }
 
-    /// What the component was made of, so that a file which is gone is missed.
+    /// What the component was made of.
     fn list(&self) -> PathBuf {
         self.out.join("sources.txt")
     }
 
-    fn listed(&self, sources: &[PathBuf]) -> String {
-        let own = |path: &PathBuf| path.strip_prefix(&self.folder).unwrap_or(path).to_path_buf();
-        sources.iter().map(|path| format!("{}\n", own(path).display())).collect()
+    /// Sources as they were before any tool read them, so that what is saved
+    /// meanwhile is for the next build; packages as they are, which the build
+    /// itself may have installed.
+    fn made_of(&self) -> String {
+        self.sources_at_start.clone() + &self.listed(&self.packages())
+    }
+
+    /// Each file, and when it last changed.
+    fn listed(&self, paths: &[PathBuf]) -> String {
+        let line = |path: &PathBuf| {
+            let own = path.strip_prefix(&self.folder).unwrap_or(path).display();
+            match changed(path) {
+                Ok((secs, nanos)) => format!("{own} {secs}.{nanos:09}\n"),
+                Err(_) => format!("{own} is gone\n"),
+            }
+        };
+        paths.iter().map(line).collect()
     }
 
     fn all_sources(&self) -> Vec<PathBuf> {
         let mut all = files_in(&self.folder);
-        all.retain(|path| !path.starts_with(&self.out));
+        all.retain(|path| !path.starts_with(&self.out) && !is_written_by_a_build(path));
+        all.extend(std::env::current_exe());
         all
     }
 
@@ -116,7 +130,7 @@ impl Project {
     /// Puts a component that is done in its place, all at once.
     pub(super) fn keep(&self, made: &Path) -> Result<PathBuf, BuildError> {
         let component = self.component();
-        write(&self.list(), self.listed(&self.all_sources()).as_bytes())?;
+        write(&self.list(), self.made_of().as_bytes())?;
         fs::rename(made, &component).map_err(|error| files(&component, error))?;
         Ok(component)
     }
@@ -135,6 +149,11 @@ impl Project {
         }
         Ok(folder)
     }
+}
+
+/// Of what the project names, which is a source.
+fn is_written_by_a_build(path: &Path) -> bool {
+    ["package-lock.json", "go.sum"].iter().any(|name| path.ends_with(name))
 }
 
 /// Seconds and nanoseconds.
@@ -162,8 +181,8 @@ pub(super) fn files(path: &Path, reason: impl ToString) -> BuildError {
     BuildError::Files { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
-/// The files below a folder that an author may have written, in order; links
-/// are not followed.
+/// The files below a folder that an author may have written, in order; links to
+/// folders are not followed.
 pub(super) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -176,7 +195,8 @@ pub(super) fn files_in(folder: &Path) -> Vec<PathBuf> {
             }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                // Also one behind a link.
+                Ok(_) if entry.path().is_file() => found.push(entry.path()),
                 _ => {}
             }
         }

@@ -33,14 +33,21 @@ pub(super) fn build(
         tool::build(command, &project.folder, &project.stop, || missing(&project.folder))
     };
     progress(Step::Doing("writing the contract's types"));
-    let types = project.out.join("bindings");
     // It writes to a new folder only.
-    if types.exists() {
-        fs::remove_dir_all(&types).map_err(|error| files(&types, error))?;
-    }
+    let types = into.with_extension("types");
     run(componentize(&["bindings"]).arg(&types))?;
+    replace(&types, &project.out.join("bindings"))?;
     progress(Step::Doing("running the module and keeping what it is then"));
     run(componentize(&["componentize", "-p", "src", "app", "-o"]).arg(into))
+}
+
+/// Of two builds at once either's do.
+fn replace(made: &Path, old: &Path) -> Result<(), BuildError> {
+    let _ = fs::remove_dir_all(old);
+    match fs::rename(made, old) {
+        Err(_) if old.is_dir() => Ok(()),
+        renamed => renamed.map_err(|error| files(old, error)),
+    }
 }
 
 /// What is read of pyproject.toml.

@@ -53,11 +53,12 @@ pub(super) fn build(
 }
 
 /// Whether a command starts and ends well, without a word.
-pub(super) fn works(command: &[OsString], arguments: &[&str]) -> bool {
+pub(super) fn works(command: &[OsString], arguments: &[&str], stop: &Stop) -> bool {
     let Some((program, first)) = command.split_first() else { return false };
     let mut command = Command::new(program);
     command.args(first).args(arguments).stdin(Stdio::null());
-    let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let ended = stop.start(&mut command).and_then(|(mut child, _running)| child.wait());
     ended.is_ok_and(|status| status.success())
 }
 
@@ -67,7 +68,8 @@ pub(super) fn not_started(
     reason: std::io::Error,
     missing: impl FnOnce() -> BuildError,
 ) -> BuildError {
-    if reason.kind() == ErrorKind::NotFound {
+    // A script that is there, and not what its first line names, is not missing.
+    if reason.kind() == ErrorKind::NotFound && !Path::new(command.get_program()).is_file() {
         return missing();
     }
     BuildError::CannotStart { program: program(command), reason }

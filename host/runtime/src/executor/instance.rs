@@ -290,7 +290,10 @@ impl Instance {
 /// A trap says little; what the guest logged last, such as a panic's message,
 /// says why.
 pub(super) fn with_last_words(fault: Fault, telemetry: &RunTelemetry) -> Fault {
-    match (fault, telemetry.log.last()) {
+    // What Rust says last of a panic, also where an engine is written in it.
+    let is_note = |words: &str| words.starts_with("note: run with `RUST_BACKTRACE=");
+    let last = telemetry.log.iter().rfind(|line| !is_note(line.message.trim()));
+    match (fault, last) {
         (Fault::Guest(GuestFault::Trap { during, code, message }), Some(line)) => {
             let parts = [message, format!("its last words: {}", line.message)];
             let message = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();

@@ -1,8 +1,8 @@
 //! Finds a C compiler that can link for WebAssembly.
 
 use std::ffi::OsString;
-use std::path::Path;
 
+use crate::toolchain::project::Project;
 use crate::toolchain::{BuildError, tool};
 
 const TARGET: &str = "--target=wasm32-wasi";
@@ -12,7 +12,7 @@ const PROBE: [&str; 6] = ["-mexec-model=reactor", "-o", "/dev/null", "-x", "c", 
 
 /// clang with its sysroot first, since it starts faster; then zig, which brings
 /// everything along.
-pub(super) fn find(folder: &Path) -> Result<Vec<OsString>, BuildError> {
+pub(super) fn find(project: &Project) -> Result<Vec<OsString>, BuildError> {
     let clangs = ["clang", "clang-22", "clang-21", "clang-20", "clang-19"];
     // Debian keeps the libraries for wasm beside the others, an SDK finds its own.
     let sysroots = [&["--sysroot=/usr"][..], &[]];
@@ -20,20 +20,20 @@ pub(super) fn find(folder: &Path) -> Result<Vec<OsString>, BuildError> {
         for sysroot in sysroots {
             let mut command = vec![OsString::from(clang), TARGET.into()];
             command.extend(sysroot.iter().map(OsString::from));
-            if tool::works(&command, &PROBE) {
+            if tool::works(&command, &PROBE, &project.stop) {
                 return Ok(command);
             }
         }
     }
     // The package of PyPI has no program of its own; it may be in the project's environment.
-    let python = folder.join(".venv/bin/python").into_os_string();
+    let python = project.folder.join(".venv/bin/python").into_os_string();
     let zigs = [
         vec!["zig".into()],
         vec![python, "-m".into(), "ziglang".into()],
         vec!["python3".into(), "-m".into(), "ziglang".into()],
     ];
     // Its first link compiles a C library, so it is only asked for its version.
-    let zig = zigs.into_iter().find(|zig| tool::works(zig, &["version"]));
+    let zig = zigs.into_iter().find(|zig| tool::works(zig, &["version"], &project.stop));
     let mut zig = zig.ok_or_else(missing)?;
     zig.extend(["cc", "-target", "wasm32-wasi"].map(OsString::from));
     Ok(zig)

@@ -44,7 +44,13 @@ try {
   const { rolldown } = await import('rolldown')
   const bundle = await rolldown({ input: resolve(main), external: /^chimera:/, logLevel: 'warn' })
   const file = join(dirname(out), 'agent.js')
-  await bundle.write({ file, format: 'esm' })
+  const { output } = await bundle.write({ file, format: 'esm' })
+  // An engine that finds no export traps later, without a word about it.
+  for (const name of world === 'stateful-agent' ? ['lifecycle', 'state'] : ['lifecycle']) {
+    if (!output[0].exports.includes(name)) {
+      throw new Error(`${main} does not export \`${name}\`, which the contract's world ${world} asks for`)
+    }
+  }
   const { component } = await engines[engine](file)
   await writeFile(out, component)
 } catch (error) {

@@ -19,7 +19,7 @@ use super::args::DevArgs;
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
 use crate::cli::{component, task};
-use crate::toolchain;
+use crate::toolchain::{self, BuildError};
 
 const BUILD: &str = "build";
 
@@ -83,8 +83,9 @@ async fn rounds(
         // Looked at before the build: what changes meanwhile is for the next one.
         let mut built_from = sources.look()?;
         if let Err(Failed { during, error }) = round(args, most, stage, reporter, output).await {
-            // What no change of a source mends, such as a folder without a project.
-            if is_first && during == BUILD && Exit::of(&error) == Exit::BadInput {
+            // Whoever begins where there is no project is somewhere else.
+            let not_a_project = matches!(error.downcast_ref(), Some(BuildError::NotAProject(_)));
+            if is_first && not_a_project {
                 return Err(error);
             }
             reporter.failed(during, &error, stage.running())?;

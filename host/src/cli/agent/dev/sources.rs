@@ -18,7 +18,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::cli::exit::BadInput;
 
 /// Where tools put what they build, whether a `.gitignore` says so or not.
-const BUILT: [&str; 6] = ["target", "node_modules", "build", "dist", "__pycache__", "venv"];
+const BUILT: [&str; 4] = ["target", "build", "dist", "venv"];
+/// What they put into any folder.
+const BUILT_ANYWHERE: [&str; 2] = ["node_modules", "__pycache__"];
 /// What a build writes beside the sources, and nobody else does meanwhile.
 const LOCKS: [&str; 4] = ["Cargo.lock", "package-lock.json", "go.sum", "uv.lock"];
 /// An editor writes several files for one save.
@@ -157,9 +159,9 @@ impl Sources {
 fn walk(folder: &Path, outside: &[PathBuf]) -> ignore::Walk {
     let built = |entry: &DirEntry| {
         let name = entry.file_name().to_str().unwrap_or_default();
-        entry.depth() > 0
-            && BUILT.contains(&name)
-            && entry.file_type().is_some_and(|kind| kind.is_dir())
+        let is_built = entry.depth() == 1 && BUILT.contains(&name)
+            || entry.depth() > 0 && BUILT_ANYWHERE.contains(&name);
+        is_built && entry.file_type().is_some_and(|kind| kind.is_dir())
     };
     // The project's own rules alone: above it there may be one that ignores all.
     let mut walk = WalkBuilder::new(folder);
@@ -199,7 +201,7 @@ mod tests {
     async fn a_change_is_found_wherever_it_is_and_what_is_built_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
-        for path in ["src", "target/release", "node_modules/x", "out"] {
+        for path in ["src/dist", "target/release", "node_modules/x", "out"] {
             fs::create_dir_all(at(path)).unwrap();
         }
         fs::write(at(".gitignore"), "/out\n").unwrap();
@@ -215,6 +217,10 @@ mod tests {
         fs::write(at("src/lib.rs"), "ab").unwrap();
         let changed = sources.change(&first).await.unwrap();
         assert_eq!(names(&changed), ["src/lib.rs"]);
+        let first = sources.look().unwrap();
+        fs::write(at("src/dist/table.rs"), "a").unwrap();
+        let changed = sources.change(&first).await.unwrap();
+        assert_eq!(names(&changed), ["src/dist/table.rs"], "only a project's own is built");
 
         let second = sources.look().unwrap();
         fs::create_dir_all(at("src/deep/er")).unwrap();
