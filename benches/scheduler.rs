@@ -1,6 +1,6 @@
 //! What does a durable task cost, and how does the queue bear load?
 //!
-//! Nine questions, each by itself or all of them:
+//! Eleven questions, each by itself or all of them:
 //!
 //! - `noop`: how many tasks that cost nothing does the scheduler take durably,
 //!   run and settle durably in a second, until its clients have the results?
@@ -18,6 +18,8 @@
 //! - `broken`: what does a type that fails each task cost one that does not?
 //! - `swaps`: does another genome take over without a task that is lost, run
 //!   twice or held up?
+//! - `beside`: does a benchmark hold up the tasks that run beside it?
+//! - `alike`: how often is a genome condemned that is the same?
 //! - `trials`: how many tasks does it take to find out a genome that is worse?
 //!
 //! `cargo bench --bench scheduler -- noop idle` asks those two, and `-- --test`
@@ -75,7 +77,7 @@ use self::table::{Report, say};
 
 type Ask = fn(&Scene, &mut Report) -> Result<()>;
 
-const QUESTIONS: [(&str, Ask); 10] = [
+const QUESTIONS: [(&str, Ask); 11] = [
     ("noop", noop::ask),
     ("component", component::ask),
     ("clients", clients::ask),
@@ -85,6 +87,7 @@ const QUESTIONS: [(&str, Ask); 10] = [
     ("broken", broken::ask),
     ("swaps", genomes::swaps),
     ("beside", genomes::beside),
+    ("alike", genomes::alike),
     ("trials", genomes::trials),
 ];
 

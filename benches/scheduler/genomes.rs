@@ -1,5 +1,6 @@
 //! Genomes that take over under load, and candidates that are worse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ const AGENTS: usize = 4;
 /// Between two swaps. Each has the lineage synced, which holds up a few tasks on
 /// the same disk: with twenty swaps a second those are more than one in a hundred.
 const BETWEEN: Duration = Duration::from_millis(200);
+/// Who sends tasks in the trials of candidates that are alike: bursts, in which
+/// the champion runs whenever the candidate does.
+const ALIKE_CLIENTS: u64 = 16;
 /// Rounds of work of a candidate's task: some tens of µs.
 const ROUNDS: u32 = 100_000;
 /// Of a task in a benchmark: most of a millisecond, so that these tasks are what
@@ -229,7 +233,9 @@ pub(crate) fn trials(scene: &Scene, report: &mut Report) -> Result<()> {
             let instances = InstancePolicy::default();
             let crew = Crew { name: "variant", component, agents: 1, instances };
             let fabric = host::open(data.path(), TaskStoreKind::Memory, &[crew]).await?;
-            let ended = trial(&fabric, Variant(numbers).bytes(&built)?, most).await;
+            let policy = Policy { most_samples: most, ..Policy::default() };
+            let plan = Plan { steps: vec![0.5], policy, ..Plan::default() };
+            let ended = trial(&fabric, Variant(numbers).bytes(&built)?, plan, 2).await;
             fabric.shutdown().await?;
             ended
         })?;
@@ -242,19 +248,49 @@ pub(crate) fn trials(scene: &Scene, report: &mut Report) -> Result<()> {
     table.print()
 }
 
+/// How often is a candidate condemned that is the same, by the plan that is the
+/// default? Its first steps give it few tasks, which alone makes it slower.
+pub(crate) fn alike(scene: &Scene, report: &mut Report) -> Result<()> {
+    let built = host::component("tests/guests/variant")?;
+    let count = scene.pick(200, 2);
+    let data = folder()?;
+    let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+    scene.runtime.block_on(async {
+        let component = &Variant([0, ROUNDS, 0, 0, 0]).bytes(&built)?;
+        let instances = InstancePolicy::default();
+        let crew = Crew { name: "variant", component, agents: 1, instances };
+        let fabric = host::open(data.path(), TaskStoreKind::Memory, &[crew]).await?;
+        for version in 1..=count {
+            let candidate = Variant([version, ROUNDS, 0, 0, 0]).bytes(&built)?;
+            let plan = Plan::default();
+            let (outcome, tasks, why) = trial(&fabric, candidate, plan, ALIKE_CLIENTS).await?;
+            if outcome == "rolled-back" {
+                say(&format!("  after {tasks} tasks: {why}\n"))?;
+            }
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+        fabric.shutdown().await?;
+        anyhow::Ok(())
+    })?;
+    let condemned = outcomes.get("rolled-back").copied().unwrap_or_default();
+    say(&format!("\n  {count} candidates that are the same: {outcomes:?}\n"))?;
+    let share = f64::from(condemned) / f64::from(count);
+    report.judge("alike: falsely condemned", share, Figure::Times, Goal::Most(0.05));
+    Ok(())
+}
+
 async fn trial(
     fabric: &Arc<Layer4Fabric>,
     candidate: Vec<u8>,
-    most: u64,
+    plan: Plan,
+    count: u64,
 ) -> Result<(String, u64, String)> {
     let mut events = fabric.subscribe();
-    let policy = Policy { most_samples: most, ..Policy::default() };
-    let plan = Plan { steps: vec![0.5], policy, ..Plan::default() };
     fabric.start_rollout("variant", candidate, plan).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
-    for client in 0..2_u64 {
-        clients.spawn(traffic(Arc::clone(fabric), Arc::clone(&stop), client));
+    for client in 0..count {
+        clients.spawn(traffic(Arc::clone(fabric), Arc::clone(&stop), client, count));
     }
     let ended = loop {
         let event = events.recv().await;
@@ -272,10 +308,15 @@ async fn trial(
 }
 
 /// One task after the other; one in four of the outputs is judged.
-async fn traffic(fabric: Arc<Layer4Fabric>, stop: Arc<AtomicBool>, client: u64) -> Result<()> {
+async fn traffic(
+    fabric: Arc<Layer4Fabric>,
+    stop: Arc<AtomicBool>,
+    client: u64,
+    count: u64,
+) -> Result<()> {
     let mut number = client;
     while !stop.load(Ordering::Acquire) {
-        number += 2;
+        number += count;
         let task = utils::default_task("variant", json!(number));
         let task_id = task.id;
         let done = Box::pin(fabric.execute_task(task)).await?;

@@ -199,7 +199,9 @@ async fn a_trial_survives_what_is_done_to_its_agents() {
     assert!(fabric.rollout("variant").is_ok(), "it goes on");
 
     // Without a champion its tasks are the candidate's, and none waits for ever.
-    fabric.shutdown_agent(of(champion)).await.unwrap();
+    for agent in agents.iter().filter(|agent| agent.genome == champion) {
+        fabric.shutdown_agent(agent.agent_id).await.unwrap();
+    }
     for number in 0..20_u64 {
         let done = Box::pin(fabric.execute_task(task("variant", json!(number)))).await.unwrap();
         assert_eq!(done.output["double"], number * 2, "{done:?}");

@@ -120,7 +120,11 @@ fn mistakes_are_told_and_a_trial_is_begun_and_ended_by_command() {
     wrong(&started, 3, "on trial");
     assert!(well(&service, &["rollout", "show"]).contains(&pushed));
     let agents = service.get("/v1/agents");
-    assert_eq!(agents.as_array().unwrap().len(), 3, "two in charge and one on trial");
+    assert_eq!(
+        agents.as_array().unwrap().len(),
+        4,
+        "two in charge, one on trial and one that it is held against"
+    );
     assert!(well(&service, &["rollout", "abort", "variant"]).contains("aborted"));
     assert!(well(&service, &["genome", "history", "variant"]).contains("aborted by the API"));
 }

@@ -99,7 +99,7 @@ impl Watch {
         // What is made again goes to the champion alone: counted, it would be held
         // against it.
         if attempt <= 1 {
-            self.trials.ran(agent_type, genome, report);
+            self.trials.ran(&runner, report);
         }
         self.recorder.ran(task, genome, report);
     }

@@ -22,6 +22,11 @@
 //! Which side serves a task is a hash of its key ([`sticky`]), so that a
 //! customer's tasks stay on one side, on every host and after a restart, and
 //! whoever met the candidate at 5 % still does at 25 %.
+//!
+//! A candidate with a twentieth of the tasks is slower for that alone: its
+//! caches are cold, and whenever it runs the champion does too. So it is held
+//! against a control: other agents of the champion that are as new, given as
+//! many tasks ([`Lane`]). The rest of the champion's runs says nothing.
 
 use std::fmt;
 
@@ -161,6 +166,20 @@ impl fmt::Display for How {
     }
 }
 
+/// Who serves a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The candidate.
+    Candidate,
+    /// Agents of the champion that the candidate is held against.
+    Control,
+    /// Those of the champion that were there before.
+    Others,
+}
+
+/// From this share on no fewer tasks are the candidate's than the champion's.
+const HALF: f64 = 0.5;
+
 /// Where a rollout stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
@@ -254,6 +273,8 @@ pub struct Rollout {
     at_step: u64,
     /// Of [`sticky`].
     salt: String,
+    /// Whether there is a control.
+    controlled: bool,
 }
 
 impl Rollout {
@@ -272,7 +293,15 @@ impl Rollout {
         let (state, trial) = (RolloutState::Running { step: 0 }, Trial::new());
         // Each candidate meets other customers first, not the same every time.
         let salt = format!("{candidate}/{}", plan.salt);
-        Ok(Self { champion, candidate, plan, state, trial, at_step: 0, salt })
+        Ok(Self { champion, candidate, plan, state, trial, at_step: 0, salt, controlled: true })
+    }
+
+    /// The same without a control, for agents that cannot be had twice. Every
+    /// run of the champion counts then, and how long runs take does from the
+    /// step on in which the candidate has half of the tasks.
+    #[must_use]
+    pub fn without_control(self) -> Self {
+        Self { controlled: false, ..self }
     }
 
     /// Where it stands.
@@ -317,11 +346,18 @@ impl Rollout {
         }
     }
 
-    /// Which side serves the tasks of this key now.
+    /// Who serves the tasks of this key now. The control is given as many as
+    /// the candidate, as long as so many are left.
     #[must_use]
-    pub fn side(&self, key: &str) -> Side {
-        let lies_in = sticky(&self.salt, key) < self.share();
-        if lies_in { Side::Candidate } else { Side::Champion }
+    pub fn lane(&self, key: &str) -> Lane {
+        let (place, share) = (sticky(&self.salt, key), self.share());
+        if place < share {
+            Lane::Candidate
+        } else if self.controlled && place < 2.0 * share {
+            Lane::Control
+        } else {
+            Lane::Others
+        }
     }
 
     /// A run ended. After the end of the rollout it is ignored: it was on its
@@ -329,7 +365,9 @@ impl Rollout {
     pub fn observe(&mut self, side: Side, run: &Observation) -> Change {
         match self.state {
             RolloutState::Running { step } => {
-                self.trial.observe(side, run);
+                let is_fair = self.controlled || self.share() >= HALF;
+                let latency = run.latency.filter(|_| is_fair);
+                self.trial.observe(side, &Observation { latency, ..*run });
                 self.look(step)
             }
             RolloutState::Promoted { .. }

@@ -134,6 +134,18 @@ impl Executor {
         if let Some(genome) = self.loaded().get(&digest) {
             return Ok((genome, LoadedFrom::Memory));
         }
+        let genome = self.load_apart(bytes).await?;
+        self.loaded().insert(&genome);
+        let compiled = !genome.loading.compile.is_zero();
+        Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
+    }
+
+    /// As [`load`](Self::load), but never shared with others of the same bytes.
+    ///
+    /// # Errors
+    /// `Refused` with the reason when the bytes are no agent.
+    pub async fn load_apart(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
+        let digest = Digest::of(bytes);
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
@@ -143,10 +155,7 @@ impl Executor {
             load: started.elapsed(),
             cached: compiled.compile.is_none() && self.host.cache_hits() > hits,
         };
-        let genome = Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading });
-        self.loaded().insert(&genome);
-        let compiled = !genome.loading.compile.is_zero();
-        Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
+        Ok(Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading }))
     }
 
     /// What agents keep things in.

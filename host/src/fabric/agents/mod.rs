@@ -16,8 +16,8 @@ use chimera_layer4_core::{
 use chimera_layer4_runtime::Agent;
 
 pub(super) use self::entry::{Entry, InHand};
+pub(super) use self::of_type::Lanes;
 use self::of_type::OfType;
-pub(super) use self::of_type::Takes;
 use crate::scheduler::Capacity;
 
 /// Where the component of a registered type comes from.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use chimera_layer4_core::genome::Lane;
 use chimera_layer4_core::{AgentId, Digest, Task};
 
 use super::entry::Entry;
 
-/// Whether a task goes to the genome on trial.
-pub(in crate::fabric) type Takes = Arc<dyn Fn(&Task) -> bool + Send + Sync>;
+/// Who a task goes to while a genome is on trial.
+pub(in crate::fabric) type Lanes = Arc<dyn Fn(&Task) -> Lane + Send + Sync>;
 
 /// The agents of one type. Their sums are kept, since each task asks for them.
 #[derive(Default)]
@@ -24,10 +25,18 @@ pub(super) struct OfType {
     pub(super) genome: Option<Digest>,
 }
 
-/// The agents of a genome that is to show what it can do.
+/// The agents of a genome that is to show what it can do, and those of the one
+/// in charge that it is held against.
 struct OnTrial {
-    agents: Vec<Arc<Entry>>,
-    takes: Takes,
+    candidates: Vec<Arc<Entry>>,
+    control: Vec<Arc<Entry>>,
+    lanes: Lanes,
+}
+
+impl OnTrial {
+    fn agents(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.candidates.iter().chain(&self.control)
+    }
 }
 
 impl OfType {
@@ -42,7 +51,7 @@ impl OfType {
 
     /// Those that are in charge, and those on trial.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.agents.iter().chain(self.trial.iter().flat_map(|trial| &trial.agents))
+        self.agents.iter().chain(self.trial.iter().flat_map(OnTrial::agents))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -70,20 +79,27 @@ impl OfType {
     pub(super) fn remove(&mut self, id: AgentId) {
         self.agents.retain(|other| other.id() != id);
         if let Some(trial) = &mut self.trial {
-            trial.agents.retain(|other| other.id() != id);
+            trial.candidates.retain(|other| other.id() != id);
+            trial.control.retain(|other| other.id() != id);
         }
         self.sum_up();
     }
 
-    /// Gives these a share of the tasks, in place of any that had one.
-    pub(super) fn put_on_trial(&mut self, agents: Vec<Arc<Entry>>, takes: Takes) {
-        self.trial = Some(OnTrial { agents, takes });
+    /// Gives these their shares of the tasks, in place of any that had one.
+    pub(super) fn put_on_trial(
+        &mut self,
+        candidates: Vec<Arc<Entry>>,
+        control: Vec<Arc<Entry>>,
+        lanes: Lanes,
+    ) {
+        self.trial = Some(OnTrial { candidates, control, lanes });
         self.sum_up();
     }
 
     /// Leaves all tasks to those in charge; the answer is those on trial.
     pub(super) fn end_trial(&mut self) -> Vec<Arc<Entry>> {
-        let ended = self.trial.take().map_or_else(Vec::new, |trial| trial.agents);
+        let ended = self.trial.take();
+        let ended = ended.iter().flat_map(OnTrial::agents).cloned().collect();
         self.sum_up();
         ended
     }
@@ -91,11 +107,15 @@ impl OfType {
     /// Who takes a task. Only one that is given may go to the genome on trial,
     /// unless nobody else is left.
     pub(super) fn taker(&self, task: Option<&Task>) -> Option<&Arc<Entry>> {
-        let alone = self.agents.is_empty();
-        let takes = |trial: &&OnTrial| alone || task.is_some_and(|task| (trial.takes)(task));
-        let trial = self.trial.as_ref().filter(takes);
-        let on_trial = trial.and_then(|trial| least_busy(&trial.agents));
-        on_trial.or_else(|| least_busy(&self.agents))
+        let others = || least_busy(&self.agents);
+        let Some(trial) = &self.trial else { return others() };
+        let one = match task.map_or(Lane::Others, |task| (trial.lanes)(task)) {
+            Lane::Candidate => least_busy(&trial.candidates),
+            Lane::Control => least_busy(&trial.control),
+            Lane::Others => None,
+        };
+        let left = || least_busy(&trial.control).or_else(|| least_busy(&trial.candidates));
+        one.or_else(others).or_else(left)
     }
 
     fn sum_up(&mut self) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chimera_layer4_core::Layer4Result;
 use chimera_layer4_runtime::Agent;
 
-use super::{AgentSource, Agents, Entry, Takes, closed};
+use super::{AgentSource, Agents, Entry, Lanes, closed};
 
 /// Who has to be ended after a change.
 #[derive(Default)]
@@ -50,24 +50,26 @@ impl Agents {
         Ok(left)
     }
 
-    /// Gives these agents a share of their type's tasks, as `takes` says. They
-    /// take nobody's place under `max_agents`.
+    /// Gives candidates and their control shares of their type's tasks, as
+    /// `lanes` says. They take nobody's place under `max_agents`.
     ///
     /// # Errors
     /// `NotRunning` after the end.
     pub(in crate::fabric) fn put_on_trial(
         &self,
         name: &str,
-        agents: Vec<Agent>,
-        takes: Takes,
+        candidates: Vec<Agent>,
+        control: Vec<Agent>,
+        lanes: Lanes,
     ) -> Layer4Result<()> {
         let mut book = self.write();
         if book.closed {
             return Err(closed());
         }
-        let entries: Vec<_> = agents.into_iter().map(|agent| book.enter(agent)).collect();
-        book.on_trial += entries.len();
-        book.of_type(name).put_on_trial(entries, takes);
+        book.on_trial += candidates.len() + control.len();
+        let [candidates, control] = [candidates, control]
+            .map(|agents| agents.into_iter().map(|agent| book.enter(agent)).collect());
+        book.of_type(name).put_on_trial(candidates, control, lanes);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
 use chimera_layer4_core::genome::{Finding, Plan, Rollout, RolloutState, Side};
-use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::{Agent, Genome};
 use serde::Serialize;
 
@@ -168,23 +168,43 @@ impl Genomes {
         rollout: Rollout,
     ) -> Layer4Result<RolloutView> {
         let (champion, candidate) = (rollout.champion(), rollout.candidate());
+        let champions = self.crew.agents.in_charge(agent_type);
+        let Some(like) = champions.first() else {
+            let words = format!("no agent of {agent_type:?} runs to hold it against");
+            return Err(Layer4Error::RolloutConflict(words));
+        };
+        let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
+        let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);
         let loaded = self.load(candidate).await?;
-        let agents = self.candidates(agent_type, &rollout, &loaded).await?;
+        let candidates = self.alike(&like.agent, &loaded, count).await?;
+        // Agents of it that are new would know nothing of what the others do.
+        let carries_state = like.agent.genome().offers_state();
+        let rollout = if carries_state { rollout.without_control() } else { rollout };
+        let control = match carries_state {
+            true => Ok(Vec::new()),
+            false => self.control(&like.agent, count).await,
+        };
+        let control = match control {
+            Ok(control) => control,
+            Err(error) => {
+                self.end_unused(candidates).await;
+                return Err(error);
+            }
+        };
         let event = Event::RolloutStarted { against: champion, plan: rollout.plan().clone() };
         if let Err(error) = self.record(vec![entry(candidate, Some(agent_type), event)]).await {
-            self.end_unused(agents).await;
+            self.end_unused(candidates).await;
+            self.end_unused(control).await;
             return Err(error);
         }
         let view = RolloutView::of(agent_type, &rollout);
-        let live = Arc::new(Live::new(agent_type, rollout));
+        let held_against = control.iter().map(|agent| agent.config().agent_id).collect();
+        let live = Arc::new(Live::new(agent_type, rollout, held_against));
         // First the ear: the candidate's first run is to be heard.
         self.watch.trials.insert(Arc::clone(&live));
-        let takes = Arc::clone(&live);
-        self.crew.agents.put_on_trial(
-            agent_type,
-            agents,
-            Arc::new(move |task| takes.takes(task)),
-        )?;
+        let lanes = Arc::clone(&live);
+        let lanes = Arc::new(move |task: &_| lanes.lane(task));
+        self.crew.agents.put_on_trial(agent_type, candidates, control, lanes)?;
         self.keepers.spawn(keeper::see_through(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
@@ -193,23 +213,29 @@ impl Genomes {
         Ok(view)
     }
 
-    /// Agents for the largest share that the candidate will have.
-    async fn candidates(
-        &self,
-        agent_type: &str,
-        rollout: &Rollout,
-        genome: &Arc<Genome>,
-    ) -> Layer4Result<Vec<Agent>> {
-        let champions = self.crew.agents.in_charge(agent_type);
-        let Some(like) = champions.first() else {
-            let words = format!("no agent of {agent_type:?} runs to hold it against");
-            return Err(Layer4Error::RolloutConflict(words));
+    /// Agents of the champion that are as new as the candidate's: also their
+    /// code is read anew, since that of the others is in the processor's caches.
+    async fn control(self: &Arc<Self>, champion: &Agent, count: usize) -> Layer4Result<Vec<Agent>> {
+        let digest = champion.genome().digest();
+        let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
+            Ok(bytes) => self.crew.executor.load_apart(&bytes).await?,
+            // It came as bytes that nobody stored.
+            Err(Layer4Error::GenomeNotFound(_)) => Arc::clone(champion.genome()),
+            Err(error) => return Err(error),
         };
-        let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
-        let wanted = (champions.len() as f64 * most).ceil() as usize;
+        self.alike(champion, &genome, count).await
+    }
+
+    /// New agents of a genome, set up like another one.
+    async fn alike(
+        &self,
+        like: &Agent,
+        genome: &Arc<Genome>,
+        count: usize,
+    ) -> Layer4Result<Vec<Agent>> {
         let mut agents = Vec::new();
-        for _ in 0..wanted.clamp(1, OVERLAPPING / 2) {
-            let config: AgentConfig = like.agent.config_with(utils::generate_agent_id());
+        for _ in 0..count {
+            let config = like.config_with(utils::generate_agent_id());
             match self.crew.executor.spawn(Arc::clone(genome), config).await {
                 Ok(agent) => agents.push(agent),
                 Err(error) => {

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use chimera_layer4_core::genome::{Finding, Observation, Rollout, Side, rollout};
+use chimera_layer4_core::genome::{Finding, Lane, Observation, Rollout, Side, rollout};
 use chimera_layer4_core::scheduler::settle::blames_agent;
-use chimera_layer4_core::{Digest, Fault, GuestFault, Task, TaskId};
+use chimera_layer4_core::{AgentId, Digest, Fault, GuestFault, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+use crate::metrics::Runner;
 
 /// Names who a task is for: tasks with the same one stay on the same side.
 const KEY: &str = "rollout-key";
@@ -24,22 +26,28 @@ const MOST_JUDGED: usize = 100_000;
 pub(super) struct Live {
     pub(super) agent_type: String,
     rollout: Mutex<Rollout>,
+    /// The champion's agents that the candidate is held against; empty: all.
+    control: HashSet<AgentId>,
     began: SystemTime,
     /// Tasks whose output was judged: once is enough.
     judged: Mutex<HashSet<TaskId>>,
     /// It has gone on a step, or has ended.
     pub(super) changed: Notify,
+    /// It has ended, and what follows is done.
+    over: watch::Sender<bool>,
 }
 
 impl Live {
-    pub(super) fn new(agent_type: &str, rollout: Rollout) -> Self {
+    pub(super) fn new(agent_type: &str, rollout: Rollout, control: HashSet<AgentId>) -> Self {
         let agent_type = agent_type.to_owned();
         Self {
             agent_type,
             rollout: Mutex::new(rollout),
+            control,
             began: SystemTime::now(),
             judged: Mutex::default(),
             changed: Notify::new(),
+            over: watch::Sender::new(false),
         }
     }
 
@@ -60,14 +68,19 @@ impl Live {
         self.rollout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the candidate runs this task.
-    pub(super) fn takes(&self, task: &Task) -> bool {
+    /// Who runs this task.
+    pub(super) fn lane(&self, task: &Task) -> Lane {
         let rollout = self.rollout();
-        let side = match task.metadata.get(KEY) {
-            Some(key) => rollout.side(key),
-            None => rollout.side(&task.id.to_string()),
-        };
-        side == Side::Candidate
+        match task.metadata.get(KEY) {
+            Some(key) => rollout.lane(key),
+            None => rollout.lane(&task.id.to_string()),
+        }
+    }
+
+    /// Whether what the agent does is held against what the other side does.
+    fn counts(&self, agent: AgentId, genome: Digest) -> bool {
+        let is_champion = genome == self.rollout().champion();
+        !is_champion || self.control.is_empty() || self.control.contains(&agent)
     }
 
     fn change(&self, genome: Digest, change: impl FnOnce(&mut Rollout, Side) -> rollout::Change) {
@@ -117,13 +130,29 @@ impl Trials {
 
     pub(super) fn remove(&self, agent_type: &str) {
         let mut by_type = self.by_type.write().unwrap_or_else(PoisonError::into_inner);
-        by_type.remove(agent_type);
+        let removed = by_type.remove(agent_type);
         self.count.store(by_type.len(), Ordering::Release);
+        drop(by_type);
+        if let Some(live) = removed {
+            live.over.send_replace(true);
+        }
+    }
+
+    /// Waits until what is on trial for a type, if anything is, has ended.
+    pub(in crate::fabric) async fn over(&self, agent_type: &str) {
+        if let Some(live) = self.get(agent_type) {
+            // The sender lives as long as this does.
+            let _ = live.over.subscribe().wait_for(|over| *over).await;
+        }
     }
 
     /// A run ended.
-    pub(in crate::fabric) fn ran(&self, agent_type: &str, genome: Digest, report: &RunReport) {
+    pub(in crate::fabric) fn ran(&self, runner: &Runner<'_>, report: &RunReport) {
+        let Runner { agent_id, agent_type, genome } = *runner;
         let Some(live) = self.get(agent_type) else { return };
+        if !live.counts(agent_id, genome) {
+            return;
+        }
         if let Some(run) = observation(report) {
             live.change(genome, |rollout, side| rollout.observe(side, &run));
         }
@@ -157,5 +186,5 @@ fn observation(report: &RunReport) -> Option<Observation> {
     let failed = blames_agent(fault)? || refused;
     let memory = report.usage.memory_peak_mb;
     let memory_mb = (memory > 0.0).then_some(memory);
-    Some(Observation { failed, latency: report.wall, memory_mb })
+    Some(Observation { failed, latency: Some(report.wall), memory_mb })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::trial::Measure;
 use super::*;
 
 fn genome(name: &str) -> Digest {
@@ -20,7 +21,7 @@ fn start(plan: Plan) -> Rollout {
 }
 
 fn run(failed: bool) -> Observation {
-    Observation { failed, latency: Duration::from_millis(10), memory_mb: Some(1.0) }
+    Observation { failed, latency: Some(Duration::from_millis(10)), memory_mb: Some(1.0) }
 }
 
 /// Both sides run well until something changes.
@@ -65,7 +66,7 @@ fn a_sound_candidate_takes_every_step_and_is_promoted() {
     assert_eq!(rollout.trial().tasks(Side::Candidate), 20);
     assert_eq!(until_it_changes(&mut rollout), Change::Ended);
     assert_eq!(rollout.state(), &RolloutState::Promoted { how: How::Passed });
-    assert_eq!((rollout.share(), rollout.side("anyone")), (1.0, Side::Candidate));
+    assert_eq!((rollout.share(), rollout.lane("anyone")), (1.0, Lane::Candidate));
     assert!(rollout.trial().tasks(Side::Candidate) < 5000);
 }
 
@@ -82,7 +83,7 @@ fn a_candidate_that_fails_is_rolled_back_within_its_first_step() {
     };
     assert!(findings[0].to_string().starts_with("errors: 100.00 % of tasks, the champion 0.00 %"));
     assert!(rollout.state().to_string().starts_with("rolled back: errors"));
-    assert_eq!((rollout.share(), rollout.side("anyone")), (0.0, Side::Champion));
+    assert_eq!((rollout.share(), rollout.lane("anyone")), (0.0, Lane::Others));
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn a_rollout_goes_on_after_its_json() {
         // Floats of findings may differ in the last digit.
         assert_eq!(again.state().to_string(), rollout.state().to_string());
         assert_eq!(again.share(), rollout.share());
-        assert_eq!(again.side("somebody"), rollout.side("somebody"));
+        assert_eq!(again.lane("somebody"), rollout.lane("somebody"));
     }
 }
 
@@ -157,6 +158,45 @@ fn a_plan_out_of_range_names_everything() {
     assert_eq!(complaints(vec![0.1, 1.0]), 0);
     let same = Rollout::start(Plan::default(), genome("old"), genome("old"));
     assert_eq!(same.unwrap_err(), NotStarted::SameGenome(genome("old")));
+}
+
+#[test]
+fn the_control_is_given_as_much_as_the_candidate() {
+    let keys = || (0..4000).map(|n| format!("customer {n}"));
+    let share = |rollout: &Rollout, lane| {
+        keys().filter(|key| rollout.lane(key) == lane).count() as f64 / 4000.0
+    };
+    for (step, control) in [(0.05, 0.05), (0.25, 0.25), (0.5, 0.5), (0.8, 0.2)] {
+        let rollout = start(Plan { steps: vec![step], ..plan() });
+        for (lane, expected) in [(Lane::Candidate, step), (Lane::Control, control)] {
+            assert!((share(&rollout, lane) - expected).abs() < 0.04, "{lane:?} of {step}");
+        }
+        let without = rollout.without_control();
+        assert_eq!(share(&without, Lane::Control), 0.0);
+        assert!((share(&without, Lane::Candidate) - step).abs() < 0.04);
+    }
+}
+
+/// Where nothing is as new as the candidate and has as much to do, it is not
+/// held against it that it is slow.
+#[test]
+fn without_a_control_time_is_compared_from_a_half_on() {
+    let slow = Observation { latency: Some(Duration::from_secs(1)), ..run(false) };
+    let condemned = |mut rollout: Rollout| {
+        for _ in 0..200 {
+            rollout.observe(Side::Champion, &run(false));
+            rollout.observe(Side::Candidate, &slow);
+            if let RolloutState::RolledBack { findings } = rollout.state() {
+                return Some((rollout.trial().tasks(Side::Candidate), findings[0].measure));
+            }
+        }
+        None
+    };
+    let twentieth = || start(Plan { steps: vec![0.05], ..plan() });
+    assert!(matches!(condemned(twentieth()), Some((..20, Measure::Latency))));
+    assert_eq!(condemned(twentieth().without_control()), None);
+    let half = start(Plan { steps: vec![0.5], ..plan() }).without_control();
+    assert!(matches!(condemned(half), Some((..20, Measure::Latency))));
 }
 
 #[test]
@@ -187,8 +227,8 @@ proptest! {
         let mut rollout = start(plan());
         let mut before: Vec<String> = Vec::new();
         for _ in 0..3 {
-            prop_assert!(before.iter().all(|key| rollout.side(key) == Side::Candidate));
-            before = keys.iter().filter(|key| rollout.side(key) == Side::Candidate).cloned().collect();
+            prop_assert!(before.iter().all(|key| rollout.lane(key) == Lane::Candidate));
+            before = keys.iter().filter(|key| rollout.lane(key) == Lane::Candidate).cloned().collect();
             until_it_changes(&mut rollout);
         }
     }

@@ -23,9 +23,9 @@ pub struct Observation {
     /// Whether the genome is to blame for a task without an output. What was
     /// cancelled, or failed by the host's own fault, is not observed at all.
     pub failed: bool,
-    /// How long the run took. That of a failed run is left out: failing fast
-    /// is no virtue, and a timeout would be counted twice.
-    pub latency: Duration,
+    /// How long the run took, where that can be compared. That of a failed run
+    /// is left out: failing fast is no virtue, and a timeout would be counted twice.
+    pub latency: Option<Duration>,
     /// Mebibytes that the run held at the most, where they were measured.
     ///
     /// Runs of one instance share its memory, and the test takes each figure
@@ -59,8 +59,8 @@ impl Arm {
         self.tasks = self.tasks.saturating_add(1);
         if run.failed {
             self.failures = self.failures.saturating_add(1);
-        } else {
-            self.latency.push(run.latency.max(SHORTEST).as_secs_f64().ln());
+        } else if let Some(latency) = run.latency {
+            self.latency.push(latency.max(SHORTEST).as_secs_f64().ln());
         }
         if let Some(mb) = run.memory_mb.filter(|mb| mb.is_finite()) {
             self.memory.push(mb.max(PAGE_MB).ln());
@@ -117,7 +117,7 @@ mod tests {
     fn only_runs_that_ended_well_have_a_latency() {
         let mut arm = Arm::default();
         let run = |failed, millis, memory_mb| {
-            let latency = Duration::from_millis(millis);
+            let latency = Some(Duration::from_millis(millis));
             Observation { failed, latency, memory_mb }
         };
         arm.observe(&run(false, 0, Some(0.0)));

@@ -87,7 +87,7 @@ fn run(seed: u64, champion: Agent, candidate: Agent, traffic: Traffic, policy: &
         let memory_mb = Some((8.0 + agent.leak * age) * (0.05 * chance.normal()).exp());
         let failed = chance.unit() < agent.errors;
         let latency = Duration::from_secs_f64(millis / 1000.0);
-        trial.observe(side, &Observation { failed, latency, memory_mb });
+        trial.observe(side, &Observation { failed, latency: Some(latency), memory_mb });
         if !failed && chance.unit() < 1.0 / 3.0 {
             let right = chance.unit() >= agent.wrong;
             trial.judge(side, if right { 1.0 } else { 0.0 });
@@ -215,7 +215,7 @@ fn the_same_genome_passes_in_the_end() {
 }
 
 fn observation(millis: u64) -> Observation {
-    Observation { failed: false, latency: Duration::from_millis(millis), memory_mb: None }
+    Observation { failed: false, latency: Some(Duration::from_millis(millis)), memory_mb: None }
 }
 
 #[test]
