@@ -2,6 +2,7 @@
 
 mod admission;
 mod benchmarks;
+mod record;
 mod rollouts;
 mod swaps;
 mod tools;

@@ -146,8 +146,11 @@ impl Layer4Fabric {
         {
             return Ok(Outcome::Unchanged);
         }
-        // Whoever changes the file has not waited for a trial.
-        drop(self.abort_rollout(name, "a reload").await);
+        // Whoever changes the file has not waited for a trial. What it leaves in
+        // charge is written before what the file puts there.
+        if self.abort_rollout(name, "a reload").await.is_ok() {
+            self.watch.trials.over(name).await;
+        }
         // What is in charge stays so until its agents run.
         let turn = self.genomes().await?.turn(name).await;
         let chosen = self.choose(name, bytes).await?;

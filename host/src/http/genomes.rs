@@ -67,10 +67,10 @@ struct Pushed {
     #[serde(default)]
     #[param(required = false, maximum = 100)]
     samples: usize,
-    /// Whether an evolution made it, which the record then says on your word.
-    #[serde(default)]
-    #[param(required = false)]
-    evolved: bool,
+    /// Where it comes from, which the record then says on your word: `api`, which
+    /// is what is taken without it, `file`, `evolution`, or `oci:…`.
+    #[param(max_length = 4096)]
+    source: Option<String>,
 }
 
 /// Admits a component and stores it; nothing takes over by that. The body is
@@ -94,6 +94,7 @@ async fn push(
     let texts = texts.into_iter().chain([
         ("author", said.author.as_str(), MOST_NAME),
         ("allow", said.allow.as_str(), MOST_ALLOWED),
+        ("source", said.source.as_deref().unwrap_or_default(), MOST_ALLOWED),
     ]);
     for (name, text, most) in texts {
         if text.chars().count() > most || (name == "agent_type" && text.is_empty()) {
@@ -106,6 +107,8 @@ async fn push(
         let words = format!("samples is {}; allowed is 0 to {MOST_SAMPLES}", said.samples);
         return Err(Problem::invalid(words));
     }
+    let source = said.source.as_deref().map_or(Ok(Source::Api), str::parse);
+    let source = source.map_err(Problem::invalid)?;
     let most = app.fabric.max_component_bytes();
     // Read first: whoever still sends would not hear what is wrong with it.
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
@@ -117,7 +120,7 @@ async fn push(
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
     let new = NewGenome {
         author: said.author,
-        source: if said.evolved { Source::Evolution } else { Source::Api },
+        source,
         parent: said.parent,
         agent_type: said.agent_type,
         allow: allow.map(str::to_owned).collect(),

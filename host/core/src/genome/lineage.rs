@@ -9,6 +9,7 @@ mod draw;
 mod read;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ use super::compare::Comparison;
 use super::fitness::Fitness;
 use super::rollout::{How, Plan};
 use super::trial::{Finding, Verdict};
-use crate::Digest;
 use crate::scheduler::Timestamp;
+use crate::{AgentId, Digest};
 
 pub use draw::tree;
 pub use read::{Retention, active, keep, pinned, rollouts};
@@ -107,6 +108,13 @@ pub enum Event {
         /// Who decided.
         how: How,
     },
+    /// One agent runs it from then on; its type has what it had.
+    Updated {
+        /// Which agent.
+        agent: AgentId,
+        /// What it ran before.
+        from: Digest,
+    },
     /// It was taken back.
     RolledBack {
         /// The genome in charge since.
@@ -137,6 +145,7 @@ impl Event {
             | Event::RolloutStarted { .. }
             | Event::Step { .. }
             | Event::Verdict { .. }
+            | Event::Updated { .. }
             | Event::Pinned
             | Event::Unpinned
             | Event::Collected => None,
@@ -153,9 +162,9 @@ pub enum Source {
     File,
     /// The HTTP API.
     Api,
-    /// A registry.
+    /// An OCI layout.
     Oci {
-        /// As it was asked for.
+        /// As it was asked for: `oci:FOLDER` or `oci:FOLDER:REFERENCE`.
         reference: String,
     },
     /// This host's own evolution.
@@ -169,6 +178,21 @@ impl fmt::Display for Source {
             Source::Api => f.write_str("api"),
             Source::Oci { reference } => f.write_str(reference),
             Source::Evolution => f.write_str("evolution"),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    /// As it is shown.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "file" => Ok(Source::File),
+            "api" => Ok(Source::Api),
+            "evolution" => Ok(Source::Evolution),
+            oci if oci.starts_with("oci:") => Ok(Source::Oci { reference: oci.to_owned() }),
+            _ => Err(format!("{text:?} is no source; there are file, api, evolution and oci:…")),
         }
     }
 }

@@ -111,11 +111,6 @@ fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
 
 fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
     let names = names(resolve, world, |world| &world.imports);
-    let offer = |name: &String| {
-        let served = !name.starts_with("wasi:") || name.contains(WASI);
-        let release = OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix));
-        release.map(|(_, grant)| *grant).or_else(|| draft(name))
-    };
     let refused: Vec<String> = names.iter().filter(|name| offer(name).is_none()).cloned().collect();
     if !refused.is_empty() {
         return Err(Refusal::NotGranted { imports: refused });
@@ -125,6 +120,20 @@ fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
         Import { name, grant }
     };
     Ok(names.into_iter().map(import).collect())
+}
+
+/// What this host makes of an interface by its name; `None`: it is not linked.
+fn offer(name: &str) -> Option<Option<&'static str>> {
+    let served = !name.starts_with("wasi:") || name.contains(WASI);
+    let release = OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix));
+    release.map(|(_, grant)| *grant).or_else(|| draft(name))
+}
+
+/// What an operator grants so that an interface of this name does something;
+/// `None`: it always works, or is not known here.
+#[must_use]
+pub fn grant_of(name: &str) -> Option<&'static str> {
+    offer(name).flatten()
 }
 
 fn names(

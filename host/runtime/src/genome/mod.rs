@@ -19,7 +19,7 @@ use std::time::Duration;
 use chimera_layer4_core::Digest;
 
 use crate::executor::linked::Linked;
-pub use inspect::{Import, Inspection};
+pub use inspect::{Import, Inspection, grant_of};
 
 /// A component that was accepted, compiled and linked.
 pub struct Genome {

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chimera_layer4_core::Layer4Config;
-use chimera_layer4_core::genome::{Axis, Weights};
-use serde_json::Value;
+use chimera_layer4_core::genome::Axis;
 
 use super::args::EvolveArgs;
 use crate::BenchTask;
 use crate::cli::exit::BadInput;
-use crate::cli::{genome, task};
+use crate::cli::{genome, task, weights};
 use crate::evolution::{EvolutionOptions, Feature, Generator, folder_in};
 
 /// Everything but the start's component, which is read when the rest is known
@@ -34,7 +33,7 @@ pub(super) fn options(
         population: args.population,
         elites: args.elites,
         seed: args.seed,
-        weights: weights(&args.weight)?,
+        weights: weights::read(&args.weight)?,
         objective: args.objective.clone(),
         axes: axes?,
         cpu_budget: match args.cpu_budget {
@@ -78,22 +77,6 @@ fn seconds(flag: &str, typed: f64) -> Result<Duration, BadInput> {
         .ok_or_else(|| BadInput(format!("{flag} is {typed}; allowed is a number above 0")))
 }
 
-/// The defaults with what `--weight` replaced.
-fn weights(typed: &[String]) -> Result<Weights, BadInput> {
-    let wrong = |pair: &str, why: &str| BadInput(format!("--weight {pair}: {why}"));
-    let mut weights = serde_json::to_value(Weights::default()).unwrap_or_default();
-    for pair in typed {
-        let (name, weight) =
-            pair.split_once('=').ok_or_else(|| wrong(pair, "it is given as MEASURE=WEIGHT"))?;
-        let weight: f64 =
-            weight.parse().map_err(|_| wrong(pair, &format!("{weight:?} is not a number")))?;
-        let known = weights.as_object_mut().and_then(|known| known.get_mut(name));
-        let known = known.ok_or_else(|| wrong(pair, &format!("there is no measure {name:?}")))?;
-        *known = Value::from(weight);
-    }
-    serde_json::from_value(weights).map_err(|error| BadInput(format!("--weight: {error}")))
-}
-
 /// `NAME=POINTER:LOW..HIGH/CELLS`, read from its end: a pointer may hold anything.
 fn axis(typed: &str) -> Result<Feature, BadInput> {
     let parts = || {
@@ -122,15 +105,6 @@ mod tests {
         assert_eq!(read.axis, Axis { name: "a".into(), low: -1.0, high: 2.5, cells: 4 });
         for typed in ["a", "a=/x", "a=/x:1..2", "a=/x:1-2/3", "a=/x:1..2/x"] {
             assert!(axis(typed).is_err(), "{typed}");
-        }
-    }
-
-    #[test]
-    fn weights_replace_the_defaults() {
-        let read = weights(&["cpu=0".into(), "objective=9.5".into()]).unwrap();
-        assert_eq!(read, Weights { cpu: 0.0, objective: 9.5, ..Weights::default() });
-        for typed in ["cpu", "cpu=much", "speed=1"] {
-            assert!(weights(&[typed.into()]).is_err(), "{typed}");
         }
     }
 }

@@ -59,8 +59,9 @@ pub(in crate::cli) enum GenomeCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PushArgs {
-    /// A component, or a project's folder, which is built first
-    #[arg(value_name = "COMPONENT|FOLDER")]
+    /// A component, a project's folder, which is built first, or an OCI layout
+    /// and, where it has several, the tag or the manifest's digest
+    #[arg(value_name = "COMPONENT|FOLDER|oci:LAYOUT[:REFERENCE]")]
     pub(super) component: PathBuf,
     /// The agent type that it is for: it is tried with that type's settings
     #[arg(long = "type", value_name = "NAME")]
@@ -108,6 +109,9 @@ pub(in crate::cli) struct BenchArgs {
     /// Tasks, a JSON object with a `payload` to a line; without it, recorded ones
     #[arg(long, value_name = "FILE")]
     pub(super) tasks: Option<PathBuf>,
+    /// How much a measure counts: success, agreement, latency, cpu, memory or size
+    #[arg(long, value_name = "MEASURE=WEIGHT", value_delimiter = ',')]
+    pub(super) weight: Vec<String>,
     #[command(flatten)]
     pub(super) json: JsonArg,
 }

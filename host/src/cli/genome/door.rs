@@ -85,7 +85,7 @@ impl Genomes {
         query.extend(new.agent_type.iter().map(|name| format!("agent_type={}", encoded(name))));
         query.extend(new.parent.iter().map(|parent| format!("parent={parent}")));
         query.push(format!("samples={}", new.recorded_samples));
-        query.push(format!("evolved={}", new.source == Source::Evolution));
+        query.push(format!("source={}", encoded(&new.source.to_string())));
         query.push(format!("allow={}", encoded(&new.allow.join(","))));
         let path = format!("/v1/genomes?{}", query.join("&"));
         client.ask_with("POST", &path, "application/wasm", new.bytes.to_vec()).await

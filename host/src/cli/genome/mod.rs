@@ -4,7 +4,11 @@ pub(super) mod args;
 pub(super) mod door;
 pub(super) mod rollout;
 
+use std::path::Path;
+use std::time::SystemTime;
+
 use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::genome::lineage::Source;
 use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
@@ -13,8 +17,9 @@ use super::door::encoded;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::progress::Bar;
-use super::{component, task};
+use super::{component, task, weights};
 use crate::fabric::NewGenome;
+use crate::stores::genomes::read_layout;
 
 /// Does what the command says.
 pub(super) async fn run(
@@ -70,23 +75,40 @@ async fn push(
     most: u64,
     output: Output,
 ) -> anyhow::Result<Value> {
-    let component = component::read(&args.component, most, output).await?;
+    let brought = match args.component.to_str().and_then(|typed| typed.strip_prefix("oci:")) {
+        Some(named) => from_layout(named, most)?,
+        None => door::new_genome(component::read(&args.component, most, output).await?.bytes),
+    };
     let parent = match &args.parent {
         Some(typed) => Some(genomes.named(typed).await?),
         None => None,
     };
     let bar = Bar::new(output, "checking");
     let new = NewGenome {
-        author: args.author.clone(),
+        author: if args.author.is_empty() { brought.author.clone() } else { args.author.clone() },
         parent,
         agent_type: args.agent_type.clone(),
         allow: args.allow.clone(),
         recorded_samples: args.samples,
-        ..door::new_genome(component.bytes)
+        ..brought
     };
     let pushed = genomes.push(new).await;
     drop(bar);
     pushed
+}
+
+/// A genome of an OCI layout, as other tools write one. What is named as a whole
+/// may be a folder with a colon in its name.
+fn from_layout(named: &str, most: u64) -> Result<NewGenome, BadInput> {
+    let (folder, reference) = match named.split_once(':') {
+        Some((folder, reference)) if !Path::new(named).is_dir() => (folder, Some(reference)),
+        _ => (named, None),
+    };
+    let (bytes, about) = read_layout(Path::new(folder), reference, SystemTime::now().into(), most)
+        .map_err(|error| BadInput(error.to_string()))?;
+    let source = Source::Oci { reference: format!("oci:{named}") };
+    let author = about.author.unwrap_or_default();
+    Ok(NewGenome { source, author, ..NewGenome::new(bytes) })
 }
 
 async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::Result<Value> {
@@ -96,8 +118,11 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
         None => Vec::new(),
         Some(file) => read_tasks(file)?,
     };
+    let weights = weights::read(&args.weight)?;
     let bar = Bar::new(output, "running tasks on both");
-    let body = json!({ "agent_type": args.agent_type, "genome": genome, "tasks": tasks });
+    let agent_type = &args.agent_type;
+    let body =
+        json!({ "agent_type": agent_type, "genome": genome, "tasks": tasks, "weights": weights });
     let done = host.ask("POST", "/v1/benchmarks", Some(body)).await;
     drop(bar);
     done
@@ -106,7 +131,7 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
 const TASK: &str = "a line is like {\"payload\": …, \"expected\": …}";
 
 /// The tasks of a file, one to a line: what a benchmark takes of each.
-pub(super) fn read_tasks(file: &std::path::Path) -> anyhow::Result<Vec<Value>> {
+pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<Value>> {
     let name = file.display();
     let text =
         std::fs::read_to_string(file).map_err(|error| BadInput(format!("{name}: {error}")))?;

@@ -13,6 +13,7 @@ use chimera_layer4_core::genome::lineage::{Admission, Event, Smoke, Source, Stag
 use chimera_layer4_core::{
     AgentConfig, Digest, HealthStatus, Layer4Error, Layer4Result, Refusal, Task,
 };
+use chimera_layer4_runtime::genome::grant_of;
 use chimera_layer4_runtime::{Agent, Genome};
 use serde::Serialize;
 use serde_json::Value;
@@ -188,7 +189,7 @@ impl Layer4Fabric {
         check_allowed(new, inspection.digest, &new_capabilities).map_err(ours)?;
         let samples = genomes.samples(new).await.map_err(|error| (Stage::Smoke, error))?;
         let smoke = self.smoke(&loaded, new, &samples).await;
-        let smoke = smoke.map_err(|error| (Stage::Smoke, error))?;
+        let smoke = smoke.map_err(|error| (Stage::Smoke, not_started(error, inspection.digest)))?;
         let compile = loaded.loading().compile;
         let compiled_ms = (!compile.is_zero()).then_some(compile.as_millis() as u64);
         let contract = inspection.contract.clone();
@@ -238,14 +239,34 @@ impl Layer4Fabric {
 
 impl Genomes {
     /// What was found when the genome was admitted for the agent type, if it
-    /// was and is stored.
+    /// was, is stored undamaged, and asks for nothing that is new beside what is
+    /// in charge now.
     async fn admitted(
         self: &Arc<Self>,
         genome: Digest,
         agent_type: Option<String>,
     ) -> Layer4Result<Option<Admission>> {
+        let name = agent_type.clone();
+        let Some(report) = self.admission(genome, agent_type).await? else { return Ok(None) };
+        let in_charge = match &name {
+            Some(name) => self.imports_in_charge(name).await?,
+            None => None,
+        };
+        let Some(known) = in_charge else { return Ok(Some(report)) };
+        // Somebody said yes to these.
+        let known: Vec<String> = known.into_iter().chain(report.new_capabilities.clone()).collect();
+        let asks = |name: &&String| grant_of(name).is_some() && !names(&known, name);
+        Ok((!report.imports.iter().any(|name| asks(&name))).then_some(report))
+    }
+
+    async fn admission(
+        self: &Arc<Self>,
+        genome: Digest,
+        agent_type: Option<String>,
+    ) -> Layer4Result<Option<Admission>> {
         self.on_disk(move |genomes| {
-            if !genomes.store.list()?.iter().any(|stored| stored.genome == genome) {
+            // Reading hashes: what is damaged is put aside, and stored anew.
+            if genomes.store.get(&genome).is_err() {
                 return Ok(None);
             }
             let which = Entries {
@@ -282,10 +303,9 @@ impl Genomes {
             (None, None) => None,
         };
         let Some(before) = before else { return Ok(Vec::new()) };
-        let known = |name: &str| before.iter().any(|import| interface(import) == interface(name));
         let asked = loaded.inspection().imports.iter().filter(|import| import.grant.is_some());
-        let names = asked.map(|import| import.name.clone());
-        Ok(names.filter(|name| !known(name)).collect())
+        let asked = asked.map(|import| import.name.clone());
+        Ok(asked.filter(|name| !names(&before, name)).collect())
     }
 
     /// The payloads that a genome is tried with.
@@ -392,6 +412,19 @@ fn step(what: &str, took: Duration, failed: Option<String>) -> Smoke {
     Smoke { what: what.to_owned(), took_ms: took.as_secs_f64() * 1000.0, failed }
 }
 
+/// What the agent itself failed with is why it is not admitted.
+fn not_started(error: Layer4Error, genome: Digest) -> Layer4Error {
+    match error {
+        Layer4Error::AgentFault { .. }
+        | Layer4Error::ResourceQuotaExceeded { .. }
+        | Layer4Error::AgentTimeout { .. } => {
+            let reason = error.to_string();
+            Layer4Error::GenomeRejected { genome, stage: Stage::Smoke, reason }
+        }
+        other => other,
+    }
+}
+
 /// The check that an error of loading speaks of.
 fn stage(error: &Layer4Error) -> Stage {
     match error {
@@ -421,6 +454,11 @@ fn check_allowed(new: &NewGenome, genome: Digest, asked: &[String]) -> Layer4Res
     let names = refused.join(", ");
     let reason = format!("it imports {names}, which its parent does not; allow that to admit it");
     Err(Layer4Error::GenomeRejected { genome, stage: Stage::Capabilities, reason })
+}
+
+/// Whether the interface is among these, in whatever version.
+fn names(among: &[String], name: &str) -> bool {
+    among.iter().any(|other| interface(other) == interface(name))
 }
 
 /// An interface without its version: a newer one of the same is no new capability.

@@ -1,15 +1,17 @@
 //! What is stored, what became of it, and what is no longer needed.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::SystemTime;
 
 use chimera_layer4_core::genome::lineage::{self, Entry, Event, Retention};
 use chimera_layer4_core::{Digest, Layer4Result};
 use serde::Serialize;
 
-use super::entry;
+use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
-use crate::stores::genomes::{Collected, Entries, Report};
+use crate::stores::genomes::{
+    About, Collected, Entries, GenomeStoreError, GenomeStoreResult, Report,
+};
 
 /// A stored genome, in short.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -86,7 +88,8 @@ impl Layer4Fabric {
             .await
     }
 
-    /// All that is known of a stored genome.
+    /// All that is known of a genome: one that was collected is still in the
+    /// lineage, and so is what was found of it. Of what happened, the newest.
     ///
     /// # Errors
     /// `GenomeNotFound`, `GenomeStore`.
@@ -94,14 +97,19 @@ impl Layer4Fabric {
         let genomes = self.genomes().await?;
         genomes
             .on_disk(move |genomes| {
-                let (stored, about) = genomes.store.describe(&genome)?;
+                let history = genomes.newest_of(genome)?;
+                let (bytes, about) = match genomes.store.describe(&genome) {
+                    Ok((stored, about)) => (stored.bytes, about),
+                    Err(GenomeStoreError::Unknown(_)) => {
+                        told_of(&history).ok_or(GenomeStoreError::Unknown(genome))?
+                    }
+                    Err(error) => return Err(error),
+                };
                 let active = genomes.lineage.reader().all_active()?;
                 let of = active.into_iter().filter(|(_, active)| active.genome == genome);
                 let active_for = of.map(|(name, _)| name).collect();
-                let which = Entries { genome: Some(genome), limit: 1000, ..Entries::default() };
-                let history = genomes.lineage.reader().entries(&which)?;
                 Ok(GenomeDetail {
-                    summary: GenomeSummary { genome, bytes: stored.bytes, active_for },
+                    summary: GenomeSummary { genome, bytes, active_for },
                     author: about.author,
                     parent: about.parent,
                     source: about.source,
@@ -113,7 +121,7 @@ impl Layer4Fabric {
             .await
     }
 
-    /// How a stored genome differs from another.
+    /// How a genome differs from another.
     ///
     /// # Errors
     /// `GenomeNotFound`, `GenomeStore`.
@@ -205,4 +213,53 @@ impl Layer4Fabric {
             })
             .await
     }
+}
+
+/// Of what happened to one genome, so much is shown.
+const SHOWN: usize = 1000;
+
+impl Genomes {
+    /// The last entries of a genome, oldest first; before them its first ones of
+    /// being stored and admitted, which tell what it is.
+    fn newest_of(&self, genome: Digest) -> GenomeStoreResult<Vec<Entry>> {
+        let (mut about, mut newest, mut after) = (Vec::new(), VecDeque::new(), None);
+        loop {
+            let which = Entries { genome: Some(genome), after, limit: SHOWN, ..Entries::default() };
+            let page = self.lineage.reader().entries(&which)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence);
+            newest.extend(page);
+            for old in newest.drain(..newest.len().saturating_sub(SHOWN)) {
+                if matches!(old.event, Event::Stored { .. } | Event::Admitted { .. }) {
+                    about.push(old);
+                    about.truncate(SHOWN);
+                }
+            }
+        }
+        Ok(about.into_iter().chain(newest).collect())
+    }
+}
+
+/// What the lineage tells of a genome whose bytes are gone.
+fn told_of(history: &[Entry]) -> Option<(u64, About)> {
+    let stored = history.iter().find_map(|entry| match &entry.event {
+        Event::Stored { bytes, author, source, parent } => {
+            Some((entry.at, *bytes, author, source, *parent))
+        }
+        _ => None,
+    });
+    let (created, bytes, author, source, parent) = stored?;
+    let imports = history.iter().rev().find_map(|entry| match &entry.event {
+        Event::Admitted { report } => Some(report.imports.clone()),
+        _ => None,
+    });
+    let about = About {
+        author: (!author.is_empty()).then(|| author.clone()),
+        created,
+        parent,
+        source: Some(source.to_string()),
+        imports: imports.unwrap_or_default(),
+        exports: Vec::new(),
+    };
+    Some((bytes, about))
 }

@@ -105,7 +105,7 @@ impl Genomes {
         };
         let genomes = Self {
             lineage: Lineage::open(&store)?,
-            recordings: Arc::new(Recordings::open(&store, recordings)?),
+            recordings: Arc::new(Recordings::open_or_begin(&store, recordings)?),
             store,
             crew,
             watch,

@@ -169,12 +169,11 @@ impl Genomes {
         let _turn = self.turn(&agent_type).await;
         // One of them may be on trial.
         self.check_no_rollout(&agent_type)?;
-        let (from, to) = (Some(old.agent.genome().digest()), genome.digest());
-        // Of this agent, and not of its type: that has what it has.
-        let how = How::ByHand { by: format!("agent {}", old.id()) };
-        let promoted = entry(to, None, Event::Promoted { from, how });
-        let done = self.take_over(&[old], &genome, vec![promoted], Unfit::Refuse).await?;
-        Ok(self.tell(done.swapped(agent_type, from, to)))
+        let (from, to) = (old.agent.genome().digest(), genome.digest());
+        let event = Event::Updated { agent: old.id(), from };
+        let updated = entry(to, Some(&agent_type), event);
+        let done = self.take_over(&[old], &genome, vec![updated], Unfit::Refuse).await?;
+        Ok(self.tell(done.swapped(agent_type, Some(from), to)))
     }
 
     async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> Layer4Result<Swapped> {

@@ -14,30 +14,14 @@ use super::oci::{
     CONFIG, DOCUMENT_BYTES, Descriptor, ImageIndex, LAYER, LAYOUT_VERSION, MANIFEST, Manifest,
     Marker, REF_NAME, WasmConfig,
 };
-use super::{About, GenomeStore, GenomeStoreError, GenomeStoreResult, Put, disk, documents};
+use super::{About, GenomeStoreError, GenomeStoreResult, disk, documents};
 
 /// Names that an error lists.
 const SHOWN: usize = 10;
 
-impl GenomeStore {
-    /// Stores a genome of another OCI layout. `reference` is its tag or the
-    /// digest of its manifest, and may be left out where there is but one.
-    ///
-    /// # Errors
-    /// `Foreign` when the layout has no such genome or it is no single
-    /// component, `TooLarge`, and those of [`put`](Self::put).
-    pub fn import_layout(
-        &self,
-        layout: &Path,
-        reference: Option<&str>,
-        now: Timestamp,
-    ) -> GenomeStoreResult<Put> {
-        let (component, about) = read_layout(layout, reference, now, self.reader.max_bytes())?;
-        self.put(&component, &about)
-    }
-}
-
 /// Reads a genome and what is told of it from an OCI layout, without storing it.
+/// `reference` is its tag or the digest of its manifest, and may be left out
+/// where there is but one.
 ///
 /// # Errors
 /// `Foreign` when the layout has no such genome or it is no single component,

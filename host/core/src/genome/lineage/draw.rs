@@ -144,7 +144,12 @@ impl Known {
         match event {
             Event::Stored { bytes, author, source, .. } => {
                 self.collected = false;
-                let by = brief(&format!("{author}, {source}"));
+                let by = if author.is_empty() {
+                    source.to_string()
+                } else {
+                    format!("{author}, {source}")
+                };
+                let by = brief(&by);
                 self.stored.get_or_insert(format!("{}  {by}", size(*bytes)));
             }
             Event::Rejected { stage, reason } => {
@@ -162,6 +167,7 @@ impl Known {
             Event::RolledBack { why, .. } => {
                 self.fate = Some(brief(&format!("rolled back: {why}")));
             }
+            Event::Updated { agent, .. } => self.fate = Some(format!("run by agent {agent}")),
             Event::RolloutStarted { .. } => self.fate = None,
             Event::Collected => self.collected = true,
             Event::Admitted { .. }

@@ -87,6 +87,7 @@ pub fn pinned(entries: &[Entry]) -> BTreeSet<Digest> {
             | Event::Step { .. }
             | Event::Verdict { .. }
             | Event::Promoted { .. }
+            | Event::Updated { .. }
             | Event::RolledBack { .. }
             | Event::Collected => {}
         }
@@ -117,6 +118,7 @@ pub fn rollouts(entries: &[Entry]) -> BTreeMap<String, (Digest, Digest)> {
             | Event::Rejected { .. }
             | Event::Benchmarked { .. }
             | Event::Step { .. }
+            | Event::Updated { .. }
             | Event::Pinned
             | Event::Unpinned
             | Event::Collected => {}

@@ -18,6 +18,7 @@ use rusqlite::{Transaction, params};
 use super::GenomeStore;
 use super::columns;
 use super::database::{CHECKPOINT_PAGES, Database, Kind, LOG_BYTES, unsynced};
+use super::disk;
 use super::errors::GenomeStoreResult;
 use super::folder::Folder;
 use reservoir::{Kept, Reservoir};
@@ -106,6 +107,29 @@ impl Recordings {
         let rng = Rng::with_seed(options.seed);
         let inner = Mutex::new(Inner { database, types, rng });
         Ok(Self { inner, options, _folder: folder })
+    }
+
+    /// As [`open`](Self::open); what cannot be opened is put aside and begun anew,
+    /// since no host should stay down for a sample.
+    ///
+    /// # Errors
+    /// `Database`: it cannot be written, or not be put aside.
+    pub fn open_or_begin(
+        store: &GenomeStore,
+        options: RecordingsOptions,
+    ) -> GenomeStoreResult<Self> {
+        let error = match Self::open(store, options.clone()) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        let path = store.folder.layout().root().join(FILE);
+        let aside = path.with_extension("db.damaged");
+        tracing::warn!(%error, aside = %aside.display(), "recorded tasks are begun anew");
+        disk::rename(&path, &aside)?;
+        for log in ["db-wal", "db-shm"] {
+            disk::remove(&path.with_extension(log))?;
+        }
+        Self::open(store, options)
     }
 
     /// Hands in tasks of an agent type, of which some are kept.

@@ -67,7 +67,10 @@ fn a_genome_is_taken_from_another_layout_by_tag_or_digest() {
     foreign.index(&[one.clone(), two]);
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let import = |reference| store.import_layout(foreign.path(), reference, NOW);
+    let import = |reference| {
+        let (component, about) = read_layout(foreign.path(), reference, NOW, MAX_BYTES)?;
+        store.put(&component, &about)
+    };
 
     let put = import(Some("two")).unwrap();
     assert!(put.new && put.digest == Digest::of(&component("two")));
