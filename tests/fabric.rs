@@ -1,5 +1,6 @@
 //! `Layer4Fabric` through its public face, with agents that behave.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -344,6 +345,14 @@ async fn a_bad_agent_configuration_is_refused_with_every_complaint() {
     assert_eq!(fabric.get_health().await.active_agents, 0, "the place is free again");
 }
 
+/// But for wasmtime's own notes on them.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
+    let files = entries.flat_map(below).filter(|path| path.extension().is_none());
+    files.collect()
+}
+
 #[tokio::test]
 async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     use std::os::unix::fs::PermissionsExt;
@@ -360,6 +369,18 @@ async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     std::fs::rename(&code, data.path().join("gone")).unwrap();
     let again = fabric(settings()).await.load(&guest("echo")).await.unwrap();
     assert!(!again.loading().cached && !again.loading().compile.is_zero());
+
+    // So is code with a bit that is not what it was: it would run as it is.
+    for file in files_below(&code) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        let anew = fabric(settings()).await.load(&guest("echo")).await.unwrap();
+        assert!(!anew.loading().cached && !anew.loading().compile.is_zero(), "{}", file.display());
+        let warm = fabric(settings()).await.load(&guest("echo")).await.unwrap();
+        assert!(warm.loading().cached, "{}", file.display());
+    }
 
     let compiled = data.path().join("compiled");
     std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o777)).unwrap();

@@ -140,6 +140,8 @@ pub(super) fn weight(component: &Component) -> u32 {
 fn open_cache(folder: &Path) -> Layer4Result<Cache> {
     let mut config = CacheConfig::new();
     config.with_directory(folder);
+    // Code that is compressed anew would not be what its record says.
+    config.with_optimized_compression_usage_counter_threshold(u64::MAX);
     Cache::new(config).map_err(|error| {
         Layer4Error::Configuration(vec![format!(
             "the folder for compiled code {} cannot be used: {error:#}",

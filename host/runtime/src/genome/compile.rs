@@ -3,7 +3,7 @@
 //! For each component that a child finished there is a record of what it is
 //! and where its code lies, named by the component's digest and by what decides
 //! the code. Where both are there, the host loads without a child; where either
-//! is gone, a child compiles again. The host never does.
+//! is gone or damaged, a child compiles again. The host never does.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,9 @@ struct Record {
     inspection: Inspection,
     /// Where its code is, within the folder of code.
     code: PathBuf,
+    /// The sha256 of that file. It is loaded as machine code, where a bit that a
+    /// disk lost would be anything.
+    sum: Digest,
 }
 
 /// A component that is in the cache.
@@ -81,27 +84,42 @@ impl Compiler {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
         }
         let record = self.record(engine, &digest);
-        if let Some(inspection) = self.known(&record, &digest) {
+        if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(Layer4Error::Internal("the compiler was shut down".into()));
         };
         // Somebody else may have had it compiled while this one waited.
-        if let Some(inspection) = self.known(&record, &digest) {
+        if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }
         let started = Instant::now();
         let (inspection, code) = self.ask_child(bytes).await?;
-        keep_record(&record, &Record { inspection: inspection.clone(), code });
+        let path = self.folder.code().join(&code);
+        let (kept, seen) = (record, inspection.clone());
+        away(move || {
+            let Ok(bytes) = std::fs::read(path) else { return };
+            keep_record(&kept, &Record { inspection: seen, code, sum: Digest::of(&bytes) });
+        })
+        .await?;
         Ok(Compiled { inspection, compile: Some(started.elapsed()) })
     }
 
-    fn known(&self, record: &Path, digest: &Digest) -> Option<Inspection> {
-        let text = std::fs::read(record).ok()?;
-        let record: Record = serde_json::from_slice(&text).ok()?;
-        let there = self.folder.code().join(&record.code).is_file();
-        (record.inspection.digest == *digest && there).then_some(record.inspection)
+    async fn known(&self, record: &Path, digest: Digest) -> Option<Inspection> {
+        let (record, code) = (record.to_path_buf(), self.folder.code());
+        let known = move || {
+            let text = std::fs::read(record).ok()?;
+            let record: Record = serde_json::from_slice(&text).ok()?;
+            let path = code.join(&record.code);
+            let sum = Digest::of(&std::fs::read(&path).ok()?);
+            if sum != record.sum {
+                tracing::warn!(path = %path.display(), "damaged code is compiled anew");
+                return None;
+            }
+            (record.inspection.digest == digest).then_some(record.inspection)
+        };
+        away(known).await.ok().flatten()
     }
 
     /// The record's name holds everything that decides the code.
@@ -257,6 +275,12 @@ impl Compiler {
             )]),
         }
     }
+}
+
+/// Has something done with the disk, away from the threads that run guests.
+async fn away<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Layer4Result<T> {
+    let done = tokio::task::spawn_blocking(what).await;
+    done.map_err(|error| Layer4Error::Internal(format!("compiled code: {error}")))
 }
 
 fn refused(reason: String) -> Layer4Error {
