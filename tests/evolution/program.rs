@@ -146,14 +146,18 @@ fn the_best_is_stored_where_no_host_serves() {
         (["--weight", "speed=1"], "there is no measure \"speed\""),
         (["--cpu-budget", "0"], "--cpu-budget is 0; allowed is a number above 0"),
         (["--generations", "0"], "generations is 0; allowed is 1 to 100000"),
+        (["--held-out", &tasks], "it is the file of --tasks"),
         (["--objective-", "0"], "--objective-"),
     ] {
         let code = if more[0] == "--objective-" { 2 } else { 3 };
         chimera.refuses(code, &[&all[..], &more].concat(), &[words]);
     }
 
+    std::fs::write(folder.join("candidates/b.wasm"), "no component").unwrap();
     let ended = chimera.run(&[&all[..], &["--rollout"]].concat());
     assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out.contains("the last candidate that fell: "), "{}", ended.out);
+    assert!(ended.out.contains("not a component"), "{}", ended.out);
     let best = ended.out.lines().next().unwrap();
     assert!(ended.out.contains("objective 1.0000 → 2.0000"), "{}", ended.out);
     assert!(ended.out.contains("it is stored; no host serves"), "{}", ended.out);
@@ -161,4 +165,30 @@ fn the_best_is_stored_where_no_host_serves() {
     let shown: Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!(shown["source"], "evolution");
     assert!(shown["parent"].as_str().unwrap().starts_with("sha256:"), "{shown:#}");
+}
+
+/// What does nothing is small and fast, and wins where nobody says what is right.
+#[test]
+fn what_nobody_judges_is_not_handed_over() {
+    let of = Evolving::new("1");
+    let folder = of.chimera.data();
+    std::fs::create_dir_all(folder.join("candidates")).unwrap();
+    std::fs::copy(guest_path("echo"), folder.join("candidates/echo.wasm")).unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (start, tasks) = (guest_path("packer").display().to_string(), path("train.jsonl"));
+    let ended = of.chimera.run(&[
+        "evolve",
+        "packer",
+        "--start",
+        &start,
+        "--candidates",
+        &path("candidates"),
+        "--tasks",
+        &tasks,
+        "--rollout",
+    ]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out.contains("nothing tells right outputs from wrong ones"), "{}", ended.out);
+    let stored = of.chimera.run(&["genome", "list", "--json"]).out;
+    assert_eq!(stored.trim(), "[]");
 }

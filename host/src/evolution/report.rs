@@ -17,7 +17,7 @@ use super::error::EvolutionError;
 use super::folder::Folder;
 use super::measure::{Measure, measured, number};
 use super::options::EvolutionOptions;
-use super::state::{State, Why};
+use super::state::{Fate, State, Why};
 use crate::Layer4Fabric;
 
 /// Of each interval of the comparison.
@@ -51,6 +51,9 @@ pub struct Outcome {
     pub held_out: Option<Figures>,
     /// The elites that no other beats in everything.
     pub pareto: Vec<Digest>,
+    /// Why the last candidate that fell did, where one did lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fall: Option<String>,
 }
 
 /// The start and the best on the same tasks.
@@ -118,6 +121,10 @@ pub(super) async fn outcome(
         },
         held_out,
         pareto: pareto(state),
+        last_fall: state.recent.iter().rev().find_map(|candidate| match &candidate.fate {
+            Fate::Fell { why, .. } => Some(why.clone()),
+            Fate::Scored { .. } | Fate::Known => None,
+        }),
     })
 }
 

@@ -111,6 +111,9 @@ pub struct Candidate {
     pub fate: Fate,
 }
 
+/// Characters of a reason that a generation is told with.
+const MOST_WHY: usize = 200;
+
 /// What became of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "fate")]
@@ -164,6 +167,9 @@ pub struct Generation {
     pub evaluated: u32,
     /// Candidates that fell before, or had no score.
     pub fell: u32,
+    /// Why the last of them did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fall: Option<String>,
     /// Candidates that were known.
     pub known: u32,
     /// Processor time of its runs.
@@ -201,7 +207,10 @@ impl State {
         match &candidate.fate {
             Fate::Scored { .. } => current.evaluated += 1,
             Fate::Known => current.known += 1,
-            Fate::Fell { .. } => current.fell += 1,
+            Fate::Fell { why, .. } => {
+                current.fell += 1;
+                current.last_fall = Some(why.chars().take(MOST_WHY).collect());
+            }
         }
         current.cpu_seconds += candidate.cpu_seconds;
         self.known.extend(candidate.genome);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chimera_layer4_core::genome::Answer;
 use chimera_layer4_core::genome::lineage::Source;
 use chimera_layer4_core::{Digest, Layer4Config};
 use serde::Serialize;
@@ -32,7 +33,8 @@ pub(super) async fn hand_over(
     if outcome.best == outcome.start {
         return Ok(Handed::Kept { why: "nothing better than the start was found".into() });
     }
-    if let Some(why) = outcome.held_out.as_ref().and_then(worse) {
+    let of_tasks = outcome.held_out.as_ref().unwrap_or(&outcome.train);
+    if let Some(why) = unjudged(of_tasks).or_else(|| worse(of_tasks)) {
         return Ok(Handed::Kept { why });
     }
     let genomes = Genomes::open(config).await?;
@@ -65,9 +67,24 @@ async fn push(
     genomes.push(new).await.map(drop)
 }
 
+/// What does nothing at all is fast and small, and would win.
+fn unjudged(figures: &Figures) -> Option<String> {
+    let told = figures.best.objective.is_some() || figures.best.checked > 0;
+    (!told).then(|| {
+        "nothing tells right outputs from wrong ones: give the tasks `expected`, or --objective"
+            .to_owned()
+    })
+}
+
 /// Why what was better in training is not worth a trial.
-fn worse(held_out: &Figures) -> Option<String> {
-    let (old, new) = (held_out.start.objective?, held_out.best.objective?);
+fn worse(figures: &Figures) -> Option<String> {
+    if let Some(comparison) = &figures.comparison {
+        let of = [("success", &comparison.success), ("agreement", &comparison.agreement)];
+        if let Some((name, _)) = of.iter().find(|(_, shares)| shares.answer == Answer::Worse) {
+            return Some(format!("on the held-out tasks its {name} is worse than the start's"));
+        }
+    }
+    let (old, new) = (figures.start.objective?, figures.best.objective?);
     (new < old).then(|| {
         format!("on the held-out tasks its objective is {new:.4}, and the start's {old:.4}")
     })

@@ -28,7 +28,7 @@ pub(super) fn options(
         generator: generator(args)?,
         generator_timeout: seconds("--generator-timeout", args.generator_timeout)?,
         tasks: tasks(&args.tasks)?,
-        held_out: args.held_out.as_deref().map_or_else(|| Ok(Vec::new()), tasks)?,
+        held_out: held_out(args)?,
         generations: args.generations,
         population: args.population,
         elites: args.elites,
@@ -63,6 +63,18 @@ fn generator(args: &EvolveArgs) -> Result<Generator, BadInput> {
     }
     words.extend(args.arguments.iter().cloned());
     Ok(Generator::Command(words))
+}
+
+/// Tasks that were trained on say nothing of others.
+fn held_out(args: &EvolveArgs) -> anyhow::Result<Vec<BenchTask>> {
+    let Some(file) = &args.held_out else { return Ok(Vec::new()) };
+    let is_same = file.canonicalize().ok().zip(args.tasks.canonicalize().ok());
+    if is_same.is_some_and(|(one, other)| one == other) {
+        let words =
+            format!("--held-out {}: it is the file of --tasks; give others", file.display());
+        return Err(BadInput(words).into());
+    }
+    tasks(file)
 }
 
 fn tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {

@@ -53,8 +53,9 @@ fn ready(state: &State) -> String {
 }
 
 fn line(of: &Generation) -> String {
+    let why = of.last_fall.as_ref().map_or_else(String::new, |why| format!(" · the last: {why}"));
     format!(
-        "generation {}: best {:.4}{} · evaluated {} · fell {} · known {} · cpu {:.2} s",
+        "generation {}: best {:.4}{} · evaluated {} · fell {}{why} · known {} · cpu {:.2} s",
         of.generation,
         of.best_score,
         objective(of.best_objective),
@@ -82,6 +83,9 @@ pub(super) fn outcome(
         if outcome.best == outcome.start { "nothing better than the start" } else { "the best" },
         outcome.cpu_seconds
     ))?;
+    if let Some(why) = &outcome.last_fall {
+        output.line(&format!("the last candidate that fell: {why}"))?;
+    }
     output.line(&format!("score {:.4}, where the start has 0.5", outcome.score))?;
     output.line(&figures("in training", &outcome.train))?;
     if let Some(held_out) = &outcome.held_out {

@@ -5,10 +5,8 @@ pub(super) mod door;
 pub(super) mod rollout;
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use chimera_layer4_core::Layer4Config;
-use chimera_layer4_core::genome::lineage::Source;
 use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
@@ -19,7 +17,6 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{component, task, weights};
 use crate::fabric::NewGenome;
-use crate::stores::genomes::read_layout;
 
 /// Does what the command says.
 pub(super) async fn run(
@@ -104,11 +101,8 @@ fn from_layout(named: &str, most: u64) -> Result<NewGenome, BadInput> {
         Some((folder, reference)) if !Path::new(named).is_dir() => (folder, Some(reference)),
         _ => (named, None),
     };
-    let (bytes, about) = read_layout(Path::new(folder), reference, SystemTime::now().into(), most)
-        .map_err(|error| BadInput(error.to_string()))?;
-    let source = Source::Oci { reference: format!("oci:{named}") };
-    let author = about.author.unwrap_or_default();
-    Ok(NewGenome { source, author, ..NewGenome::new(bytes) })
+    NewGenome::of_layout(Path::new(folder), reference, most)
+        .map_err(|error| BadInput(error.to_string()))
 }
 
 async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::Result<Value> {

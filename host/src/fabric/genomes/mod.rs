@@ -12,6 +12,7 @@ mod bench;
 mod declared;
 mod history;
 mod keeper;
+mod layout;
 mod record;
 mod rollout;
 mod state;

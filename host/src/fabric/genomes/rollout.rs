@@ -161,6 +161,13 @@ impl Layer4Fabric {
     }
 }
 
+/// The agents that a trial gives tasks to.
+struct Sides {
+    candidates: Vec<Agent>,
+    /// Empty where agents carry state.
+    control: Vec<Agent>,
+}
+
 impl Genomes {
     async fn begin(
         self: &Arc<Self>,
@@ -175,22 +182,8 @@ impl Genomes {
         };
         let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
         let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);
-        let loaded = self.load(candidate).await?;
-        let candidates = self.alike(&like.agent, &loaded, count).await?;
-        // Agents of it that are new would know nothing of what the others do.
-        let carries_state = like.agent.genome().offers_state();
-        let rollout = if carries_state { rollout.without_control() } else { rollout };
-        let control = match carries_state {
-            true => Ok(Vec::new()),
-            false => self.control(&like.agent, count).await,
-        };
-        let control = match control {
-            Ok(control) => control,
-            Err(error) => {
-                self.end_unused(candidates).await;
-                return Err(error);
-            }
-        };
+        let Sides { candidates, control } = self.sides(&like.agent, candidate, count).await?;
+        let rollout = if control.is_empty() { rollout.without_control() } else { rollout };
         let event = Event::RolloutStarted { against: champion, plan: rollout.plan().clone() };
         if let Err(error) = self.record(vec![entry(candidate, Some(agent_type), event)]).await {
             self.end_unused(candidates).await;
@@ -204,13 +197,38 @@ impl Genomes {
         self.watch.trials.insert(Arc::clone(&live));
         let lanes = Arc::clone(&live);
         let lanes = Arc::new(move |task: &_| lanes.lane(task));
-        self.crew.agents.put_on_trial(agent_type, candidates, control, lanes)?;
+        let put = self.crew.agents.put_on_trial(agent_type, candidates, control, lanes);
+        if put.is_err() {
+            self.watch.trials.remove(agent_type);
+        }
+        put?;
         self.keepers.spawn(keeper::see_through(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
         let agent_type = agent_type.to_owned();
         self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
         Ok(view)
+    }
+
+    async fn sides(
+        self: &Arc<Self>,
+        champion: &Agent,
+        candidate: Digest,
+        count: usize,
+    ) -> Layer4Result<Sides> {
+        let genome = self.load(candidate).await?;
+        let candidates = self.alike(champion, &genome, count).await?;
+        // New agents would know nothing of what the others do.
+        if champion.genome().offers_state() {
+            return Ok(Sides { candidates, control: Vec::new() });
+        }
+        match self.control(champion, count).await {
+            Ok(control) => Ok(Sides { candidates, control }),
+            Err(error) => {
+                self.end_unused(candidates).await;
+                Err(error)
+            }
+        }
     }
 
     /// Agents of the champion that are as new as the candidate's: also their
