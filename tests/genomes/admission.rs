@@ -130,6 +130,12 @@ async fn recorded_tasks_are_samples() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), tried).await.unwrap();
+    // Stored without one, it is tried once there are some.
+    let early = Variant { failing: 1000, ..Variant::version(2) };
+    let stored = fabric.push_genome(of_type(early.bytes())).await.unwrap();
+    assert_eq!(stored.report.samples_tried(), 0);
+    let late = push(early).await.unwrap_err();
+    assert!(late.to_string().contains("sample task 1"), "{late}");
     let failing = push(Variant { failing: 1000, ..Variant::version(1) }).await.unwrap_err();
     assert!(failing.to_string().contains("sample task 1"), "{failing}");
     fabric.shutdown().await.unwrap();

@@ -64,6 +64,9 @@ fn a_package_json_that_says_something_wrong_is_named() {
     let project = bench.project("js", "agent");
     for (json, words) in [
         ("{", &["package.json: EOF while parsing"][..]),
+        ("[]", &["package.json: ", "expected an object"][..]),
+        (r#"{"chimera": null}"#, &["expected an object, such as {\"engine\""]),
+        ("\u{feff}{}", &["package.json: `main` names no file"]),
         (
             r#"{"main": "src/agent.js", "chimera": {"engine": "quickjs", "http": true}}"#,
             &["package.json: `http` is true", "take the engine starlingmonkey"],

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Refusal {
     /// Larger than the host accepts.
     #[error(
-        "the component has {bytes} bytes; this host accepts {limit} (setting `max_component_mb`)"
+        "the component has at least {bytes} bytes; this host accepts {limit} (setting `max_component_mb`)"
     )]
     TooLarge {
         /// Its size.

@@ -14,6 +14,7 @@ const SCRIPT: &str = include_str!("js/build.mjs");
 
 /// What is read of package.json.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Package {
     main: Option<String>,
     #[serde(default)]
@@ -22,7 +23,7 @@ struct Package {
 
 /// What its `chimera` holds.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object, such as {\"engine\": \"quickjs\"}")]
 struct Options {
     #[serde(default)]
     engine: Engine,
@@ -82,7 +83,9 @@ pub(super) fn build(
 fn read(folder: &Path) -> Result<(String, Options), BuildError> {
     let path = folder.join("package.json");
     let text = std::fs::read_to_string(&path).map_err(|error| files(&path, error))?;
-    let package: Package = serde_json::from_str(&text).map_err(|error| files(&path, error))?;
+    // Node takes a byte order mark for nothing, too.
+    let text = text.trim_start_matches('\u{feff}');
+    let package: Package = serde_json::from_str(text).map_err(|error| files(&path, error))?;
     let main = package.main.filter(|main| folder.join(main).is_file());
     let main = main.ok_or_else(|| {
         files(&path, "`main` names no file; it must be the module that exports `lifecycle`")

@@ -46,7 +46,9 @@ impl Project {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "agent".into());
         let out = target_dir.map_or_else(|| folder.join(OUT), |target| target.join(&name));
-        fs::create_dir_all(&out).map_err(|error| files(&out, error))?;
+        fs::create_dir_all(&out).map_err(|error| {
+            files(&out, format!("{error}; what is built is put into that folder"))
+        })?;
         let (stop, sources_at_start) = (stop.clone(), String::new());
         let mut project = Self { folder, out, stop, name, sources_at_start };
         project.sources_at_start = project.listed(&project.all_sources());

@@ -243,6 +243,17 @@ pub struct Admission {
     pub smoke: Vec<Smoke>,
 }
 
+/// How a sample task is called among what was tried.
+pub const SAMPLE: &str = "sample task";
+
+impl Admission {
+    /// Sample tasks that it did.
+    #[must_use]
+    pub fn samples_tried(&self) -> usize {
+        self.smoke.iter().filter(|smoke| smoke.what.starts_with(SAMPLE)).count()
+    }
+}
+
 /// One thing that was tried of a genome before it was admitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -34,7 +34,7 @@ fn sdk(args: &NewArgs) -> Result<Option<PathBuf>, BadInput> {
     match (args.lang, &args.sdk) {
         (Language::Rust, Some(sdk)) => Ok(Some(sdk.clone())),
         (Language::Rust, None) => find_sdk(&args.folder).map(Some).ok_or_else(|| {
-            BadInput("the SDK was not found; give the path of `guest-sdk` with --sdk".into())
+            BadInput("the SDK was not found; give --sdk the folder `guest-sdk` of this program's repository".into())
         }),
         (language, Some(_)) => {
             let title = language.title();

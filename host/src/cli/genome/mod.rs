@@ -7,6 +7,7 @@ pub(super) mod rollout;
 use std::path::Path;
 
 use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::genome::lineage::SAMPLE;
 use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
@@ -145,11 +146,20 @@ pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<Value>> {
 fn print(command: &GenomeCommand, done: &Value, output: &Output) -> anyhow::Result<()> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match command {
-        GenomeCommand::Push(_) => {
+        GenomeCommand::Push(args) => {
             output.line(&text(&done["genome"]))?;
             let new = if done["new"] == true { "admitted and stored" } else { "stored already" };
             let contract = done.pointer("/report/contract").unwrap_or(&Value::Null);
             output.note(&format!("{new} · chimera:agent@{}", text(contract)));
+            let smoke =
+                done.pointer("/report/smoke").and_then(Value::as_array).into_iter().flatten();
+            let is_sample = |step: &&Value| text(&step["what"]).starts_with(SAMPLE);
+            let tried = smoke.filter(is_sample).count();
+            if tried < args.samples {
+                let asked = args.samples;
+                output
+                    .note(&format!("{tried} of {asked} samples were tried: no more are recorded"));
+            }
         }
         GenomeCommand::List { .. } => {
             for one in done.as_array().into_iter().flatten() {

@@ -8,7 +8,7 @@ use super::args::{RolloutCommand, StartArgs};
 use super::door::{Genomes, no_host};
 use crate::cli::client::Client;
 use crate::cli::door::encoded;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output::Output;
 
 /// Does what the command says, through the host that serves the folder.
@@ -48,6 +48,9 @@ pub(in crate::cli) async fn run(
 }
 
 async fn start(client: Client, args: &StartArgs) -> anyhow::Result<Value> {
+    if let Some(step) = args.steps.iter().find(|step| !step.is_finite()) {
+        return Err(BadInput(format!("--steps has {step}; allowed is above 0 to 1")).into());
+    }
     let mut plan = Plan::default();
     if !args.steps.is_empty() {
         plan.steps.clone_from(&args.steps);

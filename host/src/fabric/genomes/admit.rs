@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::genome::lineage::{Admission, Event, Smoke, Source, Stage};
+use chimera_layer4_core::genome::lineage::{Admission, Event, SAMPLE, Smoke, Source, Stage};
 use chimera_layer4_core::{
     AgentConfig, Digest, HealthStatus, Layer4Error, Layer4Result, Refusal, Task,
 };
@@ -103,8 +103,9 @@ pub struct AdmittedGenome {
 
 impl Layer4Fabric {
     /// Admits a genome and stores it. A core module that says how it would be a
-    /// component is made one first, which is then the genome. The same bytes for the same agent type
-    /// once more cost a hash and a look into the lineage.
+    /// component is made one first, which is then the genome. The same bytes for
+    /// the same agent type once more cost two hashes, one of them of what is
+    /// stored, and a look into the lineage.
     ///
     /// # Errors
     /// `Refused` when the bytes are no agent, `GenomeRejected` when it asks for
@@ -119,7 +120,9 @@ impl Layer4Fabric {
             Err(error) => return self.reject(genomes, &new, Stage::Contract, error).await,
         }
         let genome = Digest::of(&new.bytes);
-        if let Some(report) = genomes.admitted(genome, new.agent_type.clone()).await? {
+        if let Some(report) = genomes.admitted(genome, new.agent_type.clone()).await?
+            && genomes.samples(&new).await?.len() <= report.samples_tried()
+        {
             return Ok(AdmittedGenome { genome, new: false, report });
         }
         match self.check_genome(genomes, &new).await {
@@ -285,8 +288,8 @@ impl Genomes {
     }
 
     /// Interfaces that mean something only when they are granted, and that the
-    /// genome in charge, or else the parent, does not import. Of a genome without a parent none is new: an
-    /// operator chose it.
+    /// genome in charge, or else the parent, does not import. Of a genome without
+    /// a parent none is new: an operator chose it.
     async fn new_capabilities(
         self: &Arc<Self>,
         new: &NewGenome,
@@ -396,7 +399,7 @@ async fn try_out(
         return Err(failed);
     }
     for (index, payload) in samples.iter().enumerate() {
-        let what = format!("sample task {}", index + 1);
+        let what = format!("{SAMPLE} {}", index + 1);
         let task: Task = utils::default_task(agent_type, payload.clone());
         let report = agent.run(&task, 1).await;
         let failed = report.result.err().map(|fault| format!("{what}: {fault}"));

@@ -88,9 +88,11 @@ impl Reporter {
             Some(error) => self.0.note(&format!("error: {error}")),
         }
         let used = &result.resource_usage;
+        // A host that serves tells milliseconds, of which a short task has none.
+        let wall = Some(ran.wall_seconds).filter(|wall| *wall > 0.0);
+        let wall = wall.map_or_else(|| "under 1 ms".to_owned(), time);
         self.0.note(&format!(
-            "wall {} · cpu {} · peak memory {:.1} MiB",
-            time(ran.wall_seconds),
+            "wall {wall} · cpu {} · peak memory {:.1} MiB",
             time(used.cpu_seconds),
             used.memory_peak_mb
         ));
