@@ -1,7 +1,8 @@
 //! A project that is built: where its sources are, and where what comes of them goes.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -168,15 +169,21 @@ fn changed(path: &Path) -> std::io::Result<Changed> {
 }
 
 /// Writes a file and the folders above it, unless it is there with that content:
-/// an editor then sees no change.
+/// an editor then sees no change. Whoever reads it meanwhile, such as another
+/// build, has the old or the new.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), BuildError> {
     if fs::read(path).is_ok_and(|there| there == content) {
         return Ok(());
     }
     let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent)
-        .and_then(|()| fs::write(path, content))
-        .map_err(|error| files(path, error))
+    let place = || {
+        fs::create_dir_all(parent)?;
+        let readable = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(parent)?;
+        file.write_all(content)?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    place().map_err(|error| files(path, error))
 }
 
 pub(super) fn files(path: &Path, reason: impl ToString) -> BuildError {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
@@ -45,7 +46,7 @@ pub(super) fn build(
 fn replace(made: &Path, old: &Path) -> Result<(), BuildError> {
     let _ = fs::remove_dir_all(old);
     match fs::rename(made, old) {
-        Err(_) if old.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
         renamed => renamed.map_err(|error| files(old, error)),
     }
 }

@@ -66,7 +66,10 @@ impl RolloutView {
 impl Layer4Fabric {
     /// Puts a genome on trial: it is given a share of the type's tasks, more by
     /// steps, and takes over by itself when it is shown to be no worse. It is
-    /// taken back by itself when it is shown to be worse.
+    /// taken back by itself when it is shown to be worse. Until then as many new
+    /// agents of the genome in charge run as of this one, and are given as many
+    /// tasks: they are what it is held against. Of a genome that carries state
+    /// there are none.
     ///
     /// Tasks stay on one side by their `metadata["rollout-key"]`, or by their id
     /// without one; what is made again after a failure goes to the genome in
