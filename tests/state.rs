@@ -307,9 +307,14 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
         let (fabric, one) = (fabric.clone(), task(TYPE, order));
         tokio::spawn(async move { Box::pin(fabric.run_task(&one)).await.unwrap().result })
     };
-    let busy: Vec<_> = (0..AT_ONCE).map(|_| run(json!({ "add": 0, "busy_ms": 15_000 }))).collect();
-    while fabric.get_active_agents().iter().any(|agent| agent.tasks_in_hand == 0) {
-        tokio::task::yield_now().await;
+    let mut busy = Vec::new();
+    for one in 1..=AT_ONCE {
+        busy.push(run(json!({ "add": 0, "busy_ms": 15_000 })));
+        // One after the other: two at once may meet at one agent.
+        let at_work = || fabric.get_active_agents().iter().filter(|a| a.tasks_in_hand > 0).count();
+        while at_work() < one {
+            tokio::task::yield_now().await;
+        }
     }
     // The only one that is free.
     let last = fabric.spawn_agent(&first, config()).await.unwrap();
