@@ -140,26 +140,61 @@ async fn recorded_tasks_that_are_damaged_keep_no_host_down() {
     fabric.shutdown().await.unwrap();
 }
 
+/// A settings file with one agent of this component.
+fn declared(component: &Path) -> BTreeMap<String, AgentDeclaration> {
+    let declaration = AgentDeclaration {
+        component: component.to_owned(),
+        instances: 1,
+        quota: PartialQuota::default(),
+        environment: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+        folders: Vec::new(),
+        http: Vec::new(),
+        keyvalue: None,
+        fresh: false,
+        tasks_per_instance: None,
+    };
+    BTreeMap::from([("variant".to_owned(), declaration)])
+}
+
+/// The record says who really runs where the one in charge cannot any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so() {
+    let (folder, config) = durable();
+    let component = folder.path().join("variant.wasm");
+    let [file, better] = [1, 2].map(|version| Variant::version(version).bytes());
+    fs::write(&component, &file).unwrap();
+    let fabric = crate::harness::fabric(config.clone()).await;
+    fabric.apply_agents(&declared(&component), |_| {}).await;
+    fabric.promote_genome("variant", better.clone(), "ada").await.unwrap();
+    fabric.shutdown().await.unwrap();
+    drop(fabric);
+    let path = blob(folder.path(), Digest::of(&better));
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[1000] ^= 1;
+    fs::write(&path, damaged).unwrap();
+
+    let fabric = crate::harness::fabric(config).await;
+    fabric.apply_agents(&declared(&component), |_| {}).await;
+    let in_charge = Digest::of(&file);
+    assert_eq!(running(&fabric), [in_charge]);
+    let history = fabric.genome_history("variant").await.unwrap();
+    let last = history.last().unwrap();
+    assert_eq!(
+        (last.genome, last.event.puts_in_charge(last.genome)),
+        (Digest::of(&better), Some(in_charge))
+    );
+    let tree = fabric.genome_tree("variant").await.unwrap();
+    assert!(tree.contains("it cannot be run any more"), "{tree}");
+    fabric.shutdown().await.unwrap();
+}
+
 /// What a reload puts in charge is the last word, though it ends a trial first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_during_a_trial_has_the_last_word() {
     let folder = tempfile::tempdir().unwrap();
     let component = folder.path().join("variant.wasm");
-    let declared = || {
-        let declaration = AgentDeclaration {
-            component: component.clone(),
-            instances: 1,
-            quota: PartialQuota::default(),
-            environment: BTreeMap::new(),
-            parameters: BTreeMap::new(),
-            folders: Vec::new(),
-            http: Vec::new(),
-            keyvalue: None,
-            fresh: false,
-            tasks_per_instance: None,
-        };
-        BTreeMap::from([("variant".to_owned(), declaration)])
-    };
+    let declared = || declared(&component);
     let fabric = Arc::new(crate::harness::fabric(settings()).await);
     let put = |version| fs::write(&component, Variant::version(version).bytes()).unwrap();
     put(0);

@@ -59,11 +59,16 @@ impl Layer4Fabric {
         let bytes = match active.filter(|active| *active != digest) {
             None => declared,
             Some(active) => {
-                let stored = genomes.on_disk(move |genomes| genomes.store.get(&active)).await;
-                stored.map(Arc::from).unwrap_or_else(|error| {
-                    tracing::error!(agent_type = name, %error, "the file's component runs instead");
-                    declared
-                })
+                match genomes.on_disk(move |genomes| genomes.store.get(&active)).await {
+                    Ok(bytes) => bytes.into(),
+                    Err(error) => {
+                        tracing::error!(agent_type = name, %error, "the file's component runs instead");
+                        let why = format!("it cannot be run any more: {error}");
+                        let event = Event::RolledBack { to: digest, why };
+                        genomes.record(vec![entry(active, Some(name), event)]).await?;
+                        declared
+                    }
+                }
             }
         };
         let genome = self.crew.load(&bytes).await?;
