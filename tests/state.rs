@@ -7,8 +7,8 @@ use std::time::Duration;
 use chimera_layer4::events::What;
 use chimera_layer4::genome::Plan;
 use chimera_layer4::{
-    AgentSource, Digest, Fault, Layer4Config, Layer4Error, Layer4Fabric, NewGenome, StateCarried,
-    Swapped, utils,
+    AgentSource, Digest, Fault, Layer4Config, Layer4Error, Layer4Fabric, NewGenome, ResourceQuota,
+    StateCarried, Swapped, Task, utils,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -291,7 +291,6 @@ async fn a_successor_that_does_not_go_on_leaves_the_old_one_unharmed() {
     fabric.shutdown().await.unwrap();
 }
 
-/// What was promoted and cannot take over is taken back, and is said to be.
 /// So many change places at once; whoever comes behind them and cannot follow
 /// keeps what it has.
 #[tokio::test(flavor = "multi_thread")]
@@ -299,17 +298,19 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     const AT_ONCE: usize = 16;
     let first = Counter::version(1).bytes();
     let fabric = host_of(first.clone()).await;
+    let quota = || ResourceQuota { max_execution_time_secs: 200, ..small_quota() };
     let config = || utils::agent_config(TYPE, small_quota());
     for _ in 1..AT_ONCE {
         fabric.spawn_agent(&first, config()).await.unwrap();
     }
     let run = |order: Value| {
-        let (fabric, one) = (fabric.clone(), task(TYPE, order));
+        let one = Task { resource_quota: quota(), ..task(TYPE, order) };
+        let fabric = fabric.clone();
         tokio::spawn(async move { Box::pin(fabric.run_task(&one)).await.unwrap().result })
     };
     let mut busy = Vec::new();
     for one in 1..=AT_ONCE {
-        busy.push(run(json!({ "add": 0, "busy_ms": 15_000 })));
+        busy.push(run(json!({ "add": 0, "busy_ms": 150_000 })));
         // One after the other: two at once may meet at one agent.
         let at_work = || fabric.get_active_agents().iter().filter(|a| a.tasks_in_hand > 0).count();
         while at_work() < one {
@@ -338,6 +339,7 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     fabric.shutdown().await.unwrap();
 }
 
+/// What was promoted and cannot take over is taken back, and is said to be.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     let fabric = host_of(Counter::version(0).bytes()).await;

@@ -23,12 +23,16 @@ async fn a_good_genome_is_stored_once_with_what_was_found() {
     assert_eq!(pushed.report.contract, "0.1.0");
     let smoke: Vec<&str> = pushed.report.smoke.iter().map(|step| step.what.as_str()).collect();
     assert_eq!(smoke, ["init and capabilities", "health", "sample task 1"]);
-    let again = fabric.push_genome(new).await.unwrap();
+    let untried = NewGenome { samples: Vec::new(), ..new.clone() };
+    let again = fabric.push_genome(untried).await.unwrap();
     assert!(!again.new && again.report == pushed.report, "the same bytes cost nothing");
     let detail = fabric.genome_detail(pushed.genome).await.unwrap();
     assert_eq!(detail.author.as_deref(), Some("ada"));
     assert_eq!(detail.history.len(), 2, "stored and admitted: {:?}", detail.history);
     assert!(detail.imports.iter().any(|import| import.starts_with("chimera:agent/telemetry")));
+    let failing = NewGenome { samples: vec![json!("no number")], ..new };
+    let error = fabric.push_genome(failing).await.unwrap_err();
+    assert!(error.to_string().contains("sample task 1"), "others are tried: {error}");
     fabric.shutdown().await.unwrap();
 }
 

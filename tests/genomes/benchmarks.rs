@@ -23,7 +23,8 @@ async fn a_champion_that_came_as_bytes_is_held_against_though_it_is_not_stored()
     let found = found.unwrap();
     assert_eq!((found.champion, found.candidate), (first, Digest::of(&slower)));
     let shown = serde_json::to_value(found.comparison).unwrap();
-    assert_eq!(shown["latency"]["answer"], "worse", "{shown}");
+    // Not its latency: on a busy machine that is mostly the others'.
+    assert_eq!(shown["cpu"]["answer"], "worse", "{shown}");
     assert_eq!(shown["success"]["pairs"], 60, "{shown}");
     fabric.shutdown().await.unwrap();
 }

@@ -148,8 +148,10 @@ impl Layer4Fabric {
         }
         // Whoever changes the file has not waited for a trial. What it leaves in
         // charge is written before what the file puts there.
-        if self.abort_rollout(name, "a reload").await.is_ok() {
-            self.watch.trials.over(name).await;
+        if let Some(trial) = self.watch.trials.get(name) {
+            // One that has ended by itself needs no end.
+            let _ = self.abort_rollout(name, "a reload").await;
+            trial.over().await;
         }
         // What is in charge stays so until its agents run.
         let turn = self.genomes().await?.turn(name).await;

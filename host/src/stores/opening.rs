@@ -53,6 +53,12 @@ impl Refusal {
     }
 }
 
+/// Whether a database is there and cannot be read, which no other start mends.
+pub(super) fn is_damaged(path: &Path, kind: &Kind) -> bool {
+    let opened = path.exists().then(|| prepare(path, kind));
+    matches!(opened, Some(Err(Refusal::Sqlite(error))) if is_damage(&error))
+}
+
 /// The file exists from now on, closed to others, if only as an empty one.
 pub(super) fn touch(path: &Path) -> Result<(), String> {
     let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());

@@ -52,7 +52,7 @@ fn world(project: &Project) -> World {
         let text = fs::read(path).unwrap_or_default();
         let mut places = text.windows(STATE.len()).enumerate().filter(|(_, word)| *word == STATE);
         let behind = |place: usize| text.get(place + STATE.len()..).unwrap_or_default();
-        // A call or a definition, and no word of a comment.
+        // As a call or a definition has it, and few comments do.
         places.any(|(place, _)| behind(place).trim_ascii_start().starts_with(b"("))
     };
     World::with(project.sources("c").iter().any(has_state))

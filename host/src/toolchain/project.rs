@@ -65,8 +65,8 @@ impl Project {
     /// the packages that are installed and by this program, whose contract it is
     /// made with.
     pub(super) fn is_built(&self) -> bool {
-        let made_of = fs::read_to_string(self.list());
-        self.component().is_file() && made_of.is_ok_and(|list| list == self.made_of())
+        let list = fs::read_to_string(self.list());
+        list.is_ok_and(|list| made(&self.component()).is_ok_and(|it| list == it + &self.made_of()))
     }
 
     /// What the component was made of.
@@ -133,8 +133,11 @@ impl Project {
     /// Puts a component that is done in its place, all at once.
     pub(super) fn keep(&self, made: &Path) -> Result<PathBuf, BuildError> {
         let component = self.component();
-        write(&self.list(), self.made_of().as_bytes())?;
-        fs::rename(made, &component).map_err(|error| files(&component, error))?;
+        let failed = |error| files(&component, error);
+        // Of two builds at once the list may be the other's: it names its component.
+        let list = self::made(made).map_err(failed)? + &self.made_of();
+        fs::rename(made, &component).map_err(failed)?;
+        write(&self.list(), list.as_bytes())?;
         Ok(component)
     }
 
@@ -152,6 +155,12 @@ impl Project {
         }
         Ok(folder)
     }
+}
+
+/// What a component is told by, which renaming does not change.
+fn made(component: &Path) -> std::io::Result<String> {
+    let data = fs::metadata(component)?;
+    Ok(format!("component {} {} {}\n", data.ino(), data.mtime(), data.mtime_nsec()))
 }
 
 /// Of what the project names, which is a source.

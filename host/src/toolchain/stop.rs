@@ -12,7 +12,9 @@ use super::BuildError;
 /// Ends a build from another thread.
 ///
 /// A build's tools are in process groups of their own, so they hear of nothing
-/// that a terminal tells the program: whoever builds tells them by this.
+/// that a terminal tells the program: whoever builds tells them by this. One is
+/// for one build. What is only asked a question, such as `cargo metadata`, is not
+/// told.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Mutex<Stage>>);
 

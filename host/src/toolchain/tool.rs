@@ -69,7 +69,9 @@ pub(super) fn not_started(
     missing: impl FnOnce() -> BuildError,
 ) -> BuildError {
     // A script that is there, and not what its first line names, is not missing.
-    if reason.kind() == ErrorKind::NotFound && !Path::new(command.get_program()).is_file() {
+    let named = Path::new(command.get_program());
+    let is_there = named.components().count() > 1 && named.is_file();
+    if reason.kind() == ErrorKind::NotFound && !is_there {
         return missing();
     }
     BuildError::CannotStart { program: program(command), reason }

@@ -26,7 +26,8 @@
 //! A candidate with a twentieth of the tasks is slower for that alone: its
 //! caches are cold, and whenever it runs the champion does too. So it is held
 //! against a control: other agents of the champion that are as new, given as
-//! many tasks ([`Lane`]). The rest of the champion's runs says nothing.
+//! many tasks ([`Lane`]). The rest of the champion's runs counts for
+//! nothing but accuracy, which no cache changes.
 
 use std::fmt;
 

@@ -98,9 +98,11 @@ impl Compiler {
         let (inspection, code) = self.ask_child(bytes).await?;
         let path = self.folder.code().join(&code);
         let (kept, seen) = (record, inspection.clone());
-        away(move || {
-            let Ok(bytes) = std::fs::read(path) else { return };
-            keep_record(&kept, &Record { inspection: seen, code, sum: Digest::of(&bytes) });
+        away(move || match std::fs::read(&path) {
+            Ok(bytes) => {
+                keep_record(&kept, &Record { inspection: seen, code, sum: Digest::of(&bytes) });
+            }
+            Err(error) => tracing::warn!(path = %path.display(), %error, "compiled code is gone"),
         })
         .await?;
         Ok(Compiled { inspection, compile: Some(started.elapsed()) })

@@ -34,7 +34,8 @@ pub(super) async fn hand_over(
         return Ok(Handed::Kept { why: "nothing better than the start was found".into() });
     }
     let of_tasks = outcome.held_out.as_ref().unwrap_or(&outcome.train);
-    if let Some(why) = unjudged(of_tasks).or_else(|| worse(of_tasks)) {
+    let held_out = || outcome.held_out.as_ref().and_then(worse);
+    if let Some(why) = unjudged(of_tasks).or_else(held_out) {
         return Ok(Handed::Kept { why });
     }
     let genomes = Genomes::open(config).await?;
@@ -77,14 +78,14 @@ fn unjudged(figures: &Figures) -> Option<String> {
 }
 
 /// Why what was better in training is not worth a trial.
-fn worse(figures: &Figures) -> Option<String> {
-    if let Some(comparison) = &figures.comparison {
+fn worse(held_out: &Figures) -> Option<String> {
+    if let Some(comparison) = &held_out.comparison {
         let of = [("success", &comparison.success), ("agreement", &comparison.agreement)];
         if let Some((name, _)) = of.iter().find(|(_, shares)| shares.answer == Answer::Worse) {
             return Some(format!("on the held-out tasks its {name} is worse than the start's"));
         }
     }
-    let (old, new) = (figures.start.objective?, figures.best.objective?);
+    let (old, new) = (held_out.start.objective?, held_out.best.objective?);
     (new < old).then(|| {
         format!("on the held-out tasks its objective is {new:.4}, and the start's {old:.4}")
     })

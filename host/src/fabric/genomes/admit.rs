@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
-use crate::stores::genomes::{About, Entries};
+use crate::stores::genomes::{About, GenomeStoreError};
 use crate::utils;
 
 /// A genome, as its bytes or by its name.
@@ -121,6 +121,7 @@ impl Layer4Fabric {
         }
         let genome = Digest::of(&new.bytes);
         if let Some(report) = genomes.admitted(genome, new.agent_type.clone()).await?
+            && new.samples.is_empty()
             && genomes.samples(&new).await?.len() <= report.samples_tried()
         {
             return Ok(AdmittedGenome { genome, new: false, report });
@@ -269,17 +270,17 @@ impl Genomes {
     ) -> Layer4Result<Option<Admission>> {
         self.on_disk(move |genomes| {
             // Reading hashes: what is damaged is put aside, and stored anew.
-            if genomes.store.get(&genome).is_err() {
-                return Ok(None);
+            match genomes.store.get(&genome) {
+                Ok(_) => {}
+                Err(GenomeStoreError::Unknown(_) | GenomeStoreError::Damaged { .. }) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
             }
-            let which = Entries {
-                agent_type: agent_type.as_deref(),
-                genome: Some(genome),
-                limit: 1000,
-                ..Entries::default()
-            };
-            let entries = genomes.lineage.reader().entries(&which)?;
-            Ok(entries.into_iter().rev().find_map(|entry| match entry.event {
+            let entries = genomes.newest_of(genome)?.into_iter().rev();
+            let mut of_type =
+                entries.filter(|entry| agent_type.is_none() || entry.agent_type == agent_type);
+            Ok(of_type.find_map(|entry| match entry.event {
                 Event::Admitted { report } => Some(report),
                 _ => None,
             }))

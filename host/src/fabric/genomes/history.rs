@@ -221,7 +221,7 @@ const SHOWN: usize = 1000;
 impl Genomes {
     /// The last entries of a genome, oldest first; before them its first ones of
     /// being stored and admitted, which tell what it is.
-    fn newest_of(&self, genome: Digest) -> GenomeStoreResult<Vec<Entry>> {
+    pub(super) fn newest_of(&self, genome: Digest) -> GenomeStoreResult<Vec<Entry>> {
         let (mut about, mut newest, mut after) = (Vec::new(), VecDeque::new(), None);
         loop {
             let which = Entries { genome: Some(genome), after, limit: SHOWN, ..Entries::default() };

@@ -168,6 +168,7 @@ impl Genomes {
     /// Sees no rollout through any more, and waits for agents that end.
     pub(super) async fn shut_down(&self) {
         self.keepers.take().abort_all();
+        self.watch.trials.end_all();
         let mut ending = self.ending.take();
         while ending.join_next().await.is_some() {}
     }

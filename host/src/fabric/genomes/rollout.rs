@@ -240,9 +240,11 @@ impl Genomes {
         let digest = champion.genome().digest();
         let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
             Ok(bytes) => self.crew.executor.load_apart(&bytes).await?,
-            // It came as bytes that nobody stored.
-            Err(Layer4Error::GenomeNotFound(_)) => Arc::clone(champion.genome()),
-            Err(error) => return Err(error),
+            // It came as bytes that nobody stored, or they are damaged.
+            Err(error) => {
+                tracing::debug!(%error, "the control shares the champion's code");
+                Arc::clone(champion.genome())
+            }
         };
         self.alike(champion, &genome, count).await
     }

@@ -23,7 +23,7 @@ const KEY: &str = "rollout-key";
 const MOST_JUDGED: usize = 100_000;
 
 /// A rollout that tasks are shared out by.
-pub(super) struct Live {
+pub(in crate::fabric) struct Live {
     pub(super) agent_type: String,
     rollout: Mutex<Rollout>,
     /// The champion's agents that the candidate is held against; empty: all.
@@ -62,6 +62,12 @@ impl Live {
     fn is_news(&self, task_id: TaskId, ended: SystemTime) -> bool {
         let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         ended >= self.began && judged.len() < MOST_JUDGED && judged.insert(task_id)
+    }
+
+    /// Waits until it has ended, and what follows is done.
+    pub(in crate::fabric) async fn over(&self) {
+        // The sender lives as long as this does.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     pub(super) fn rollout(&self) -> MutexGuard<'_, Rollout> {
@@ -107,7 +113,7 @@ pub(in crate::fabric) struct Trials {
 }
 
 impl Trials {
-    pub(super) fn get(&self, agent_type: &str) -> Option<Arc<Live>> {
+    pub(in crate::fabric) fn get(&self, agent_type: &str) -> Option<Arc<Live>> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -138,11 +144,10 @@ impl Trials {
         }
     }
 
-    /// Waits until what is on trial for a type, if anything is, has ended.
-    pub(in crate::fabric) async fn over(&self, agent_type: &str) {
-        if let Some(live) = self.get(agent_type) {
-            // The sender lives as long as this does.
-            let _ = live.over.subscribe().wait_for(|over| *over).await;
+    /// Nobody sees any of them through any more.
+    pub(super) fn end_all(&self) {
+        for live in self.all() {
+            self.remove(&live.agent_type);
         }
     }
 

@@ -120,8 +120,8 @@ impl Sources {
         Ok(())
     }
 
-    /// Waits until something is other than it was then; answers with what, from
-    /// the project's folder on.
+    /// Waits until something is other than it was then; answers with what: from
+    /// the project's folder on, or with the whole path of what is outside.
     ///
     /// # Errors
     /// As [`look`](Self::look).

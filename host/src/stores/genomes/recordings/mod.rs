@@ -21,6 +21,7 @@ use super::database::{CHECKPOINT_PAGES, Database, Kind, LOG_BYTES, unsynced};
 use super::disk;
 use super::errors::GenomeStoreResult;
 use super::folder::Folder;
+use crate::stores::opening;
 use reservoir::{Kept, Reservoir};
 
 const FILE: &str = "recordings.db";
@@ -109,25 +110,25 @@ impl Recordings {
         Ok(Self { inner, options, _folder: folder })
     }
 
-    /// As [`open`](Self::open); what cannot be opened is put aside and begun anew,
-    /// since no host should stay down for a sample.
+    /// As [`open`](Self::open); a database that is damaged is put aside and begun
+    /// anew, since no host should stay down for a sample.
     ///
     /// # Errors
-    /// `Database`: it cannot be written, or not be put aside.
+    /// `Database`: it is of a later version, or cannot be written; `Failed` when
+    /// it cannot be put aside.
     pub fn open_or_begin(
         store: &GenomeStore,
         options: RecordingsOptions,
     ) -> GenomeStoreResult<Self> {
-        let error = match Self::open(store, options.clone()) {
-            Ok(opened) => return Ok(opened),
-            Err(error) => error,
-        };
         let path = store.folder.layout().root().join(FILE);
-        let aside = path.with_extension("db.damaged");
-        tracing::warn!(%error, aside = %aside.display(), "recorded tasks are begun anew");
-        disk::rename(&path, &aside)?;
-        for log in ["db-wal", "db-shm"] {
-            disk::remove(&path.with_extension(log))?;
+        if opening::is_damaged(&path, &KIND) {
+            tracing::warn!(path = %path.display(), "recorded tasks are damaged, and begun anew");
+            for ending in ["db", "db-wal", "db-shm"] {
+                let part = path.with_extension(ending);
+                if part.exists() {
+                    disk::rename(&part, &path.with_extension(format!("{ending}.damaged")))?;
+                }
+            }
         }
         Self::open(store, options)
     }
