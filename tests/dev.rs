@@ -66,6 +66,8 @@ impl Project {
             ("Cargo.toml", manifest.as_str()),
             ("Cargo.lock", &lock),
             (".cargo/config.toml", &cargo),
+            // What the compiling child leaves when coverage is measured.
+            (".gitignore", "*.profraw\n"),
             ("src/lib.rs", COUNTER),
         ] {
             let path = project.path(path);
