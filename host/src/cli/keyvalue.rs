@@ -4,11 +4,10 @@
 use chimera_layer4_core::Layer4Config;
 
 use super::args::KeyValueCommand;
-use super::client::Client;
 use super::door::encoded;
 use super::exit::{BadInput, Exit};
+use super::genome::door::Genomes as Door;
 use super::output::Output;
-use crate::Layer4Fabric;
 use crate::fabric::KeptByKey;
 
 pub(super) async fn run(
@@ -16,15 +15,12 @@ pub(super) async fn run(
     command: KeyValueCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let store = match Client::of(&config).await {
-        Some(client) => Store::Host(client),
-        None => Store::Folder(Box::new(Layer4Fabric::new(config)?)),
-    };
+    let door = Door::open(config).await?;
     let line =
         |kept: &KeptByKey| output.line(&format!("{}: {} bytes", kept.agent_type, kept.bytes));
     match command {
         KeyValueCommand::List { .. } => {
-            let kept = store.list().await?;
+            let kept = list(&door).await?;
             if output.is_json() {
                 output.value(&kept)?;
             } else if kept.is_empty() {
@@ -34,7 +30,7 @@ pub(super) async fn run(
             }
         }
         KeyValueCommand::Clear { agent_type, .. } => {
-            let cleared = store.clear(&agent_type).await?;
+            let cleared = clear(&door, &agent_type).await?;
             if output.is_json() {
                 output.value(&cleared)?;
             } else {
@@ -46,35 +42,27 @@ pub(super) async fn run(
     Ok(Exit::Success)
 }
 
-enum Store {
-    Host(Client),
-    Folder(Box<Layer4Fabric>),
+async fn list(door: &Door) -> anyhow::Result<Vec<KeptByKey>> {
+    match door {
+        Door::Host(client) => client.ask("GET", "/v1/keyvalue", None).await,
+        Door::Folder(fabric) => Ok(fabric.kept_by_key().await?),
+    }
 }
 
-impl Store {
-    async fn list(&self) -> anyhow::Result<Vec<KeptByKey>> {
-        match self {
-            Store::Host(client) => client.ask("GET", "/v1/keyvalue", None).await,
-            Store::Folder(fabric) => Ok(fabric.kept_by_key().await?),
-        }
+/// # Errors
+/// It keeps nothing; a name that was mistyped would seem to be cleared.
+async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
+    let names: Vec<String> = list(door).await?.into_iter().map(|kept| kept.agent_type).collect();
+    if !names.iter().any(|name| name == agent_type) {
+        let names = if names.is_empty() { "none does".into() } else { names.join(", ") };
+        let words = format!("{agent_type:?} keeps nothing by key; what does: {names}");
+        return Err(BadInput(words).into());
     }
-
-    /// # Errors
-    /// It keeps nothing; a name that was mistyped would seem to be cleared.
-    async fn clear(&self, agent_type: &str) -> anyhow::Result<KeptByKey> {
-        let names: Vec<String> =
-            self.list().await?.into_iter().map(|kept| kept.agent_type).collect();
-        if !names.iter().any(|name| name == agent_type) {
-            let names = if names.is_empty() { "none does".into() } else { names.join(", ") };
-            let words = format!("{agent_type:?} keeps nothing by key; what does: {names}");
-            return Err(BadInput(words).into());
+    match door {
+        Door::Host(client) => {
+            let path = format!("/v1/keyvalue/{}", encoded(agent_type));
+            client.ask("DELETE", &path, None).await
         }
-        match self {
-            Store::Host(client) => {
-                let path = format!("/v1/keyvalue/{}", encoded(agent_type));
-                client.ask("DELETE", &path, None).await
-            }
-            Store::Folder(fabric) => Ok(fabric.clear_kept_by_key(agent_type).await?),
-        }
+        Door::Folder(fabric) => Ok(fabric.clear_kept_by_key(agent_type).await?),
     }
 }

@@ -134,7 +134,7 @@ impl Executor {
         if let Some(genome) = self.loaded().get(&digest) {
             return Ok((genome, LoadedFrom::Memory));
         }
-        let genome = self.load_apart(bytes).await?;
+        let genome = self.read(bytes, digest).await?;
         self.loaded().insert(&genome);
         let compiled = !genome.loading.compile.is_zero();
         Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
@@ -145,7 +145,10 @@ impl Executor {
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
     pub async fn load_apart(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
-        let digest = Digest::of(bytes);
+        self.read(bytes, Digest::of(bytes)).await
+    }
+
+    async fn read(&self, bytes: &[u8], digest: Digest) -> Layer4Result<Arc<Genome>> {
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
