@@ -290,12 +290,7 @@ fn a_missing_target_is_added_through_rustup_or_asked_for() {
     std::fs::write(folder.join("crate/Cargo.toml"), "").unwrap();
     let bin = folder.join("bin");
     std::fs::create_dir(&bin).unwrap();
-    let program = |name: &str, text: &str| {
-        use std::os::unix::fs::PermissionsExt;
-        let path = bin.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let program = |name: &str, text: &str| write_program(&bin.join(name), text);
     let build = || Chimera::end(chimera.command(&["agent", "build", "crate"]).env("PATH", &bin));
 
     let none = build();
@@ -318,6 +313,50 @@ fn a_missing_target_is_added_through_rustup_or_asked_for() {
     assert_eq!(offline.code, 6);
     let words = "could not be added: no network; run `rustup target add wasm32-wasip2`";
     assert!(offline.err.contains(words), "{}", offline.err);
+}
+
+/// rustup does not stand two of itself in one toolchain.
+#[test]
+fn builds_at_once_add_a_missing_target_once() {
+    let chimera = Chimera::new();
+    let folder = chimera.home.path();
+    let sysroot = folder.join("toolchain");
+    let libraries = sysroot.join("lib");
+    std::fs::create_dir(&sysroot).unwrap();
+    let bin = folder.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program = |name: &str, text: &str| write_program(&bin.join(name), text);
+    let (root, lib) = (sysroot.display(), libraries.display());
+    program("rustc", &format!("[ $2 = sysroot ] && echo {root} || echo {lib}"));
+    // It takes its time, so that all the builds ask for the target before it is there.
+    let rustup = format!(
+        "echo \"$@\" >> {root}/calls; /bin/mkdir {root}/busy || exit 1\n\
+         i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done\n\
+         /bin/mkdir {lib}; /bin/rmdir {root}/busy"
+    );
+    program("rustup", &rustup);
+    program("cargo", "exit 1");
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (chimera, bin) = (&chimera, &bin);
+            let agent = format!("agent{number}");
+            std::fs::create_dir(folder.join(&agent)).unwrap();
+            std::fs::write(folder.join(&agent).join("Cargo.toml"), "").unwrap();
+            scope.spawn(move || {
+                let mut build = chimera.command(&["agent", "build", &agent]);
+                let ended = Chimera::end(build.env("PATH", bin));
+                assert!(ended.err.contains("does not build"), "it went on: {}", ended.err);
+            });
+        }
+    });
+    let calls = std::fs::read_to_string(sysroot.join("calls")).unwrap();
+    assert_eq!(calls, "target add wasm32-wasip2\n");
+}
+
+fn write_program(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

@@ -74,12 +74,28 @@ PATH=${PATH#*:} exec cargo "$@"
 
 #[test]
 fn what_runs_elsewhere_really_does() {
-    for (command, file) in NOT_HERE {
+    // The first command builds the release, which `every_command_runs` leaves out.
+    let first = "cargo run --release -- run agents/data-analyzer --task @agents/data-analyzer/data/penguins.json\n";
+    for (command, file) in NOT_HERE.into_iter().chain([(first, ".ci/run")]) {
         assert!(blocks().iter().any(|block| block == command), "{command} is gone from the README");
         let text = std::fs::read_to_string(root().join(file)).unwrap();
-        let word = command.split_whitespace().last().unwrap();
-        assert!(text.contains(word), "{file} does not name {word}");
+        assert!(text.contains(command.trim()), "{file} does not run {command}");
     }
+}
+
+/// What a later step of CI installs is no help to somebody who has just cloned the repository.
+#[test]
+fn ci_runs_the_two_commands_before_it_prepares_anything() {
+    let text = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("    step ")).collect();
+    let names = steps.iter().map(|line| line.split('"').nth(1).unwrap()).take(3);
+    let first =
+        ["a newcomer's machine", "the README's first command", "the README's second command"];
+    assert_eq!(names.collect::<Vec<_>>(), first);
+    assert!(text.contains(r#"command" bare cargo test --workspace"#));
+    let again = "cargo test --workspace --locked";
+    let runs = text.lines().filter(|line| line.contains(again) && !line.contains("--ignored"));
+    assert_eq!(runs.count(), 0, "the tests run once");
 }
 
 #[test]

@@ -315,6 +315,10 @@ fn walk(folder: &Path, path: &str, files: &mut Vec<Source>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        // A folder, or in a worktree a file that says where the folder is.
+        if name == ".git" {
+            continue;
+        }
         let path = format!("{path}{name}");
         if entry.file_type()?.is_dir() {
             let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&name.as_str());

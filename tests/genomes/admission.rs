@@ -1,6 +1,7 @@
 //! What a genome goes through before it may run.
 
 use chimera_layer4::genome::lineage::{Event, Stage};
+use chimera_layer4::toolchain::{self, Stop};
 use chimera_layer4::{Digest, Layer4Error, NewGenome};
 use serde_json::json;
 
@@ -88,7 +89,9 @@ async fn a_new_capability_takes_an_explicit_yes() {
 /// The core module that cargo makes of an agent for WASI's first preview.
 fn core_module(agent: &str) -> Vec<u8> {
     let target = "wasm32-wasip1";
-    let manifest = root().join("agents").join(agent).join("Cargo.toml");
+    let folder = root().join("agents").join(agent);
+    toolchain::add_target(&folder, target, &Stop::default(), &mut |_| {}).unwrap();
+    let manifest = folder.join("Cargo.toml");
     let mut cargo = outside_of_cargo("cargo");
     cargo.args(["build", "--quiet", "--release", "--target", target, "--manifest-path"]);
     cargo.arg(manifest).arg("--target-dir").arg(guests_target());

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::rust::TARGET;
-
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,11 +30,17 @@ pub enum BuildError {
         /// What the system said.
         reason: std::io::Error,
     },
-    /// The wasm target is missing and could not be added.
+    /// A compilation target is missing and could not be added.
     #[error(
-        "the target {TARGET} is not installed and could not be added: {0}; run `rustup target add {TARGET}`"
+        "the target {target} is not installed and could not be added: {reason}; \
+         run `rustup target add {target}`"
     )]
-    NoTarget(String),
+    NoTarget {
+        /// Which one.
+        target: String,
+        /// What rustup said.
+        reason: String,
+    },
     /// The sources do not build; the tool has said why on standard error.
     #[error(
         "{} does not build; what {tool} says about it is above: correct that, and build again",

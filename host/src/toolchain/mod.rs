@@ -75,6 +75,21 @@ pub fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
     }
 }
 
+/// Adds a compilation target, such as `wasm32-wasip1`, to the Rust toolchain that
+/// is used in `folder`, unless it is there. [`build`] does so with the one that it
+/// needs. Several at once, also of other processes, take turns.
+///
+/// # Errors
+/// [`BuildError`], each with what to do.
+pub fn add_target(
+    folder: &Path,
+    target: &str,
+    stop: &Stop,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    stop.told(rust::add_target(folder, target, stop, progress))
+}
+
 fn build_in(
     language: Language,
     folder: &Path,

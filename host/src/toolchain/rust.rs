@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{BuildError, Step, Stop};
 
 /// What an agent is compiled for: WASI 0.2, where the linker makes a component.
-pub(super) const TARGET: &str = "wasm32-wasip2";
+const TARGET: &str = "wasm32-wasip2";
 
 pub(super) fn build(
     folder: &Path,
@@ -19,8 +19,18 @@ pub(super) fn build(
     stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
-    target::ensure(folder, stop, progress)?;
+    add_target(folder, TARGET, stop, progress)?;
     cargo::build(&folder.join("Cargo.toml"), target_dir, stop, progress)
+}
+
+/// Sees to it that the toolchain used in `folder` compiles for `target`.
+pub(super) fn add_target(
+    folder: &Path,
+    target: &str,
+    stop: &Stop,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), BuildError> {
+    target::ensure(folder, target, stop, progress)
 }
 
 /// The folders on this disk that the crate is built from, outside its own.
