@@ -19,14 +19,14 @@ use crate::cli::Chimera;
 use crate::harness::{config_of, execute, guest, guest_path, settings};
 use crate::http::service::Service;
 
-fn durable() -> (TempDir, Layer4Config) {
+pub(super) fn durable() -> (TempDir, Layer4Config) {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = Some(folder.path().to_owned());
     let config = Layer4Config { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
     (folder, config)
 }
 
-fn blob(folder: &Path, genome: Digest) -> PathBuf {
+pub(super) fn blob(folder: &Path, genome: Digest) -> PathBuf {
     folder.join("genomes/blobs/sha256").join(genome.hex())
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chimera_layer4::genome::{Margins, Plan, Policy, WhenUnsure};
+use chimera_layer4::genome::{Event, Margins, Plan, Policy, WhenUnsure};
 use chimera_layer4::{Digest, Layer4Fabric, Submission, SubmitOptions, Validation};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use super::record::{blob, durable};
 use super::variants::Variant;
-use super::{ended, host_of, running};
+use super::{ended, host_of, host_with, running};
 use crate::harness::task;
 
 /// Tasks go on until it is dropped; one in four of their outputs is judged.
@@ -122,15 +123,35 @@ async fn an_operator_decides_before_the_trial_does() {
     let swap = fabric.promote_genome("variant", Variant::version(3).bytes(), "ada").await;
     assert!(swap.unwrap_err().to_string().contains("on trial"));
     fabric.abort_rollout("variant", "ada").await.unwrap();
+    assert_eq!(running(&fabric), [champion], "at once");
     assert_eq!(ended(&mut events).await.0, "aborted");
-    assert_eq!(running(&fabric), [champion]);
     fabric.start_rollout("variant", digest, plan()).await.unwrap();
     fabric.promote_rollout("variant", "ada").await.unwrap();
+    assert_eq!(running(&fabric), [digest], "at once");
     assert_eq!(ended(&mut events).await.0, "promoted");
-    assert_eq!(running(&fabric), [digest]);
     let wrong = Plan { steps: vec![0.5, 0.25], ..Plan::default() };
     let wrong = fabric.start_rollout("variant", champion, wrong).await.unwrap_err();
     assert!(wrong.to_string().contains("each must be above the last"), "{wrong}");
+    fabric.shutdown().await.unwrap();
+}
+
+/// Its bytes are damaged by the time that it is to take over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_that_cannot_be_is_no_success() {
+    let (folder, config) = durable();
+    let (fabric, champion) = host_with(Variant::version(1), config).await;
+    let candidate = Variant::version(2).bytes();
+    let digest = Digest::of(&candidate);
+    fabric.start_rollout("variant", candidate, plan()).await.unwrap();
+    std::fs::remove_file(blob(folder.path(), digest)).unwrap();
+    let error = fabric.promote_rollout("variant", "ada").await.unwrap_err();
+    assert!(error.to_string().contains("is missing"), "{error}");
+    assert_eq!((running(&fabric), fabric.rollouts()), (vec![champion], Vec::new()));
+    let history = fabric.genome_history("variant").await.unwrap();
+    let Event::RolledBack { to, why } = &history.last().unwrap().event else {
+        panic!("{history:?}")
+    };
+    assert!(*to == champion && why.contains("it could not take over"), "{why}");
     fabric.shutdown().await.unwrap();
 }
 

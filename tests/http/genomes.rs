@@ -51,9 +51,10 @@ fn version(service: &Service) -> u64 {
 fn what_was_promoted_is_in_charge_after_a_crash_too_until_the_file_changes() {
     let (mut service, [second, third], first) = served();
     assert_eq!(version(&service), 1);
-    // Tried with a task that was recorded just now, or with none if it is not there yet.
+    // Tried with the task that was recorded just now.
     let push = ["genome", "push", &second, "--type", "variant", "--samples", "1"];
-    let pushed = well(&service, &push);
+    let (code, pushed, said) = chimera(&service, &push);
+    assert!(code == 0 && !said.contains("0 of 1 samples"), "{said}");
     let promoted = well(&service, &["genome", "promote", "variant", &pushed[7..15]]);
     assert!(promoted.contains("2 agents of variant run") && promoted.contains(&pushed));
     assert_eq!(version(&service), 2);

@@ -36,12 +36,14 @@ pub(super) async fn run(
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads);
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
+    let url = format!("http://{address}");
+    // The API answers from here on. Commands find it by this: once a probe hears
+    // that the host is ready, so does every command.
+    let _notice = Notice::put(&config, &url)?;
     // Probes are answered and signals heard meanwhile: loading may take minutes.
     let work = async {
         load(&fabric, &agents, output).await?;
         ready.store(true, Ordering::Release);
-        let url = format!("http://{address}");
-        let _notice = Notice::put(&config, &url)?;
         output.note(&format!("listening on {url}"));
         loop {
             tokio::select! {

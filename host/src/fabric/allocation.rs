@@ -26,10 +26,8 @@ impl Layer4Fabric {
         check_quota(&resource_quota)?;
         match target {
             AllocationTarget::Agent(agent_id) => {
-                let entry = self.crew.agents.get(agent_id);
-                let entry = entry.ok_or(Layer4Error::AgentNotFound(agent_id))?;
-                entry.agent.set_quota(resource_quota)?;
-                Ok(1)
+                let given = self.crew.agents.allocate_to(agent_id, &resource_quota)?;
+                given.map(|()| 1).ok_or(Layer4Error::AgentNotFound(agent_id))
             }
             AllocationTarget::AgentType(agent_type) => {
                 let given = self.crew.agents.allocate(&agent_type, &resource_quota)?;

@@ -146,13 +146,10 @@ impl Layer4Fabric {
         {
             return Ok(Outcome::Unchanged);
         }
-        // Whoever changes the file has not waited for a trial. What it leaves in
-        // charge is written before what the file puts there.
-        if let Some(trial) = self.watch.trials.get(name) {
-            // One that has ended by itself needs no end.
-            let _ = self.abort_rollout(name, "a reload").await;
-            trial.over().await;
-        }
+        // Whoever changes the file has not waited for a trial. The lineage says
+        // how that ended before it says what the file puts in charge; where no
+        // trial is under way, there is nothing to abort.
+        let _ = self.abort_rollout(name, "a reload").await;
         // What is in charge stays so until its agents run.
         let turn = self.genomes().await?.turn(name).await;
         let chosen = self.choose(name, bytes).await?;

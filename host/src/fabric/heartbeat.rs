@@ -7,7 +7,7 @@ use chimera_layer4_core::{AgentHealth, HealthStatus};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-use super::agents::{Agents, Entry};
+use super::agents::{Agents, Turn};
 use super::watch::Watch;
 
 /// A round of heartbeats every `interval`, until the handle is aborted.
@@ -26,9 +26,9 @@ pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) 
             tick.tick().await;
             while asking.try_join_next().is_some() {}
             for entry in agents.all() {
-                if let Some(turn) = entry.turn_to_ask() {
+                if let Some(turn) = entry.try_turn_to_ask() {
                     let watch = Arc::clone(&watch);
-                    asking.spawn(async move { check(&turn.0, &watch).await });
+                    asking.spawn(async move { check(&turn, &watch).await });
                 }
             }
         }
@@ -36,7 +36,7 @@ pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) 
 }
 
 /// One heartbeat of one agent.
-pub(super) async fn check(entry: &Entry, watch: &Watch) {
+pub(super) async fn check(Turn { entry, .. }: &Turn, watch: &Watch) {
     // An agent whose every instance is at work is alive; its tasks' own limits
     // see to it that it cannot hide behind them.
     let Some(health) = entry.agent.health().await else { return };

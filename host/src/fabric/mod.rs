@@ -325,7 +325,7 @@ impl Layer4Fabric {
     /// `AgentNotFound`.
     pub async fn check_agent(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
         let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
-        heartbeat::check(&entry, &self.watch).await;
+        heartbeat::check(&entry.turn_to_ask().await, &self.watch).await;
         Ok(entry.describe())
     }
 

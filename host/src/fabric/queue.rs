@@ -201,7 +201,8 @@ impl Layer4Fabric {
     }
 
     /// Takes a task back: at once when it is queued, by ending its run
-    /// otherwise. The answer is whether it was queued.
+    /// otherwise. The answer is whether it was queued, and comes when the task is
+    /// cancelled.
     ///
     /// # Errors
     /// `TaskNotFound`, `TaskEnded`, `Store`, `NotRunning`.

@@ -49,7 +49,7 @@ impl Layer4Fabric {
             let of = (task_id, result.completed_at);
             self.watch.trials.judged(agent_type, genome, of, accuracy);
         }
-        self.watch.recorder.judged(task_id, accuracy);
+        self.watch.recorder.judged(task_id, accuracy).await;
         Ok(())
     }
 

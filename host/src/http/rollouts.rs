@@ -78,17 +78,19 @@ async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollou
     Ok(Answer(app.fabric.rollout(&agent_type)?))
 }
 
-/// Puts the candidate in charge now, whatever its trial says.
+/// Puts the candidate in charge now, whatever its trial says. The answer comes
+/// when its agents take the tasks and the lineage says so.
 #[utoipa::path(
     post, path = "/v1/rollouts/{agent_type}/promote", tag = "rollouts",
     params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
-    responses((status = 200, description = "It takes over", body = RolloutView), problems::Changing)
+    responses((status = 200, description = "It has taken over", body = RolloutView), problems::Restoring)
 )]
 async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
     Ok(Answer(app.fabric.promote_rollout(&agent_type, BY).await?))
 }
 
-/// Ends the trial and leaves the champion in charge.
+/// Ends the trial and leaves the champion in charge. The answer comes when the
+/// lineage says so and the trial's agents take no more tasks.
 #[utoipa::path(
     post, path = "/v1/rollouts/{agent_type}/abort", tag = "rollouts",
     params(("agent_type" = String, Path, min_length = 1, max_length = 256)),

@@ -225,11 +225,13 @@ async fn show(
     Ok(Answer(app.fabric.get_task(id).await?))
 }
 
-/// Takes a task back: at once when it is queued, otherwise its run is stopped.
+/// Takes a task back: at once when it is queued, otherwise its run is ended. The
+/// answer comes when the task is cancelled, or after ten seconds where the store
+/// has not heard of the end of its run by then.
 #[utoipa::path(
     post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = TaskId, Path)),
     responses(
-        (status = 200, description = "It is cancelled, or soon will be", body = Cancelled),
+        (status = 200, description = "It is cancelled", body = Cancelled),
         problems::Changing,
     )
 )]

@@ -231,11 +231,11 @@ impl Page {
     }
 }
 
-/// Whether a task was taken back at once.
+/// A task that was taken back.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cancelled {
     pub(super) id: TaskId,
-    /// It was queued and has ended. Otherwise its run is being stopped.
+    /// It was queued. Otherwise it ran, and its run was ended.
     pub(super) was_queued: bool,
 }
 

@@ -89,14 +89,18 @@ impl InHand {
         }
     }
 
-    /// Ends the run of a task that is in hand, or is on its way there.
-    pub(super) fn take_back(&self, id: TaskId) {
+    /// Ends the run of a task that is in hand, or is on its way there; whether it
+    /// may be either.
+    pub(super) fn take_back(&self, id: TaskId) -> bool {
         let mut holds = self.lock();
-        if holds.claiming && !holds.tasks.contains_key(&id) {
+        let in_hand = holds.tasks.contains_key(&id);
+        let may_come = holds.claiming && !in_hand;
+        if may_come {
             holds.wanted_back.insert(id);
         }
         drop(holds);
         self.stop(id, Stop::Cancelled);
+        in_hand || may_come
     }
 
     /// Ends the run of this very lease, and not of one drawn since.

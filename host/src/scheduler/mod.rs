@@ -101,6 +101,10 @@ struct Shared {
 /// For a store to hear of runs that a shutdown ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// For a run that is cancelled to end and the store to hear of it. A guest is
+/// stopped within milliseconds; a store that cannot write takes longer.
+const LAST_OF_A_CANCELLED: Duration = Duration::from_secs(10);
+
 const NEW: u8 = 0;
 const RUNNING: u8 = 1;
 const DRAINING: u8 = 2;
@@ -236,19 +240,29 @@ impl Scheduler {
         self.shared.wait(id).await
     }
 
-    /// Takes a task back: at once when it is queued, otherwise its run is
-    /// ended. The answer is whether it was queued.
+    /// Takes a task back: at once when it is queued, otherwise its run is ended.
+    /// The answer, which is whether it was queued, comes when the task is
+    /// cancelled; if the store does not hear of a run's end within ten seconds,
+    /// before that.
     ///
     /// # Errors
     /// `TaskNotFound`, `TaskEnded`, `Store`.
     pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
-        match self.shared.store.cancel(id, self.shared.now()).await? {
+        let shared = &self.shared;
+        // Registered first: a run that ends at once still finds its waiter.
+        let ended = shared.waiters.register(id);
+        match shared.store.cancel(id, shared.now()).await? {
             CancelAnswer::Cancelled => {
-                self.shared.ended(&[id]).await;
+                shared.ended(&[id]).await;
                 Ok(true)
             }
             CancelAnswer::Requested => {
-                self.shared.in_hand.take_back(id);
+                // Where another host runs it, that one hears of it with its heartbeat.
+                if shared.in_hand.take_back(id)
+                    && timeout(LAST_OF_A_CANCELLED, ended.heard()).await.is_err()
+                {
+                    tracing::warn!(%id, "a cancelled run has not ended yet");
+                }
                 Ok(false)
             }
             CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
@@ -446,7 +460,7 @@ impl Shared {
     async fn take_back(&self, id: TaskId) {
         match self.store.cancel(id, self.now()).await {
             Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
-            Ok(CancelAnswer::Requested) => self.in_hand.take_back(id),
+            Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
             Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
         }

@@ -1,11 +1,12 @@
 //! One agent as the fabric has it: in the book, in hands, asked for its health.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{AgentHealth, AgentId, HealthStatus};
 use chimera_layer4_runtime::Agent;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::fabric::status::ActiveAgent;
 
@@ -16,16 +17,14 @@ pub(in crate::fabric) struct Entry {
     /// Tasks in hand over all agents of the type.
     of_type: Arc<AtomicUsize>,
     health: Mutex<AgentHealth>,
-    being_asked: AtomicBool,
+    /// Held by whoever asks it for its health.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The turn to ask an agent for its health, given back when it is dropped.
-pub(in crate::fabric) struct Turn(pub(in crate::fabric) Arc<Entry>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.being_asked.store(false, Ordering::Release);
-    }
+pub(in crate::fabric) struct Turn {
+    pub(in crate::fabric) entry: Arc<Entry>,
+    _asking: OwnedMutexGuard<()>,
 }
 
 /// A task in hand: counted until it is dropped.
@@ -35,13 +34,20 @@ impl Entry {
     pub(super) fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
         let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
         let in_hand = AtomicUsize::new(0);
-        Self { agent, in_hand, of_type, health, being_asked: AtomicBool::new(false) }
+        Self { agent, in_hand, of_type, health, asking: Arc::default() }
     }
 
     /// `None` while somebody else is asking.
-    pub(in crate::fabric) fn turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
-        let taken = self.being_asked.swap(true, Ordering::AcqRel);
-        (!taken).then(|| Turn(Arc::clone(self)))
+    pub(in crate::fabric) fn try_turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
+        let asking = Arc::clone(&self.asking).try_lock_owned().ok()?;
+        Some(Turn { entry: Arc::clone(self), _asking: asking })
+    }
+
+    /// Waits while somebody else is asking: the agent says itself that it is busy
+    /// then, and what it said before is not how it is now.
+    pub(in crate::fabric) async fn turn_to_ask(self: &Arc<Self>) -> Turn {
+        let asking = Arc::clone(&self.asking).lock_owned().await;
+        Turn { entry: Arc::clone(self), _asking: asking }
     }
 
     /// Tasks that it may have in hand at once.

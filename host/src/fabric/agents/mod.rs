@@ -15,7 +15,7 @@ use chimera_layer4_core::{
 };
 use chimera_layer4_runtime::Agent;
 
-pub(super) use self::entry::{Entry, InHand};
+pub(super) use self::entry::{Entry, InHand, Turn};
 pub(super) use self::of_type::Lanes;
 use self::of_type::OfType;
 use crate::scheduler::Capacity;
@@ -124,6 +124,20 @@ impl Agents {
 
     pub(super) fn registered(&self, name: &str) -> Option<AgentType> {
         self.read().types.get(name).cloned()
+    }
+
+    /// Gives one agent another quota; `None`: there is no such agent.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the quota is out of range.
+    pub(super) fn allocate_to(
+        &self,
+        id: AgentId,
+        quota: &ResourceQuota,
+    ) -> Layer4Result<Option<()>> {
+        // Under the lock, so that a successor which takes its place has it too.
+        let book = self.write();
+        book.by_id.get(&id).map(|entry| entry.agent.set_quota(quota.clone())).transpose()
     }
 
     /// Gives the agents of a type another quota, and those that its

@@ -37,13 +37,13 @@ impl Agents {
         }
         let mut left = Left::default();
         for agent in agents {
-            let setup = agent.config();
-            let there = book.by_id.contains_key(&setup.agent_id);
-            if !there {
+            let Some(old) = book.by_id.get(&agent.config().agent_id) else {
                 left.unwanted.push(agent);
                 continue;
-            }
-            let name = setup.agent_type.clone();
+            };
+            // It may have been changed while the successor was made.
+            agent.set_quota(old.agent.quota())?;
+            let name = agent.config().agent_type.clone();
             let entry = book.enter(agent);
             left.replaced.extend(book.of_type(&name).replace(entry));
         }
@@ -65,6 +65,14 @@ impl Agents {
         let mut book = self.write();
         if book.closed {
             return Err(closed());
+        }
+        // They were made with the quota of the first in charge, which may have been
+        // changed meanwhile.
+        if let Some(like) = book.of_type(name).agents().first() {
+            let quota = like.agent.quota();
+            for agent in candidates.iter().chain(&control) {
+                agent.set_quota(quota.clone())?;
+            }
         }
         book.on_trial += candidates.len() + control.len();
         let [candidates, control] = [candidates, control]

@@ -317,6 +317,7 @@ impl Genomes {
         let mut samples = new.samples.clone();
         if let (Some(name), 1..) = (&new.agent_type, new.recorded_samples) {
             let (name, count) = (name.clone(), new.recorded_samples);
+            self.watch.recorder.flush().await;
             // Some of them failed, so a few more are drawn than are wanted.
             let drawn = self.on_disk(move |genomes| genomes.recordings.sample(&name, 4 * count));
             let went_well = drawn.await?.into_iter().filter(|recorded| recorded.success);

@@ -139,6 +139,7 @@ impl Genomes {
 
     async fn recorded(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Vec<BenchTask>> {
         let name = agent_type.to_owned();
+        self.watch.recorder.flush().await;
         let recorded = self.on_disk(move |genomes| genomes.recordings.sample(&name, DRAWN));
         let task = |recorded: crate::stores::genomes::Recorded| {
             let right = recorded.success && recorded.validated.is_some_and(|by| by >= RIGHT);

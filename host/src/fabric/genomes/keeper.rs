@@ -30,10 +30,12 @@ pub(super) async fn see_through(genomes: Weak<Genomes>, live: Arc<Live>) {
             | RolloutState::RolledBack { .. }
             | RolloutState::Aborted { .. }
             | RolloutState::Inconclusive) => {
-                if let Err(error) = genomes.end_rollout(&live, ended).await {
+                let outcome = genomes.end_rollout(&live, ended).await;
+                if let Err(error) = &outcome {
                     let agent_type = &live.agent_type;
                     tracing::error!(agent_type, %error, "a rollout did not end as it should");
                 }
+                live.finish(outcome);
                 return;
             }
         }
@@ -52,28 +54,33 @@ impl Genomes {
         self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
     }
 
+    /// Does what the end of a rollout asks for.
+    ///
+    /// # Errors
+    /// The candidate could not take over, or the lineage could not be written;
+    /// tasks go to the agents in charge all the same.
     async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> Layer4Result<()> {
         let _turn = self.turn(&live.agent_type).await;
         let name = live.agent_type.as_str();
         let Closing { champion, candidate, tasks, verdict } = closing(live, &state);
         let mut outcome = word(&state);
         let mut why = words(&state);
-        let mut taken_back = vec![verdict.clone()];
-        if let RolloutState::Promoted { how } = &state {
-            match self.promote(name, candidate, how.clone(), vec![verdict]).await {
-                Ok(_) => taken_back.clear(),
-                Err(error) => {
-                    outcome = "rolled-back";
-                    why = format!("it could not take over: {error}");
-                }
+        let taken_over = match &state {
+            RolloutState::Promoted { how } => {
+                Some(self.promote(name, candidate, how.clone(), vec![verdict.clone()]).await)
             }
+            _ => None,
+        };
+        if let Some(Err(error)) = &taken_over {
+            outcome = "rolled-back";
+            why = format!("it could not take over: {error}");
         }
-        let done = if taken_back.is_empty() {
-            Ok(())
-        } else {
-            let event = Event::RolledBack { to: champion, why: why.clone() };
-            taken_back.push(entry(candidate, Some(name), event));
-            self.record(taken_back).await
+        let recorded = match taken_over {
+            Some(Ok(_)) => Ok(()),
+            _ => {
+                let event = Event::RolledBack { to: champion, why: why.clone() };
+                self.record(vec![verdict, entry(candidate, Some(name), event)]).await
+            }
         };
         // Whatever the disk said: tasks go to those in charge again.
         self.watch.trials.remove(name);
@@ -88,7 +95,7 @@ impl Genomes {
             tasks,
             why,
         });
-        done
+        taken_over.map_or(Ok(()), |done| done.map(drop)).and(recorded)
     }
 
     /// Rollouts that were under way when the host went down: the champion was

@@ -5,7 +5,7 @@
 //! recording costs the same whatever the load.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +14,7 @@ use chimera_layer4_core::genome::redact::Redaction;
 use chimera_layer4_core::{Digest, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::stores::genomes::{Recorded, Recordings};
 
@@ -40,6 +41,8 @@ struct Writer {
 enum Job {
     Ran(Box<(String, Value, Recorded)>),
     Judged(TaskId, f64),
+    /// Answered when all that came before is written.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Recorder {
@@ -63,6 +66,11 @@ impl Recorder {
                         recordings.record(&agent_type, &[recorded]).map(drop)
                     }
                     Job::Judged(task_id, accuracy) => recordings.judge(task_id, accuracy).map(drop),
+                    Job::Flush(written) => {
+                        // Whoever asked may have gone.
+                        let _ = written.send(());
+                        Ok(())
+                    }
                 };
                 if let Err(error) = done {
                     tracing::warn!(%error, "a task was not recorded");
@@ -97,14 +105,25 @@ impl Recorder {
             at: SystemTime::now().into(),
         };
         let agent_type = task.target_agent_type.clone();
-        writer.send(Job::Ran(Box::new((agent_type, task.payload.clone(), recorded))));
+        writer.offer(Job::Ran(Box::new((agent_type, task.payload.clone(), recorded))));
     }
 
-    /// Layer 3 judged an output.
-    pub(in crate::fabric) fn judged(&self, task_id: TaskId, accuracy: f64) {
+    /// Layer 3 judged an output. Unlike a run, a judgement is never passed over:
+    /// its sender was told that it counts.
+    pub(in crate::fabric) async fn judged(&self, task_id: TaskId, accuracy: f64) {
         if let Some(writer) = self.writer.get() {
-            writer.send(Job::Judged(task_id, accuracy));
+            writer.deliver(Job::Judged(task_id, accuracy)).await;
         }
+    }
+
+    /// Waits until everything that was offered so far is written, so that whoever
+    /// reads the recordings next sees it.
+    pub(super) async fn flush(&self) {
+        let Some(writer) = self.writer.get() else { return };
+        let (tell, told) = oneshot::channel();
+        writer.deliver(Job::Flush(tell)).await;
+        // An error means that the writer has ended: nothing more will be written.
+        let _ = told.await;
     }
 
     fn is_due(&self, agent_type: &str) -> bool {
@@ -128,10 +147,22 @@ fn words(mut value: Value, redaction: &Redaction) -> String {
 }
 
 impl Writer {
-    fn send(&self, job: Job) {
-        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full channel means that the disk is slow: a sample without it is as good.
-        let _ = to.as_ref().map(|to| to.try_send(job));
+    fn sender(&self) -> Option<SyncSender<Job>> {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a job, or drops it where many wait: the disk is slow then, and a
+    /// sample without it is as good.
+    fn offer(&self, job: Job) {
+        let _ = self.sender().map(|to| to.try_send(job));
+    }
+
+    /// Sends a job, and waits for room where many wait.
+    async fn deliver(&self, job: Job) {
+        let Some(to) = self.sender() else { return };
+        if let Err(TrySendError::Full(job)) = to.try_send(job) {
+            let _ = tokio::task::spawn_blocking(move || to.send(job)).await;
+        }
     }
 }
 

@@ -95,28 +95,27 @@ impl Layer4Fabric {
         // A trial needs somebody to be held against.
         self.crew.make_ready(agent_type).await?;
         let genomes = self.genomes().await?;
-        let _turn = genomes.turn(agent_type).await;
-        genomes.check_no_rollout(agent_type)?;
-        let champion = self.crew.agents.genome_of(agent_type).ok_or_else(|| {
-            let words = format!("agents of {agent_type:?} run several genomes; promote one first");
-            Layer4Error::RolloutConflict(words)
-        })?;
-        let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
-        genomes.begin(agent_type, rollout).await
+        let (own, name) = (Arc::clone(genomes), agent_type.to_owned());
+        genomes.to_the_end(async move { own.start(&name, plan, candidate).await }).await
     }
 
-    /// Puts the candidate of an agent type's rollout in charge now.
+    /// Puts the candidate of an agent type's rollout in charge now. The answer
+    /// comes when it is: the lineage says so, and its agents take the tasks.
     ///
     /// # Errors
-    /// `RolloutConflict` when none is under way.
+    /// `RolloutConflict` when none is under way; as
+    /// [`update_agent_genome`](Self::update_agent_genome) when the candidate
+    /// could not take over, which leaves the champion in charge.
     pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
         self.decide(agent_type, |rollout| rollout.promote(by)).await
     }
 
-    /// Ends an agent type's rollout and leaves the champion in charge.
+    /// Ends an agent type's rollout and leaves the champion in charge. The answer
+    /// comes when the lineage says so and the trial's agents take no more tasks.
     ///
     /// # Errors
-    /// `RolloutConflict` when none is under way.
+    /// `RolloutConflict` when none is under way; `GenomeStore` when the lineage
+    /// could not be written.
     pub async fn abort_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
         self.decide(agent_type, |rollout| rollout.abort(by)).await
     }
@@ -127,14 +126,22 @@ impl Layer4Fabric {
         decision: impl FnOnce(&mut Rollout) -> Result<(), IsOver>,
     ) -> Layer4Result<RolloutView> {
         let live = self.live(agent_type)?;
-        let view = {
+        let decided = {
             let mut rollout = live.rollout();
-            decision(&mut rollout)
-                .map_err(|over| Layer4Error::RolloutConflict(over.to_string()))?;
-            RolloutView::of(agent_type, &rollout)
+            decision(&mut rollout).map(|()| RolloutView::of(agent_type, &rollout))
         };
-        live.changed.notify_one();
-        Ok(view)
+        match decided {
+            Ok(view) => {
+                live.changed.notify_one();
+                live.carried_out().await?;
+                Ok(view)
+            }
+            // Somebody else decided: the lineage says how once that is carried out.
+            Err(over) => {
+                live.over().await;
+                Err(Layer4Error::RolloutConflict(over.to_string()))
+            }
+        }
     }
 
     /// The rollouts that are under way.
@@ -172,6 +179,22 @@ struct Sides {
 }
 
 impl Genomes {
+    async fn start(
+        self: &Arc<Self>,
+        agent_type: &str,
+        plan: Plan,
+        candidate: Digest,
+    ) -> Layer4Result<RolloutView> {
+        let _turn = self.turn(agent_type).await;
+        self.check_no_rollout(agent_type)?;
+        let champion = self.crew.agents.genome_of(agent_type).ok_or_else(|| {
+            let words = format!("agents of {agent_type:?} run several genomes; promote one first");
+            Layer4Error::RolloutConflict(words)
+        })?;
+        let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
+        self.begin(agent_type, rollout).await
+    }
+
     async fn begin(
         self: &Arc<Self>,
         agent_type: &str,
@@ -201,10 +224,11 @@ impl Genomes {
         let lanes = Arc::clone(&live);
         let lanes = Arc::new(move |task: &_| lanes.lane(task));
         let put = self.crew.agents.put_on_trial(agent_type, candidates, control, lanes);
-        if put.is_err() {
+        if let Err(error) = put {
             self.watch.trials.remove(agent_type);
+            live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
+            return Err(error);
         }
-        put?;
         self.keepers.spawn(keeper::see_through(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;

@@ -151,7 +151,7 @@ impl TakenOver {
 impl Genomes {
     /// Sees it through, also when whoever asked goes away: the lineage and the
     /// agents are to say the same.
-    async fn to_the_end<T: Send + 'static>(
+    pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
         what: impl Future<Output = Layer4Result<T>> + Send + 'static,
     ) -> Layer4Result<T> {

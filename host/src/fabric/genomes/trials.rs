@@ -10,7 +10,9 @@ use std::time::SystemTime;
 
 use chimera_layer4_core::genome::{Finding, Lane, Observation, Rollout, Side, rollout};
 use chimera_layer4_core::scheduler::settle::blames_agent;
-use chimera_layer4_core::{AgentId, Digest, Fault, GuestFault, Task, TaskId};
+use chimera_layer4_core::{
+    AgentId, Digest, Fault, GuestFault, Layer4Error, Layer4Result, Task, TaskId,
+};
 use chimera_layer4_runtime::RunReport;
 use tokio::sync::{Notify, watch};
 
@@ -35,6 +37,8 @@ pub(in crate::fabric) struct Live {
     pub(super) changed: Notify,
     /// It has ended, and what follows is done.
     over: watch::Sender<bool>,
+    /// What came of the decision that ended it, for whoever made that decision.
+    outcome: Mutex<Option<Layer4Result<()>>>,
 }
 
 impl Live {
@@ -48,6 +52,7 @@ impl Live {
             judged: Mutex::default(),
             changed: Notify::new(),
             over: watch::Sender::new(false),
+            outcome: Mutex::default(),
         }
     }
 
@@ -64,10 +69,29 @@ impl Live {
         ended >= self.began && judged.len() < MOST_JUDGED && judged.insert(task_id)
     }
 
-    /// Waits until it has ended, and what follows is done.
-    pub(in crate::fabric) async fn over(&self) {
+    /// Waits until the rollout has ended and everything that follows is done:
+    /// the lineage says so, and its agents take no more tasks.
+    ///
+    /// # Errors
+    /// What kept the decision from being carried out; `NotRunning` when the host
+    /// shut down first.
+    pub(super) async fn carried_out(&self) -> Layer4Result<()> {
+        self.over().await;
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+    }
+
+    /// Waits until the rollout has ended and everything that follows is done,
+    /// whoever decided it.
+    pub(super) async fn over(&self) {
         // The sender lives as long as this does.
         let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+
+    /// Everything that follows from the rollout's end is done.
+    pub(super) fn finish(&self, outcome: Layer4Result<()>) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.over.send_replace(true);
     }
 
     pub(super) fn rollout(&self) -> MutexGuard<'_, Rollout> {
@@ -134,20 +158,18 @@ impl Trials {
         self.count.store(by_type.len(), Ordering::Release);
     }
 
+    /// No run is heard for it any more. Whoever removes it finishes it.
     pub(super) fn remove(&self, agent_type: &str) {
         let mut by_type = self.by_type.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = by_type.remove(agent_type);
+        by_type.remove(agent_type);
         self.count.store(by_type.len(), Ordering::Release);
-        drop(by_type);
-        if let Some(live) = removed {
-            live.over.send_replace(true);
-        }
     }
 
     /// Nobody sees any of them through any more.
     pub(super) fn end_all(&self) {
         for live in self.all() {
             self.remove(&live.agent_type);
+            live.over.send_replace(true);
         }
     }
 
