@@ -6,6 +6,7 @@
 //! git, since a source archive has no git. Every complaint names a file and
 //! says what to do.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -177,6 +178,46 @@ fn every_fixture_is_tested() -> io::Result<()> {
     }
     none(&complaints);
     Ok(())
+}
+
+/// Of two types of one name the document would describe one, wherever the other is meant.
+#[test]
+fn every_schema_has_a_name_of_its_own() -> io::Result<()> {
+    let mut complaints = Vec::new();
+    let mut named = HashMap::new();
+    for source in sources()? {
+        for (name, line) in schemas(&source.text) {
+            let place = format!("{}:{line}", source.path);
+            if let Some(other) = named.insert(name, place.clone()) {
+                complaints.push(format!(
+                    "{place}: {other} has a schema of this name: add `#[schema(as = …)]`"
+                ));
+            }
+        }
+    }
+    none(&complaints);
+    assert!(named.len() > 50, "they are found: {named:?}");
+    Ok(())
+}
+
+/// The schemas that a file derives, each with its line.
+fn schemas(text: &str) -> Vec<(String, usize)> {
+    let word = |text: &str| text.chars().take_while(|c| is_word(*c)).collect::<String>();
+    let (mut found, mut is_schema, mut renamed) = (Vec::new(), false, None);
+    for (index, line) in text.lines().map(str::trim).enumerate() {
+        let declared = line.trim_start_matches("pub(super) ").trim_start_matches("pub(crate) ");
+        let declared = declared.trim_start_matches("pub ");
+        let name = ["struct ", "enum "].iter().find_map(|kind| declared.strip_prefix(kind));
+        if line.contains("derive(") && line.contains("ToSchema)") {
+            is_schema = true;
+        } else if let Some((_, name)) = line.split_once("schema(as = ") {
+            renamed = Some(word(name));
+        } else if let Some(name) = name {
+            let name = renamed.take().unwrap_or_else(|| word(name));
+            found.extend(std::mem::take(&mut is_schema).then_some((name, index + 1)));
+        }
+    }
+    found
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod events;
 mod evolution;
 mod genomes;
 mod metrics;
+mod openapi;
 mod queue;
 pub(crate) mod service;
 mod traces;

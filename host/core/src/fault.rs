@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Why a run did not succeed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "detail")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Fault {
     /// The agent failed, or said that it cannot do this task.
     #[error(transparent)]
@@ -47,6 +48,7 @@ impl Fault {
 /// The calls that the host makes into a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Call {
     /// Making the instance, which runs its start functions.
     Instantiate,
@@ -84,6 +86,7 @@ impl fmt::Display for Call {
 /// The agent failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum GuestFault {
     /// The agent says that the input is wrong. Another attempt ends the same way.
     #[error("{during} refused its input: {message}")]
@@ -173,6 +176,7 @@ impl GuestFault {
 /// The kinds of trap, in the words of the WebAssembly specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TrapCode {
     /// `unreachable` was executed: what a panic ends in.
     Unreachable,
@@ -211,6 +215,7 @@ impl fmt::Display for TrapCode {
 /// over its share waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum QuotaKind {
     /// `max_memory_mb`.
     Memory,
@@ -272,6 +277,7 @@ impl QuotaKind {
 /// Who set the limit that was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LimitSource {
     /// The task's own quota.
     Task,
@@ -294,6 +300,7 @@ impl fmt::Display for LimitSource {
 /// A run met one of its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{during} went over {}: {detail} ({set_by})", .quota.setting())]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Breach {
     /// Which limit.
     pub quota: QuotaKind,
@@ -308,6 +315,7 @@ pub struct Breach {
 /// The host failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum HostFault {
     /// Every instance slot of the engine is taken.
     #[error("no room for another instance: {message}; raise `max_agents`, or wait for one to end")]

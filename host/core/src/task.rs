@@ -92,7 +92,6 @@ pub struct ExecutionResult {
     pub error: Option<String>,
     /// What went wrong, for a program to act on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub fault: Option<Fault>,
     /// When the run ended.
     #[serde(with = "humantime_serde")]

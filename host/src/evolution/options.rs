@@ -60,10 +60,11 @@ pub struct EvolutionOptions {
 }
 
 /// Where candidates come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generator {
     /// The files of a folder, by name, each once.
+    #[schema(value_type = String)]
     Folder(PathBuf),
     /// A program and its arguments. It reads one JSON document from its
     /// standard input and prints the path of a component.

@@ -28,6 +28,7 @@ const RECENT: usize = 100;
 
 /// All that is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = EvolutionState)]
 pub struct State {
     /// Of its form.
     pub version: u32,
@@ -141,6 +142,7 @@ pub enum Fate {
 /// The checks, the cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = EvolutionStage)]
 pub enum Stage {
     /// The generator makes a file.
     Generator,

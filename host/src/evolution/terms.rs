@@ -20,7 +20,6 @@ pub struct Terms {
     /// The genome that it began with.
     pub start: Digest,
     /// Where candidates come from.
-    #[schema(value_type = Object)]
     pub generator: Generator,
     /// The sha256 of the tasks as JSON.
     pub tasks: Digest,

@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Every agent that runs, with its health, oldest first.
 #[utoipa::path(
     get, path = "/v1/agents", tag = "agents",
+    operation_id = "list_agents",
     responses(
         (status = 200, description = "The agents", body = Vec<ActiveAgent>),
         problems::Asking,
@@ -39,6 +40,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 /// Every agent that runs, under the specification's name.
 #[utoipa::path(
     get, path = "/agents/status", tag = "agents",
+    operation_id = "get_agents_status",
     responses(
         (status = 200, description = "The agents", body = Vec<ActiveAgent>),
         problems::Looking,
@@ -50,7 +52,8 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 
 /// One agent.
 #[utoipa::path(
-    get, path = "/v1/agents/{id}", tag = "agents", params(("id" = AgentId, Path)),
+    get, path = "/v1/agents/{id}", tag = "agents",
+    operation_id = "get_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "The agent", body = ActiveAgent),
         problems::Finding,
@@ -64,7 +67,8 @@ async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> 
 
 /// Replaces an agent's instances; tasks in hand finish in the old ones.
 #[utoipa::path(
-    post, path = "/v1/agents/{id}/restart", tag = "agents", params(("id" = AgentId, Path)),
+    post, path = "/v1/agents/{id}/restart", tag = "agents",
+    operation_id = "restart_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is restarted"),
         problems::Handling,
@@ -77,7 +81,8 @@ async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCo
 
 /// Asks an agent how it is now, and restarts it if it is not well.
 #[utoipa::path(
-    post, path = "/v1/agents/{id}/check", tag = "agents", params(("id" = AgentId, Path)),
+    post, path = "/v1/agents/{id}/check", tag = "agents",
+    operation_id = "check_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "How it is", body = ActiveAgent),
         problems::Finding,
@@ -89,7 +94,8 @@ async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent>
 
 /// Ends an agent; tasks in hand finish first.
 #[utoipa::path(
-    delete, path = "/v1/agents/{id}", tag = "agents", params(("id" = AgentId, Path)),
+    delete, path = "/v1/agents/{id}", tag = "agents",
+    operation_id = "end_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is ended"),
         problems::Handling,
@@ -103,6 +109,7 @@ async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, 
 /// The agent types that tasks may target.
 #[utoipa::path(
     get, path = "/v1/agent-types", tag = "agents",
+    operation_id = "list_agent_types",
     responses(
         (status = 200, description = "The types", body = Vec<AgentType>),
         problems::Looking,

@@ -37,6 +37,11 @@ impl Guard {
         Self(Arc::new(token.cloned().map_or_else(local, Rule::Token)))
     }
 
+    /// Whether each request shows the token.
+    pub(super) fn wants_token(&self) -> bool {
+        matches!(*self.0, Rule::Token(_))
+    }
+
     fn check(&self, request: &Request) -> Result<(), Problem> {
         match &*self.0 {
             Rule::Token(token) if !shows(request, token.reveal()) => {

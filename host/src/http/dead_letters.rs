@@ -30,7 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists tasks that ended without success, in the order of their end.
 #[utoipa::path(
-    get, path = "/v1/dead-letters", tag = "dead letters", params(DeadList),
+    get, path = "/v1/dead-letters", tag = "dead letters",
+    operation_id = "list_dead_letters", params(DeadList),
     responses(
         (status = 200, description = "A page", body = Page),
         problems::Asking,
@@ -43,7 +44,8 @@ async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Pa
 
 /// One dead letter, with its input and every attempt's error.
 #[utoipa::path(
-    get, path = "/v1/dead-letters/{id}", tag = "dead letters", params(("id" = TaskId, Path)),
+    get, path = "/v1/dead-letters/{id}", tag = "dead letters",
+    operation_id = "get_dead_letter", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
         problems::Finding,
@@ -60,7 +62,8 @@ async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
 
 /// Puts dead letters back in the queue, with all their attempts.
 #[utoipa::path(
-    post, path = "/v1/dead-letters/requeue", tag = "dead letters", request_body = Pick,
+    post, path = "/v1/dead-letters/requeue", tag = "dead letters",
+    operation_id = "requeue_dead_letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),
         problems::Telling,
@@ -72,7 +75,8 @@ async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
 
 /// Forgets dead letters.
 #[utoipa::path(
-    post, path = "/v1/dead-letters/purge", tag = "dead letters", request_body = Pick,
+    post, path = "/v1/dead-letters/purge", tag = "dead letters",
+    operation_id = "purge_dead_letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),
         problems::Telling,

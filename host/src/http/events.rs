@@ -35,6 +35,7 @@ type Heard = Result<Arc<Event>, BroadcastStreamRecvError>;
 /// says how many.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
+    operation_id = "stream_events",
     responses(
         (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
         problems::Looking,
@@ -48,7 +49,8 @@ async fn all(State(app): State<App>) -> Sse<impl Stream<Item = Result<Sent, Infa
 /// What happens to one task, until it has ended. The first event, `task`, is
 /// all that is known of it now.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/events", tag = "events", params(("id" = TaskId, Path)),
+    get, path = "/v1/tasks/{id}/events", tag = "events",
+    operation_id = "stream_task_events", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
         problems::Finding,

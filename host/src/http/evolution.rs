@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// The evolutions of the data folder, by agent type.
 #[utoipa::path(
     get, path = "/v1/evolution", tag = "evolution",
+    operation_id = "list_evolutions",
     responses(
         (status = 200, description = "The evolutions", body = Vec<EvolutionSummary>),
         problems::Looking,
@@ -30,7 +31,7 @@ async fn list(State(app): State<App>) -> Json<Vec<EvolutionSummary>> {
 /// generations, its last candidates and what came of it.
 #[utoipa::path(
     get, path = "/v1/evolution/{agent_type}", tag = "evolution",
-    params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "get_evolution", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses(
         (status = 200, description = "The evolution", body = evolution::State),
         problems::Finding,

@@ -22,7 +22,8 @@ use crate::fabric::{
     AdmittedGenome, GenomeDetail, GenomeDiff, GenomeReport as Report, GenomeSummary, NewGenome,
 };
 
-const WASM: &str = "application/wasm";
+/// A component by its own type, and as clients declare bytes that they know nothing of.
+const BYTES: [&str; 2] = ["application/wasm", "application/octet-stream"];
 /// A century, and longer than any lineage: more is a slip.
 const MOST_DAYS: u64 = 36_500;
 const MOST_ANCESTORS: u64 = 1000;
@@ -73,11 +74,21 @@ struct Pushed {
     source: Option<String>,
 }
 
+/// The bytes of a component.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "a schema")]
+struct Component(Vec<u8>);
+
 /// Admits a component and stores it; nothing takes over by that. The body is
 /// the component.
 #[utoipa::path(
-    post, path = "/v1/genomes", tag = "genomes", params(Pushed),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    post, path = "/v1/genomes", tag = "genomes",
+    operation_id = "push_genome", params(Pushed),
+    request_body(
+        content = inline(Component), content_type = "application/octet-stream",
+        description = "The component; `application/wasm` is taken too"
+    ),
     responses(
         (status = 200, description = "It is stored already", body = AdmittedGenome),
         (status = 201, description = "It is admitted and stored", body = AdmittedGenome),
@@ -113,8 +124,12 @@ async fn push(
     // Read first: whoever still sends would not hear what is wrong with it.
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
     let typed = headers.get(header::CONTENT_TYPE).and_then(|typed| typed.to_str().ok());
-    if typed != Some(WASM) {
-        let words = format!("the body is declared as {typed:?}; declare a component as {WASM}");
+    if !typed.is_some_and(|typed| BYTES.contains(&typed)) {
+        let words = format!(
+            "the content type is {:?}; allowed are {}",
+            typed.unwrap_or_default(),
+            BYTES.join(" and ")
+        );
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-wasm", words));
     }
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -135,6 +150,7 @@ async fn push(
 /// The stored genomes, in the order of their digests.
 #[utoipa::path(
     get, path = "/v1/genomes", tag = "genomes",
+    operation_id = "list_genomes",
     responses((status = 200, description = "The genomes", body = Vec<GenomeSummary>), problems::Asking)
 )]
 async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
@@ -143,7 +159,8 @@ async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
 
 /// All that is known of a genome.
 #[utoipa::path(
-    get, path = "/v1/genomes/{genome}", tag = "genomes", params(("genome" = Digest, Path)),
+    get, path = "/v1/genomes/{genome}", tag = "genomes",
+    operation_id = "get_genome", params(("genome" = Digest, Path)),
     responses((status = 200, description = "The genome", body = GenomeDetail), problems::Finding)
 )]
 async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDetail> {
@@ -153,7 +170,7 @@ async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDeta
 /// How a genome differs from another.
 #[utoipa::path(
     get, path = "/v1/genomes/{genome}/diff/{other}", tag = "genomes",
-    params(("genome" = Digest, Path), ("other" = Digest, Path)),
+    operation_id = "diff_genomes", params(("genome" = Digest, Path), ("other" = Digest, Path)),
     responses((status = 200, description = "The difference", body = GenomeDiff), problems::Finding)
 )]
 async fn diff(
@@ -165,7 +182,8 @@ async fn diff(
 
 /// Keeps a genome whatever else is collected.
 #[utoipa::path(
-    put, path = "/v1/genomes/{genome}/pin", tag = "genomes", params(("genome" = Digest, Path)),
+    put, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    operation_id = "pin_genome", params(("genome" = Digest, Path)),
     responses((status = 204, description = "It is kept"), problems::Finding)
 )]
 async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
@@ -175,7 +193,8 @@ async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCod
 
 /// Keeps a genome no longer than others.
 #[utoipa::path(
-    delete, path = "/v1/genomes/{genome}/pin", tag = "genomes", params(("genome" = Digest, Path)),
+    delete, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    operation_id = "unpin_genome", params(("genome" = Digest, Path)),
     responses((status = 204, description = "It is as others are"), problems::Finding)
 )]
 async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
@@ -197,6 +216,7 @@ pub(crate) struct Verified {
 /// Hashes every stored genome; what is damaged is put aside.
 #[utoipa::path(
     post, path = "/v1/genomes/verify", tag = "genomes",
+    operation_id = "verify_genomes",
     responses((status = 200, description = "What was found", body = Verified), problems::Asking)
 )]
 async fn verify(State(app): State<App>) -> Json<Verified> {
@@ -214,7 +234,7 @@ impl From<Report> for Verified {
 /// What of it may go.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Collecting {
+struct CollectRequest {
     /// Generations of ancestors that stay behind each genome in use; 10 when left out.
     #[schema(minimum = 0, maximum = 1000)]
     ancestors: Option<usize>,
@@ -235,10 +255,11 @@ pub(crate) struct Gone {
 
 /// Removes genomes that nobody uses. The record of them stays.
 #[utoipa::path(
-    post, path = "/v1/genomes/collect", tag = "genomes", request_body = Collecting,
+    post, path = "/v1/genomes/collect", tag = "genomes",
+    operation_id = "collect_genomes", request_body = CollectRequest,
     responses((status = 200, description = "What went", body = Gone), problems::Telling)
 )]
-async fn collect(State(app): State<App>, Body(wanted): Body<Collecting>) -> Json<Gone> {
+async fn collect(State(app): State<App>, Body(wanted): Body<CollectRequest>) -> Json<Gone> {
     let within = |name: &str, value: Option<u64>, most: u64| match value {
         Some(value) if value > most => {
             Err(Problem::invalid(format!("{name} is {value}; allowed is 0 to {most}")))
@@ -264,7 +285,7 @@ pub(crate) struct Lineage {
 /// Which genomes an agent type had, and why.
 #[utoipa::path(
     get, path = "/v1/agent-types/{name}/lineage", tag = "genomes",
-    params(("name" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "get_lineage", params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "The record", body = Lineage), problems::Finding)
 )]
 async fn lineage(State(app): State<App>, Id(name): Id<String>) -> Json<Lineage> {

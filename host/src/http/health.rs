@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// How the host is.
 #[utoipa::path(
     get, path = "/health", tag = "host",
+    operation_id = "get_health",
     responses(
         (status = 200, description = "It takes tasks", body = Health),
         (status = 503, description = "It does not", body = Health),
@@ -53,6 +54,7 @@ async fn health(State(app): State<App>) -> Response {
 /// Whether the process answers at all.
 #[utoipa::path(
     get, path = "/livez", tag = "host",
+    operation_id = "get_livez", security(()),
     responses(
         (status = 204, description = "It does"),
         problems::Looking,
@@ -65,6 +67,7 @@ async fn livez() -> StatusCode {
 /// Whether to send it work.
 #[utoipa::path(
     get, path = "/readyz", tag = "host",
+    operation_id = "get_readyz", security(()),
     responses(
         (status = 204, description = "Yes"),
         problems::Asking,
@@ -83,6 +86,7 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
 /// Everything counted, in Prometheus' text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "host",
+    operation_id = "get_metrics",
     responses(
         (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
         problems::Looking,
@@ -97,6 +101,7 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
 /// What waits, runs and has ended.
 #[utoipa::path(
     get, path = "/scheduler/stats", tag = "host",
+    operation_id = "get_scheduler_stats",
     responses(
         (status = 200, description = "The figures", body = Stats),
         problems::Asking,

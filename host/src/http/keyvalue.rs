@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// The agent types that keep anything, by name; they may have no agents any more.
 #[utoipa::path(
     get, path = "/v1/keyvalue", tag = "key-value store",
+    operation_id = "list_kept_by_key",
     responses(
         (status = 200, description = "The agent types", body = Vec<KeptByKey>),
         problems::Asking,
@@ -29,7 +30,7 @@ async fn list(State(app): State<App>) -> Json<Vec<KeptByKey>> {
 /// Removes all that an agent type keeps.
 #[utoipa::path(
     delete, path = "/v1/keyvalue/{agent_type}", tag = "key-value store",
-    params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "clear_kept_by_key", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses(
         (status = 200, description = "What it kept; 0 bytes where there was nothing", body = KeptByKey),
         problems::Finding,

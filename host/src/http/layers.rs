@@ -20,6 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Layer 5: how each agent did with each genome over the last minutes.
 #[utoipa::path(
     get, path = "/v1/kpis", tag = "layers",
+    operation_id = "list_kpis",
     responses(
         (status = 200, description = "The reports", body = Vec<KpiReport>),
         problems::Looking,
@@ -31,7 +32,8 @@ async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
 
 /// Layer 3: how right the output of a task was.
 #[utoipa::path(
-    post, path = "/v1/validations", tag = "layers", request_body = Validation,
+    post, path = "/v1/validations", tag = "layers",
+    operation_id = "submit_validation", request_body = Validation,
     responses(
         (status = 204, description = "It counts for the genome that made the output"),
         problems::Telling,
@@ -47,7 +49,8 @@ async fn validate(
 
 /// Layer 8: another quota for an agent or for all of a type, without a restart.
 #[utoipa::path(
-    post, path = "/v1/resource-allocations", tag = "layers", request_body = ResourceAllocation,
+    post, path = "/v1/resource-allocations", tag = "layers",
+    operation_id = "allocate_resources", request_body = ResourceAllocation,
     responses(
         (status = 200, description = "It is in force", body = Allocated),
         problems::Telling,

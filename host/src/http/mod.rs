@@ -8,6 +8,7 @@ mod agents;
 mod answer;
 mod auth;
 mod dead_letters;
+mod document;
 mod error;
 mod events;
 mod evolution;
@@ -148,7 +149,7 @@ impl Server {
     /// `Communication` when connections cannot be taken, and what the fabric's
     /// own shutdown failed with.
     pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
-        let Self { listener, app, connections, .. } = self;
+        let Self { listener, address, app, connections } = self;
         let fabric = Arc::clone(&app.fabric);
         let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
         let handle = Handle::new();
@@ -165,7 +166,7 @@ impl Server {
             // A client that has said all still waits for its answer.
             .half_close(true)
             .max_buf_size(HEAD_BYTES);
-        let serve = server.http1_only().serve(router::router(app).into_make_service());
+        let serve = server.http1_only().serve(router::router(app, address)?.into_make_service());
         tokio::pin!(serve);
         tokio::select! {
             () = ended => {}

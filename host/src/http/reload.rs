@@ -47,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// task. What is wrong changes nothing.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "host",
+    operation_id = "reload_settings",
     responses(
         (status = 200, description = "Each agent type and what became of it", body = Vec<Reloaded>),
         problems::Asking,

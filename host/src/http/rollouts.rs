@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// A genome that is to be put on trial.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct RolloutRequest {
     /// The agent type.
     #[schema(min_length = 1, max_length = 256)]
     agent_type: String,
@@ -50,11 +50,15 @@ struct Wanted {
 /// Puts a genome on trial: it is given a share of the type's tasks, more by
 /// steps, and takes over or is taken back by itself.
 #[utoipa::path(
-    post, path = "/v1/rollouts", tag = "rollouts", request_body = Wanted,
+    post, path = "/v1/rollouts", tag = "rollouts",
+    operation_id = "start_rollout", request_body = RolloutRequest,
     responses((status = 201, description = "It is on trial", body = RolloutView), problems::Rolling)
 )]
-async fn start(State(app): State<App>, Body(wanted): Body<Wanted>) -> Result<Response, Problem> {
-    let Wanted { agent_type, genome, plan } = wanted;
+async fn start(
+    State(app): State<App>,
+    Body(wanted): Body<RolloutRequest>,
+) -> Result<Response, Problem> {
+    let RolloutRequest { agent_type, genome, plan } = wanted;
     let view = app.fabric.start_rollout(&agent_type, genome, plan).await?;
     Ok((StatusCode::CREATED, Answer(view)).into_response())
 }
@@ -62,6 +66,7 @@ async fn start(State(app): State<App>, Body(wanted): Body<Wanted>) -> Result<Res
 /// The rollouts that are under way.
 #[utoipa::path(
     get, path = "/v1/rollouts", tag = "rollouts",
+    operation_id = "list_rollouts",
     responses((status = 200, description = "The rollouts", body = Vec<RolloutView>), problems::Looking)
 )]
 async fn list(State(app): State<App>) -> Answer<Vec<RolloutView>> {
@@ -71,7 +76,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<RolloutView>> {
 /// The rollout of an agent type that is under way.
 #[utoipa::path(
     get, path = "/v1/rollouts/{agent_type}", tag = "rollouts",
-    params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "get_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "The rollout", body = RolloutView), problems::Changing)
 )]
 async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
@@ -82,7 +87,7 @@ async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollou
 /// when its agents take the tasks and the lineage says so.
 #[utoipa::path(
     post, path = "/v1/rollouts/{agent_type}/promote", tag = "rollouts",
-    params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "promote_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It has taken over", body = RolloutView), problems::Restoring)
 )]
 async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
@@ -93,7 +98,7 @@ async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rol
 /// lineage says so and the trial's agents take no more tasks.
 #[utoipa::path(
     post, path = "/v1/rollouts/{agent_type}/abort", tag = "rollouts",
-    params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "abort_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is ended", body = RolloutView), problems::Changing)
 )]
 async fn abort(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
@@ -103,7 +108,7 @@ async fn abort(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollo
 /// A stored genome.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct GenomeRequest {
     /// Its name.
     genome: Digest,
 }
@@ -111,14 +116,15 @@ struct Named {
 /// Puts a genome in charge of an agent type at once. Tasks in hand finish on
 /// the old one.
 #[utoipa::path(
-    put, path = "/v1/agent-types/{name}/genome", tag = "rollouts", request_body = Named,
+    put, path = "/v1/agent-types/{name}/genome", tag = "rollouts",
+    operation_id = "promote_genome", request_body = GenomeRequest,
     params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is in charge", body = Swapped), problems::Rolling)
 )]
 async fn put_in_charge(
     State(app): State<App>,
     Id(name): Id<String>,
-    Body(Named { genome }): Body<Named>,
+    Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
     Ok(Answer(app.fabric.promote_genome(&name, genome, BY).await?))
 }
@@ -126,7 +132,7 @@ async fn put_in_charge(
 /// Puts the genome back in charge that was so before this one.
 #[utoipa::path(
     post, path = "/v1/agent-types/{name}/rollback", tag = "rollouts",
-    params(("name" = String, Path, min_length = 1, max_length = 256)),
+    operation_id = "roll_back_genome", params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is back", body = Swapped), problems::Restoring)
 )]
 async fn roll_back(State(app): State<App>, Id(name): Id<String>) -> Json<Swapped> {
@@ -135,14 +141,15 @@ async fn roll_back(State(app): State<App>, Id(name): Id<String>) -> Json<Swapped
 
 /// Another genome takes over in one agent.
 #[utoipa::path(
-    put, path = "/v1/agents/{id}/genome", tag = "rollouts", request_body = Named,
+    put, path = "/v1/agents/{id}/genome", tag = "rollouts",
+    operation_id = "update_agent_genome", request_body = GenomeRequest,
     params(("id" = AgentId, Path)),
     responses((status = 200, description = "It runs it", body = Swapped), problems::Rolling)
 )]
 async fn update(
     State(app): State<App>,
     Id(id): Id<AgentId>,
-    Body(Named { genome }): Body<Named>,
+    Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
     Ok(Answer(app.fabric.update_agent_genome(id, genome).await?))
 }
@@ -150,7 +157,7 @@ async fn update(
 /// A candidate that is to be held against the genome in charge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Compared {
+struct BenchmarkRequest {
     /// The agent type.
     #[schema(min_length = 1, max_length = 256)]
     agent_type: String,
@@ -167,10 +174,14 @@ struct Compared {
 
 /// Runs the same tasks on a candidate and on the genome in charge.
 #[utoipa::path(
-    post, path = "/v1/benchmarks", tag = "rollouts", request_body = Compared,
+    post, path = "/v1/benchmarks", tag = "rollouts",
+    operation_id = "benchmark_genome", request_body = BenchmarkRequest,
     responses((status = 200, description = "How they compare", body = Benchmark), problems::Rolling)
 )]
-async fn benchmark(State(app): State<App>, Body(wanted): Body<Compared>) -> Json<Benchmark> {
-    let Compared { agent_type, genome, tasks, weights } = wanted;
+async fn benchmark(
+    State(app): State<App>,
+    Body(wanted): Body<BenchmarkRequest>,
+) -> Json<Benchmark> {
+    let BenchmarkRequest { agent_type, genome, tasks, weights } = wanted;
     Ok(Answer(app.fabric.benchmark_genome(&agent_type, genome, tasks, &weights).await?))
 }

@@ -1,13 +1,16 @@
 //! Which request goes where, and what surrounds each.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use chimera_layer4_core::Layer4Result;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -15,11 +18,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use super::answer::Answer;
 use super::error::Problem;
 use super::{
-    App, agents, auth, dead_letters, events, evolution, genomes, health, keyvalue, layers, reload,
-    rollouts, tasks,
+    App, agents, auth, dead_letters, document, events, evolution, genomes, health, keyvalue,
+    layers, reload, rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -47,7 +49,7 @@ const LEAST_COMPRESSED: u64 = 1024;
 struct Document;
 
 /// Every route there is.
-pub(super) fn router(app: App) -> Router {
+pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
     let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(tasks::routes())
         .merge(dead_letters::routes())
@@ -61,18 +63,20 @@ pub(super) fn router(app: App) -> Router {
         .merge(keyvalue::routes())
         .merge(reload::routes())
         .split_for_parts();
+    let document = Bytes::from(document::write(document, address, app.guard.wants_token())?);
     let compressed = SizeAbove::new(LEAST_COMPRESSED)
         // An event is to arrive when it happens.
         .and(NotForContentType::new("text/event-stream"));
-    routes
-        .route("/openapi.json", get(async move || Answer(document.clone())))
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok(routes
+        .route("/openapi.json", get(async move || (json, document)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), counted))
-        .with_state(app)
+        .with_state(app))
 }
 
 async fn no_such_route(request: Request) -> Problem {

@@ -18,7 +18,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, OneOrMany, Params};
 use super::problems;
-use super::wire::{Cancelled, Each, List, Page, Submitted, TaskRequest, Wait};
+use super::wire::{Cancelled, Each, List, Page, Refused, Submitted, TaskRequest, Wait};
 use crate::scheduler::TaskHandle;
 use crate::traces::Trace;
 
@@ -37,11 +37,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// comes when all have ended, or the time is over.
 #[utoipa::path(
     post, path = "/v1/tasks", tag = "tasks",
-    params(Wait, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256,
+    operation_id = "submit_tasks", params(Wait, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256,
         description = "A name for the submission of one task; the same again is answered with the first")),
-    request_body(content = inline(TaskBody), content_type = "application/json"),
+    request_body(content = TaskBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself, also where a full queue took a part of them only", body = inline(SubmitAnswer)),
+        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself, also where a full queue took a part of them only", body = SubmitAnswer),
         (status = 202, description = "One task, taken", body = Submitted),
         problems::Submitting,
     )
@@ -65,7 +65,8 @@ async fn submit(
     }
 }
 
-/// One task or several: the schema of what [`OneOrMany`] reads by its first byte.
+// The schema of what `OneOrMany` reads by its first byte.
+/// One task or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "a schema")]
@@ -171,7 +172,7 @@ async fn submit_many(
 fn full_for_all(answers: &[Each]) -> Option<Problem> {
     let mut longest: Option<&Problem> = None;
     for answer in answers {
-        let Each::Refused { problem } = answer else { return None };
+        let Each::Refused(Refused { problem }) = answer else { return None };
         let wait = problem.wait_for_room()?;
         if longest.and_then(Problem::wait_for_room).is_none_or(|most| wait > most) {
             longest = Some(problem);
@@ -183,13 +184,14 @@ fn full_for_all(answers: &[Each]) -> Option<Problem> {
 fn each(taken: Layer4Result<Submitted>) -> Each {
     match taken {
         Ok(submitted) => Each::Taken(submitted),
-        Err(error) => Each::Refused { problem: error.into() },
+        Err(error) => Each::Refused(Refused { problem: error.into() }),
     }
 }
 
 /// Lists tasks in one state, in the order of their time.
 #[utoipa::path(
-    get, path = "/v1/tasks", tag = "tasks", params(List),
+    get, path = "/v1/tasks", tag = "tasks",
+    operation_id = "list_tasks", params(List),
     responses(
         (status = 200, description = "A page", body = Page),
         problems::Asking,
@@ -203,7 +205,8 @@ async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> 
 /// All that is known of a task. With `wait`, the answer comes when it has
 /// ended, or the time is over.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path), Wait),
+    get, path = "/v1/tasks/{id}", tag = "tasks",
+    operation_id = "get_task", params(("id" = TaskId, Path), Wait),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
         problems::Finding,
@@ -229,7 +232,8 @@ async fn show(
 /// answer comes when the task is cancelled, or after ten seconds where the store
 /// has not heard of the end of its run by then.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = TaskId, Path)),
+    post, path = "/v1/tasks/{id}/cancel", tag = "tasks",
+    operation_id = "cancel_task", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "It is cancelled", body = Cancelled),
         problems::Changing,
@@ -242,7 +246,8 @@ async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
 
 /// Forgets a task that has ended, and its result.
 #[utoipa::path(
-    delete, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path)),
+    delete, path = "/v1/tasks/{id}", tag = "tasks",
+    operation_id = "forget_task", params(("id" = TaskId, Path)),
     responses(
         (status = 204, description = "It is forgotten"),
         problems::Changing,

@@ -118,10 +118,14 @@ pub(super) enum Each {
     /// It was taken.
     Taken(Submitted),
     /// It was not.
-    Refused {
-        /// Why.
-        problem: Problem,
-    },
+    Refused(Refused),
+}
+
+/// A submission of several that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Refused {
+    /// Why.
+    pub(super) problem: Problem,
 }
 
 /// How long to wait for an answer.

@@ -39,8 +39,7 @@ pub use pareto::{Scored, pareto_front};
 /// Of the formula above.
 pub const FORMULA_VERSION: u32 = 1;
 
-/// How much each measure counts, relative to the others: 0 (not at all) to
-/// [`MOST_WEIGHT`].
+/// How much each measure counts, relative to the others: 0 (not at all) to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -185,7 +184,7 @@ pub struct Term {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Fitness {
-    /// Version of the formula: [`FORMULA_VERSION`] when it was made.
+    /// Version of the formula that made it.
     pub formula: u32,
     /// From 0 to 1, 0.5 being as good as the champion; 0 when disqualified.
     pub score: f64,

@@ -46,7 +46,7 @@ pub struct RunSample {
     pub memory_mb: f64,
 }
 
-/// How one agent did with one genome, over [`WINDOW`].
+/// How one agent did with one genome, over the last five minutes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KpiReport {

@@ -110,6 +110,7 @@ impl fmt::Display for DeadReason {
 /// How an attempt that did not succeed ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "error", content = "fault")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AttemptError {
     /// The run ended with a fault.
     #[error(transparent)]
@@ -124,6 +125,7 @@ pub enum AttemptError {
 
 /// One attempt that did not succeed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempt {
     /// Which one, counted from one.
     pub number: u32,
@@ -171,7 +173,6 @@ pub struct TaskRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ExecutionResult>,
     /// The attempts that did not succeed, oldest first.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub failed_attempts: Vec<Attempt>,
 }
 
@@ -187,7 +188,7 @@ pub struct TaskSummary {
     pub priority: Priority,
     /// Where it is.
     pub state: TaskState,
-    /// As in [`TaskRecord::at`].
+    /// Since when it waits or has ended, when it is due, or how long its lease lasts.
     pub at: Timestamp,
     /// When the store took it.
     pub submitted_at: Timestamp,

@@ -9,6 +9,7 @@ use chimera_layer4_core::genome::{Finding, Plan, Rollout, RolloutState, Side};
 use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::{Agent, Genome};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use super::admit::GenomeRef;
 use super::keeper;
@@ -24,7 +25,7 @@ pub struct RolloutView {
     /// The agent type.
     pub agent_type: String,
     /// Where it stands, and how it ended if it did.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "without_findings")]
     pub state: RolloutState,
     /// The genome in charge when it began.
     pub champion: SideView,
@@ -36,6 +37,19 @@ pub struct RolloutView {
     pub plan: Plan,
     /// How the candidate stands, in each measure that was taken of both.
     pub findings: Vec<Finding>,
+}
+
+/// The view has findings of its own, among them those that ended the rollout: an
+/// object has a key once.
+fn without_findings<S: Serializer>(state: &RolloutState, to: S) -> Result<S::Ok, S::Error> {
+    match state {
+        RolloutState::RolledBack { .. } => {
+            let mut map = to.serialize_map(Some(1))?;
+            map.serialize_entry("state", "rolled-back")?;
+            map.end()
+        }
+        state => state.serialize(to),
+    }
 }
 
 /// One side of a rollout.
@@ -299,5 +313,33 @@ fn not_started(error: NotStarted) -> Layer4Error {
     match error {
         NotStarted::Plan(complaints) => Layer4Error::InvalidRequest(complaints),
         NotStarted::SameGenome(_) => Layer4Error::RolloutConflict(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_view_has_each_key_once_however_the_rollout_ended() {
+        let genome = Digest::of(b"genome");
+        let side = SideView { genome, tasks: 1 };
+        let mut view = RolloutView {
+            agent_type: "echo".to_owned(),
+            state: RolloutState::RolledBack { findings: Vec::new() },
+            champion: side.clone(),
+            candidate: side,
+            share: 0.0,
+            plan: Plan::default(),
+            findings: Vec::new(),
+        };
+        let text = serde_json::to_string(&view).unwrap();
+        assert_eq!(text.matches("\"findings\":").count(), 1, "{text}");
+        assert!(text.contains("\"state\":\"rolled-back\""), "{text}");
+        view.state = RolloutState::Aborted { by: "ada".to_owned() };
+        let value = serde_json::to_value(&view).unwrap();
+        assert_eq!((&value["state"], &value["by"]), (&json!("aborted"), &json!("ada")));
     }
 }
