@@ -15,6 +15,7 @@ mod harness;
 mod agents;
 mod allocation;
 mod cli;
+mod closed_pipes;
 mod conformance;
 mod contract;
 mod crash;

@@ -15,7 +15,7 @@ use crate::harness::{guest_path, program};
 pub(crate) struct Service {
     pub(crate) chimera: Chimera,
     child: Child,
-    said: BufReader<ChildStderr>,
+    said: Option<BufReader<ChildStderr>>,
     url: String,
 }
 
@@ -48,7 +48,7 @@ impl Service {
         self.url = line.trim().rsplit(' ').next().unwrap().to_owned();
     }
 
-    fn spawn(folder: &Path) -> (Child, BufReader<ChildStderr>) {
+    fn spawn(folder: &Path) -> (Child, Option<BufReader<ChildStderr>>) {
         let mut child = std::process::Command::new(program())
             .args(["serve", "--port", "0", "--config"])
             .arg(folder.join("chimera.toml"))
@@ -57,7 +57,7 @@ impl Service {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
+        let said = child.stderr.take().map(BufReader::new);
         (child, said)
     }
 
@@ -67,11 +67,22 @@ impl Service {
         let mut all = String::new();
         loop {
             let start = all.len();
-            assert!(self.said.read_line(&mut all).unwrap() > 0, "never said {words:?}\n{all}");
+            let said = self.said.as_mut().unwrap();
+            assert!(said.read_line(&mut all).unwrap() > 0, "never said {words:?}\n{all}");
             if all[start..].contains(words) {
                 return all[start..].to_owned();
             }
         }
+    }
+
+    /// Closes the reading end of its log.
+    pub(crate) fn close_its_log(&mut self) {
+        self.said.take();
+    }
+
+    /// Waits for its end; the exit code.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -2,13 +2,17 @@
 //!
 //! Results go to standard output; everything else goes to standard error, so
 //! that a pipe carries results alone.
-#![expect(clippy::print_stderr, reason = "the owner of both streams")]
+//!
+//! The printing macros panic when their stream is closed, as by `2>&1 | head`,
+//! or full. The lints forbid them, and nothing here uses one.
 
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chimera_layer4_core::telemetry::is_deceptive;
 
@@ -38,15 +42,15 @@ impl Output {
 
     /// Whether somebody watches.
     pub(super) fn is_interactive(&self) -> bool {
-        !self.json && std::io::stderr().is_terminal()
+        !self.json && io::stderr().is_terminal()
     }
 
     /// A result.
     ///
     /// # Errors
     /// The result could not be written, and is lost.
-    pub(super) fn line(&self, text: &str) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+    pub(super) fn line(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             // A reader that went away, as in `| head`, is no failure of ours.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -71,9 +75,10 @@ impl Output {
         Ok(self.line(&harmless(&serde_json::to_string(event)?))?)
     }
 
-    /// A word to whoever watches.
+    /// A word to whoever watches. Where nobody can be told, it is lost: the
+    /// work goes on and its exit code stands.
     pub(super) fn note(&self, text: &str) {
-        eprintln!("{text}");
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     pub(super) fn error(&self, error: &anyhow::Error) {
@@ -94,24 +99,61 @@ impl Output {
         log: Log,
     ) -> anyhow::Result<Option<WorkerGuard>> {
         let filter = EnvFilter::new(log.levels(config.debug_mode));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter);
-        let is_terminal = std::io::stderr().is_terminal();
+        // The subscriber would report what it cannot write with a macro that panics.
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+        let unwritten = Arc::new(AtomicU64::new(0));
+        let is_terminal = io::stderr().is_terminal();
         let (writer, guard) = match (&config.log_dir, log) {
             // A subscriber that is set already, by an embedder, stays.
             (_, Log::OneShot) => {
-                let logs = logs.with_writer(std::io::stderr);
+                let logs = logs.with_writer(move || Lossy::new(io::stderr(), &unwritten));
                 let _ = if is_terminal { logs.try_init() } else { logs.json().try_init() };
                 return Ok(None);
             }
-            (Some(folder), Log::Service) => tracing_appender::non_blocking(daily(folder)?),
-            (None, Log::Service) => tracing_appender::non_blocking(std::io::stderr()),
+            (Some(folder), Log::Service) => {
+                tracing_appender::non_blocking(Lossy::new(daily(folder)?, &unwritten))
+            }
+            (None, Log::Service) => {
+                tracing_appender::non_blocking(Lossy::new(io::stderr(), &unwritten))
+            }
         };
-        let lost = writer.error_counter();
-        crate::metrics::count_lost_log_lines(move || lost.dropped_lines() as u64);
+        let unread = writer.error_counter();
+        crate::metrics::count_lost_log_lines(move || {
+            unread.dropped_lines() as u64 + unwritten.load(Ordering::Relaxed)
+        });
         let logs = logs.with_writer(writer);
         let text = is_terminal && config.log_dir.is_none();
         let _ = if text { logs.try_init() } else { logs.json().try_init() };
         Ok(Some(guard))
+    }
+}
+
+/// A log's writer that does not fail: a line that cannot be written is lost and
+/// counted. The appender's thread would report the failure with a macro that
+/// panics, and no line would be written after that.
+struct Lossy<W> {
+    to: W,
+    lost: Arc<AtomicU64>,
+}
+
+impl<W> Lossy<W> {
+    fn new(to: W, lost: &Arc<AtomicU64>) -> Self {
+        Self { to, lost: Arc::clone(lost) }
+    }
+}
+
+impl<W: Write> Write for Lossy<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.to.write_all(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // What a flush loses was counted as written; no writer here keeps any back.
+        let _ = self.to.flush();
+        Ok(())
     }
 }
 

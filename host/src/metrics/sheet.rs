@@ -100,7 +100,7 @@ impl Sheet {
         let help = "Share of the machine's or the control group's memory that is in use, 0.0 to \
                     1.0.";
         self.gauge("layer4_memory_usage", help, &[], now.load.memory);
-        let help = "Lines of log that were lost, since their reader did not keep up.";
+        let help = "Lines of log that were lost: their reader did not keep up, or they could not be written.";
         self.counter("layer4_log_lines_lost_total", help, &[], super::lost_log_lines() as f64);
         let help = "Readers of the event stream.";
         self.gauge("layer4_event_subscribers", help, &[], now.subscribers as f64);

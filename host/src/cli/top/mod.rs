@@ -47,10 +47,12 @@ pub(super) async fn run(
         let words = "standard output is no terminal; `chimera top --once` prints one view";
         return Err(BadInput(words.into()).into());
     }
-    let mut terminal = ratatui::init();
+    let mut terminal = ratatui::try_init()?;
     let shown = show(&client, first, &mut terminal).await;
-    ratatui::restore();
-    shown.map(|()| Exit::Success)
+    let restored = ratatui::try_restore();
+    shown?;
+    restored?;
+    Ok(Exit::Success)
 }
 
 async fn show(
