@@ -189,6 +189,53 @@ fn results_do_not_wait_for_room_in_the_queue() {
 }
 
 #[test]
+fn a_dead_letter_of_a_panic_tells_its_message_and_place_and_keeps_the_log() {
+    let chimera = Chimera::new();
+    let submit = ["task", "submit", "--type", "hostile", "--attempts", "2", "--task"];
+    let trap = well(&chimera, &[&submit[..], &[r#"{"do": "trap"}"#]].concat());
+    let exit = well(&chimera, &[&submit[..], &[r#"{"do": "exit"}"#]].concat());
+    let good = well(&chimera, &["task", "submit", "--type", "hostile", "--task", r#"{"do": ""}"#]);
+    well(&chimera, &["work", "--agent", &agent("hostile")]);
+
+    let shown = well(&chimera, &["dead-letters", "show", &trap]);
+    let panic = "panicked at tests/guests/hostile/src/behaviour.rs:";
+    assert_eq!(shown.matches(panic).count(), 3, "each attempt and the task's error: {shown}");
+    assert!(shown.contains("as asked)"), "{shown}");
+
+    let logs = well(&chimera, &["task", "logs", &trap]);
+    assert!(logs.starts_with("attempt 1 · 20") && logs.contains("attempt 2 · "), "{logs}");
+    assert_eq!(logs.matches("\n  error the agent panicked: panicked at ").count(), 2, "{logs}");
+    let logs = json_of(&chimera, &["task", "logs", &trap, "--json"]);
+    let lines = logs[1]["lines"].as_array().unwrap();
+    assert!(lines.iter().any(|line| line["message"].as_str().unwrap().contains(panic)), "{logs}");
+    assert_eq!((&logs[1]["attempt"], &logs[1]["bytes_left_out"]), (&json!(2), &json!(0)));
+
+    // What said nothing has an empty log; what ended well, none.
+    assert_eq!(json_of(&chimera, &["task", "logs", &exit, "--json"])[0]["lines"], json!([]));
+    let none = chimera.run(&["task", "logs", &good]);
+    assert_eq!((none.code, none.out.as_str()), (0, ""));
+    assert!(none.err.contains("it is succeeded"), "{}", none.err);
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+    chimera.refuses(3, &["task", "logs", unknown], &["there is no task"]);
+}
+
+#[test]
+fn of_a_long_log_the_end_is_kept() {
+    let chimera = Chimera::new();
+    let flood = r#"{"do": "print-flood", "amount": 10000, "then": "trap"}"#;
+    let submit = ["task", "submit", "--type", "hostile", "--attempts", "1", "--task", flood];
+    let id = well(&chimera, &submit);
+    well(&chimera, &["work", "--agent", &agent("hostile")]);
+    let logs = json_of(&chimera, &["task", "logs", &id, "--json"]);
+    let lines = logs[0]["lines"].as_array().unwrap();
+    let text: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert!(text.last().unwrap().contains("as asked"), "{text:?}");
+    assert!(text.iter().map(|line| line.len()).sum::<usize>() <= 8 << 10);
+    assert!(logs[0]["bytes_left_out"].as_u64().unwrap() > 9_000_000, "{logs}");
+    assert!(logs[0]["error"].as_str().unwrap().contains("as asked"), "{logs}");
+}
+
+#[test]
 fn a_waiting_task_is_taken_back_once() {
     let chimera = Chimera::new();
     let id = well(&chimera, &["task", "submit", "--type", "echo", "--delay", "3600"]);

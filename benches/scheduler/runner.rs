@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use chimera_layer4::queue::Ran;
 use chimera_layer4::scheduler::{Capacity, RunTask};
+use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task, TrapCode,
 };
@@ -92,7 +93,7 @@ impl RunTask for Runner {
             fault,
             completed_at: SystemTime::now(),
         };
-        Ran { result, genome: Some(self.genome), agent_id: None }
+        Ran { result, genome: Some(self.genome), agent_id: None, log: LogTail::default() }
     }
 }
 

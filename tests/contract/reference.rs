@@ -7,6 +7,7 @@ use chimera_layer4::queue::retry::LONGEST_ASKED_DELAY;
 use chimera_layer4::queue::settle::{Counts, blames_agent, settle, without_run};
 use chimera_layer4::queue::submission::MOST_TASK_BYTES;
 use chimera_layer4::queue::{BreakerPolicy, Ran, RetryBudget, RetryPolicy, Settlement, Timestamp};
+use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     Breach, Call, Fault, GuestFault, HostFault, InstancePolicy, Layer4Config, LimitSource,
     QuotaKind, ResourceQuota, TrapCode, utils,
@@ -44,7 +45,7 @@ fn faults() -> Vec<Fault> {
         GuestFault::Unavailable { during, message: text(), retry_after_ms: None },
         GuestFault::Failed { during, message: text() },
         GuestFault::Trap { during, code: TrapCode::Other, message: text() },
-        GuestFault::Exited { during, status: 0 },
+        GuestFault::Exited { during, status: 0, message: String::new() },
         GuestFault::BadOutput { during, reason: text() },
     ];
     let breach = |quota| Breach { quota, during, set_by: LimitSource::Host, detail: text() };
@@ -63,7 +64,7 @@ fn faults() -> Vec<Fault> {
 fn becomes(fault: &Fault) -> String {
     let now = Timestamp(0);
     let result = without_run(utils::generate_task_id(), fault.clone(), now);
-    let ran = Ran { result, genome: None, agent_id: None };
+    let ran = Ran { result, genome: None, agent_id: None, log: LogTail::default() };
     let first = Counts { attempt: 1, max_attempts: 3, host_faults: 0 };
     let policy = RetryPolicy::default();
     match settle(ran, first, &policy, &mut RetryBudget::new(), now, 0.0) {

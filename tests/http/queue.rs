@@ -161,6 +161,13 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
     let shown = api.get(&format!("/v1/dead-letters/{}", ids[0])).await.json();
     assert_eq!(shown["reason"], "attempts-exhausted", "{shown}");
     assert_eq!(shown["failed_attempts"].as_array().unwrap().len(), 1);
+    let logs = api.get(&format!("/v1/tasks/{}/logs", ids[0])).await.json();
+    let said = logs[0]["lines"].to_string();
+    assert!(said.contains("behaviour.rs:") && said.contains("as asked"), "{logs}");
+    assert!(logs[0]["error"].as_str().unwrap().contains("as asked"), "{logs}");
+    assert_eq!(api.get(&format!("/v1/tasks/{}/logs", ids[3])).await.json(), json!([]));
+    let nobody = api.get("/v1/tasks/01890a5d-ac96-774b-bcce-b302099a8057/logs").await;
+    assert_eq!((nobody.status, nobody.code().as_str()), (404, "task-not-found"));
     let alive = api.get(&format!("/v1/dead-letters/{}", ids[3])).await;
     assert_eq!((alive.status, alive.code().as_str()), (404, "task-not-dead"));
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chimera_layer4::queue::Ran;
 use chimera_layer4::scheduler::{Capacity, RunTask};
+use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task,
     TaskId, TrapCode,
@@ -229,7 +230,7 @@ impl RunTask for Runner {
             fault,
             completed_at: self.clock.now(),
         };
-        Ran { result, genome: Some(genome()), agent_id: Some(agent()) }
+        Ran { result, genome: Some(genome()), agent_id: Some(agent()), log: LogTail::default() }
     }
 }
 

@@ -24,6 +24,7 @@ use chimera_layer4::queue::{
     Attempt, AttemptError, DeadReason, Owner, Settlement, Submission, SubmitOptions, TaskRecord,
     TaskState, Timestamp,
 };
+use chimera_layer4::telemetry::{LogLevel, LogLine, LogTail};
 use chimera_layer4::{
     Digest, ExecutionResult, Fault, HostFault, Priority, ResourceQuota, ResourceUsage, Task, TaskId,
 };
@@ -215,6 +216,7 @@ fn host_fault() -> Fault {
 }
 
 fn failed(number: u32, ms: u64) -> Attempt {
+    let line = LogLine { level: LogLevel::Warn, message: "no \"row\" größer".into() };
     Attempt {
         number,
         ended_at: at(ms),
@@ -222,6 +224,7 @@ fn failed(number: u32, ms: u64) -> Attempt {
         usage: Some(ResourceUsage { cpu_seconds: 0.1, ..ResourceUsage::default() }),
         genome: Some(Digest::of(b"genome")),
         agent_id: Some(id(77).as_uuid().into()),
+        log: LogTail { lines: vec![line], bytes_left_out: 7 },
     }
 }
 

@@ -121,16 +121,23 @@ pub enum GuestFault {
         during: Call,
         /// What kind of trap.
         code: TrapCode,
-        /// Innermost frames of the guest, or what else is known; may be empty.
+        /// Innermost frames of the guest and what it wrote last, such as the
+        /// message and place of a panic; may be empty.
         message: String,
     },
     /// The guest called `exit`, which ends an instance in the middle of a call.
-    #[error("{during} called exit with status {status}; an agent returns from its calls instead")]
+    #[error(
+        "{during} called exit with status {status}; an agent returns from its calls instead{}",
+        in_parentheses(.message)
+    )]
     Exited {
         /// Where it happened.
         during: Call,
         /// The status that it gave.
         status: i32,
+        /// What it wrote last; may be empty.
+        #[serde(default)]
+        message: String,
     },
     /// The output is not what the contract promises.
     #[error("{during} returned an output that is not JSON: {reason}")]
@@ -413,6 +420,16 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_an_earlier_version_is_read() {
+        let json = r#"{"kind":"guest","detail":{"fault":"exited","during":"init","status":2}}"#;
+        let fault: Fault = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            fault.to_string(),
+            "`init` called exit with status 2; an agent returns from its calls instead"
+        );
+    }
+
+    #[test]
     fn every_fault_has_a_code_of_its_own() {
         use QuotaKind as Q;
         let during = Call::ExecuteTask;
@@ -432,7 +449,7 @@ mod tests {
             GuestFault::InvalidInput { during, message: message() }.into(),
             GuestFault::Failed { during, message: message() }.into(),
             GuestFault::Trap { during, code: TrapCode::Arithmetic, message: message() }.into(),
-            GuestFault::Exited { during, status: 1 }.into(),
+            GuestFault::Exited { during, status: 1, message: message() }.into(),
             GuestFault::BadOutput { during, reason: message() }.into(),
             GuestFault::Unavailable { during, message: message(), retry_after_ms: None }.into(),
             HostFault::NoRoom { message: message() }.into(),

@@ -80,6 +80,7 @@ pub struct Progress {
 
 /// One line of log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
     /// How much it matters.
     pub level: LogLevel,
@@ -87,9 +88,48 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// The end of what one run reported as its log: why it failed stands there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogTail {
+    /// Lines of the log, standard output and standard error, oldest first.
+    pub lines: Vec<LogLine>,
+    /// Bytes of the log that are left out, before these lines or between them.
+    pub bytes_left_out: u64,
+}
+
+impl LogTail {
+    /// Bytes of lines that are kept.
+    pub const MOST_BYTES: usize = 8 * 1024;
+    /// Lines that are kept, so that empty ones are bounded too.
+    pub const MOST_LINES: usize = 200;
+
+    /// The end of what a run reported.
+    #[must_use]
+    pub fn of(telemetry: &RunTelemetry) -> Self {
+        let mut bytes = 0;
+        let fits = |line: &&LogLine| {
+            bytes += line.message.len();
+            bytes <= Self::MOST_BYTES
+        };
+        let log = &telemetry.log;
+        let kept = log.iter().rev().take(Self::MOST_LINES).take_while(fits).count();
+        let (before, lines) = log.split_at_checked(log.len() - kept).unwrap_or((&[], log));
+        let before: usize = before.iter().map(|line| line.message.len()).sum();
+        Self { lines: lines.to_vec(), bytes_left_out: telemetry.dropped.log_bytes + before as u64 }
+    }
+
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.bytes_left_out == 0
+    }
+}
+
 /// How much a log line matters, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LogLevel {
     /// Every step.
     Trace,
@@ -103,6 +143,20 @@ pub enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            LogLevel::Trace => "trace",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        }
+    }
+}
+
 /// Counts of what did not fit or was not well formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
@@ -112,4 +166,26 @@ pub struct Dropped {
     pub spans: u64,
     /// Bytes of log, standard output and standard error.
     pub log_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_the_end_within_bounds_and_counts_the_rest() {
+        let log = |lines: usize, length: usize| RunTelemetry {
+            log: (0..lines)
+                .map(|n| LogLine { level: LogLevel::Info, message: format!("{n:0length$}") })
+                .collect(),
+            dropped: Dropped { log_bytes: 5, ..Dropped::default() },
+            ..RunTelemetry::default()
+        };
+        let tail = LogTail::of(&log(100, 1024));
+        assert_eq!((tail.lines.len(), tail.bytes_left_out), (8, 92 * 1024 + 5));
+        assert!(tail.lines[7].message.ends_with("99"));
+        let tail = LogTail::of(&log(1000, 4));
+        assert_eq!((tail.lines.len(), tail.bytes_left_out), (LogTail::MOST_LINES, 800 * 4 + 5));
+        assert!(LogTail::of(&RunTelemetry::default()).is_empty());
+    }
 }

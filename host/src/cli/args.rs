@@ -160,6 +160,13 @@ pub(super) enum TaskCommand {
         #[command(flatten)]
         json: JsonArg,
     },
+    /// What the agent logged and printed at the end of each attempt that failed
+    Logs {
+        /// The task
+        id: TaskId,
+        #[command(flatten)]
+        json: JsonArg,
+    },
     /// Tasks in one state, in the order of their time
     List(ListArgs),
     /// Take tasks back
@@ -418,6 +425,7 @@ impl Command {
                 TaskCommand::Submit(args) => args.json.json,
                 TaskCommand::List(args) => args.json.json,
                 TaskCommand::Show { json, .. }
+                | TaskCommand::Logs { json, .. }
                 | TaskCommand::Cancel { json, .. }
                 | TaskCommand::Purge { json, .. }
                 | TaskCommand::Stats { json } => json.json,

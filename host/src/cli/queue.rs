@@ -16,6 +16,7 @@ use super::door::{NotCancelled, Queue};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{follow, task};
+use crate::http::AttemptLog;
 use crate::utils;
 
 /// Dead letters that one `--all` names at once.
@@ -35,6 +36,7 @@ pub(super) async fn task(
     let done = match command {
         TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,
         TaskCommand::Show { id, .. } => show(&queue, id, output).await,
+        TaskCommand::Logs { id, .. } => logs(&queue, id, output).await,
         TaskCommand::List(args) => list(&queue, &args, output).await,
         TaskCommand::Cancel { ids, .. } => cancel(&queue, ids, output).await,
         TaskCommand::Purge { ids, .. } => purge(&queue, ids, output).await,
@@ -146,6 +148,32 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
     }
     output.line(&format!("input      {}", task.payload))?;
     Ok(())
+}
+
+async fn logs(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
+    let record = queue.get(id).await?;
+    let (state, attempts) = (record.state, record.failed_attempts);
+    let attempts: Vec<AttemptLog> = attempts.into_iter().map(AttemptLog::from).collect();
+    if output.is_json() {
+        output.value(&attempts)?;
+        return Ok(Exit::Success);
+    }
+    for AttemptLog { attempt, ended_at, error, log, .. } in &attempts {
+        output.line(&format!("attempt {attempt} · {} · {}", time(*ended_at), printable(error)))?;
+        if log.bytes_left_out > 0 {
+            output.line(&format!("  ({} bytes of its log are left out)", log.bytes_left_out))?;
+        }
+        for line in &log.lines {
+            output.line(&format!("  {:5} {}", line.level.word(), printable(&line.message)))?;
+        }
+    }
+    if attempts.is_empty() {
+        output.note(&format!(
+            "no attempt of it has failed, it is {state}; the log of a run that ends well is in the \
+             host's log"
+        ));
+    }
+    Ok(Exit::Success)
 }
 
 async fn list(queue: &Queue, args: &ListArgs, output: &Output) -> anyhow::Result<Exit> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::Ran;
+use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
     AgentConfig, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
 };
@@ -147,10 +148,14 @@ impl RunTask for Crew {
         let Some(Ok(agent)) = admitted else {
             // The last agent of the type went between the claim and now.
             let result = RunReport::unstarted(Fault::Stopped).into_result(task.id);
-            return Ran { result, genome: None, agent_id: None };
+            return Ran { result, genome: None, agent_id: None, log: LogTail::default() };
         };
         let report = self.run_on(&agent, task, attempt).await;
+        // Nobody looks at the log of a run that ended well, but the host's.
+        let failed = report.result.is_err();
+        let log = if failed { LogTail::of(&report.telemetry) } else { LogTail::default() };
         Ran {
+            log,
             result: report.into_result(task.id),
             genome: Some(agent.0.agent.genome().digest()),
             agent_id: Some(agent.0.id()),

@@ -8,6 +8,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{Filter, Keep, MemoryStore, Retention, TaskStore};
 use chimera_layer4_core::scheduler::{Bounds, Ran, Submission, TaskState, Timestamp, settle};
+use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
     Digest, ExecutionResult, Fault, Layer4Config, Layer4Error, Layer4Result, ResourceQuota, Task,
     TaskId,
@@ -88,7 +89,7 @@ impl RunTask for Nobody {
 
     async fn run(&self, task: &Task, _attempt: u32) -> Ran {
         let result = settle::without_run(task.id, Fault::Stopped, Timestamp::default());
-        Ran { result, genome: None, agent_id: None }
+        Ran { result, genome: None, agent_id: None, log: LogTail::default() }
     }
 }
 

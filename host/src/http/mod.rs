@@ -39,7 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
 pub(crate) use self::reload::{Asked, Reloaded, WAITING};
-pub(crate) use self::wire::Stats;
+pub(crate) use self::wire::{AttemptLog, Stats};
 
 use self::auth::Guard;
 use self::extract::{Bodies, Uploads};

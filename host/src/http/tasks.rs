@@ -18,7 +18,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, OneOrMany, Params};
 use super::problems;
-use super::wire::{Cancelled, Each, List, Page, Refused, Submitted, TaskRequest, Wait};
+use super::wire::{AttemptLog, Cancelled, Each, List, Page, Refused, Submitted, TaskRequest, Wait};
 use crate::scheduler::TaskHandle;
 use crate::traces::Trace;
 
@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(submit, list))
         .routes(routes!(show, forget))
         .routes(routes!(cancel))
+        .routes(routes!(logs))
 }
 
 /// Takes a task, or an array of tasks, and answers when they are on disk.
@@ -226,6 +227,21 @@ async fn show(
         }
     }
     Ok(Answer(app.fabric.get_task(id).await?))
+}
+
+/// The end of the log of each attempt that failed, oldest first: what the agent
+/// logged and printed, at most 8 KiB of each.
+#[utoipa::path(
+    get, path = "/v1/tasks/{id}/logs", tag = "tasks", operation_id = "get_task_logs",
+    params(("id" = TaskId, Path)),
+    responses(
+        (status = 200, description = "A log for each attempt that failed", body = Vec<AttemptLog>),
+        problems::Finding,
+    )
+)]
+async fn logs(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Vec<AttemptLog>> {
+    let attempts = app.fabric.get_task(id).await?.failed_attempts;
+    Ok(Answer(attempts.into_iter().map(AttemptLog::from).collect()))
 }
 
 /// Takes a task back: at once when it is queued, otherwise its run is ended. The

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::scheduler::record::TaskSummary;
+use chimera_layer4_core::scheduler::record::{Attempt, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{
     BreakerState, Submission, SubmitOptions, TaskState, Timestamp,
 };
-use chimera_layer4_core::{AgentId, ExecutionResult, Priority, ResourceQuota, Task, TaskId};
+use chimera_layer4_core::telemetry::LogTail;
+use chimera_layer4_core::{
+    AgentId, Digest, ExecutionResult, Priority, ResourceQuota, Task, TaskId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -232,6 +235,35 @@ impl Page {
         let last = tasks.last().filter(|_| !is_last);
         let next = last.map(|last| format!("{}.{}", last.at.0, last.id));
         Self { tasks, next }
+    }
+}
+
+/// The end of the log of an attempt that failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AttemptLog {
+    /// Which one, counted from one.
+    pub(crate) attempt: u32,
+    /// When it ended (RFC 3339).
+    #[serde(with = "humantime_serde")]
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) ended_at: SystemTime,
+    /// Why it failed.
+    pub(crate) error: String,
+    /// The genome that ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) genome: Option<Digest>,
+    /// The agent that ran it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_id: Option<AgentId>,
+    #[serde(flatten)]
+    pub(crate) log: LogTail,
+}
+
+impl From<Attempt> for AttemptLog {
+    fn from(attempt: Attempt) -> Self {
+        let Attempt { number, ended_at, error, genome, agent_id, log, .. } = attempt;
+        let (ended_at, error) = (ended_at.to_system_time(), error.to_string());
+        Self { attempt: number, ended_at, error, genome, agent_id, log }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
 use chimera_layer4_core::scheduler::{Ran, Settlement, TaskState, Timestamp, settle};
+use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -368,7 +369,7 @@ fn ended_by(id: TaskId, why: Stop, shared: &Shared) -> Option<Ran> {
     match why {
         Stop::Cancelled => {
             let result = settle::cancelled(id, shared.now());
-            Some(Ran { result, genome: None, agent_id: None })
+            Some(Ran { result, genome: None, agent_id: None, log: LogTail::default() })
         }
         Stop::ShuttingDown => Some(without_agent(id, Fault::Stopped, shared.now())),
         Stop::Lost => None,
@@ -376,7 +377,12 @@ fn ended_by(id: TaskId, why: Stop, shared: &Shared) -> Option<Ran> {
 }
 
 fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
-    Ran { result: settle::without_run(task_id, fault, now), genome: None, agent_id: None }
+    Ran {
+        result: settle::without_run(task_id, fault, now),
+        genome: None,
+        agent_id: None,
+        log: LogTail::default(),
+    }
 }
 
 /// Tells the store until it has heard; `None` when it never will.

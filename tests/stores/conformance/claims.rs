@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chimera_layer4::queue::store::{Claim, TaskStore, TypeRoom};
 use chimera_layer4::queue::{Attempt, AttemptError, Bounds, DeadReason, Submission, TaskState};
+use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{Digest, Priority, QuotaKind};
 
 use super::on_every_store;
@@ -187,6 +188,7 @@ async fn a_task_past_its_deadline_is_not_handed_out(store: &dyn TaskStore) {
         usage: None,
         genome: None,
         agent_id: None,
+        log: LogTail::default(),
     };
     assert_eq!(expired.failed_attempts, [attempt]);
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::machine::TaskState;
+use crate::telemetry::LogTail;
 use crate::{AgentId, Digest, ExecutionResult, Fault, Priority, ResourceUsage, Task, TaskId};
 
 /// Milliseconds since 1970, as stores keep them.
@@ -143,6 +144,9 @@ pub struct Attempt {
     /// The agent that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<AgentId>,
+    /// The end of what the agent logged and printed.
+    #[serde(default, skip_serializing_if = "LogTail::is_empty")]
+    pub log: LogTail,
 }
 
 /// All that is known of a task.

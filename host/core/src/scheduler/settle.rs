@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::record::{Attempt, AttemptError, DeadReason, Timestamp};
 use super::retry::{RetryBudget, RetryPolicy};
+use crate::telemetry::LogTail;
 use crate::{
     AgentId, Breach, Call, Digest, ExecutionResult, Fault, GuestFault, HostFault, LimitSource,
     QuotaKind, ResourceUsage, TaskId,
@@ -20,6 +21,8 @@ pub struct Ran {
     pub genome: Option<Digest>,
     /// The agent that ran it.
     pub agent_id: Option<AgentId>,
+    /// The end of what the agent logged and printed; kept where the run failed.
+    pub log: LogTail,
 }
 
 /// What a claim says of the runs so far, itself included.
@@ -122,7 +125,7 @@ pub fn settle(
     now: Timestamp,
     chance: f64,
 ) -> Settlement {
-    let Ran { result, genome, agent_id } = ran;
+    let Ran { result, genome, agent_id, log } = ran;
     let Some(fault) = &result.fault else { return Settlement::Succeeded(result) };
     let failed = Attempt {
         number: counts.attempt,
@@ -131,6 +134,7 @@ pub fn settle(
         usage: Some(result.resource_usage.clone()),
         genome,
         agent_id,
+        log,
     };
     match next(fault) {
         Next::Never(reason) => Settlement::Dead { reason, failed, result },

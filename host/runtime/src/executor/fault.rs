@@ -1,5 +1,6 @@
 //! The only reader of traps: from the engine's errors to whose fault it is.
 
+use chimera_layer4_core::telemetry::LogLine;
 use chimera_layer4_core::{
     Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode,
 };
@@ -18,6 +19,15 @@ use super::sandbox::{BYTES_PER_HOST_CALL, HANDLES};
 /// Frames of the guest shown with a trap.
 const FRAMES: usize = 5;
 
+/// What is in the line with which the report of a panic begins: Rust's, Go's.
+const PANICS: [&str; 2] = [" panicked at ", "panic: "];
+/// Lines at the end of a log among which a panic is looked for.
+const LOOKED_AT: usize = 32;
+/// Lines of a panic's report that its fault carries.
+const PANIC_LINES: usize = 4;
+/// Bytes of a log's end that a fault carries.
+const LAST_WORDS_BYTES: usize = 1024;
+
 /// Who is to blame for `error`, which ended `during`.
 pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     if let Some(over) = error.downcast_ref::<OverMemory>() {
@@ -25,7 +35,7 @@ pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
         return Breach { quota, during, set_by, detail }.into();
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
-        return GuestFault::Exited { during, status: *status }.into();
+        return GuestFault::Exited { during, status: *status, message: String::new() }.into();
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return HostFault::NoRoom { message: error.to_string() }.into();
@@ -42,6 +52,44 @@ pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     }
     let code = error.downcast_ref::<Trap>().map_or(TrapCode::Other, |trap| trap_code(*trap));
     GuestFault::Trap { during, code, message: trap_message(error, code) }.into()
+}
+
+/// The fault with what the guest wrote last, where it ended in the middle of a
+/// call: the trap is the same for every panic, and the message and the place of
+/// this one are in the log.
+pub(crate) fn with_last_words(fault: Fault, log: &[LogLine]) -> Fault {
+    let with = |message: String| {
+        let parts = [message, last_words(log)].into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    match fault {
+        Fault::Guest(GuestFault::Trap { during, code, message }) => {
+            GuestFault::Trap { during, code, message: with(message) }.into()
+        }
+        Fault::Guest(GuestFault::Exited { during, status, message }) => {
+            GuestFault::Exited { during, status, message: with(message) }.into()
+        }
+        fault => fault,
+    }
+}
+
+/// The report of a panic, where one is near the end, or the last line.
+fn last_words(log: &[LogLine]) -> String {
+    // What Rust says last of a panic, also where an engine is written in it.
+    let is_note = |line: &&str| line.starts_with("note: run with `RUST_BACKTRACE=");
+    let newest_first = log.iter().rev().map(|line| line.message.trim());
+    let said = newest_first.filter(|line| !line.is_empty() && !is_note(line));
+    let newest: Vec<&str> = said.take(LOOKED_AT).collect();
+    let is_panic = |line: &&str| PANICS.iter().any(|panic| line.contains(panic));
+    let start = newest.iter().position(is_panic).unwrap_or(0);
+    let report = newest.iter().take(start + 1).rev().take(PANIC_LINES);
+    let words = report.copied().collect::<Vec<_>>().join(" ");
+    if words.is_empty() {
+        return words;
+    }
+    let kept = words.get(..words.floor_char_boundary(LAST_WORDS_BYTES)).unwrap_or_default();
+    let more = if kept.len() < words.len() { "…" } else { "" };
+    format!("it last wrote: {kept}{more}")
 }
 
 /// A host function panicked.
@@ -124,4 +172,41 @@ fn trap_message(error: &Error, code: TrapCode) -> String {
         }
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use chimera_layer4_core::telemetry::LogLevel;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(log: &[&str], expected: &str) {
+        let line = |text: &&str| LogLine { level: LogLevel::Warn, message: (*text).to_owned() };
+        let log: Vec<_> = log.iter().map(line).collect();
+        let during = Call::ExecuteTask;
+        let trap = GuestFault::Trap { during, code: TrapCode::Unreachable, message: String::new() };
+        let exited = GuestFault::Exited { during, status: 2, message: String::new() };
+        for fault in [trap, exited] {
+            let words = with_last_words(fault.into(), &log).to_string();
+            assert!(words.ends_with(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_message_and_place() {
+        let rust = ["", "thread '<unnamed>' (1) panicked at src/lib.rs:7:9:", "no row", ""];
+        let note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+        let expected = "(it last wrote: thread '<unnamed>' (1) panicked at src/lib.rs:7:9: no row)";
+        check(&[&["row 1"], &rust[..], &[note]].concat(), expected);
+        let go = ["panic: no row", "", "goroutine 1 [running]:", "main.run(0x7)", "\t/a.go:7", "x"];
+        check(&go, "(it last wrote: panic: no row goroutine 1 [running]: main.run(0x7) /a.go:7)");
+    }
+
+    #[test]
+    fn without_a_panic_the_last_line_is_told_within_bounds() {
+        check(&["one", "Assertion failed: n > 0 (agent.c: run: 7)", " "], "run: 7))");
+        let long = "é".repeat(4096);
+        check(&[&long], "é…)");
+    }
 }

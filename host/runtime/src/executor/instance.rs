@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{
-    AgentCapabilities, AgentHealth, Breach, Call, Fault, GuestFault, LimitSource, QuotaKind,
-    ResourceQuota, RunTelemetry,
+    AgentCapabilities, AgentHealth, Breach, Call, Fault, LimitSource, QuotaKind, ResourceQuota,
+    RunTelemetry,
 };
 use serde_json::Value;
 use wasmtime::Store;
@@ -133,7 +133,7 @@ impl Instance {
         let mut instance = Self::instantiate(blueprint, driver, wall).await?;
         match instance.init(blueprint, driver, wall).await {
             Ok(()) => Ok(instance),
-            Err(fault) => Err(with_last_words(fault, &instance.take_telemetry())),
+            Err(fault) => Err(fault::with_last_words(fault, &instance.take_telemetry().log)),
         }
     }
 
@@ -215,13 +215,10 @@ impl Instance {
         if !alive {
             sandbox.http.note_if_held_back();
         }
-        Ended {
-            result,
-            memory_peak: sandbox.memory.peak(),
-            left_open: sandbox.recorder.left_open(),
-            telemetry: sandbox.take_telemetry(),
-            instance: alive.then_some(self),
-        }
+        let (memory_peak, left_open) = (sandbox.memory.peak(), sandbox.recorder.left_open());
+        let telemetry = sandbox.take_telemetry();
+        let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
+        Ended { result, memory_peak, telemetry, left_open, instance: alive.then_some(self) }
     }
 
     /// The instance holds more than the run may. Another task may allow it, so
@@ -284,21 +281,5 @@ impl Instance {
     fn begin(&mut self, driver: &Driver<'_>) -> Connected {
         self.store.set_epoch_deadline(1);
         self.store.data_mut().http.open(driver.reach.clone())
-    }
-}
-
-/// A trap says little; what the guest logged last, such as a panic's message,
-/// says why.
-pub(super) fn with_last_words(fault: Fault, telemetry: &RunTelemetry) -> Fault {
-    // What Rust says last of a panic, also where an engine is written in it.
-    let is_note = |words: &str| words.starts_with("note: run with `RUST_BACKTRACE=");
-    let last = telemetry.log.iter().rfind(|line| !is_note(line.message.trim()));
-    match (fault, last) {
-        (Fault::Guest(GuestFault::Trap { during, code, message }), Some(line)) => {
-            let parts = [message, format!("its last words: {}", line.message)];
-            let message = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            GuestFault::Trap { during, code, message: message.join(", ") }.into()
-        }
-        (fault, _) => fault,
     }
 }

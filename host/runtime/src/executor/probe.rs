@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::bindings::HandedTask;
 use super::engine::HostEngine;
-use super::instance::{Blueprint, Driver, Ended, Instance, with_last_words};
+use super::fault::with_last_words;
+use super::instance::{Blueprint, Driver, Ended, Instance};
 use super::limits::bucket::Shares;
 use super::limits::run::{RunLimits, WallLimit};
 use super::room::{MAX_INSTANCES, Room};
@@ -109,7 +110,7 @@ impl Probe {
         let Ended { result, memory_peak, telemetry, left_open, instance } = ended;
         self.instance = instance;
         Called {
-            answer: result.map_err(|fault| with_last_words(fault, &telemetry)),
+            answer: result,
             wall: clock.began.elapsed(),
             cpu: clock.cpu,
             memory: self.instance.as_ref().map_or(0, |instance| instance.memory().0),
@@ -174,7 +175,7 @@ impl Probe {
         };
         self.instance = goes_on.then_some(instance);
         Called {
-            answer: answer.map_err(|fault| with_last_words(fault, &telemetry)),
+            answer: answer.map_err(|fault| with_last_words(fault, &telemetry.log)),
             wall: clock.began.elapsed(),
             cpu: clock.cpu,
             memory: if goes_on { memory } else { 0 },

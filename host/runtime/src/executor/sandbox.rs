@@ -16,7 +16,8 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use super::bindings::telemetry;
 use super::grants::http::{Http, Network};
 use super::grants::keyvalue::Space;
-use super::grants::stdio::Output;
+use super::grants::log::Log;
+use super::grants::stdio::GuestStream;
 use super::grants::telemetry::Recorder;
 use super::grants::{config, folders, http, keyvalue, logging};
 use super::limits::memory::{AgentMemory, MemoryMeter};
@@ -32,7 +33,8 @@ const RANDOM_BYTES: u64 = 1024 * 1024;
 /// What host functions work on.
 pub(crate) struct Sandbox {
     wasi: WasiCtx,
-    output: Output,
+    /// The lines of its log and of its two streams.
+    pub(super) log: Log,
     pub(super) table: ResourceTable,
     pub(super) memory: MemoryMeter,
     pub(super) recorder: Recorder,
@@ -51,12 +53,12 @@ impl Sandbox {
         memory: &Arc<AgentMemory>,
         network: &Arc<Network>,
     ) -> Result<Store<Self>, HostFault> {
-        let output = Output::default();
+        let log = Log::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         let sandbox = Self {
-            wasi: wasi(setup, &output)?,
-            output,
+            wasi: wasi(setup, &log)?,
+            log,
             table,
             memory: MemoryMeter::new(Arc::clone(memory)),
             recorder: Recorder::new(),
@@ -76,8 +78,8 @@ impl Sandbox {
     /// Takes what the guest reported since the run started.
     pub(crate) fn take_telemetry(&mut self) -> RunTelemetry {
         let mut telemetry = self.recorder.take();
-        let (lines, dropped) = self.output.take();
-        telemetry.log.extend(lines);
+        let (lines, dropped) = self.log.take();
+        telemetry.log = lines;
         let level = LogLevel::Warn;
         let denied = self.http.take_notes().into_iter();
         telemetry.log.extend(denied.map(|message| LogLine { level, message }));
@@ -92,14 +94,14 @@ fn space(setup: &AgentSetup, store: &Arc<dyn KeyValueStore>) -> Option<Space> {
     Some(Space { store, name, most_bytes: grant.max_bytes() })
 }
 
-fn wasi(setup: &AgentSetup, output: &Output) -> Result<WasiCtx, HostFault> {
+fn wasi(setup: &AgentSetup, log: &Log) -> Result<WasiCtx, HostFault> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(RANDOM_BYTES)
-        .stdout(output.stream(LogLevel::Info))
-        .stderr(output.stream(LogLevel::Warn));
+        .stdout(GuestStream::new(log, LogLevel::Info))
+        .stderr(GuestStream::new(log, LogLevel::Warn));
     for (name, value) in &setup.environment {
         wasi.env(name, value);
     }

@@ -26,6 +26,9 @@ struct Order {
     /// Whether to tell through a file that the task has started.
     #[serde(default)]
     signal: bool,
+    /// What to do after that, in any of the words of [`misbehave`].
+    #[serde(default)]
+    then: String,
 }
 
 impl WasmAgent for Hostile {
@@ -94,6 +97,7 @@ impl WasmAgent for Hostile {
             }
             other => misbehave(other),
         }
+        misbehave(&order.then);
         Ok(json!("done"))
     }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::TrapCode;
 use crate::scheduler::retry::LONGEST_ASKED_DELAY;
+use crate::telemetry::{LogLevel, LogLine};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 /// The first of three attempts, no fault of the host before it.
@@ -107,7 +108,11 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         (unavailable(None), Kind::Retry, Some(true)),
         (unavailable(Some(7)), Kind::Retry, Some(true)),
         (trap(), Kind::Retry, Some(true)),
-        (GuestFault::Exited { during, status: 0 }.into(), Kind::Retry, Some(true)),
+        (
+            GuestFault::Exited { during, status: 0, message: String::new() }.into(),
+            Kind::Retry,
+            Some(true),
+        ),
         (GuestFault::BadOutput { during, reason: words() }.into(), Kind::Retry, Some(true)),
         (breach(QuotaKind::Memory), over_quota, Some(true)),
         (breach(QuotaKind::ExecutionTime), over_quota, Some(true)),
@@ -142,7 +147,9 @@ fn ran(fault: Option<Fault>) -> Ran {
         completed_at: NOW.to_system_time(),
     };
     let agent_id = Some(Uuid::from_u128(2).into());
-    Ran { result, genome: Some(Digest::of(b"genome")), agent_id }
+    let line = LogLine { level: LogLevel::Warn, message: "no row".into() };
+    let log = LogTail { lines: vec![line], bytes_left_out: 0 };
+    Ran { result, genome: Some(Digest::of(b"genome")), agent_id, log }
 }
 
 fn settled(fault: Fault, counts: Counts, budget: &mut RetryBudget, chance: f64) -> Settlement {
@@ -272,6 +279,7 @@ fn a_failed_attempt_is_kept_with_all_that_is_known_of_it() {
         usage: Some(run.result.resource_usage.clone()),
         genome: run.genome,
         agent_id: run.agent_id,
+        log: run.log,
     };
     let second = Counts { attempt: 2, ..FIRST };
     let Settlement::Retry { failed, .. } = settled(trap(), second, &mut RetryBudget::new(), WHOLE)

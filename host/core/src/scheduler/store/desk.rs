@@ -17,6 +17,7 @@ use crate::scheduler::machine::{Bounds, Loss, Progress, Refused};
 use crate::scheduler::record::{Attempt, AttemptError, DeadReason, Timestamp};
 use crate::scheduler::rota::{Room, Rota, SHARES};
 use crate::scheduler::settle::{Counts, Settlement, cancelled, expired, lost};
+use crate::telemetry::LogTail;
 use crate::{Digest, ExecutionResult, Priority, TaskId};
 
 /// Rows that one sweep or round of retention moves at the most of each kind,
@@ -562,5 +563,6 @@ fn attempt_without_run(row: &Row, error: AttemptError, now: Timestamp) -> Attemp
         usage: None,
         genome: row.genome,
         agent_id: None,
+        log: LogTail::default(),
     }
 }

@@ -45,11 +45,11 @@ pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     for name in NAMES {
         linker.instance(name)?.func_wrap(
             "log",
-            |mut store: StoreContextMut<'_, Sandbox>,
+            |store: StoreContextMut<'_, Sandbox>,
              (level, context, message): (Level, String, String)| {
                 let line =
                     if context.is_empty() { message } else { format!("{context}: {message}") };
-                store.data_mut().recorder.log(level.into(), &line);
+                store.data().log.line(level.into(), &line);
                 Ok(())
             },
         )?;

@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod folders;
 pub(crate) mod http;
 pub(crate) mod keyvalue;
+pub(crate) mod log;
 pub(crate) mod logging;
 pub(crate) mod stdio;
 pub(crate) mod telemetry;

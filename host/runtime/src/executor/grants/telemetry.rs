@@ -7,18 +7,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::telemetry::{
-    Dropped, LogLevel, LogLine, Metric, Progress, RunTelemetry, Span,
-};
+use chimera_layer4_core::telemetry::{Dropped, LogLevel, Metric, Progress, RunTelemetry, Span};
 use wasmtime::component::Resource;
 
 use crate::executor::bindings::telemetry::{Host, HostSpan, Label, Level};
-use crate::executor::bindings::{WORDS, words};
+use crate::executor::bindings::words;
 use crate::executor::sandbox::Sandbox;
 
 const METRICS: usize = 256;
 const SPANS: usize = 256;
-const LOG_BYTES: usize = 64 * 1024;
 const LABELS: usize = 16;
 const NAME_BYTES: usize = 64;
 const VALUE_BYTES: usize = 256;
@@ -42,7 +39,6 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Recorder {
     run: u64,
     started: Instant,
-    log_bytes: usize,
     open: Vec<usize>,
     kept: RunTelemetry,
     on_progress: Option<OnProgress>,
@@ -55,7 +51,6 @@ impl Recorder {
         Self {
             run: 0,
             started,
-            log_bytes: 0,
             open: Vec::new(),
             kept: RunTelemetry::default(),
             on_progress: None,
@@ -149,18 +144,6 @@ impl Recorder {
         let labels = labels.iter().map(|l| (l.name.clone(), cut(&l.value, VALUE_BYTES))).collect();
         self.kept.metrics.push(Metric { name: name.to_owned(), value, labels });
     }
-
-    pub(crate) fn log(&mut self, level: LogLevel, message: &str) {
-        if self.log_bytes >= LOG_BYTES {
-            self.dropped().log_bytes += message.len() as u64;
-            return;
-        }
-        self.dropped().log_bytes += message.len().saturating_sub(WORDS) as u64;
-        let message = words(message);
-        // An empty line costs its bookkeeping, so it counts for something too.
-        self.log_bytes += message.len() + size_of::<LogLine>();
-        self.kept.log.push(LogLine { level, message });
-    }
 }
 
 fn cut(text: &str, bytes: usize) -> String {
@@ -208,7 +191,7 @@ impl Host for Sandbox {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        self.recorder.log(level, &message);
+        self.log.line(level, &message);
         Ok(())
     }
 }
@@ -264,7 +247,6 @@ mod tests {
         for _ in 0..1000 {
             recorder.metric("rows_total", 1.0, &[]);
             recorder.open("span");
-            recorder.log(LogLevel::Info, "");
         }
         recorder.metric("not a name", 1.0, &[]);
         recorder.metric("nan", f64::NAN, &[]);
@@ -274,7 +256,6 @@ mod tests {
             (METRICS, 1000 - METRICS as u64 + 2)
         );
         assert_eq!((kept.spans.len(), kept.dropped.spans), (SPANS, 1000 - SPANS as u64));
-        assert!(kept.log.len() * size_of::<LogLine>() <= LOG_BYTES + size_of::<LogLine>());
     }
 
     #[test]

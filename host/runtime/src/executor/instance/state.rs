@@ -2,8 +2,9 @@
 
 use chimera_layer4_core::{Call, Fault, GuestFault, HostFault};
 
-use super::{Driver, Instance, with_last_words};
+use super::{Driver, Instance};
 use crate::executor::bindings::{self, exports::chimera::agent::state};
+use crate::executor::fault::with_last_words;
 use crate::executor::limits::run::WallLimit;
 
 impl Instance {
@@ -21,7 +22,7 @@ impl Instance {
                 let said = said.map_err(|error| bindings::agent_error(&error, Call::Save));
                 Ok((said, self))
             }
-            Err(fault) => Err(with_last_words(fault, &self.take_telemetry())),
+            Err(fault) => Err(with_last_words(fault, &self.take_telemetry().log)),
         }
     }
 
@@ -37,7 +38,7 @@ impl Instance {
         let call = offered(self.guest.state.as_ref())?.call_restore(&mut self.store, saved);
         let said = match driver.drive(call, Call::Restore, wall).await {
             Ok(said) => said,
-            Err(fault) => return Err(with_last_words(fault, &self.take_telemetry())),
+            Err(fault) => return Err(with_last_words(fault, &self.take_telemetry().log)),
         };
         said.map_err(|error| bindings::agent_error(&error, Call::Restore))?;
         Ok(self)
