@@ -11,6 +11,7 @@ mod metrics;
 mod openapi;
 mod queue;
 pub(crate) mod service;
+mod starts;
 mod traces;
 
 use std::net::SocketAddr;

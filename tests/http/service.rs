@@ -85,6 +85,14 @@ impl Service {
         self.child.wait().unwrap().code()
     }
 
+    /// Ends it as an operator does: its exit code, and all that it said since.
+    pub(crate) fn end(&mut self) -> (i32, String) {
+        self.signal(Signal::TERM);
+        let mut said = String::new();
+        self.said.as_mut().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), said)
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

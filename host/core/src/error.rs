@@ -182,6 +182,18 @@ impl Layer4Error {
         }
     }
 
+    /// Whether an agent's own code failed, or met a limit, in a call of the
+    /// host's: the host itself did what it should.
+    #[must_use]
+    pub fn is_of_an_agent(&self) -> bool {
+        matches!(
+            self,
+            Layer4Error::AgentFault { .. }
+                | Layer4Error::ResourceQuotaExceeded { .. }
+                | Layer4Error::AgentTimeout { .. }
+        )
+    }
+
     /// A stable word for logs, metrics and programs.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chimera_layer4_core::{Fault, HostFault, Layer4Error};
+use chimera_layer4_core::{Fault, HostFault, Layer4Error, Layer4Result};
 
 use super::client::Refused;
 use crate::evolution::EvolutionError;
@@ -47,6 +47,19 @@ Exit codes:
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct BadInput(pub(super) String);
+
+/// How a host ended, whatever its agents' own `shutdown` did: the log names those
+/// that failed, and a guest has no say in how the program ends. Whether all of
+/// them ended well.
+///
+/// # Errors
+/// The host itself failed.
+pub(super) fn despite_agents(ended: Layer4Result<()>) -> Layer4Result<bool> {
+    match ended {
+        Err(error) if error.is_of_an_agent() => Ok(false),
+        ended => ended.map(|()| true),
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

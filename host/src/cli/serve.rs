@@ -5,20 +5,19 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::config::AgentDeclaration;
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::args::SettingsArgs;
 use super::client::{Client, Notice};
-use super::exit::{BadInput, Exit};
+use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use crate::Layer4Fabric;
 use crate::fabric::{Applied, Outcome};
-use crate::http::{Asked, Reloaded, Server, WAITING};
+use crate::http::{ReloadDone, Reloaded, Reloads, Server};
 
 /// Serves until `interrupted`, and ends in good order then.
 pub(super) async fn run(
@@ -32,8 +31,8 @@ pub(super) async fn run(
     let mut hangup = signal(SignalKind::hangup())?;
     let fabric = Arc::new(Layer4Fabric::new(config.clone())?);
     // First the address: where another host has it, nothing else is touched.
-    let (reloads, mut wanted) = mpsc::channel(WAITING);
-    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads);
+    let reloads = Reloads::default();
+    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
     let url = format!("http://{address}");
@@ -46,30 +45,39 @@ pub(super) async fn run(
         ready.store(true, Ordering::Release);
         output.note(&format!("listening on {url}"));
         loop {
-            tokio::select! {
-                Some(()) = hangup.recv() => drop(reload(&fabric, &config, &flags).await),
-                Some(asked) = wanted.recv() => {
-                    let asked: Asked = asked;
+            let hung_up = tokio::select! {
+                Some(()) = hangup.recv() => true,
+                () = reloads.wanted() => false,
+            };
+            let waiting = reloads.take();
+            // Their wish may have been met together with others' already.
+            if hung_up || !waiting.is_empty() {
+                let done = reload(&fabric, &config, &flags).await;
+                for asked in waiting {
                     // Whoever asked may have gone.
-                    let _ = asked.send(reload(&fabric, &config, &flags).await);
+                    let _ = asked.send(done.clone());
                 }
-                else => std::future::pending().await,
             }
         }
     };
     let failed: anyhow::Result<Infallible> = tokio::select! {
         served = server.run(interrupted) => {
-            served?;
-            output.note("ended in good order");
+            let but = if despite_agents(served)? { "" } else { ", but for agents whose own `shutdown` failed: the log names them" };
+            output.note(&format!("ended in good order{but}"));
             return Ok(Exit::Success);
         }
         failed = work => failed,
     };
-    fabric.shutdown().await?;
+    // Why it could not go on is what counts; the log has the rest.
+    drop(fabric.shutdown().await);
     failed.map(|never| match never {})
 }
 
-/// Loads the declared agents; one that fails ends the start.
+/// Loads the declared agents. A type that fails is down until a reload, and the
+/// others are served.
+///
+/// # Errors
+/// All types failed: there is nothing to serve.
 async fn load(
     fabric: &Layer4Fabric,
     agents: &BTreeMap<String, AgentDeclaration>,
@@ -78,26 +86,36 @@ async fn load(
     let bar = Bar::new(*output, "loading agents");
     let applied = fabric.apply_agents(agents, |name| bar.say(name)).await;
     drop(bar);
-    let count = applied.len();
+    let (count, mut down) = (applied.len(), Vec::new());
     for Applied { name, outcome } in applied {
         if let Outcome::Failed(error) = outcome {
-            return Err(anyhow::Error::from(error).context(format!("agents.{name}")));
+            tracing::error!(agent_type = name, %error, "not started");
+            down.push((name, error));
         }
     }
-    output.note(&format!("{count} agent types are up"));
+    let up = count - down.len();
+    if up == 0
+        && let Some((name, error)) = down.into_iter().next()
+    {
+        return Err(anyhow::Error::from(error).context(format!("agents.{name}")));
+    }
+    output.note(&match up {
+        up if up == count => format!("{count} agent types are up"),
+        up => format!(
+            "{up} of {count} agent types are up; the log says why the others are not, and \
+             `chimera reload` tries them again"
+        ),
+    });
     Ok(())
 }
 
-/// Applies the file as it is now. What is wrong with it is logged, and changes
-/// nothing.
-async fn reload(
-    fabric: &Layer4Fabric,
-    config: &Layer4Config,
-    flags: &SettingsArgs,
-) -> Layer4Result<Vec<Applied>> {
+/// Applies the file as it is now. A file that cannot be read changes nothing; an
+/// agent type that fails stays as it was. Both are logged.
+async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
     let settings = settings::resolve(flags).map_err(|error| {
-        tracing::error!(error = format!("{error:#}"), "nothing was reloaded");
-        Layer4Error::InvalidRequest(vec![format!("{error:#}")])
+        let error = format!("{error:#}");
+        tracing::error!(error, "nothing was reloaded");
+        error
     })?;
     if settings.config != *config {
         tracing::warn!("settings other than agents have changed; they take effect at a restart");
@@ -109,7 +127,7 @@ async fn reload(
             done => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
         }
     }
-    Ok(applied)
+    Ok(applied.into_iter().map(Reloaded::from).collect())
 }
 
 /// `chimera reload`: has the host of the data folder do so.

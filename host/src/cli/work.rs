@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::args::WorkArgs;
-use super::exit::{BadInput, Exit};
+use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::{component, task};
 use crate::{AgentSource, Layer4Fabric, utils};
@@ -118,7 +118,7 @@ pub(super) async fn run(
     let ended = fabric.shutdown().await;
     let Some(worked) = worked else { return Ok(Exit::Interrupted) };
     worked?;
-    ended?;
+    despite_agents(ended)?;
     if let Some(left) = left.filter(|left| !left.queued_by_type.is_empty()) {
         for (agent_type, count) in &left.queued_by_type {
             output.note(&format!("{count} tasks wait for {agent_type:?}, which has no --agent"));

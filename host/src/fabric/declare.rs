@@ -1,7 +1,7 @@
 //! Agents as the configuration file declares them, at the start and when it changes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
@@ -9,12 +9,16 @@ use chimera_layer4_runtime::Genome;
 use tokio::task::JoinSet;
 
 use super::agents::{AgentSource, AgentType};
-use super::{Layer4Fabric, end};
+use super::{Layer4Fabric, end, not_in_good_order};
 use crate::utils;
 
 /// What is in force of the declarations.
 #[derive(Default)]
-pub(super) struct Declared(tokio::sync::Mutex<BTreeMap<String, InForce>>);
+pub(super) struct Declared {
+    in_force: tokio::sync::Mutex<BTreeMap<String, InForce>>,
+    /// Types of which nothing is in force, since their agents did not start: why.
+    down: Mutex<BTreeMap<String, String>>,
+}
 
 struct InForce {
     declaration: AgentDeclaration,
@@ -33,6 +37,26 @@ impl InForce {
         let Self { mut agents, on_demand, .. } = self;
         agents.push(on_demand);
         agents
+    }
+}
+
+impl Declared {
+    fn down(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps why a type is down, unless something of it is in force.
+    fn note(&self, name: &str, outcome: &Outcome, in_force: bool) {
+        match outcome {
+            Outcome::Failed(error) if !in_force => {
+                self.down().insert(name.to_owned(), error.to_string());
+            }
+            _ => drop(self.down().remove(name)),
+        }
+    }
+
+    fn forget_all_but(&self, declared: &BTreeMap<String, AgentDeclaration>) {
+        self.down().retain(|name, _| declared.contains_key(name));
     }
 }
 
@@ -87,7 +111,7 @@ impl Layer4Fabric {
         told: impl Fn(&str),
     ) -> Vec<Applied> {
         // One change at a time.
-        let mut in_force = self.declared.0.lock().await;
+        let mut in_force = self.declared.in_force.lock().await;
         let mut applied = Vec::new();
         let gone: Vec<String> =
             in_force.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
@@ -106,6 +130,7 @@ impl Layer4Fabric {
             self.retire(old).await;
             applied.push(Applied { name, outcome: Outcome::Removed });
         }
+        self.declared.forget_all_but(declared);
         let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
         for (name, declaration) in declared {
             told(name);
@@ -114,9 +139,18 @@ impl Layer4Fabric {
                 Err(error) => Err(error),
             };
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
+            self.declared.note(name, &outcome, in_force.contains_key(name));
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
+    }
+
+    /// The declared agent types that no task can be given to, since their agents did
+    /// not start, each with the reason. They are tried again when the declarations
+    /// are applied again.
+    #[must_use]
+    pub fn agent_types_down(&self) -> BTreeMap<String, String> {
+        self.declared.down().clone()
     }
 
     /// The file may say more than the host was started with.
@@ -245,7 +279,7 @@ impl Layer4Fabric {
             self.watch.ended(&entry);
             ending.spawn(async move {
                 if let Err(error) = end(&entry, timeout).await {
-                    tracing::warn!(agent = %entry.id(), %error, "an agent did not end in good order");
+                    not_in_good_order(&entry, &error);
                 }
             });
         }

@@ -181,8 +181,9 @@ impl Layer4Fabric {
     /// every agent. Shut down twice is the same as once.
     ///
     /// # Errors
-    /// `AgentFault` with the first agent whose own `shutdown` failed; all are
-    /// ended all the same.
+    /// `AgentFault`, `ResourceQuotaExceeded` or `AgentTimeout` with the first agent
+    /// whose own `shutdown` failed; all are ended all the same, and the log names
+    /// each that failed.
     pub async fn shutdown(&self) -> Layer4Result<()> {
         {
             let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,7 +201,9 @@ impl Layer4Fabric {
         let mut ending = JoinSet::new();
         for entry in self.crew.agents.take_all() {
             self.watch.ended(&entry);
-            ending.spawn(async move { end(&entry, timeout).await });
+            ending.spawn(async move {
+                end(&entry, timeout).await.inspect_err(|error| not_in_good_order(&entry, error))
+            });
         }
         let mut first = Ok(());
         while let Some(ended) = ending.join_next().await {
@@ -346,14 +349,22 @@ impl Layer4Fabric {
             active_agents: self.crew.agents.count(),
             pending_tasks: queued.max(running),
             uptime: self.uptime(),
+            agent_types_down: self.agent_types_down(),
         }
     }
 
-    /// In one word, by how its agents are and whether its queue answers.
+    /// In one word, by how its agents are, whether all that are declared are up, and
+    /// whether its queue answers.
     fn status(&self, entries: &[Arc<Entry>], queue_answers: bool) -> SystemStatus {
         let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
         match self.state.load(Ordering::Acquire) {
-            RUNNING if queue_answers && entries.iter().all(well) => SystemStatus::Healthy,
+            RUNNING
+                if queue_answers
+                    && entries.iter().all(well)
+                    && self.agent_types_down().is_empty() =>
+            {
+                SystemStatus::Healthy
+            }
             RUNNING => SystemStatus::Degraded,
             _ => SystemStatus::Stopped,
         }
@@ -395,6 +406,10 @@ impl Layer4Fabric {
         };
         Layer4Error::NotRunning { state }
     }
+}
+
+fn not_in_good_order(entry: &Entry, error: &Layer4Error) {
+    tracing::warn!(agent = %entry.id(), %error, "an agent did not end in good order");
 }
 
 async fn end(entry: &Entry, timeout: Duration) -> Layer4Result<()> {

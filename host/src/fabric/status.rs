@@ -1,5 +1,6 @@
 //! What the fabric says about itself and its agents.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{AgentCapabilities, AgentHealth, AgentId, Digest};
@@ -48,7 +49,7 @@ pub struct ActiveAgent {
 pub enum SystemStatus {
     /// Takes tasks, and every agent is well.
     Healthy,
-    /// Takes tasks, but some agent is not well.
+    /// Takes tasks, but some agent is not well, or a declared type is down.
     Degraded,
     /// Not started yet, or shutting down.
     Stopped,
@@ -67,4 +68,6 @@ pub struct SystemHealth {
     pub pending_tasks: usize,
     /// Since `start`; zero before.
     pub uptime: Duration,
+    /// Declared agent types whose agents did not start: why.
+    pub agent_types_down: BTreeMap<String, String>,
 }

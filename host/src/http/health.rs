@@ -47,6 +47,7 @@ async fn health(State(app): State<App>) -> Response {
         active_agents: health.active_agents,
         pending_tasks: health.pending_tasks,
         uptime_seconds: health.uptime.as_secs_f64(),
+        agent_types_down: health.agent_types_down,
     };
     (status, Answer(answer)).into_response()
 }

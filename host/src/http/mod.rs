@@ -35,10 +35,10 @@ use std::time::Duration;
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
-pub(crate) use self::reload::{Asked, Reloaded, WAITING};
+pub(crate) use self::reload::{ReloadDone, Reloaded, Reloads};
 pub(crate) use self::wire::{AttemptLog, Stats};
 
 use self::auth::Guard;
@@ -75,7 +75,7 @@ struct App {
     ready: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
     /// Where somebody reads a settings file.
-    reloads: Option<mpsc::Sender<Asked>>,
+    reloads: Option<Reloads>,
 }
 
 impl App {
@@ -124,8 +124,8 @@ impl Server {
         Ok(Self { listener, address, app, connections })
     }
 
-    /// Has somebody asked where a client wants the settings file read again.
-    pub(crate) fn with_reloads(mut self, reloads: mpsc::Sender<Asked>) -> Self {
+    /// Tells `reloads` of clients that want the settings file read again.
+    pub(crate) fn with_reloads(mut self, reloads: Reloads) -> Self {
         self.app.reloads = Some(reloads);
         self
     }
@@ -179,6 +179,6 @@ impl Server {
             shut
         };
         let (shut, served) = tokio::join!(drain, serve);
-        shut.and(served.map_err(failed))
+        served.map_err(failed).and(shut)
     }
 }

@@ -53,7 +53,7 @@ problems! {
     Finding: WRONG, NONE_SUCH, NOT_NOW;
     /// Of a route that changes one thing.
     Changing: WRONG, NONE_SUCH, (409, "It is not in the state for this"), NOT_NOW;
-    /// Of a route that starts or ends an agent.
+    /// Of a route that starts an agent.
     Handling: WRONG, NONE_SUCH, (422, "The agent failed"), NOT_NOW;
     /// Of a route with a body.
     Telling: WRONG, NONE_SUCH, BODY[0], BODY[1], BODY[2], NOT_NOW;

@@ -1,9 +1,11 @@
 //! `/v1/reload`: the settings file as it is now.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use axum::extract::State;
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::Layer4Error;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,14 +14,46 @@ use super::answer::{Answer, Json};
 use super::{App, problems};
 use crate::fabric::{Applied, Outcome};
 
-/// Wants the file read and applied, and to hear what came of it.
-pub(crate) type Asked = oneshot::Sender<Layer4Result<Vec<Applied>>>;
+/// What came of a reload: each agent type, or why the file could not be read.
+/// Shared, since everybody who waited for it has the same answer.
+pub(crate) type ReloadDone = Result<Arc<[Reloaded]>, Arc<str>>;
 
-/// Requests that wait for one another.
-pub(crate) const WAITING: usize = 16;
+/// Clients that want the settings file read and applied.
+///
+/// One reload at a time. Whoever asks while one is under way may have changed
+/// the file since it was read, so all of these wait for one more.
+#[derive(Clone, Default)]
+pub(crate) struct Reloads(Arc<Asked>);
+
+#[derive(Default)]
+struct Asked {
+    /// No more than there may be connections.
+    waiting: Mutex<Vec<oneshot::Sender<ReloadDone>>>,
+    arrived: Notify,
+}
+
+impl Reloads {
+    fn ask(&self) -> oneshot::Receiver<ReloadDone> {
+        let (tell, told) = oneshot::channel();
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        self.0.arrived.notify_one();
+        told
+    }
+
+    /// Waits until somebody has asked.
+    pub(crate) async fn wanted(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    /// Everybody who has asked so far. Whoever takes them reads the file after
+    /// that, and answers each.
+    pub(crate) fn take(&self) -> Vec<oneshot::Sender<ReloadDone>> {
+        std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// What became of an agent type.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Reloaded {
     pub(crate) agent_type: String,
     /// started, unchanged, replaced, removed or failed.
@@ -44,7 +78,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Applies the settings file as it is now, as SIGHUP does, without dropping a
-/// task. What is wrong changes nothing.
+/// task. A file that cannot be read as a whole changes nothing. An agent type
+/// that fails stays as it was, and the others are applied.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "host",
     operation_id = "reload_settings",
@@ -54,11 +89,37 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn reload(State(app): State<App>) -> Json<Vec<Reloaded>> {
-    let (asked, answered) = oneshot::channel();
     let gone = || Layer4Error::NotRunning { state: "not the one that reads a settings file" };
-    let reloads: Option<mpsc::Sender<Asked>> = app.reloads.clone();
-    let sent = reloads.ok_or_else(gone)?.send(asked).await;
-    sent.map_err(|_| gone())?;
-    let applied = answered.await.map_err(|_| gone())??;
-    Ok(Answer(applied.into_iter().map(Reloaded::from).collect()))
+    let asked = app.reloads.as_ref().ok_or_else(gone)?.ask();
+    let done = asked.await.map_err(|_| gone())?;
+    let applied = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
+    Ok(Answer(applied.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_ask_during_a_reload_share_the_next() {
+        let reloads = Reloads::default();
+        let first = reloads.ask();
+        reloads.wanted().await;
+        let waiting = reloads.take();
+        assert_eq!(waiting.len(), 1);
+        let others: Vec<_> = (0..20).map(|_| reloads.ask()).collect();
+        for asked in waiting {
+            asked.send(Err("the first".into())).unwrap();
+        }
+        assert_eq!(&*first.await.unwrap().unwrap_err(), "the first");
+        reloads.wanted().await;
+        let waiting = reloads.take();
+        assert_eq!(waiting.len(), 20);
+        for asked in waiting {
+            asked.send(Err("the second".into())).unwrap();
+        }
+        for other in others {
+            assert_eq!(&*other.await.unwrap().unwrap_err(), "the second");
+        }
+    }
 }

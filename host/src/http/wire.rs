@@ -338,6 +338,9 @@ pub(super) struct Health {
     /// Tasks waiting or running.
     pub(super) pending_tasks: usize,
     pub(super) uptime_seconds: f64,
+    /// Declared agent types whose agents did not start, by name: why. A reload
+    /// tries them again.
+    pub(super) agent_types_down: BTreeMap<String, String>,
 }
 
 /// The queue and the runs.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::args::EvolveArgs;
 use self::handover::Handed;
-use super::exit::Exit;
+use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use crate::Layer4Fabric;
 use crate::evolution::{Evolution, EvolutionOptions, Outcome};
@@ -70,7 +70,7 @@ async fn evolve(
     // What it ended with counts; its agents have been ended already.
     let ended = fabric.shutdown().await;
     let outcome = evolved?;
-    ended?;
+    despite_agents(ended)?;
     Ok(outcome)
 }
 

@@ -159,7 +159,7 @@ impl Genomes {
             self.watch.ended(&entry);
             self.ending.spawn(async move {
                 if let Err(error) = super::end(&entry, timeout).await {
-                    tracing::warn!(agent = %entry.id(), %error, "an agent did not end in good order");
+                    super::not_in_good_order(&entry, &error);
                 }
             });
         }

@@ -11,6 +11,7 @@ use crate::Layer4Fabric;
 use crate::cli::agent::args::DevArgs;
 use crate::cli::agent::dev::Failed;
 use crate::cli::component::Component;
+use crate::cli::exit::despite_agents;
 use crate::cli::genome::door::new_genome;
 use crate::cli::task;
 use crate::fabric::NewGenome;
@@ -78,7 +79,8 @@ impl Own {
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
-        Ok(self.fabric.shutdown().await?)
+        despite_agents(self.fabric.shutdown().await)?;
+        Ok(())
     }
 }
 

@@ -1,0 +1,117 @@
+//! What an agent does as it starts and ends, and what of that a host lets others
+//! feel: nothing.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Api;
+use super::service::{Service, declare};
+use crate::cli::Chimera;
+use crate::harness::{config_of, guest_path, settings};
+
+fn hostile(name: &str, parameter: &str, what: &str) -> String {
+    declare(name, &guest_path("hostile"), 1)
+        + &format!("parameters = {{ {parameter} = {what:?} }}\n")
+}
+
+fn echoes(service: &Service) {
+    let body = r#"{"target_agent_type": "echo", "payload": "hello"}"#;
+    let request = ureq::post(format!("{}/v1/tasks?wait=30s", service.url()));
+    let request = request.header("content-type", "application/json");
+    let done: Value = request.send(body).unwrap().body_mut().read_json().unwrap();
+    assert_eq!(done["result"]["output"], "hello", "{done}");
+}
+
+#[test]
+fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
+    let echo = declare("echo", &guest_path("echo"), 1);
+    // Before and behind it.
+    let broken = hostile("broken", "in_init", "trap") + &declare("gone", Path::new("gone.wasm"), 1);
+    let mut service = Service::start(Chimera::new(), &(broken + &echo));
+    echoes(&service);
+    let health = service.get("/health");
+    assert_eq!(health["status"], "degraded", "{health}");
+    let down = &health["agent_types_down"];
+    assert!(down["broken"].as_str().unwrap().contains("`init` trapped"), "{health}");
+    assert!(down["gone"].as_str().unwrap().contains("gone.wasm"), "{health}");
+
+    service.rewrite(&(hostile("broken", "in_init", "nothing") + &echo));
+    let data = service.chimera.data().join("data");
+    let done = service.chimera.run(&["reload", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "broken started\necho unchanged\n"),
+        "{}",
+        done.err
+    );
+    let health = service.get("/health");
+    assert_eq!((&health["status"], &health["agent_types_down"]), (&json!("healthy"), &json!({})));
+    let (code, said) = service.end();
+    assert!(code == 0 && said.contains("ended in good order\n"), "{said}");
+}
+
+#[test]
+fn a_guest_has_no_say_in_how_a_host_ends() {
+    let agents = hostile("trap", "in_shutdown", "trap") + &hostile("spin", "in_shutdown", "spin");
+    let mut service =
+        Service::start(Chimera::new(), &("agent_timeout_secs = 1\n".to_owned() + &agents));
+    let (code, said) = service.end();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said.matches("an agent did not end in good order").count(), 2, "{said}");
+    assert!(said.contains("ended in good order, but for agents"), "{said}");
+
+    let component = guest_path("hostile").display().to_string();
+    let mut work = service.chimera.command(&[
+        "work",
+        "--tasks",
+        "-",
+        "--param",
+        "in_shutdown=trap",
+        "--agent",
+        &component,
+    ]);
+    let done = Chimera::end(work.write_stdin("{\"payload\": {\"do\": \"nothing\"}}\n"));
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(done.err.contains("did not end in good order"), "{}", done.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_traps_as_it_is_ended_is_ended() {
+    let traps = config_of("hostile", |config| {
+        config.parameters.insert("in_shutdown".into(), json!("trap"));
+    });
+    let api = Api::with_agents(settings(), [traps]).await;
+    let agent = api.get("/v1/agents").await.json()[0]["agent_id"].as_str().unwrap().to_owned();
+    assert_eq!(api.delete(&format!("/v1/agents/{agent}")).await.status, 204);
+    assert_eq!(api.delete(&format!("/v1/agents/{agent}")).await.status, 404);
+    api.end().await.unwrap();
+}
+
+/// Each would try to start the agent that sleeps.
+#[test]
+fn reloads_that_are_asked_for_meanwhile_are_one() {
+    let limit = "agent_timeout_secs = 2\n".to_owned();
+    let echo = declare("echo", &guest_path("echo"), 1);
+    let mut service = Service::start(Chimera::new(), &(limit.clone() + &echo));
+    service.rewrite(&(limit + &echo + &hostile("sleeps", "in_init", "sleep")));
+    let url = format!("{}/v1/reload", service.url());
+    let ask = || {
+        let url = url.clone();
+        std::thread::spawn(move || -> Value {
+            ureq::post(url).send_empty().unwrap().body_mut().read_json().unwrap()
+        })
+    };
+    let asked: Vec<_> = (0..20).map(|_| ask()).collect();
+    for one in asked {
+        let done = one.join().unwrap();
+        assert_eq!(done[0]["outcome"], "unchanged", "{done}");
+        let error = done[1]["error"].as_str().unwrap();
+        assert!(error.contains("agent_timeout_secs"), "{done}");
+    }
+    let (_, said) = service.end();
+    let tried = said.lines().filter(|line| line.contains("not reloaded")).count();
+    // One, and one more for all who came after it had begun; on a slow machine
+    // some come later still.
+    assert!((1..=5).contains(&tried), "{tried} reloads\n{said}");
+}
