@@ -1,32 +1,44 @@
 //! What happens, as it happens, for whoever listens.
 //!
 //! A listener that is slower than what happens loses the oldest events and is
-//! told how many; it holds up nobody.
+//! told how many; it holds up nobody. One that was away hears what is kept of
+//! the events since (`feed`).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+mod feed;
 
 use chimera_layer4_core::metrics::KpiReport;
 use chimera_layer4_core::scheduler::{DeadReason, TaskState, Timestamp};
 use chimera_layer4_core::{AgentId, Digest, Priority, TaskId};
-use serde::Serialize;
-use tokio::sync::broadcast;
+use serde::{Serialize, Serializer};
 
-/// Events that a slow listener may be behind.
-const BACKLOG: usize = 4096;
+pub(crate) use self::feed::{Events, Following, Missed, Position};
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Counts, from one, what was told since the start of the host. While nobody
-    /// listens nothing is told, and the count stands.
+    /// Counts, from one, what happened since the start of the host, whether
+    /// somebody listened or not.
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub at: Timestamp,
     /// What.
-    #[serde(flatten)]
     pub what: What,
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            sequence: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            at: Option<Timestamp>,
+            #[serde(flatten)]
+            what: &'a What,
+        }
+        // A report has a time of its own: an object has a key once.
+        let at = (!matches!(self.what, What::Kpi(_))).then_some(self.at);
+        Written { sequence: self.sequence, at, what: &self.what }.serialize(to)
+    }
 }
 
 impl Event {
@@ -194,41 +206,31 @@ pub enum TaskEventKind {
     },
 }
 
-/// Where events go.
-#[derive(Debug)]
-pub(crate) struct Events {
-    sequence: AtomicU64,
-    to: broadcast::Sender<Arc<Event>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Default for Events {
-    fn default() -> Self {
-        Self { sequence: AtomicU64::new(0), to: broadcast::Sender::new(BACKLOG) }
-    }
-}
-
-impl Events {
-    /// Hears of what happens from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.to.subscribe()
-    }
-
-    pub(crate) fn listeners(&self) -> usize {
-        self.to.receiver_count()
-    }
-
-    /// Tells what happened now. It is put into words only where somebody listens.
-    pub(crate) fn tell(&self, what: impl FnOnce() -> What) {
-        self.tell_at(SystemTime::now().into(), what);
-    }
-
-    pub(crate) fn tell_at(&self, at: Timestamp, what: impl FnOnce() -> What) {
-        if self.listeners() == 0 {
-            return;
+    #[test]
+    fn an_event_has_each_key_once() {
+        let report = KpiReport {
+            agent_id: uuid::Uuid::nil().into(),
+            agent_type: "echo".to_owned(),
+            genome: Digest::of(b"genome"),
+            at: Timestamp(7),
+            window_secs: 300,
+            runs: 1,
+            latency_ms: 1.0,
+            latency_p95_ms: 1.0,
+            latency_p99_ms: 1.0,
+            success_rate: 1.0,
+            accuracy: None,
+            cpu_seconds: 0.0,
+            memory_peak_mb: 1.0,
+        };
+        for what in [What::Kpi(report), What::HostEnded {}] {
+            let event = Event { sequence: 1, at: Timestamp(7), what };
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(text.matches("\"at\":7").count(), 1, "{text}");
         }
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        let event = Event { sequence, at, what: what() };
-        // The last listener may just have gone.
-        let _ = self.to.send(Arc::new(event));
     }
 }

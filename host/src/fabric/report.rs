@@ -9,7 +9,7 @@ use http::HeaderMap;
 use tokio::sync::broadcast;
 
 use super::Layer4Fabric;
-use crate::events::Event;
+use crate::events::{Event, Events};
 use crate::metrics::{Sheet, Snapshot};
 use crate::traces::Trace;
 
@@ -83,6 +83,11 @@ impl Layer4Fabric {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.watch.events.listen()
+    }
+
+    /// What happens, for listeners that may come back.
+    pub(crate) fn events(&self) -> &Events {
+        &self.watch.events
     }
 
     pub(crate) fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {

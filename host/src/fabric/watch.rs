@@ -104,9 +104,9 @@ impl Watch {
         self.recorder.ran(task, genome, report);
     }
 
-    /// Tells how far a task is, where somebody listens when it begins.
+    /// Tells how far a task is, where events are wanted when it begins.
     pub(super) fn progress(self: &Arc<Self>, task: &Task) -> Option<OnProgress> {
-        if self.events.listeners() == 0 {
+        if !self.events.are_wanted() {
             return None;
         }
         let watch = Arc::clone(self);
@@ -125,7 +125,7 @@ impl Watch {
     fn look(&self, agents: &Agents) {
         let cpu = agents.all().into_iter().map(|entry| (entry.id(), entry.agent.totals().cpu));
         self.metrics.look(cpu);
-        if self.events.listeners() == 0 {
+        if !self.events.are_wanted() {
             return;
         }
         for report in self.metrics.kpis_at(SystemTime::now().into()) {
