@@ -2,6 +2,7 @@
 //! runner that does what it is told, and a clock that stands still until
 //! everybody waits.
 
+mod log;
 mod runner;
 mod store;
 mod submitters;

@@ -57,6 +57,8 @@ struct State {
     unavailable: BTreeSet<Op>,
     /// How long an answer is on its way, at the most; drawn for each.
     latency: Option<(fastrand::Rng, u64)>,
+    /// How long the answers to these are on their way.
+    late_answers: BTreeMap<Op, Duration>,
     asked: BTreeMap<Op, usize>,
     endings: BTreeMap<TaskId, usize>,
     requeued: BTreeMap<TaskId, usize>,
@@ -79,6 +81,12 @@ impl Disk {
     pub(super) fn set_latency(&self, seed: u64, most: Duration) {
         let most = u64::try_from(most.as_millis()).unwrap();
         self.lock().latency = Some((fastrand::Rng::with_seed(seed), most));
+    }
+
+    /// From now on each answer to this is on its way for so long; what was asked
+    /// is done before.
+    pub(super) fn answer_late(&self, op: Op, by: Duration) {
+        self.lock().late_answers.insert(op, by);
     }
 
     /// How often this was asked for.
@@ -162,6 +170,10 @@ impl Handle {
             }
         }
         let done = work.await?;
+        let late = self.disk.lock().late_answers.get(&op).copied();
+        if let Some(late) = late {
+            pass(late).await;
+        }
         self.disk.way().await;
         // What was done is done, but who asked does not hear of it.
         self.is_there()?;

@@ -8,7 +8,8 @@ use chimera_layer4::queue::{AttemptError, DeadReason, TaskState};
 use chimera_layer4::{Fault, HostFault, Layer4Error, Task};
 use tokio::time::Instant;
 
-use super::runner::{End, Step, genome, trap};
+use super::log::Log;
+use super::runner::{End, Step, genome, trap, unavailable};
 use super::store::{Op, WRITES};
 use super::{World, ms, pass, secs, task};
 
@@ -64,8 +65,32 @@ async fn a_clock_that_is_set_loses_no_run_in_hand() {
     }
 }
 
+/// The store has the settlement, its answer is on its way, and a heartbeat
+/// names the lease that the settlement ended.
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_comes_after_a_settlement_warns_of_nothing() {
+    let log = Log::listen();
+    let later = Step::Fail(2900, unavailable(Some(60_000)));
+    let rows = [(Step::Succeed(2900), TaskState::Succeeded), (later, TaskState::Delayed)];
+    for (step, state) in rows {
+        let mut world = World::new(1);
+        world.options.lease = secs(9);
+        world.disk.answer_late(Op::Settle, secs(2));
+        let host = world.start();
+        let task = task(&[step]);
+        host.submit(task.clone().into()).await.unwrap();
+        pass(ms(3100)).await;
+        assert_eq!((host.state(task.id).await, host.in_hand()), (state, 1), "not answered yet");
+        assert_eq!(world.disk.asked(Op::Extend), 1, "its lease was among those extended");
+        pass(secs(2)).await;
+        assert_eq!(host.in_hand(), 0);
+    }
+    assert_eq!(log.lines(), [""; 0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_lease_was_lost_is_ended_and_changes_nothing() {
+    let log = Log::listen();
     let mut world = World::new(1);
     world.options.lease = secs(9);
     let cut_off = world.start();
@@ -88,6 +113,8 @@ async fn a_run_whose_lease_was_lost_is_ended_and_changes_nothing() {
     assert!(matches!(first.end, Some(End::Dropped(_))), "it heard that nobody wants it: {first:?}");
     assert_eq!((world.runner.running(), cut_off.in_hand()), (0, 0));
     assert_eq!(other.record(lost.id).await, record);
+    let lines = log.lines();
+    assert_eq!(lines.iter().filter(|line| line.contains("lease of a run was lost")).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,13 +104,15 @@ impl InHand {
         in_hand || may_come
     }
 
-    /// Ends the run of this very lease, and not of one drawn since.
-    pub(super) fn lose(&self, lease: Lease) {
+    /// Ends the run of this very lease, and not of one drawn since. The answer
+    /// is whether there was a run to end: a lease whose run has returned is
+    /// over because its settlement reached the store before the heartbeat.
+    pub(super) fn lose(&self, lease: Lease) -> bool {
         let mut holds = self.lock();
         let held = holds.tasks.get_mut(&lease.id).filter(|held| held.fence == lease.fence);
         let stop = held.and_then(|held| held.stop.take());
         drop(holds);
-        stop.map(|stop| stop.send(Stop::Lost));
+        stop.is_some_and(|stop| stop.send(Stop::Lost).is_ok())
     }
 
     pub(super) fn stop(&self, id: TaskId, why: Stop) {
@@ -249,6 +251,9 @@ async fn see_through(
         why = &mut stopped => why.map_or(Some(Stop::ShuttingDown), Some).and_then(|why| ended_by(task.id, why, shared)),
     };
     drop(slot);
+    // Nothing can end the run any more. Closed before the store hears of its
+    // end, so that a heartbeat which comes after the settlement finds no run.
+    drop(stopped);
     // Without a result the lease is lost, and the task somebody else's.
     let Some(ran) = ran else { return };
     let now = shared.now();

@@ -103,8 +103,9 @@ async fn extend(shared: &Shared, now: Timestamp) -> bool {
         Ok(extension) => {
             let lost: HashSet<TaskId> = extension.lost.into_iter().collect();
             for lease in leases.into_iter().filter(|lease| lost.contains(&lease.id)) {
-                tracing::warn!(id = %lease.id, "the lease of a run was lost; it is ended");
-                shared.in_hand.lose(lease);
+                if shared.in_hand.lose(lease) {
+                    tracing::warn!(id = %lease.id, "the lease of a run was lost; it is ended");
+                }
             }
             for id in extension.cancelled {
                 shared.in_hand.stop(id, Stop::Cancelled);
