@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use chimera_layer4::InstancePolicy;
 use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::scheduler::RunTask;
+use chimera_layer4::scheduler::{Placement, RunTask};
 
 use crate::bare::{self, Blocks};
 use crate::door::Door;
@@ -135,7 +135,7 @@ impl Side {
             Side::Runner(runner) => scene.runtime.block_on(async {
                 let task = task("noop", Default::default()).task;
                 timed(async || {
-                    ensure!(runner.run(&task, 1).await.result.success);
+                    ensure!(runner.run(&task, 1, &Placement::default()).await.result.success);
                     Ok(())
                 })
                 .await

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use chimera_layer4::queue::Ran;
-use chimera_layer4::scheduler::{Capacity, RunTask};
+use chimera_layer4::scheduler::{Arm, Capacity, Placement, RunTask};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task, TrapCode,
@@ -65,7 +65,13 @@ impl Runner {
 impl RunTask for Runner {
     fn capacity(&self) -> Vec<Capacity> {
         let genome = Some(self.genome);
-        let of = |kind: &Kind| Capacity { agent_type: kind.name.into(), slots: kind.slots, genome };
+        let arms = |kind: &Kind| Arc::new([Arm { genome: self.genome, slots: kind.slots }]);
+        let of = |kind: &Kind| Capacity {
+            agent_type: kind.name.into(),
+            slots: kind.slots,
+            genome,
+            arms: arms(kind),
+        };
         self.kinds.iter().map(of).collect()
     }
 
@@ -73,7 +79,7 @@ impl RunTask for Runner {
         Ok(Some(self.genome))
     }
 
-    async fn run(&self, task: &Task, _attempt: u32) -> Ran {
+    async fn run(&self, task: &Task, _attempt: u32, _place: &Placement) -> Ran {
         let fails = self.kinds.iter().any(|kind| kind.fails && kind.name == task.target_agent_type);
         let runs = if fails { &self.bad_runs } else { &self.good_runs };
         let before = runs.fetch_add(1, Ordering::Relaxed);

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4::genome::{Event, Margins, Plan, Policy, WhenUnsure};
-use chimera_layer4::{Digest, Layer4Fabric, Submission, SubmitOptions, Validation};
+use chimera_layer4::queue::BreakerState;
+use chimera_layer4::{Digest, Layer4Fabric, Submission, SubmitOptions, Validation, utils};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::record::{blob, durable};
 use super::variants::Variant;
 use super::{ended, host_of, host_with, running};
-use crate::harness::task;
+use crate::handmade::{self, Parts};
+use crate::harness::{fabric, settings, small_quota, task};
 
 /// Tasks go on until it is dropped; one in four of their outputs is judged.
 struct Traffic {
@@ -108,6 +110,53 @@ async fn a_candidate_that_is_no_worse_takes_over_by_itself() {
     assert_eq!(running(&fabric), [digest]);
     let tree = fabric.genome_tree("variant").await.unwrap();
     assert!(tree.contains("not worse after") && tree.contains("● active"), "{tree}");
+    fabric.shutdown().await.unwrap();
+}
+
+/// Every task of the champion traps, so that its breaker is open by the time
+/// the candidate, which answers every task, is put on trial.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_takes_over_from_a_champion_that_always_traps() {
+    let champion = handmade::agent(&Parts { execute: "unreachable", ..Parts::default() });
+    let candidate = handmade::agent(&Parts { output: "{\"hi\":1}", ..Parts::default() });
+    let [old, new] = [&champion, &candidate].map(|bytes| Digest::of(bytes));
+    let fabric = Arc::new(fabric(settings()).await);
+    fabric.spawn_agent(&champion, utils::agent_config("mended", small_quota())).await.unwrap();
+    let breakers = || async {
+        let types = fabric.get_scheduler_stats().await.unwrap().types;
+        types.into_iter().find(|of_type| of_type.agent_type == "mended").unwrap()
+    };
+    for _ in 0..4 {
+        let failed = Box::pin(fabric.execute_task(task("mended", json!(null)))).await.unwrap();
+        assert!(!failed.success);
+    }
+    assert_ne!(breakers().await.breaker, BreakerState::Closed);
+
+    let mut events = fabric.subscribe();
+    fabric.start_rollout("mended", candidate, Plan::default()).await.unwrap();
+    let client = tokio::spawn({
+        let fabric = Arc::clone(&fabric);
+        async move {
+            let mut dead = 0;
+            while fabric.rollout("mended").is_ok() {
+                let done = Box::pin(fabric.execute_task(task("mended", json!(1)))).await.unwrap();
+                dead += u32::from(!done.success);
+            }
+            dead
+        }
+    });
+    let (outcome, tasks, why) = ended(&mut events).await;
+    println!("{outcome} after {tasks} tasks of the candidate: {why}");
+    assert_eq!(outcome, "promoted", "{why}");
+    assert_eq!(client.await.unwrap(), 0, "no task is lost to a champion that is known to fail");
+    let tree = fabric.genome_tree("mended").await.unwrap();
+    assert!(tree.contains("better"), "{tree}");
+    assert_eq!(running(&fabric), [new]);
+    let done = Box::pin(fabric.execute_task(task("mended", json!(1)))).await.unwrap();
+    assert!(done.success);
+    let of_type = breakers().await;
+    assert_eq!(of_type.breaker, BreakerState::Closed, "that of {old} is nobody's any more");
+    assert_eq!(of_type.breakers.iter().map(|arm| arm.genome).collect::<Vec<_>>(), [new]);
     fabric.shutdown().await.unwrap();
 }
 

@@ -7,9 +7,10 @@ use chimera_layer4::queue::{
     TaskState,
 };
 use chimera_layer4::{
-    Breach, Call, Fault, GuestFault, HostFault, LimitSource, Priority, QuotaKind, Task,
+    Breach, Call, Digest, Fault, GuestFault, HostFault, LimitSource, Priority, QuotaKind, Task,
 };
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::runner::{End, Run, Step, agent, genome, trap, unavailable, usage};
 use super::{Host, World, ms, pass, secs, task, task_for, urgent, with};
@@ -212,6 +213,86 @@ async fn a_type_that_rested_is_probed_by_one_run_at_a_time_and_trusted_again() {
         };
         assert_eq!(healed.iter().map(side_by_side).max(), Some(at_once));
     }
+}
+
+const GENOMES: [&str; 2] = ["champion", "candidate"];
+
+/// Tasks for a minute, one each 100 ms, of which one in twenty is the candidate's.
+async fn a_minute_of_a_trial(host: &Host) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for number in 0..600_u128 {
+        let id = Uuid::from_u128(number + 1).into();
+        let task = Task { id, ..task(&[Step::Succeed(10)]) };
+        host.submit(tries(task.clone(), 20)).await.unwrap();
+        tasks.push(task);
+        pass(ms(100)).await;
+    }
+    tasks
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_genome_has_a_breaker_of_its_own_and_its_tasks_go_to_the_other_while_it_is_open() {
+    let [champion, candidate] = GENOMES.map(|name| Digest::of(name.as_bytes()));
+    for broken in [champion, candidate] {
+        let world = World::new(4);
+        world.runner.put_on_trial("echo", [champion, candidate], 20, Some(broken));
+        let host = world.start();
+        let tasks = a_minute_of_a_trial(&host).await;
+        for task in &tasks {
+            assert!(host.wait(task.id).await.unwrap().success);
+        }
+        let runs = world.runner.runs();
+        let of = |genome| runs.iter().filter(|run| run.genome == genome).count();
+        assert!((10..30).contains(&of(broken)), "ten, and a probe now and again: {}", of(broken));
+        let stats = &host.stats().await.unwrap().types[0];
+        assert_ne!(stats.breaker, BreakerState::Closed, "the worst of both");
+        let opened = |genome| {
+            let breaker = stats.breakers.iter().find(|breaker| breaker.genome == genome).unwrap();
+            (breaker.state != BreakerState::Closed, breaker.opened)
+        };
+        let well = if broken == champion { candidate } else { champion };
+        assert_eq!(opened(well), (false, 0));
+        assert_eq!(opened(broken), (true, stats.breaker_opened));
+        assert!(stats.breaker_opened > 3);
+
+        // Whoever takes over does so with its own breaker.
+        world.runner.end_trial("echo", well);
+        host.capacity_changed();
+        pass(ms(1)).await;
+        let stats = &host.stats().await.unwrap().types[0];
+        assert_eq!((stats.breaker, stats.breakers.len()), (BreakerState::Closed, 1));
+        assert!(stats.breaker_opened > 3, "what was counted stays");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_every_breaker_open_tasks_wait_and_each_genome_is_probed_by_one_run() {
+    let [champion, candidate] = GENOMES.map(|name| Digest::of(name.as_bytes()));
+    let world = World::new(4);
+    world.runner.put_on_trial("echo", [champion, candidate], 2, None);
+    world.runner.set_broken("echo", Some(trap()));
+    let host = world.start();
+    let batch: Vec<_> = (0..100).map(|_| tries(task(&[Step::Succeed(50)]), 100)).collect();
+    let ids: Vec<_> = batch.iter().map(|one| one.task.id).collect();
+    host.submit_batch(batch).await.unwrap();
+    pass(secs(30)).await;
+    let runs = world.runner.runs();
+    assert!((20..50).contains(&runs.len()), "{}", runs.len());
+    for genome in [champion, candidate] {
+        assert!(runs.iter().filter(|run| run.genome == genome).count() >= 10);
+    }
+    world.runner.set_broken("echo", None);
+    for id in ids {
+        assert!(host.wait(id).await.unwrap().success);
+    }
+    let healed = world.runner.runs().split_off(runs.len());
+    for genome in [champion, candidate] {
+        let of: Vec<_> = healed.iter().filter(|run| run.genome == genome).collect();
+        for pair in of.iter().take(3).collect::<Vec<_>>().windows(2) {
+            assert!(pair[1].begun >= returned(pair[0]), "two probes of one genome at a time");
+        }
+    }
+    assert_eq!(host.stats().await.unwrap().types[0].running, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chimera_layer4::queue::Ran;
-use chimera_layer4::scheduler::{Capacity, RunTask};
+use chimera_layer4::scheduler::{Arm, Capacity, Placement, RunTask};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task,
@@ -54,6 +54,7 @@ pub(super) fn unavailable(retry_after_ms: Option<u64>) -> Fault {
 pub(super) struct Run {
     pub(super) id: TaskId,
     pub(super) agent_type: String,
+    pub(super) genome: Digest,
     pub(super) priority: Priority,
     pub(super) attempt: u32,
     pub(super) begun: Instant,
@@ -67,6 +68,16 @@ pub(super) enum End {
     Dropped(Instant),
 }
 
+/// Two genomes of a type, of which one takes every so-manieth task.
+#[derive(Clone, Copy)]
+struct Trial {
+    champion: Digest,
+    candidate: Digest,
+    one_in: u64,
+    /// Every run of this one fails.
+    broken: Option<Digest>,
+}
+
 #[derive(Default)]
 struct OfType {
     slots: usize,
@@ -75,6 +86,7 @@ struct OfType {
     unprepared: VecDeque<Fault>,
     /// Every run fails with this, whatever its task says.
     broken: Option<Fault>,
+    trial: Option<Trial>,
     running: usize,
     most_at_once: usize,
 }
@@ -115,6 +127,26 @@ impl Runner {
         self.lock().of(agent_type).broken = fault;
     }
 
+    /// From now on the first attempt of one task in so many is the candidate's,
+    /// and all else the champion's; all runs of the broken one fail.
+    pub(super) fn put_on_trial(
+        &self,
+        agent_type: &str,
+        [champion, candidate]: [Digest; 2],
+        one_in: u64,
+        broken: Option<Digest>,
+    ) {
+        let trial = Trial { champion, candidate, one_in, broken };
+        self.lock().of(agent_type).trial = Some(trial);
+    }
+
+    /// From now on this genome has every task of the type.
+    pub(super) fn end_trial(&self, agent_type: &str, genome: Digest) {
+        let mut state = self.lock();
+        let trial = &mut state.of(agent_type).trial;
+        *trial = trial.map(|trial| Trial { champion: genome, candidate: genome, ..trial });
+    }
+
     /// Every run in the order of their beginnings.
     pub(super) fn runs(&self) -> Vec<Run> {
         self.lock().runs.clone()
@@ -132,16 +164,19 @@ impl Runner {
         self.lock().of(agent_type).most_at_once
     }
 
-    fn begin(&self, task: &Task, attempt: u32) -> (Running<'_>, Step) {
+    fn begin(&self, task: &Task, attempt: u32, place: &Placement) -> (Running<'_>, Step) {
+        let genome = place.genome.unwrap_or(genome());
         let mut state = self.lock();
         let of_type = state.of(&task.target_agent_type);
         of_type.running += 1;
         of_type.most_at_once = of_type.most_at_once.max(of_type.running);
-        let broken = of_type.broken.clone();
+        let is_broken = of_type.trial.is_some_and(|trial| trial.broken == Some(genome));
+        let broken = is_broken.then(trap).or(of_type.broken.clone());
         let index = state.runs.len();
         state.runs.push(Run {
             id: task.id,
             agent_type: task.target_agent_type.clone(),
+            genome,
             priority: task.priority,
             attempt,
             begun: Instant::now(),
@@ -168,6 +203,16 @@ impl State {
 
 pub(super) fn payload(steps: &[Step]) -> Value {
     serde_json::to_value(steps).unwrap()
+}
+
+fn arms(of_type: &OfType) -> Arc<[Arm]> {
+    let Some(Trial { champion, candidate, .. }) = of_type.trial else { return Arc::default() };
+    let arm = |genome| Arm { genome, slots: of_type.slots };
+    if champion == candidate {
+        [arm(champion)].into()
+    } else {
+        [arm(champion), arm(candidate)].into()
+    }
 }
 
 fn script(payload: &Value) -> Vec<Step> {
@@ -197,6 +242,7 @@ impl RunTask for Runner {
             agent_type: name.as_str().into(),
             slots: of_type.slots,
             genome: of_type.genome,
+            arms: arms(of_type),
         });
         capacity.collect()
     }
@@ -207,8 +253,17 @@ impl RunTask for Runner {
         fault.map_or(Ok(Some(genome())), Err)
     }
 
-    async fn run(&self, task: &Task, attempt: u32) -> Ran {
-        let (mut running, step) = self.begin(task, attempt);
+    fn meant_for(&self, task: &Task, attempt: u32) -> Vec<Digest> {
+        let mut state = self.lock();
+        let Some(trial) = state.of(&task.target_agent_type).trial else { return Vec::new() };
+        let is_candidates =
+            attempt <= 1 && task.id.as_uuid().as_u128().is_multiple_of(trial.one_in.into());
+        let Trial { champion, candidate, .. } = trial;
+        if is_candidates { vec![candidate, champion] } else { vec![champion, candidate] }
+    }
+
+    async fn run(&self, task: &Task, attempt: u32, place: &Placement) -> Ran {
+        let (mut running, step) = self.begin(task, attempt, place);
         let (millis, fault) = match step {
             Step::Succeed(millis) => (millis, None),
             Step::Fail(millis, fault) => (millis, Some(fault)),
@@ -230,7 +285,8 @@ impl RunTask for Runner {
             fault,
             completed_at: self.clock.now(),
         };
-        Ran { result, genome: Some(genome()), agent_id: Some(agent()), log: LogTail::default() }
+        let genome = place.genome.unwrap_or(genome());
+        Ran { result, genome: Some(genome), agent_id: Some(agent()), log: LogTail::default() }
     }
 }
 

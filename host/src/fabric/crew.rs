@@ -14,7 +14,7 @@ use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use super::agents::{AgentSource, Agents, Entry, InHand};
 use super::watch::Watch;
 use super::{log, read_component};
-use crate::scheduler::{Capacity, RunTask};
+use crate::scheduler::{Capacity, Placement, RunTask};
 use crate::traces::RunTrace;
 
 /// The agents of a fabric.
@@ -101,11 +101,17 @@ impl Crew {
             agent_type: name.to_owned(),
             known: self.agents.known_types(),
         };
-        self.agents.admit(name, None, self.capacity).unwrap_or_else(|| Err(gone()))
+        self.agents.admit(name, None, None, self.capacity).unwrap_or_else(|| Err(gone()))
     }
 
     /// Runs a task once on an agent, and writes what the agent logged.
-    pub(super) async fn run_on(&self, agent: &InHand, task: &Task, attempt: u32) -> RunReport {
+    pub(super) async fn run_on(
+        &self,
+        agent: &InHand,
+        task: &Task,
+        attempt: u32,
+        place: &Placement,
+    ) -> RunReport {
         let entry = &agent.0;
         let (setup, genome) = (entry.agent.config(), entry.agent.genome().digest());
         let trace = self.watch.traces.run(task, attempt, setup, genome);
@@ -114,7 +120,7 @@ impl Crew {
             metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
         };
         let report = entry.agent.run_with(task, attempt, options).await;
-        self.watch.ran(entry, task, attempt, &report);
+        self.watch.ran(entry, task, attempt, place, &report);
         log::write(entry, task, trace.as_ref(), &report.telemetry.log);
         if let Some(trace) = trace {
             trace.ended(&report);
@@ -141,16 +147,19 @@ impl RunTask for Crew {
         }
     }
 
-    async fn run(&self, task: &Task, attempt: u32) -> Ran {
-        // What is made again is not a trial's.
-        let first = (attempt <= 1).then_some(task);
-        let admitted = self.agents.admit(&task.target_agent_type, first, usize::MAX);
+    fn meant_for(&self, task: &Task, attempt: u32) -> Vec<Digest> {
+        self.agents.meant_for(&task.target_agent_type, of_trial(task, attempt))
+    }
+
+    async fn run(&self, task: &Task, attempt: u32, place: &Placement) -> Ran {
+        let first = of_trial(task, attempt);
+        let admitted = self.agents.admit(&task.target_agent_type, first, place.genome, usize::MAX);
         let Some(Ok(agent)) = admitted else {
             // The last agent of the type went between the claim and now.
             let result = RunReport::unstarted(Fault::Stopped).into_result(task.id);
             return Ran { result, genome: None, agent_id: None, log: LogTail::default() };
         };
-        let report = self.run_on(&agent, task, attempt).await;
+        let report = self.run_on(&agent, task, attempt, place).await;
         // Nobody looks at the log of a run that ended well, but the host's.
         let failed = report.result.is_err();
         let log = if failed { LogTail::of(&report.telemetry) } else { LogTail::default() };
@@ -161,4 +170,9 @@ impl RunTask for Crew {
             agent_id: Some(agent.0.id()),
         }
     }
+}
+
+/// What is made again is not a trial's.
+fn of_trial(task: &Task, attempt: u32) -> Option<&Task> {
+    (attempt <= 1).then_some(task)
 }

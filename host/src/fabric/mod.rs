@@ -52,7 +52,7 @@ use self::declare::Declared;
 use self::genomes::Genomes;
 use self::watch::Watch;
 use crate::events::What;
-use crate::scheduler::{Observe, RunTask, Scheduler};
+use crate::scheduler::{Observe, Placement, RunTask, Scheduler};
 use crate::stores::keyvalue::SqliteKeyValue;
 
 /// Instances beyond one for each agent, for agents that run several tasks at once.
@@ -300,7 +300,7 @@ impl Layer4Fabric {
             return Err(Layer4Error::InvalidRequest(complaints));
         }
         let agent = self.crew.admit(&task.target_agent_type).await?;
-        Ok(self.crew.run_on(&agent, task, 1).await)
+        Ok(self.crew.run_on(&agent, task, 1, &Placement::default()).await)
     }
 
     /// Every agent that runs, with its health, oldest first.

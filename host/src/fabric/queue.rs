@@ -16,7 +16,7 @@ use chimera_layer4_core::{
 
 use super::Layer4Fabric;
 use crate::scheduler::{
-    Capacity, Observe, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
+    Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
 };
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
@@ -87,7 +87,7 @@ impl RunTask for Nobody {
         Err(Fault::Stopped)
     }
 
-    async fn run(&self, task: &Task, _attempt: u32) -> Ran {
+    async fn run(&self, task: &Task, _attempt: u32, _place: &Placement) -> Ran {
         let result = settle::without_run(task.id, Fault::Stopped, Timestamp::default());
         Ran { result, genome: None, agent_id: None, log: LogTail::default() }
     }

@@ -13,7 +13,7 @@ use super::agents::{Agents, Entry};
 use super::genomes::{Recorder, Trials};
 use crate::events::{Events, TaskEvent, TaskEventKind, What};
 use crate::metrics::{MetricsCollector, Runner};
-use crate::scheduler::{Change, End, Observe, TaskChange};
+use crate::scheduler::{Change, End, Observe, Placement, TaskChange};
 use crate::traces::Traces;
 
 /// Where it is counted and told.
@@ -91,7 +91,14 @@ impl Watch {
         self.events.tell(|| What::AgentEnded { agent_id, agent_type });
     }
 
-    pub(super) fn ran(&self, entry: &Entry, task: &Task, attempt: u32, report: &RunReport) {
+    pub(super) fn ran(
+        &self,
+        entry: &Entry,
+        task: &Task,
+        attempt: u32,
+        place: &Placement,
+        report: &RunReport,
+    ) {
         let agent_type = &entry.agent.config().agent_type;
         let genome = entry.agent.genome().digest();
         let runner = Runner { agent_id: entry.id(), agent_type, genome };
@@ -99,7 +106,7 @@ impl Watch {
         // What is made again goes to the champion alone: counted, it would be held
         // against it.
         if attempt <= 1 {
-            self.trials.ran(&runner, report);
+            self.trials.ran(&runner, place, report);
         }
         self.recorder.ran(task, genome, report);
     }

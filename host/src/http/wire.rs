@@ -17,7 +17,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Problem;
-use crate::scheduler::{SchedulerStats, TypeStats};
+use crate::scheduler::{GenomeBreaker, SchedulerStats, TypeStats};
 use crate::traces::Trace;
 use crate::utils;
 
@@ -368,8 +368,13 @@ pub(crate) struct TypeFigures {
     pub(crate) failed: u64,
     pub(crate) retried: u64,
     pub(crate) ended_per_second: f64,
+    /// Of several genomes, the worst of theirs.
     pub(crate) breaker: BreakerState,
+    /// Times that one opened, over all genomes.
     pub(crate) breaker_opened: u64,
+    /// That of each genome that agents run now.
+    #[serde(default)]
+    pub(crate) breakers: Vec<GenomeBreaker>,
 }
 
 impl From<TypeStats> for TypeFigures {
@@ -383,6 +388,7 @@ impl From<TypeStats> for TypeFigures {
             ended_per_second: stats.ended_per_second,
             breaker: stats.breaker,
             breaker_opened: stats.breaker_opened,
+            breakers: stats.breakers,
         }
     }
 }

@@ -10,7 +10,7 @@ use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
 use super::guest::pair;
 use super::load::LoadNow;
 use crate::fabric::{ActiveAgent, SystemStatus};
-use crate::scheduler::SchedulerStats;
+use crate::scheduler::{GenomeBreaker, SchedulerStats};
 
 /// A fabric at one moment.
 pub(crate) struct Snapshot {
@@ -157,16 +157,17 @@ impl Sheet {
         }
         for of_type in &queue.types {
             let label = [("agent_type", of_type.agent_type.as_str())];
-            let state = match of_type.breaker {
-                BreakerState::Closed => 0.0,
-                BreakerState::HalfOpen => 1.0,
-                BreakerState::Open => 2.0,
-            };
-            let help = "The circuit breaker: 0 closed, 1 half-open, 2 open.";
-            self.gauge("layer4_breaker_state", help, &label, state);
-            let help = "Times that the circuit breaker opened.";
+            let help = "The circuit breaker: 0 closed, 1 half-open, 2 open; of several genomes, the worst.";
+            self.gauge("layer4_breaker_state", help, &label, breaker(of_type.breaker));
+            let help = "Times that a circuit breaker opened, over all genomes.";
             let opened = of_type.breaker_opened as f64;
             self.counter("layer4_breaker_opened_total", help, &label, opened);
+            for GenomeBreaker { genome, state, .. } in &of_type.breakers {
+                let genome = genome.to_string();
+                let labels = [("agent_type", of_type.agent_type.as_str()), ("genome", &genome)];
+                let help = "The circuit breaker of each genome that agents run: 0 closed, 1 half-open, 2 open.";
+                self.gauge("layer4_genome_breaker_state", help, &labels, breaker(*state));
+            }
         }
     }
 
@@ -204,4 +205,13 @@ impl Sheet {
 
 fn metric(labels: &[(&str, &str)]) -> Metric {
     Metric::from_label(labels.iter().map(|(name, value)| pair(name, value)).collect())
+}
+
+/// As a number that rules can compare.
+fn breaker(state: BreakerState) -> f64 {
+    match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    }
 }

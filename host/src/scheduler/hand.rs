@@ -11,8 +11,8 @@ use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::observe::{Change, End};
+use super::{Placement, Shared};
 
 /// Before a store that cannot write is told again how a run begins or ended.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -173,15 +173,17 @@ pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
     }
     let stopped = shared.in_hand.take(claimed.lease);
     let Task { target_agent_type, priority, .. } = &*claimed.body;
-    shared.types().began(target_agent_type, *priority, claimed.counts.attempt <= 1);
-    let shared = Arc::clone(shared);
     let now = shared.now();
-    let (attempt, age) = (claimed.counts.attempt, now.since(claimed.submitted_at));
+    let attempt = claimed.counts.attempt;
+    let meant = shared.runner.meant_for(&claimed.body, attempt);
+    let place = shared.types().began(target_agent_type, *priority, attempt <= 1, &meant, now);
+    let shared = Arc::clone(shared);
+    let age = now.since(claimed.submitted_at);
     shared.observe(&claimed.body, now, Change::Started { attempt, age });
-    let slot = Slot::of(&shared, &claimed);
+    let slot = Slot::of(&shared, &claimed, place.clone());
     let held = PutDown { shared: Arc::clone(&shared), lease: claimed.lease };
     tokio::spawn(async move {
-        see_through(&shared, claimed, stopped, slot).await;
+        see_through(&shared, claimed, &place, stopped, slot).await;
         drop(held);
     });
 }
@@ -218,13 +220,14 @@ impl Drop for PutDown {
 struct Slot {
     shared: Arc<Shared>,
     body: Arc<Task>,
+    place: Placement,
     begun: Instant,
 }
 
 impl Slot {
-    fn of(shared: &Arc<Shared>, claimed: &Claimed) -> Self {
+    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placement) -> Self {
         let body = Arc::clone(&claimed.body);
-        Self { shared: Arc::clone(shared), body, begun: Instant::now() }
+        Self { shared: Arc::clone(shared), body, place, begun: Instant::now() }
     }
 }
 
@@ -232,7 +235,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let seconds = self.begun.elapsed().as_secs_f64();
         let Task { target_agent_type, priority, .. } = &*self.body;
-        self.shared.types().ended(target_agent_type, *priority, seconds);
+        self.shared.types().ended(target_agent_type, *priority, &self.place, seconds);
         self.shared.work.notify_one();
     }
 }
@@ -240,6 +243,7 @@ impl Drop for Slot {
 async fn see_through(
     shared: &Arc<Shared>,
     claimed: Claimed,
+    place: &Placement,
     mut stopped: oneshot::Receiver<Stop>,
     slot: Slot,
 ) {
@@ -247,7 +251,7 @@ async fn see_through(
     let ran = tokio::select! {
         // What has ended has ended, also when it was to be stopped.
         biased;
-        ran = run(shared, &claimed) => ran,
+        ran = run(shared, &claimed, place) => ran,
         why = &mut stopped => why.map_or(Some(Stop::ShuttingDown), Some).and_then(|why| ended_by(task.id, why, shared)),
     };
     drop(slot);
@@ -262,7 +266,7 @@ async fn see_through(
     let settlement =
         shared
             .types()
-            .settle(&task.target_agent_type, ran, claimed.counts, now, || shared.chance());
+            .settle(&task.target_agent_type, place, ran, claimed.counts, now, || shared.chance());
     let again = match &settlement {
         Settlement::Retry { at, .. } => Some(*at),
         _ => None,
@@ -333,7 +337,7 @@ fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> 
 }
 
 /// Runs the task; `None` when its lease is lost before it starts.
-async fn run(shared: &Shared, claimed: &Claimed) -> Option<Ran> {
+async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ran> {
     let task = &*claimed.body;
     if !claimed.started {
         let genome = match shared.runner.prepare(&task.target_agent_type).await {
@@ -353,7 +357,7 @@ async fn run(shared: &Shared, claimed: &Claimed) -> Option<Ran> {
             }
         }
     }
-    Some(shared.runner.run(task, claimed.counts.attempt).await)
+    Some(shared.runner.run(task, claimed.counts.attempt, place).await)
 }
 
 /// Tells the store of a start until it has heard; `false` when the lease is lost.

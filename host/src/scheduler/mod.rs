@@ -5,6 +5,7 @@
 //! in hand is a future of its own (`hand`), and one loop does what time brings
 //! (`keeper`). The scheduler knows its store and its runner as traits.
 
+mod arms;
 mod dispatch;
 mod hand;
 mod handle;
@@ -37,7 +38,7 @@ use uuid::Uuid;
 pub use self::handle::TaskHandle;
 pub use self::observe::{Change, End, Observe, TaskChange};
 pub use self::options::{Clock, SchedulerOptions};
-pub use self::stats::{SchedulerStats, TypeStats};
+pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 
 use self::hand::InHand;
 use self::taking::{Head, TakeBack, Taken};
@@ -54,6 +55,26 @@ pub struct Capacity {
     /// The genome, where agents are up and all run the same. A claim is then
     /// also a start; otherwise [`RunTask::prepare`] comes first.
     pub genome: Option<Digest>,
+    /// What its agents run, each genome once. None: no agent is up yet.
+    pub arms: Arc<[Arm]>,
+}
+
+/// The agents of a type that run one genome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arm {
+    /// The genome.
+    pub genome: Digest,
+    /// Runs that they can take at once.
+    pub slots: usize,
+}
+
+/// Who runs a task, as the scheduler chose when it handed the task out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The genome; `None`: whichever there is.
+    pub genome: Option<Digest>,
+    /// Genomes of the type whose breakers were not closed then.
+    pub resting: Vec<Digest>,
 }
 
 /// Whoever runs tasks.
@@ -68,8 +89,15 @@ pub trait RunTask: Send + Sync + 'static {
     /// Why no agent could be made ready.
     async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
 
-    /// Runs a task once. Dropping the future ends the run.
-    async fn run(&self, task: &Task, attempt: u32) -> Ran;
+    /// The genomes that may run a task, the one that is meant for it first.
+    /// None: whichever there is.
+    fn meant_for(&self, _task: &Task, _attempt: u32) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    /// Runs a task once, on the genome of its placement if agents still run it.
+    /// Dropping the future ends the run.
+    async fn run(&self, task: &Task, attempt: u32, place: &Placement) -> Ran;
 }
 
 /// Takes tasks, has them run, and keeps at it until each has ended.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use chimera_layer4_core::Priority;
 use chimera_layer4_core::scheduler::store::StoreStats;
 use chimera_layer4_core::scheduler::{BreakerState, TaskState, Timestamp};
-use serde::Serialize;
+use chimera_layer4_core::{Digest, Priority};
+use serde::{Deserialize, Serialize};
 
 /// The queue and the runs, as they are now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,10 +39,23 @@ pub struct TypeStats {
     pub retried: u64,
     /// Runs that ended, per second, over the last ten or so.
     pub ended_per_second: f64,
-    /// The circuit breaker.
+    /// The circuit breaker; of several genomes, the worst of theirs.
     pub breaker: BreakerState,
-    /// Times that it opened.
+    /// Times that one opened, over all genomes.
     pub breaker_opened: u64,
+    /// That of each genome that agents run now.
+    pub breakers: Vec<GenomeBreaker>,
+}
+
+/// The circuit breaker of one genome.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct GenomeBreaker {
+    /// The genome.
+    pub genome: Digest,
+    /// What the breaker lets through.
+    pub state: BreakerState,
+    /// Times that it opened.
+    pub opened: u64,
 }
 
 impl SchedulerStats {

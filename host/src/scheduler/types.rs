@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::Priority;
 use chimera_layer4_core::scheduler::settle::{self, Counts, Ran};
 use chimera_layer4_core::scheduler::store::TypeRoom;
 use chimera_layer4_core::scheduler::{
-    Breaker, BreakerPolicy, BreakerState, RetryBudget, RetryPolicy, Settlement, Timestamp,
+    BreakerPolicy, BreakerState, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
+use chimera_layer4_core::{Digest, Priority};
 
-use super::Capacity;
+use super::arms::Arms;
 use super::options::SchedulerOptions;
 use super::stats::TypeStats;
+use super::{Capacity, Placement};
 
 /// Types that nothing has run of for long are forgotten past this many.
 const MOST_TYPES: usize = 10_000;
@@ -42,7 +43,7 @@ pub(super) struct Types {
 struct OfType {
     running: usize,
     critical: usize,
-    breaker: Breaker,
+    arms: Arms,
     budget: RetryBudget,
     /// How long a run takes, in seconds; from the claim's answer to its end.
     run_seconds: f64,
@@ -58,7 +59,7 @@ impl OfType {
         Self {
             running: 0,
             critical: 0,
-            breaker: Breaker::new(policy),
+            arms: Arms::new(policy),
             budget: RetryBudget::new(),
             run_seconds: 0.0,
             ended_per_second: 0.0,
@@ -105,20 +106,19 @@ impl Types {
         let mut rooms = Vec::new();
         let mut retried = None;
         let claim_seconds = self.claim_seconds;
-        for Capacity { agent_type, slots, genome } in capacity {
+        for Capacity { agent_type, slots, genome, arms } in capacity {
             let of_type = self.of(&agent_type);
-            let most = slots + of_type.ahead(slots, claim_seconds);
-            let wanted = most.saturating_sub(of_type.running);
-            let free = of_type.breaker.room(now, wanted, of_type.running);
+            of_type.arms.renew(&arms, slots, now);
+            let most = |slots| of_type.ahead(slots, claim_seconds).saturating_add(slots);
+            let wanted = most(slots).saturating_sub(of_type.running);
+            let free = of_type.arms.room(now, most).min(wanted);
+            retried = [retried, of_type.arms.open_until(now)].into_iter().flatten().min();
             if free > 0 {
                 // A probe may be any task.
-                let closed = of_type.breaker.state(now) == BreakerState::Closed;
+                let closed = of_type.arms.state(now) == BreakerState::Closed;
                 let spare = usize::from(closed && slots >= SLOTS_TO_SPARE_ONE);
                 let reserved = spare.saturating_sub(of_type.critical);
                 rooms.push(TypeRoom { agent_type, free, reserved, starts: genome });
-            } else {
-                let until = of_type.breaker.open_until().filter(|until| *until > now);
-                retried = [retried, until].into_iter().flatten().min();
             }
         }
         (rooms, retried)
@@ -128,18 +128,35 @@ impl Types {
         smooth(&mut self.claim_seconds, seconds);
     }
 
-    pub(super) fn began(&mut self, agent_type: &str, priority: Priority, first: bool) {
+    /// A task was handed out. The answer is who runs it, of the genomes that are
+    /// meant for it.
+    pub(super) fn began(
+        &mut self,
+        agent_type: &str,
+        priority: Priority,
+        first: bool,
+        meant: &[Digest],
+        now: Timestamp,
+    ) -> Placement {
         let of_type = self.of(agent_type);
         of_type.running += 1;
         of_type.critical += usize::from(priority == Priority::Critical);
         if first {
             of_type.budget.deposit();
         }
+        of_type.arms.place(meant, now)
     }
 
     /// A run no longer takes up a slot.
-    pub(super) fn ended(&mut self, agent_type: &str, priority: Priority, seconds: f64) {
+    pub(super) fn ended(
+        &mut self,
+        agent_type: &str,
+        priority: Priority,
+        place: &Placement,
+        seconds: f64,
+    ) {
         let of_type = self.of(agent_type);
+        of_type.arms.left(place);
         of_type.running = of_type.running.saturating_sub(1);
         let critical = usize::from(priority == Priority::Critical);
         of_type.critical = of_type.critical.saturating_sub(critical);
@@ -150,6 +167,7 @@ impl Types {
     pub(super) fn settle(
         &mut self,
         agent_type: &str,
+        place: &Placement,
         ran: Ran,
         counts: Counts,
         now: Timestamp,
@@ -158,7 +176,7 @@ impl Types {
         let retry = self.retry;
         let of_type = self.of(agent_type);
         if let Some(blamed) = settle::blames_agent(ran.result.fault.as_ref()) {
-            of_type.breaker.record(!blamed, now, chance());
+            of_type.arms.record(place, ran.genome, !blamed, now, chance());
         }
         let settlement = settle::settle(ran, counts, &retry, &mut of_type.budget, now, chance());
         match &settlement {
@@ -194,8 +212,9 @@ impl Types {
                 failed: of_type.failed,
                 retried: of_type.retried,
                 ended_per_second: of_type.rate(now),
-                breaker: of_type.breaker.state(now),
-                breaker_opened: of_type.breaker.opened(),
+                breaker: of_type.arms.state(now),
+                breaker_opened: of_type.arms.opened(),
+                breakers: of_type.arms.each(now),
             })
             .collect();
         stats.sort_by(|a, b| a.agent_type.cmp(&b.agent_type));

@@ -8,6 +8,7 @@
 //!              ┌─────────┐
 //!              ▼         │            not worse, at the last step
 //! start ──▶ running(step)┴──────────────────────────────────────▶ promoted
+//!              │  │  │ ├── better, at any step ────────────────▶ promoted
 //!              │  │  │ └── an operator promotes ────────────────▶ promoted
 //!              │  │  └── most_samples, neither shown ───▶ inconclusive, or promoted (`when_unsure`)
 //!              │  └── worse, at any step ───────────────────────▶ rolled back
@@ -16,8 +17,9 @@
 //!
 //! Every end but promotion leaves the champion in charge. Passing the trial
 //! early does not skip steps: the test knows how the candidate does with a
-//! twentieth of the tasks, not how it does with half of them. Ends are final;
-//! runs that were on their way then change nothing.
+//! twentieth of the tasks, not how it does with half of them. A champion that
+//! fails most of its tasks is no reason to go by steps: every task that is left
+//! to it fails. Ends are final; runs that were on their way then change nothing.
 //!
 //! Which side serves a task is a hash of its key ([`sticky`]), so that a
 //! customer's tasks stay on one side, on every host and after a restart, and
@@ -378,6 +380,21 @@ impl Rollout {
         }
     }
 
+    /// As [`observe`](Self::observe), of a run that is not to be counted against
+    /// the other side's; see [`Trial::observe_apart`].
+    pub fn observe_apart(&mut self, side: Side, failed: bool) -> Change {
+        match self.state {
+            RolloutState::Running { step } => {
+                self.trial.observe_apart(side, failed);
+                self.look(step)
+            }
+            RolloutState::Promoted { .. }
+            | RolloutState::RolledBack { .. }
+            | RolloutState::Aborted { .. }
+            | RolloutState::Inconclusive => Change::None,
+        }
+    }
+
     /// Somebody judged an output, with an accuracy from 0.0 to 1.0. Ignored
     /// after the end, like a run.
     pub fn judge(&mut self, side: Side, accuracy: f64) -> Change {
@@ -425,11 +442,12 @@ impl Rollout {
 
     fn look(&mut self, step: usize) -> Change {
         let verdict = self.trial.state(&self.plan.policy);
-        let runs = self.trial.tasks(Side::Candidate);
+        let runs = self.trial.compared(Side::Candidate);
         let enough = runs.saturating_sub(self.at_step) >= self.plan.least_per_step;
         let next = self.plan.steps.get(step + 1).copied();
         self.state = match (verdict, next) {
             (Verdict::Worse { findings }, _) => RolloutState::RolledBack { findings },
+            (Verdict::Better, _) => RolloutState::Promoted { how: How::Passed },
             (Verdict::CannotTell, _) => match self.plan.when_unsure {
                 WhenUnsure::KeepChampion => RolloutState::Inconclusive,
                 WhenUnsure::Promote => RolloutState::Promoted { how: How::Unsure },

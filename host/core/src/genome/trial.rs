@@ -16,10 +16,13 @@
 //! instance share its memory and so look more certain than they are; a leak
 //! passes any margin. **Not worse** is what is shown to be within the margin
 //! in everything that was measured. Whoever is neither in time, of that nobody
-//! **can tell**.
+//! **can tell**. **Better** is a candidate that holds where the champion fails:
+//! such a champion is soon given a rest by its breaker, so that the runs for the
+//! other tests never come; `pairs` has the test that needs no more than a few.
 //!
 //! What it rests on: which side serves a task does not depend on how runs end
-//! (a sticky hash, say), runs of the same minute meet the same conditions, and
+//! (a sticky hash, say; runs of a time in which it does are handed to
+//! [`Trial::observe_apart`], and count for pairs alone), runs of the same minute meet the same conditions, and
 //! one run's noise does not carry over to the next. Slow changes of the load
 //! do no harm, since both sides see them, nor do changes of the share, each of
 //! which begins a new stratum.
@@ -27,6 +30,7 @@
 mod arm;
 mod finding;
 mod means;
+mod pairs;
 mod policy;
 mod shares;
 #[cfg(test)]
@@ -42,6 +46,7 @@ pub use policy::{Margins, Policy};
 
 use arm::{Arm, Moments};
 use means::Difference;
+use pairs::Pairs;
 use shares::{Shares, Table, totals};
 
 /// Times of a constant share that are told apart. Changes beyond are not, and
@@ -69,6 +74,8 @@ pub enum Verdict {
     },
     /// The candidate is within the margins in everything that was measured.
     NotWorse,
+    /// The champion fails at least every second task, and the candidate does not.
+    Better,
     /// The trial is over, and neither was shown.
     CannotTell,
 }
@@ -84,6 +91,7 @@ impl fmt::Display for Verdict {
                 })
             }
             Verdict::NotWorse => f.write_str("not worse"),
+            Verdict::Better => f.write_str("better: it does what the champion fails to do"),
             Verdict::CannotTell => f.write_str("cannot tell"),
         }
     }
@@ -118,6 +126,8 @@ impl Stratum {
 pub struct Trial {
     closed: Vec<Stratum>,
     open: Stratum,
+    #[serde(default)]
+    pairs: Pairs,
 }
 
 impl Trial {
@@ -130,6 +140,17 @@ impl Trial {
     /// A run ended.
     pub fn observe(&mut self, side: Side, run: &Observation) {
         self.open.arm_mut(side).observe(run);
+        self.pairs.ran(side, run.failed);
+    }
+
+    /// A run ended that is not to be counted against the other side's: it was
+    /// not given to this side by chance, or not under the same conditions.
+    pub fn observe_apart(&mut self, side: Side, failed: bool) {
+        if side == Side::Candidate {
+            let arm = self.open.arm_mut(side);
+            arm.apart = arm.apart.saturating_add(1);
+        }
+        self.pairs.ran(side, failed);
     }
 
     /// Somebody judged an output: `accuracy` from 0.0 to 1.0. One that is no
@@ -145,9 +166,19 @@ impl Trial {
         }
     }
 
-    /// Runs of a side that were observed.
+    /// Runs of a side that were observed; of the champion, those only that the
+    /// candidate's are counted against.
     #[must_use]
     pub fn tasks(&self, side: Side) -> u64 {
+        self.strata().iter().map(|stratum| stratum.arm(side)).fold(0, |sum, arm| {
+            let runs = arm.tasks.saturating_add(arm.apart);
+            runs.saturating_add(sum)
+        })
+    }
+
+    /// Those of them that are counted against the other side's.
+    #[must_use]
+    pub fn compared(&self, side: Side) -> u64 {
         self.strata().iter().map(|stratum| stratum.arm(side).tasks).sum()
     }
 
@@ -162,9 +193,11 @@ impl Trial {
             let findings = worse.into_iter().filter_map(|measure| look.finding(measure)).collect();
             return Verdict::Worse { findings };
         }
-        if look.passes() {
+        if self.pairs.champion_is_broken(policy.alpha) {
+            Verdict::Better
+        } else if look.passes() {
             Verdict::NotWorse
-        } else if self.tasks(Side::Candidate) >= policy.most_samples {
+        } else if self.compared(Side::Candidate) >= policy.most_samples {
             Verdict::CannotTell
         } else {
             Verdict::Undecided

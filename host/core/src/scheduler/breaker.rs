@@ -1,7 +1,7 @@
-//! The circuit breaker of one agent type.
+//! The circuit breaker of one genome of an agent type.
 //!
 //! **Closed**, runs begin as they come and the last outcomes are looked at.
-//! When too many of them failed, it **opens**: nothing of the type begins for
+//! When too many of them failed, it **opens**: nothing begins on the genome for
 //! a while, so that a broken agent neither burns its tasks' attempts nor keeps
 //! others from the slots. Then it is **half-open**: one run at a time, until
 //! enough in a row succeeded to close it, or one failed and it opens again,
@@ -100,7 +100,7 @@ impl fmt::Display for BreakerState {
     }
 }
 
-/// The breaker of one agent type.
+/// The breaker of one genome.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     policy: BreakerPolicy,
@@ -216,6 +216,15 @@ impl Breaker {
                     self.in_a_row = 0;
                 }
             }
+        }
+    }
+
+    /// Lets the next openings begin anew with the shortest, and ends one that
+    /// would last longer than that from now on.
+    pub fn hasten(&mut self, now: Timestamp) {
+        if let Phase::Open { until, .. } = &mut self.phase {
+            *until = now.after(self.policy.open_for).min(*until);
+            self.in_a_row = 0;
         }
     }
 
@@ -340,6 +349,27 @@ mod tests {
             assert_eq!(lasts, Duration::from_secs(secs), "opening {index}");
         }
         assert_eq!(breaker.opened(), 8);
+    }
+
+    #[test]
+    fn one_that_is_hastened_is_tried_soon_and_opens_as_at_first() {
+        let mut breaker = tripped();
+        for _ in 0..5 {
+            let now = breaker.open_until().unwrap();
+            breaker.record(false, now, 1.0);
+        }
+        let now = Timestamp(breaker.open_until().unwrap().0 - 20_000);
+        breaker.hasten(now);
+        let soon = now.after(Duration::from_secs(1));
+        assert_eq!((breaker.state(now), breaker.open_until()), (BreakerState::Open, Some(soon)));
+        breaker.hasten(now);
+        assert_eq!(breaker.open_until(), Some(soon), "no longer than it was");
+        breaker.record(false, soon, 1.0);
+        assert_eq!(breaker.open_until().unwrap().since(soon), Duration::from_secs(1));
+
+        let mut closed = Breaker::new(BreakerPolicy::default());
+        closed.hasten(now);
+        assert_eq!(closed.state(now), BreakerState::Closed);
     }
 
     #[test]

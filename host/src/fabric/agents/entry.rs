@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{AgentHealth, AgentId, HealthStatus};
+use chimera_layer4_core::{AgentHealth, AgentId, Digest, HealthStatus};
 use chimera_layer4_runtime::Agent;
 use tokio::sync::OwnedMutexGuard;
 
@@ -59,6 +59,10 @@ impl Entry {
     pub(super) fn take_in_hand(self: &Arc<Self>) -> InHand {
         self.in_hand.fetch_add(1, Ordering::Relaxed);
         InHand(Arc::clone(self))
+    }
+
+    pub(in crate::fabric) fn genome(&self) -> Digest {
+        self.agent.genome().digest()
     }
 
     pub(in crate::fabric) fn id(&self) -> AgentId {

@@ -212,10 +212,15 @@ impl Agents {
             agent_type: Arc::clone(&of_type.name),
             slots: of_type.room,
             genome: of_type.genome,
+            arms: Arc::clone(&of_type.arms),
         });
         let idle = book.types.keys().filter(|name| !book.by_type.contains_key(*name));
-        let idle =
-            idle.map(|name| Capacity { agent_type: name.as_str().into(), slots: 1, genome: None });
+        let idle = idle.map(|name| Capacity {
+            agent_type: name.as_str().into(),
+            slots: 1,
+            genome: None,
+            arms: Arc::default(),
+        });
         // Without a place for another agent their tasks wait.
         let places = max_agents.saturating_sub(book.places_taken());
         // After the end nothing is started any more.
@@ -237,17 +242,26 @@ impl Agents {
         names
     }
 
-    /// Puts a task in the hands of the least busy agent of a type; `None`:
-    /// no agent of the type runs. One that is given may go to a genome on trial.
+    /// The genomes that may run a task of a type, the one that is meant for it
+    /// first. One that is given may be meant for a genome on trial.
+    pub(super) fn meant_for(&self, name: &str, task: Option<&Task>) -> Vec<Digest> {
+        let book = self.read();
+        book.by_type.get(name).map_or_else(Vec::new, |of_type| of_type.meant_for(task))
+    }
+
+    /// Puts a task in the hands of the least busy agent of a type, of those that
+    /// run a genome if it is named; `None`: no agent of the type runs. One that
+    /// is given may go to a genome on trial.
     pub(super) fn admit(
         &self,
         name: &str,
         task: Option<&Task>,
+        on: Option<Digest>,
         capacity: usize,
     ) -> Option<Layer4Result<InHand>> {
         let book = self.read();
         let of_type = book.by_type.get(name)?;
-        let taker = of_type.taker(task)?;
+        let taker = of_type.taker(task, on)?;
         // Counted first and taken back, since others are admitted meanwhile.
         let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);
         if in_hand >= of_type.room.saturating_add(capacity) {

@@ -7,6 +7,7 @@ use chimera_layer4_core::genome::Lane;
 use chimera_layer4_core::{AgentId, Digest, Task};
 
 use super::entry::Entry;
+use crate::scheduler::Arm;
 
 /// Who a task goes to while a genome is on trial.
 pub(in crate::fabric) type Lanes = Arc<dyn Fn(&Task) -> Lane + Send + Sync>;
@@ -23,6 +24,8 @@ pub(super) struct OfType {
     pub(super) name: Arc<str>,
     /// The genome, where all of them run the same.
     pub(super) genome: Option<Digest>,
+    /// What all of them run, each genome once.
+    pub(super) arms: Arc<[Arm]>,
 }
 
 /// The agents of a genome that is to show what it can do, and those of the one
@@ -36,6 +39,10 @@ struct OnTrial {
 impl OnTrial {
     fn agents(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.candidates.iter().chain(&self.control)
+    }
+
+    fn candidate(&self) -> Option<Digest> {
+        self.candidates.first().map(|entry| entry.genome())
     }
 }
 
@@ -60,10 +67,9 @@ impl OfType {
 
     pub(super) fn push(&mut self, entry: Arc<Entry>) {
         self.room += entry.room();
-        // Compared with what all the others run, which is known already.
-        let genome = entry.agent.genome().digest();
-        let same = self.is_empty() || self.genome == Some(genome);
-        self.genome = same.then_some(genome);
+        // Added to what is known of all the others already.
+        let arms = self.arms.iter().copied().chain([arm(&entry)]);
+        self.set_arms(arms.collect());
         self.agents.push(entry);
     }
 
@@ -104,30 +110,74 @@ impl OfType {
         ended
     }
 
-    /// Who takes a task. Only one that is given may go to the genome on trial,
-    /// unless nobody else is left.
-    pub(super) fn taker(&self, task: Option<&Task>) -> Option<&Arc<Entry>> {
-        let others = || least_busy(&self.agents);
+    /// The genomes that may run a task, the one that is meant for it first. Only
+    /// a task that is given is meant for the genome on trial.
+    pub(super) fn meant_for(&self, task: Option<&Task>) -> Vec<Digest> {
+        if let Some(genome) = self.genome {
+            return vec![genome];
+        }
+        let candidate = self.trial.as_ref().and_then(OnTrial::candidate);
+        let others = self.arms.iter().map(|arm| arm.genome);
+        let mut meant: Vec<Digest> = others.filter(|its| Some(*its) != candidate).collect();
+        if meant.len() > 1 {
+            // They were started by hand: the one whose agents have the least to do.
+            let first = least_busy(&self.agents, None).map(|entry| entry.genome());
+            meant.sort_by_key(|genome| first != Some(*genome));
+        }
+        let Some(trial) = &self.trial else { return meant };
+        let is_candidates = task.is_some_and(|task| (trial.lanes)(task) == Lane::Candidate);
+        let at = if is_candidates { 0 } else { meant.len() };
+        meant.splice(at..at, candidate);
+        meant
+    }
+
+    /// Who takes a task: an agent of this genome, if one runs. Only a task that
+    /// is given goes to the control of a trial.
+    pub(super) fn taker(&self, task: Option<&Task>, on: Option<Digest>) -> Option<&Arc<Entry>> {
+        let others = || least_busy(&self.agents, on).or_else(|| least_busy(&self.agents, None));
         let Some(trial) = &self.trial else { return others() };
         let one = match task.map_or(Lane::Others, |task| (trial.lanes)(task)) {
-            Lane::Candidate => least_busy(&trial.candidates),
-            Lane::Control => least_busy(&trial.control),
-            Lane::Others => None,
+            // The side was chosen when the task was handed out.
+            _ if on.is_some() && on == trial.candidate() => least_busy(&trial.candidates, None),
+            Lane::Candidate if on.is_none() => least_busy(&trial.candidates, None),
+            Lane::Control => least_busy(&trial.control, None),
+            Lane::Candidate | Lane::Others => None,
         };
-        let left = || least_busy(&trial.control).or_else(|| least_busy(&trial.candidates));
+        let left =
+            || least_busy(&trial.control, None).or_else(|| least_busy(&trial.candidates, None));
         one.or_else(others).or_else(left)
     }
 
     fn sum_up(&mut self) {
         self.room = self.all().map(|entry| entry.room()).sum();
-        let first = self.all().next().map(|entry| entry.agent.genome().digest());
-        let same = |first: &Digest| self.all().all(|e| e.agent.genome().digest() == *first);
-        self.genome = first.filter(same);
+        let arms = self.all().map(arm).collect();
+        self.set_arms(arms);
+    }
+
+    /// Of each genome one, with the slots of all.
+    fn set_arms(&mut self, mut arms: Vec<Arm>) {
+        arms.sort_by_key(|arm| arm.genome);
+        arms.dedup_by(|arm, kept| {
+            let same = arm.genome == kept.genome;
+            kept.slots += if same { arm.slots } else { 0 };
+            same
+        });
+        self.genome = match arms[..] {
+            [Arm { genome, .. }] => Some(genome),
+            _ => None,
+        };
+        self.arms = arms.into();
     }
 }
 
-/// One with nothing in hand if there is one, else the least busy.
-fn least_busy(agents: &[Arc<Entry>]) -> Option<&Arc<Entry>> {
-    let idle = agents.iter().find(|entry| entry.in_hand() == 0);
-    idle.or_else(|| agents.iter().min_by_key(|entry| entry.in_hand()))
+fn arm(entry: &Arc<Entry>) -> Arm {
+    Arm { genome: entry.genome(), slots: entry.room() }
+}
+
+/// One with nothing in hand if there is one, else the least busy; of those that
+/// run a genome, if it is named.
+fn least_busy(agents: &[Arc<Entry>], on: Option<Digest>) -> Option<&Arc<Entry>> {
+    let runs = |entry: &&Arc<Entry>| on.is_none_or(|genome| entry.genome() == genome);
+    let idle = agents.iter().find(|entry| entry.in_hand() == 0 && runs(entry));
+    idle.or_else(|| agents.iter().filter(runs).min_by_key(|entry| entry.in_hand()))
 }

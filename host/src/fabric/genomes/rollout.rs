@@ -87,7 +87,9 @@ impl Layer4Fabric {
     ///
     /// Tasks stay on one side by their `metadata["rollout-key"]`, or by their id
     /// without one; what is made again after a failure goes to the genome in
-    /// charge.
+    /// charge. While the breaker of one side is open, its tasks go to the other;
+    /// a candidate that does what the champion fails to do takes over without
+    /// further steps.
     ///
     /// # Errors
     /// `AgentTypeNotFound`; `RolloutConflict` while another is on trial, where
@@ -110,7 +112,11 @@ impl Layer4Fabric {
         self.crew.make_ready(agent_type).await?;
         let genomes = self.genomes().await?;
         let (own, name) = (Arc::clone(genomes), agent_type.to_owned());
-        genomes.to_the_end(async move { own.start(&name, plan, candidate).await }).await
+        let begun = genomes.to_the_end(async move { own.start(&name, plan, candidate).await });
+        let begun = begun.await?;
+        // Tasks that the champion's breaker keeps waiting are the candidate's now.
+        self.capacity_changed();
+        Ok(begun)
     }
 
     /// Puts the candidate of an agent type's rollout in charge now. The answer

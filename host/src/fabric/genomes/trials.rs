@@ -17,6 +17,7 @@ use chimera_layer4_runtime::RunReport;
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::Runner;
+use crate::scheduler::Placement;
 
 /// Names who a task is for: tasks with the same one stay on the same side.
 const KEY: &str = "rollout-key";
@@ -107,10 +108,13 @@ impl Live {
         }
     }
 
-    /// Whether what the agent does is held against what the other side does.
-    fn counts(&self, agent: AgentId, genome: Digest) -> bool {
-        let is_champion = genome == self.rollout().champion();
-        !is_champion || self.control.is_empty() || self.control.contains(&agent)
+    /// Whether what the agent does is held against what the other side does. It
+    /// is not while the champion's breaker is open: the candidate is given its
+    /// tasks then, and may meet what the champion is kept from.
+    fn counts(&self, agent: AgentId, genome: Digest, place: &Placement) -> bool {
+        let champion = self.rollout().champion();
+        let is_of_it = genome != champion || self.control.is_empty();
+        (is_of_it || self.control.contains(&agent)) && !place.resting.contains(&champion)
     }
 
     fn change(&self, genome: Digest, change: impl FnOnce(&mut Rollout, Side) -> rollout::Change) {
@@ -174,15 +178,20 @@ impl Trials {
     }
 
     /// A run ended.
-    pub(in crate::fabric) fn ran(&self, runner: &Runner<'_>, report: &RunReport) {
+    pub(in crate::fabric) fn ran(
+        &self,
+        runner: &Runner<'_>,
+        place: &Placement,
+        report: &RunReport,
+    ) {
         let Runner { agent_id, agent_type, genome } = *runner;
         let Some(live) = self.get(agent_type) else { return };
-        if !live.counts(agent_id, genome) {
-            return;
-        }
-        if let Some(run) = observation(report) {
-            live.change(genome, |rollout, side| rollout.observe(side, &run));
-        }
+        let Some(run) = observation(report) else { return };
+        let counts = live.counts(agent_id, genome, place);
+        live.change(genome, |rollout, side| match counts {
+            true => rollout.observe(side, &run),
+            false => rollout.observe_apart(side, run.failed),
+        });
     }
 
     /// Layer 3 judged the output of a task that ended then.

@@ -86,6 +86,42 @@ fn a_candidate_that_fails_is_rolled_back_within_its_first_step() {
     assert_eq!((rollout.share(), rollout.lane("anyone")), (0.0, Lane::Others));
 }
 
+/// The champion is seldom run: its breaker is open most of the time.
+#[test]
+fn a_candidate_that_holds_where_the_champion_fails_is_promoted_at_once() {
+    let small = Observation { memory_mb: Some(0.1), ..run(true) };
+    let mut rollout = start(plan());
+    let mut probes = 0;
+    while *rollout.state() == (RolloutState::Running { step: 0 }) {
+        probes += 1;
+        assert!(probes < 10);
+        rollout.observe(Side::Champion, &small);
+        rollout.observe_apart(Side::Champion, true);
+        rollout.observe_apart(Side::Candidate, false);
+    }
+    assert_eq!(rollout.state(), &RolloutState::Promoted { how: How::Passed });
+    assert_eq!(rollout.trial().state(&rollout.plan().policy), Verdict::Better);
+}
+
+/// What both need is away for a while: the breaker of one opens before that of
+/// the other, which meets all the failures then.
+#[test]
+fn a_time_in_which_both_fail_condemns_nobody() {
+    let mut rollout = start(plan());
+    for _ in 0..9 {
+        rollout.observe(Side::Champion, &run(false));
+        rollout.observe(Side::Candidate, &run(false));
+    }
+    for _ in 0..9 {
+        rollout.observe_apart(Side::Champion, true);
+        (0..30)
+            .for_each(|_| assert!(rollout.observe_apart(Side::Candidate, true) != Change::Ended));
+    }
+    assert!(matches!(rollout.state(), RolloutState::Running { .. }), "{}", rollout.state());
+    let trial = rollout.trial();
+    assert_eq!((trial.tasks(Side::Candidate), trial.compared(Side::Candidate)), (9 + 270, 9));
+}
+
 #[test]
 fn wrong_answers_roll_back_too() {
     let mut rollout = start(plan());

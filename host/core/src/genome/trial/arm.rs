@@ -26,7 +26,8 @@ pub struct Observation {
     /// How long the run took, where that can be compared. That of a failed run
     /// is left out: failing fast is no virtue, and a timeout would be counted twice.
     pub latency: Option<Duration>,
-    /// Mebibytes that the run held at the most, where they were measured.
+    /// Mebibytes that the run held at the most, where they were measured. Those
+    /// of a failed run are left out too: who fails at once needs little.
     ///
     /// Runs of one instance share its memory, and the test takes each figure
     /// for news. Where instances live long and differ much for no reason of
@@ -43,7 +44,11 @@ const PAGE_MB: f64 = 1.0 / 16.0;
 /// One side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Arm {
+    /// Runs that are counted against the other side's.
     pub(super) tasks: u64,
+    /// Runs beside these.
+    #[serde(default)]
+    pub(super) apart: u64,
     pub(super) failures: u64,
     /// Of the logarithm of seconds.
     pub(super) latency: Moments,
@@ -59,7 +64,9 @@ impl Arm {
         self.tasks = self.tasks.saturating_add(1);
         if run.failed {
             self.failures = self.failures.saturating_add(1);
-        } else if let Some(latency) = run.latency {
+            return;
+        }
+        if let Some(latency) = run.latency {
             self.latency.push(latency.max(SHORTEST).as_secs_f64().ln());
         }
         if let Some(mb) = run.memory_mb.filter(|mb| mb.is_finite()) {
@@ -114,15 +121,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_runs_that_ended_well_have_a_latency() {
+    fn only_runs_that_ended_well_have_a_latency_and_a_memory() {
         let mut arm = Arm::default();
         let run = |failed, millis, memory_mb| {
             let latency = Some(Duration::from_millis(millis));
             Observation { failed, latency, memory_mb }
         };
         arm.observe(&run(false, 0, Some(0.0)));
-        arm.observe(&run(true, 10_000, Some(f64::NAN)));
-        arm.observe(&run(false, 1000, None));
+        arm.observe(&run(true, 10_000, Some(64.0)));
+        arm.observe(&run(false, 1000, Some(f64::NAN)));
         assert_eq!((arm.tasks, arm.failures, arm.latency.count), (3, 1, 2));
         assert_eq!(arm.memory.count, 1);
         assert!(arm.latency.mean.is_finite() && arm.memory.mean.is_finite());

@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Policy {
     /// The chance that a candidate which is no worse is condemned all the
-    /// same, over all measures and however often one looks: above 0, to 0.5.
+    /// same, over all measures and however often one looks: above 0, to 0.5. It
+    /// is also the chance that one which is no better is taken for better than a
+    /// champion that fails most of its tasks.
     pub alpha: f64,
     /// Runs of either side before anything is said of latency or memory, or a
     /// candidate passes. Errors and wrong answers need none: their test is
     /// exact from the first run, and a candidate that fails every task should
     /// not fail so many of them.
     pub least_samples: u64,
-    /// Runs of the candidate after which the trial ends, decided or not.
+    /// Runs of the candidate that are counted against the champion's after
+    /// which the trial ends, decided or not.
     pub most_samples: u64,
     /// How much worse is not worth acting on.
     pub margins: Margins,

@@ -126,7 +126,7 @@ fn detect(name: &str, measure: Measure, champion: Agent, candidate: Agent, share
     let ended = runs(12, champion, candidate, Traffic::Steady(share), Policy::default());
     let found = |one: &&Ended| match &one.verdict {
         Verdict::Worse { findings } => findings.iter().any(|finding| finding.measure == measure),
-        Verdict::Undecided | Verdict::NotWorse | Verdict::CannotTell => false,
+        Verdict::Undecided | Verdict::NotWorse | Verdict::Better | Verdict::CannotTell => false,
     };
     let count = ended.iter().filter(found).count();
     let middle = |figure: fn(&Ended) -> u64| {
