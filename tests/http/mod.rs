@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::http::Server;
-use chimera_layer4::{AgentConfig, Layer4Config, Layer4Result};
+use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,6 +29,7 @@ use crate::harness::{self, settings};
 /// A host that serves in this process.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
+    pub(crate) fabric: Arc<Layer4Fabric>,
     token: Option<String>,
     end: oneshot::Sender<()>,
     served: JoinHandle<Layer4Result<()>>,
@@ -77,11 +78,11 @@ impl Api {
             let component = harness::guest(&agent.agent_type);
             fabric.spawn_agent(&component, agent).await.unwrap();
         }
-        let server = Server::bind(fabric, &config).unwrap();
+        let server = Server::bind(Arc::clone(&fabric), &config).unwrap();
         let address = server.address();
         let (end, ended) = oneshot::channel();
         let served = tokio::spawn(server.run(async { drop(ended.await) }));
-        Self { address, token, end, served }
+        Self { address, fabric, token, end, served }
     }
 
     pub(crate) async fn new(guests: &[&str]) -> Self {

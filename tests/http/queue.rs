@@ -1,10 +1,15 @@
 //! `/v1/tasks` and `/v1/dead-letters`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
 use chimera_layer4::Layer4Config;
+use chimera_layer4::config::{AgentDeclaration, PartialQuota};
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::harness::settings;
+use crate::harness::{guest_path, settings};
 
 fn echo(payload: Value) -> Value {
     json!({ "target_agent_type": "echo", "payload": payload })
@@ -91,6 +96,74 @@ async fn a_key_names_one_piece_of_work() {
     assert_eq!((both.status, both.code().as_str()), (400, "invalid-request"));
     let many = api.send("POST", "/v1/tasks", &headers, Some(json!([own]).to_string())).await;
     assert_eq!(many.status, 400);
+    api.end().await.unwrap();
+}
+
+/// What has changed since does not matter: the deadline is over, the type gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
+    let api = Api::new(&["echo"]).await;
+    let deadline = SystemTime::now() + Duration::from_secs(5);
+    let mut body = echo(json!(1));
+    body["deadline"] = json!(humantime::format_rfc3339_millis(deadline).to_string());
+    let submit = async |key: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        api.send("POST", "/v1/tasks?wait=30s", &headers, Some(body.to_string())).await
+    };
+    let first = submit("k").await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let mut keys = (0..).map(|n: u32| format!("new {n}"));
+    while submit(&keys.next().unwrap()).await.status != 400 {
+        assert!(SystemTime::now() < deadline + Duration::from_secs(60));
+    }
+    let again = submit("k").await;
+    assert_eq!((again.status, again.json()), (200, first.json()));
+
+    for agent in api.fabric.get_active_agents() {
+        api.fabric.shutdown_agent(agent.agent_id).await.unwrap();
+    }
+    let unknown = submit("new type").await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "agent-type-not-found"));
+    assert_eq!(submit("k").await.json(), first.json());
+    api.end().await.unwrap();
+}
+
+/// A settings file with one agent of this component.
+fn declared(name: &str, component: PathBuf) -> BTreeMap<String, AgentDeclaration> {
+    let declaration = AgentDeclaration {
+        component,
+        instances: 1,
+        quota: PartialQuota::default(),
+        environment: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+        folders: Vec::new(),
+        http: Vec::new(),
+        keyvalue: None,
+        fresh: false,
+        tasks_per_instance: None,
+    };
+    BTreeMap::from([(name.to_owned(), declaration)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_for_a_type_that_is_being_started_is_told_to_come_back() {
+    let api = Api::new(&["echo"]).await;
+    let asked = json!({ "target_agent_type": "late", "payload": 1 });
+    assert_eq!(api.post("/v1/tasks", asked.clone()).await.status, 404);
+    api.fabric.await_agents(["late".to_owned()]);
+    let answer = api.post("/v1/tasks", asked.clone()).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "agent-type-loading"));
+    assert_eq!(answer.headers["retry-after"], "1");
+
+    api.fabric.apply_agents(&declared("late", guest_path("echo")), |_| {}).await;
+    assert_eq!(api.post("/v1/tasks", asked.clone()).await.status, 202);
+
+    // One that cannot be started is not waited for.
+    let nowhere = declared("missing", "/nowhere.wasm".into());
+    let applied = api.fabric.apply_agents(&nowhere, |_| {}).await;
+    assert!(applied.iter().any(|one| one.outcome.word() == "failed"), "{applied:?}");
+    let asked = json!({ "target_agent_type": "missing", "payload": 1 });
+    assert_eq!(api.post("/v1/tasks", asked).await.status, 404);
     api.end().await.unwrap();
 }
 

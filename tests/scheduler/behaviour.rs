@@ -306,6 +306,31 @@ async fn a_key_names_one_piece_of_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeat_after_its_deadline_is_answered_with_the_first() {
+    let world = World::new(1);
+    let host = world.start();
+    let deadline = Some(world.clock.now() + secs(2));
+    let work = || Task { deadline, ..task(&[Step::Succeed(50)]) };
+    let first = host.submit(keyed(work(), "k")).await.unwrap();
+    let result = host.wait(first).await.unwrap();
+    pass(secs(5)).await;
+
+    assert_eq!(host.submit(keyed(work(), "k")).await.unwrap(), first);
+    assert_eq!(host.execute(keyed(work(), "k")).await.unwrap(), result);
+    let same = Task { id: first, ..work() };
+    let other = Task { deadline, ..task(&[Step::Succeed(51)]) };
+    let never_taken = [work().into(), keyed(work(), "l")];
+    let batch = [same.into(), keyed(work(), "k"), keyed(other, "k")].into_iter().chain(never_taken);
+    let answers = host.submit_batch(batch.collect()).await.unwrap();
+    let codes = answers.iter().map(|answer| answer.as_ref().map_err(Layer4Error::code).copied());
+    let invalid = Err("invalid-request");
+    let expected = [Ok(first), Ok(first), Err("idempotency-key-taken"), invalid, invalid];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
+    assert!(answers[4].as_ref().unwrap_err().to_string().contains("deadline is over since"));
+    assert_eq!(world.runner.runs().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_for_later_is_not_begun_before_its_time() {
     let world = World::new(1);
     let host = world.start();

@@ -195,6 +195,10 @@ impl TaskStore for Handle {
         self.ask(Op::Submit, self.disk.rows.submit(batch, terms)).await
     }
 
+    async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
+        self.ask(Op::Submit, self.disk.rows.repeats(batch)).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         self.ask(Op::Claim, async {
             let claim = self.disk.rows.claim(request).await?;

@@ -64,6 +64,10 @@ impl TaskStore for Reopened {
         self.anew().await.submit(batch, terms).await
     }
 
+    async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
+        self.anew().await.repeats(batch).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         self.anew().await.claim(request).await
     }

@@ -50,6 +50,12 @@ pub enum Layer4Error {
         /// The names that would do.
         known: Vec<String>,
     },
+    /// The type is declared, and its first agents are being started.
+    #[error("agents of type {agent_type:?} are being started; ask again in a second")]
+    AgentTypeLoading {
+        /// The name that was asked for.
+        agent_type: String,
+    },
     /// A limit was met while an agent was being set up or asked.
     #[error("agent {agent_id}: {breach}")]
     ResourceQuotaExceeded {
@@ -205,6 +211,7 @@ impl Layer4Error {
             Layer4Error::TaskNotFound(_) => "task-not-found",
             Layer4Error::AgentNotFound(_) => "agent-not-found",
             Layer4Error::AgentTypeNotFound { .. } => "agent-type-not-found",
+            Layer4Error::AgentTypeLoading { .. } => "agent-type-loading",
             Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
             Layer4Error::AgentTimeout { .. } => "agent-timeout",
             Layer4Error::TooManyAgents { .. } => "too-many-agents",
@@ -278,6 +285,7 @@ mod tests {
             Layer4Error::TaskNotFound(task),
             Layer4Error::AgentNotFound(agent()),
             Layer4Error::AgentTypeNotFound { agent_type: agent_type.clone(), known },
+            Layer4Error::AgentTypeLoading { agent_type: agent_type.clone() },
             Layer4Error::TooManyAgents { max_agents: 10 },
             Layer4Error::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
             Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },

@@ -33,6 +33,7 @@ pub(super) async fn run(
     // First the address: where another host has it, nothing else is touched.
     let reloads = Reloads::default();
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
+    fabric.await_agents(agents.keys().cloned());
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
     let url = format!("http://{address}");

@@ -147,6 +147,10 @@ impl RunTask for Crew {
         }
     }
 
+    fn takes(&self, agent_type: &str) -> Layer4Result<()> {
+        self.agents.must_know(agent_type)
+    }
+
     fn meant_for(&self, task: &Task, attempt: u32) -> Vec<Digest> {
         self.agents.meant_for(&task.target_agent_type, of_trial(task, attempt))
     }

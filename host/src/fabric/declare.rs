@@ -110,6 +110,7 @@ impl Layer4Fabric {
         declared: &BTreeMap<String, AgentDeclaration>,
         told: impl Fn(&str),
     ) -> Vec<Applied> {
+        self.await_agents(declared.keys().cloned());
         // One change at a time.
         let mut in_force = self.declared.in_force.lock().await;
         let mut applied = Vec::new();
@@ -140,6 +141,7 @@ impl Layer4Fabric {
             };
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
             self.declared.note(name, &outcome, in_force.contains_key(name));
+            self.crew.agents.not_awaited(name);
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
@@ -151,6 +153,12 @@ impl Layer4Fabric {
     #[must_use]
     pub fn agent_types_down(&self) -> BTreeMap<String, String> {
         self.declared.down().clone()
+    }
+
+    /// Agents of these types will be started by [`apply_agents`](Self::apply_agents):
+    /// until then a task for one is told to come back, not that there is no such type.
+    pub fn await_agents(&self, names: impl IntoIterator<Item = String>) {
+        self.crew.agents.await_types(names);
     }
 
     /// The file may say more than the host was started with.

@@ -150,9 +150,8 @@ impl Layer4Fabric {
     ///
     /// # Errors
     /// Nothing was taken: `NotRunning`, `InvalidRequest`, `AgentTypeNotFound`,
-    /// `QueueFull`, `IdempotencyKeyTaken`, `Store`.
+    /// `AgentTypeLoading`, `QueueFull`, `IdempotencyKeyTaken`, `Store`.
     pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
-        self.check_type(&submission.task.target_agent_type)?;
         self.scheduler()?.submit(submission).await
     }
 
@@ -165,9 +164,7 @@ impl Layer4Fabric {
         &self,
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
-        let (known, good) = self.of_known_types(batch);
-        let taken = self.scheduler()?.submit_batch(good).await?;
-        Ok(in_order(known, taken))
+        self.scheduler()?.submit_batch(batch).await
     }
 
     /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
@@ -179,18 +176,7 @@ impl Layer4Fabric {
         &self,
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
-        let (known, good) = self.of_known_types(batch);
-        let taken = self.scheduler()?.submit_tracked(good).await?;
-        Ok(in_order(known, taken))
-    }
-
-    /// Those whose agent type is known, and for each whether it is.
-    fn of_known_types(&self, batch: Vec<Submission>) -> (Vec<Layer4Result<()>>, Vec<Submission>) {
-        let known = |one: &Submission| self.check_type(&one.task.target_agent_type);
-        let known: Vec<_> = batch.iter().map(known).collect();
-        let good = batch.into_iter().zip(&known).filter(|(_, known)| known.is_ok());
-        let good = good.map(|(one, _)| one).collect();
-        (known, good)
+        self.scheduler()?.submit_tracked(batch).await
     }
 
     /// Waits for how a task ends, or says how it has ended.
@@ -291,25 +277,10 @@ impl Layer4Fabric {
         self.scheduler.get().ok_or_else(|| self.not_running())
     }
 
-    fn check_type(&self, name: &str) -> Layer4Result<()> {
-        self.must_know(name).inspect_err(|error| self.watch.metrics.refused(error.code()))
-    }
-
     /// # Errors
-    /// `AgentTypeNotFound`, with those that there are.
+    /// `AgentTypeLoading` while its first agents are started; `AgentTypeNotFound`,
+    /// with those that there are.
     pub(crate) fn must_know(&self, agent_type: &str) -> Layer4Result<()> {
-        if self.crew.agents.knows(agent_type) {
-            return Ok(());
-        }
-        let (agent_type, known) = (agent_type.to_owned(), self.crew.agents.known_types());
-        Err(Layer4Error::AgentTypeNotFound { agent_type, known })
+        self.crew.agents.must_know(agent_type)
     }
-}
-
-/// The answers to a batch, of which the store saw those that are known.
-fn in_order<T>(known: Vec<Layer4Result<()>>, taken: Vec<Layer4Result<T>>) -> Vec<Layer4Result<T>> {
-    let mut taken = taken.into_iter();
-    let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
-    let answer = |known: Layer4Result<()>| known.and_then(|()| taken.next().unwrap_or_else(lost));
-    known.into_iter().map(answer).collect()
 }

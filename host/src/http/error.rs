@@ -66,7 +66,8 @@ impl From<Layer4Error> for Problem {
         }
         let retry_after_secs = match &error {
             Layer4Error::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
-            Layer4Error::Store(StoreError::Unavailable { .. }) => Some(1.0),
+            Layer4Error::Store(StoreError::Unavailable { .. })
+            | Layer4Error::AgentTypeLoading { .. } => Some(1.0),
             _ => None,
         };
         Self { retry_after_secs, ..Self::new(status, error.code(), error.to_string()) }
@@ -92,6 +93,7 @@ fn status(error: &Layer4Error) -> StatusCode {
         | Layer4Error::AgentTimeout { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Layer4Error::TooManyAgents { .. }
         | Layer4Error::NotRunning { .. }
+        | Layer4Error::AgentTypeLoading { .. }
         | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
         // An operator can mend these, and is told how.
         | Layer4Error::KeyValue(_)

@@ -23,9 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Filter, Promise, StoreError, SubmitTerms, Submitted, TaskStore,
-};
+use chimera_layer4_core::scheduler::store::{CancelAnswer, Filter, Promise, TaskStore};
 use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
 use chimera_layer4_core::{
     Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
@@ -41,7 +39,7 @@ pub use self::options::{Clock, SchedulerOptions};
 pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 
 use self::hand::InHand;
-use self::taking::{Head, TakeBack, Taken};
+use self::taking::{TakeBack, Taken};
 use self::types::Types;
 use self::waiters::Waiters;
 
@@ -88,6 +86,14 @@ pub trait RunTask: Send + Sync + 'static {
     /// # Errors
     /// Why no agent could be made ready.
     async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
+
+    /// Whether new tasks of a type are taken, whoever runs them and when.
+    ///
+    /// # Errors
+    /// Why not; a repeat of what was taken before is answered all the same.
+    fn takes(&self, _agent_type: &str) -> Layer4Result<()> {
+        Ok(())
+    }
 
     /// The genomes that may run a task, the one that is meant for it first.
     /// None: whichever there is.
@@ -426,51 +432,6 @@ impl Shared {
         Layer4Error::NotRunning { state: "shutting down" }
     }
 
-    async fn take(
-        self: Arc<Self>,
-        batch: Vec<Submission>,
-        promise: Promise,
-    ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
-        let shared = &self;
-        if shared.phase.load(Ordering::Acquire) >= DRAINING {
-            return Err(shared.not_running());
-        }
-        let wall = shared.wall();
-        let complaints: Vec<_> = batch.iter().map(|one| one.complaints(wall)).collect();
-        let mut heads: Vec<Head> = batch.iter().map(Head::of).collect();
-        let mut wrong = complaints.iter().map(|complaints| !complaints.is_empty());
-        let mut good = batch;
-        good.retain(|_| !wrong.next().unwrap_or(false));
-        let due = good.iter().filter_map(Head::due).min();
-
-        let now = Timestamp::from(wall);
-        let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
-        let mut answers = if good.is_empty() {
-            Vec::new().into_iter()
-        } else {
-            // The look for work is then on its way together with it; a store may
-            // do both at once.
-            shared.work.notify_one();
-            let submitted = shared.store.submit(good, terms).await;
-            let refused = |error: &StoreError| {
-                heads.iter().for_each(|_| shared.options.observer.refused(error.code()));
-            };
-            submitted.inspect_err(refused)?.into_iter()
-        };
-        shared.work.notify_one();
-        shared.keeper.by(due);
-        let answer = |(head, wrong): (Head, Vec<String>)| {
-            let taken = if wrong.is_empty() {
-                let answer = answers.next();
-                answer.map_or(Err(shared.not_running()), |answer| shared.taken(answer, head, now))
-            } else {
-                Err(Layer4Error::InvalidRequest(wrong))
-            };
-            taken.inspect_err(|error| shared.options.observer.refused(error.code()))
-        };
-        Ok(heads.drain(..).zip(complaints).map(answer).collect())
-    }
-
     async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
         // First the ear, then the look: an end in between is heard.
         let waiting = self.waiters.register(id);
@@ -544,30 +505,5 @@ impl Shared {
 
     fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn taken(&self, answer: Submitted, head: Head, at: Timestamp) -> Layer4Result<Taken> {
-        match answer {
-            Submitted::Accepted => {
-                let Head { id, priority, ref agent_type, .. } = head;
-                let what = Change::Submitted;
-                self.options.observer.task(&TaskChange { id, agent_type, priority, at, what });
-                Ok(Taken::New(id))
-            }
-            Submitted::Duplicate(first) => Ok(Taken::Before(first)),
-            Submitted::KeyTaken(first) => {
-                Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })
-            }
-            Submitted::IdTaken => Err(Layer4Error::InvalidRequest(vec![format!(
-                "id {} was used for another task; an id names one piece of work, and \
-                 `utils::generate_task_id()` makes a new one",
-                head.id
-            )])),
-            Submitted::Full { queued } => Err(Layer4Error::QueueFull {
-                retry_after: self.types().retry_after(&head.agent_type, queued, self.now()),
-                agent_type: head.agent_type,
-                capacity: self.options.capacity,
-            }),
-        }
     }
 }

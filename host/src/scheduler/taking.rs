@@ -2,12 +2,16 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
+use chimera_layer4_core::scheduler::store::{Promise, StoreError, SubmitTerms, Submitted};
 use chimera_layer4_core::scheduler::{Submission, Timestamp};
-use chimera_layer4_core::{Layer4Result, Priority, TaskId};
+use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
-use super::Shared;
 use super::hand::Stop;
+use super::observe::{Change, TaskChange};
+use super::{DRAINING, Shared};
 
 /// What is still needed of a submission once it is handed over.
 pub(super) struct Head {
@@ -34,6 +38,16 @@ impl Head {
     }
 }
 
+/// What is to be done with a submission.
+pub(super) enum Judged {
+    /// It is taken, if the store takes it.
+    New,
+    /// It is answered if it was taken before, and refused with this otherwise.
+    OnlyAgain(Layer4Error),
+    /// It could never have been taken.
+    Refused(Layer4Error),
+}
+
 /// A submission that was taken.
 #[derive(Clone, Copy)]
 pub(super) enum Taken {
@@ -46,6 +60,107 @@ impl Taken {
     pub(super) fn id(self) -> TaskId {
         match self {
             Taken::New(id) | Taken::Before(id) => id,
+        }
+    }
+}
+
+impl Shared {
+    /// Takes what is in order, each answered by itself.
+    ///
+    /// # Errors
+    /// Nothing was taken.
+    pub(super) async fn take(
+        self: Arc<Self>,
+        batch: Vec<Submission>,
+        promise: Promise,
+    ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
+        let shared = &self;
+        if shared.phase.load(Ordering::Acquire) >= DRAINING {
+            return Err(shared.not_running());
+        }
+        let wall = shared.wall();
+        let heads: Vec<Head> = batch.iter().map(Head::of).collect();
+        let judged: Vec<Judged> = batch.iter().map(|one| shared.judge(one, wall)).collect();
+        let (mut new, mut again) = (Vec::new(), Vec::new());
+        for (one, judged) in batch.into_iter().zip(&judged) {
+            match judged {
+                Judged::New => new.push(one),
+                Judged::OnlyAgain(_) => again.push(one),
+                Judged::Refused(_) => {}
+            }
+        }
+        let due = new.iter().filter_map(Head::due).min();
+        let now = Timestamp::from(wall);
+        let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
+        let refused = |error: &StoreError| {
+            heads.iter().for_each(|_| shared.options.observer.refused(error.code()));
+        };
+        let mut repeats = Vec::new().into_iter();
+        if !again.is_empty() {
+            repeats = shared.store.repeats(again).await.inspect_err(refused)?.into_iter();
+        }
+        let mut answers = Vec::new().into_iter();
+        if !new.is_empty() {
+            // The look for work is then on its way together with it; a store may
+            // do both at once.
+            shared.work.notify_one();
+            answers = shared.store.submit(new, terms).await.inspect_err(refused)?.into_iter();
+        }
+        shared.work.notify_one();
+        shared.keeper.by(due);
+        let answer = |(head, judged): (Head, Judged)| {
+            let taken = match judged {
+                Judged::New => {
+                    let answer = answers.next();
+                    answer
+                        .map_or(Err(shared.not_running()), |answer| shared.taken(answer, head, now))
+                }
+                Judged::OnlyAgain(error) => match repeats.next().flatten() {
+                    Some(answer) => shared.taken(answer, head, now),
+                    None => Err(error),
+                },
+                Judged::Refused(error) => Err(error),
+            };
+            taken.inspect_err(|error| shared.options.observer.refused(error.code()))
+        };
+        Ok(heads.into_iter().zip(judged).map(answer).collect())
+    }
+
+    /// What is to be done with a submission.
+    fn judge(&self, one: &Submission, wall: SystemTime) -> Judged {
+        if !one.complaints_of_form().is_empty() {
+            return Judged::Refused(Layer4Error::InvalidRequest(one.complaints(wall)));
+        }
+        let late =
+            one.too_late(wall).map_or(Ok(()), |late| Err(Layer4Error::InvalidRequest(vec![late])));
+        match self.runner.takes(&one.task.target_agent_type).and(late) {
+            Ok(()) => Judged::New,
+            Err(error) => Judged::OnlyAgain(error),
+        }
+    }
+
+    fn taken(&self, answer: Submitted, head: Head, at: Timestamp) -> Layer4Result<Taken> {
+        match answer {
+            Submitted::Accepted => {
+                let Head { id, priority, ref agent_type, .. } = head;
+                let what = Change::Submitted;
+                self.options.observer.task(&TaskChange { id, agent_type, priority, at, what });
+                Ok(Taken::New(id))
+            }
+            Submitted::Duplicate(first) => Ok(Taken::Before(first)),
+            Submitted::KeyTaken(first) => {
+                Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })
+            }
+            Submitted::IdTaken => Err(Layer4Error::InvalidRequest(vec![format!(
+                "id {} was used for another task; an id names one piece of work, and \
+                 `utils::generate_task_id()` makes a new one",
+                head.id
+            )])),
+            Submitted::Full { queued } => Err(Layer4Error::QueueFull {
+                retry_after: self.types().retry_after(&head.agent_type, queued, self.now()),
+                agent_type: head.agent_type,
+                capacity: self.options.capacity,
+            }),
         }
     }
 }

@@ -50,6 +50,23 @@ impl Submission {
     /// Everything that is wrong with it, in words for whoever submitted it.
     #[must_use]
     pub fn complaints(&self, now: SystemTime) -> Vec<String> {
+        let mut wrong = self.complaints_of_form();
+        wrong.extend(self.too_late(now));
+        wrong
+    }
+
+    /// That its deadline is over, if it is. A repeat of what was taken in time is
+    /// answered all the same.
+    #[must_use]
+    pub fn too_late(&self, now: SystemTime) -> Option<String> {
+        let deadline = self.task.deadline.filter(|deadline| *deadline <= now)?;
+        let late = now.duration_since(deadline).unwrap_or_default();
+        Some(format!("deadline is over since {} s; give one ahead", late.as_secs_f64()))
+    }
+
+    /// What is wrong with it whenever it is submitted.
+    #[must_use]
+    pub fn complaints_of_form(&self) -> Vec<String> {
         let Self { task, options } = self;
         let mut wrong: Vec<String> = task
             .resource_quota
@@ -71,10 +88,6 @@ impl Submission {
         wrong.extend(bad_time("created_at", task.created_at));
         wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
         wrong.extend(options.not_before.and_then(|start| bad_time("not_before", start)));
-        if let Some(deadline) = task.deadline.filter(|deadline| *deadline <= now) {
-            let late = now.duration_since(deadline).unwrap_or_default();
-            wrong.push(format!("deadline is over since {} s; give one ahead", late.as_secs_f64()));
-        }
         if let (Some(start), Some(deadline)) = (options.not_before, task.deadline)
             && start >= deadline
         {

@@ -4,7 +4,7 @@ mod entry;
 mod of_type;
 mod swap;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -51,6 +51,8 @@ struct Book {
     by_id: HashMap<AgentId, Arc<Entry>>,
     by_type: BTreeMap<String, OfType>,
     types: BTreeMap<String, AgentType>,
+    /// Types that are declared, and whose first agents are being started.
+    awaited: BTreeSet<String>,
     /// Agents being spawned hold a place already.
     reserved: usize,
     /// Agents on trial, which take nobody's place.
@@ -225,6 +227,31 @@ impl Agents {
         let places = max_agents.saturating_sub(book.places_taken());
         // After the end nothing is started any more.
         if book.closed { Vec::new() } else { up.chain(idle.take(places)).collect() }
+    }
+
+    /// Tasks may target these types soon: their first agents are being started.
+    pub(super) fn await_types(&self, names: impl IntoIterator<Item = String>) {
+        self.write().awaited = names.into_iter().collect();
+    }
+
+    /// A type's agents are up, or could not be started.
+    pub(super) fn not_awaited(&self, name: &str) {
+        self.write().awaited.remove(name);
+    }
+
+    /// Whether a task may target the name.
+    ///
+    /// # Errors
+    /// `AgentTypeLoading`; `AgentTypeNotFound`, with those that there are.
+    pub(super) fn must_know(&self, name: &str) -> Layer4Result<()> {
+        if self.knows(name) {
+            return Ok(());
+        }
+        let agent_type = name.to_owned();
+        if self.read().awaited.contains(name) {
+            return Err(Layer4Error::AgentTypeLoading { agent_type });
+        }
+        Err(Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types() })
     }
 
     /// Whether a task may target the name.

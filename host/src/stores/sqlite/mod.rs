@@ -157,14 +157,7 @@ impl TaskStore for SqliteStore {
         batch: Vec<Submission>,
         terms: SubmitTerms,
     ) -> Result<Vec<Submitted>, StoreError> {
-        let batch = batch.into_iter().map(|mut submission| {
-            let body = Text::of_task(&mut submission.task);
-            let body = body.map_err(|error| StoreError::Failed {
-                reason: format!("the task {} cannot be written: {error}", submission.task.id),
-            })?;
-            Ok(NewTask::of(submission, |_| body))
-        });
-        let batch = batch.collect::<Result<Vec<_>, _>>()?;
+        let batch = written(batch)?;
         let commit = match terms.promise {
             Promise::Durable => Commit::Synced,
             Promise::WithResult => Commit::Written,
@@ -181,6 +174,12 @@ impl TaskStore for SqliteStore {
                      less time, or allow it more room"
                 .into(),
         })
+    }
+
+    async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
+        let batch = written(batch)?;
+        // Synced, since whoever hears of the first may rely on it.
+        self.ask(Commit::Synced, move |desk| desk.repeats(&batch)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
@@ -251,6 +250,18 @@ impl TaskStore for SqliteStore {
         self.lock().take();
         let _ = self.ended.clone().changed().await; // An error: the thread has ended.
     }
+}
+
+/// Submissions as they are stored.
+fn written(batch: Vec<Submission>) -> Result<Vec<NewTask<Text>>, StoreError> {
+    let written = batch.into_iter().map(|mut submission| {
+        let body = Text::of_task(&mut submission.task);
+        let body = body.map_err(|error| StoreError::Failed {
+            reason: format!("the task {} cannot be written: {error}", submission.task.id),
+        })?;
+        Ok(NewTask::of(submission, |_| body))
+    });
+    written.collect()
 }
 
 /// A task as its runner takes it. One that cannot be read is left out: its

@@ -113,17 +113,10 @@ impl<R: Rows> Desk<R> {
         task: &NewTask<R::Body>,
         terms: SubmitTerms,
     ) -> Result<Submitted, R::Error> {
-        if let Some((key, fingerprint)) = &task.key
-            && let Some((first, theirs)) = self.rows.find_key(key)?
-        {
-            let same = theirs == *fingerprint;
-            return Ok(if same { Submitted::Duplicate(first) } else { Submitted::KeyTaken(first) });
+        if let Some(before) = self.repeat(task)? {
+            return Ok(before);
         }
         let agent_type = self.rows.intern(&task.agent_type)?;
-        if let Some(row) = self.rows.find(task.id)? {
-            let same = row.agent_type == agent_type && self.rows.has_payload(&row, &task.body)?;
-            return Ok(if same { Submitted::Duplicate(task.id) } else { Submitted::IdTaken });
-        }
         let queued = self.queued.get(&agent_type).copied().unwrap_or(0);
         if queued >= terms.capacity {
             return Ok(Submitted::Full { queued });
@@ -141,6 +134,34 @@ impl<R: Rows> Desk<R> {
         })?;
         self.enter(progress.state, task.priority, agent_type);
         Ok(Submitted::Accepted)
+    }
+
+    /// Answers repeats; see [`TaskStore::repeats`](super::TaskStore::repeats).
+    ///
+    /// # Errors
+    /// The rows failed.
+    pub fn repeats(
+        &mut self,
+        batch: &[NewTask<R::Body>],
+    ) -> Result<Vec<Option<Submitted>>, R::Error> {
+        batch.iter().map(|task| self.repeat(task)).collect()
+    }
+
+    fn repeat(&mut self, task: &NewTask<R::Body>) -> Result<Option<Submitted>, R::Error> {
+        if let Some((key, fingerprint)) = &task.key
+            && let Some((first, theirs)) = self.rows.find_key(key)?
+        {
+            let same = theirs == *fingerprint;
+            return Ok(Some(match same {
+                true => Submitted::Duplicate(first),
+                false => Submitted::KeyTaken(first),
+            }));
+        }
+        let Some(row) = self.rows.find(task.id)? else { return Ok(None) };
+        let of_type = self.rows.type_name(row.agent_type)?;
+        let same = of_type.as_deref() == Some(&*task.agent_type)
+            && self.rows.has_payload(&row, &task.body)?;
+        Ok(Some(if same { Submitted::Duplicate(task.id) } else { Submitted::IdTaken }))
     }
 
     /// Hands out tasks; see [`TaskStore::claim`](super::TaskStore::claim).

@@ -67,6 +67,11 @@ impl TaskStore for MemoryStore {
         self.with(|desk| desk.submit(&batch, terms))
     }
 
+    async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
+        let batch: Vec<_> = batch.into_iter().map(|one| NewTask::of(one, Arc::new)).collect();
+        self.with(|desk| desk.repeats(&batch))
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         self.with(|desk| desk.claim(&request))
     }

@@ -75,6 +75,13 @@ pub trait TaskStore: Send + Sync + 'static {
         terms: SubmitTerms,
     ) -> Result<Vec<Submitted>, StoreError>;
 
+    /// How these would be answered as repeats of what was submitted before, under
+    /// the same key or identity; `None` for what is new. Nothing is taken.
+    ///
+    /// # Errors
+    /// The store cannot say.
+    async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError>;
+
     /// Hands out waiting tasks, whoever's turn it is, each with a lease.
     ///
     /// # Errors
