@@ -1,5 +1,7 @@
 //! Our side of each comparison: a fabric as an operator sets it up.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ const ECHO: &str = "echo";
 
 /// A fabric that runs, with defaults but for what a benchmark has to set.
 pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Layer4Fabric> {
+    // A host refuses a data folder that others can enter.
+    fs::set_permissions(data, Permissions::from_mode(0o700))?;
     let fabric = Layer4Fabric::new(Layer4Config {
         max_agents: usize::try_from(max_agents)?,
         data_dir: Some(data.to_path_buf()),

@@ -356,7 +356,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     use std::os::unix::fs::PermissionsExt;
-    let data = tempfile::tempdir().unwrap();
+    let data = crate::folders::data_folder();
     let settings = || Layer4Config { data_dir: Some(data.path().into()), ..settings() };
     let cold = fabric(settings()).await.load(&guest("echo")).await.unwrap();
     assert!(!cold.loading().cached && !cold.loading().compile.is_zero());

@@ -142,7 +142,7 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
-    let data = tempfile::tempdir().unwrap();
+    let data = crate::folders::data_folder();
     let durable = || Layer4Config {
         data_dir: Some(data.path().to_path_buf()),
         task_store: TaskStoreKind::Embedded,

@@ -22,6 +22,7 @@ mod crash;
 mod dev;
 mod evolution;
 mod fabric;
+mod folders;
 mod genomes;
 mod grants;
 mod hostile;

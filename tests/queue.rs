@@ -290,15 +290,15 @@ fn a_store_that_cannot_be_had_is_named_with_the_reason() {
     std::fs::write(&database, garbage).unwrap();
     chimera.refuses(7, &["task", "list"], &["chimera.db", "not a database"]);
     assert_eq!(std::fs::read(&database).unwrap(), garbage, "nothing is written over it");
-    let nowhere = ["task", "list", "--data-dir", "/proc/chimera"];
-    chimera.refuses(7, &nowhere, &["/proc/chimera"]);
+    let nowhere = ["task", "submit", "--type", "echo", "--data-dir", "/proc/chimera"];
+    chimera.refuses(3, &nowhere, &["/proc/chimera cannot be made", "set `data_dir`"]);
 }
 
 /// The limit on the size of files stands in for a full disk: the write itself fails.
 #[test]
 fn a_disk_that_is_full_acknowledges_nothing_that_is_not_kept() {
     let chimera = Chimera::new();
-    well(&chimera, &["task", "stats"]);
+    well(&chimera, &["task", "submit", "--type", "echo"]);
     let payload = "x".repeat(100_000);
     let lines = format!("{{\"payload\": \"{payload}\", \"type\": \"echo\"}}\n").repeat(400);
     let script = "trap '' XFSZ; ulimit -f 20000; exec \"$@\"";

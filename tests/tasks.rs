@@ -13,6 +13,7 @@ use chimera_layer4::{
 };
 use serde_json::json;
 
+use crate::folders::data_folder;
 use crate::harness::{config_of, fabric, guest, settings, small_quota, spawn, task};
 
 /// Settings with a durable queue in this folder.
@@ -105,7 +106,7 @@ async fn a_trap_is_tried_again_and_then_a_dead_letter() {
 
 #[tokio::test]
 async fn what_was_handed_over_is_run_by_the_next_host() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = data_folder();
     let submissions: Vec<Submission> = (0..50)
         .map(|n| Task { priority: Priority::Low, ..task("later", json!(n)) }.into())
         .collect();
@@ -134,7 +135,7 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_gives_back_what_did_not_end_in_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = data_folder();
     let impatient = Layer4Config { drain_timeout_secs: 0, ..durable(folder.path()) };
     let id = {
         let fabric = Arc::new(fabric(impatient).await);

@@ -1,6 +1,7 @@
 //! A fabric with real agents, for the questions about components.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub(crate) async fn open(
         // There is none the first time.
         let _ = fs::remove_file(data.join(file));
     }
+    // A host refuses a data folder that others can enter.
+    fs::set_permissions(data, Permissions::from_mode(0o700))?;
     let fabric = Layer4Fabric::new(Layer4Config {
         max_agents: crews.iter().map(|crew| crew.agents).sum(),
         data_dir: Some(data.to_path_buf()),

@@ -1,6 +1,8 @@
 //! `chimera evolve` as an operator has it: killed, gone on with, handed over.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -20,6 +22,7 @@ impl Evolving {
     fn new(generations: &str) -> Self {
         let chimera = Chimera::new();
         std::fs::create_dir_all(chimera.data()).unwrap();
+        std::fs::set_permissions(chimera.data(), Permissions::from_mode(0o700)).unwrap();
         let file = |name: &str| {
             let text = std::fs::read_to_string(root().join("agents/packer/data").join(name));
             let lines: Vec<String> = text.unwrap().lines().take(TASKS).map(str::to_owned).collect();
@@ -124,6 +127,7 @@ fn the_best_is_stored_where_no_host_serves() {
     let chimera = Chimera::new();
     let folder = chimera.data();
     std::fs::create_dir_all(folder.join("candidates")).unwrap();
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
     std::fs::write(folder.join("start.wasm"), scoring(1.0)).unwrap();
     std::fs::write(folder.join("candidates/a.wasm"), scoring(2.0)).unwrap();
     std::fs::write(folder.join("tasks.jsonl"), "{\"payload\": 1}\n{\"payload\": 2}\n").unwrap();

@@ -20,7 +20,7 @@ use crate::harness::{config_of, execute, guest, guest_path, settings};
 use crate::http::service::Service;
 
 pub(super) fn durable() -> (TempDir, Layer4Config) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
     let config = Layer4Config { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
     (folder, config)

@@ -16,7 +16,7 @@ const ROUNDS: u32 = 5;
 
 /// A host that keeps everything, with these agents.
 async fn api(guests: &[&str]) -> (tempfile::TempDir, Api) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
     let config = Layer4Config { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
     let keeps = |config: &mut AgentConfig| {

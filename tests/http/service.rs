@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
 
@@ -23,6 +24,8 @@ impl Service {
     pub(crate) fn start(chimera: Chimera, config: &str) -> Self {
         let folder = chimera.data();
         fs::create_dir_all(&folder).unwrap();
+        // Some commands keep things here, beside the service's own data.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(folder.join("chimera.toml"), config).unwrap();
         let (child, said) = Self::spawn(&folder);
         let mut service = Self { chimera, child, said, url: String::new() };
@@ -48,7 +51,7 @@ impl Service {
         self.url = line.trim().rsplit(' ').next().unwrap().to_owned();
     }
 
-    fn spawn(folder: &Path) -> (Child, Option<BufReader<ChildStderr>>) {
+    pub(crate) fn spawn(folder: &Path) -> (Child, Option<BufReader<ChildStderr>>) {
         let mut child = std::process::Command::new(program())
             .args(["serve", "--port", "0", "--config"])
             .arg(folder.join("chimera.toml"))

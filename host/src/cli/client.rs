@@ -1,20 +1,25 @@
 //! A host that serves, seen from another process on its machine.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chimera_layer4_core::Layer4Config;
+use chimera_layer4_runtime::folders::OwnFolder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use ureq::http::{Request, StatusCode, header};
 
+use super::exit::BadInput;
+use crate::fabric::visit_data_folder;
+
 /// In the data folder, beside the lock: who serves it, and where.
 const FILE: &str = "chimera.address";
 const LOCK: &str = "chimera.lock";
+/// A number and an address.
+const LONGEST_NOTICE: u64 = 1024;
 /// For one answer. A reload waits for tasks in hand, which have minutes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -23,16 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 pub(super) struct Notice(Option<PathBuf>);
 
 impl Notice {
+    /// `folder`: the data folder; `None`: there is nothing to serve from it.
+    ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn put(config: &Layer4Config, url: &str) -> std::io::Result<Self> {
-        let Some(folder) = &config.data_dir else { return Ok(Self(None)) };
-        let file = folder.join(FILE);
+    pub(super) fn put(folder: Option<&OwnFolder>, url: &str) -> std::io::Result<Self> {
+        let Some(folder) = folder else { return Ok(Self(None)) };
         // Whole or not at all, and nobody else's business.
-        let mut made = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(made, "{} {url}", std::process::id())?;
-        made.persist(&file)?;
-        Ok(Self(Some(file)))
+        folder.write_whole(FILE, format!("{} {url}\n", std::process::id()).as_bytes())?;
+        Ok(Self(Some(folder.path().join(FILE))))
     }
 }
 
@@ -97,8 +101,28 @@ pub(super) struct Client {
 
 impl Client {
     /// The host that has the data folder open and serves, if there is one.
-    pub(super) async fn of(config: &Layer4Config) -> Option<Self> {
-        let url = serving(config.data_dir.as_deref()?)?;
+    ///
+    /// # Errors
+    /// Another user could change the folder: what it says of a host may be
+    /// theirs, and would be told the token.
+    pub(super) async fn of(config: &Layer4Config) -> anyhow::Result<Option<Self>> {
+        let Some(folder) = visit_data_folder(config)? else { return Ok(None) };
+        let Some(url) = serving(&folder) else { return Ok(None) };
+        Ok(Self::at(url, config).await)
+    }
+
+    /// As [`of`](Self::of), for what takes a host.
+    ///
+    /// # Errors
+    /// There is none, or as [`of`](Self::of).
+    pub(super) async fn required(config: &Layer4Config) -> anyhow::Result<Self> {
+        Self::of(config).await?.ok_or_else(|| {
+            BadInput("no host serves this data folder; start `chimera serve`".into()).into()
+        })
+    }
+
+    /// The host at an address, if it answers.
+    async fn at(url: String, config: &Layer4Config) -> Option<Self> {
         let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -211,14 +235,17 @@ impl Client {
 }
 
 /// Where the process serves that has the folder's lock, if it said so.
-fn serving(folder: &Path) -> Option<String> {
-    let notice = std::fs::read_to_string(folder.join(FILE)).ok()?;
-    let (pid, url) = notice.trim().split_once(' ')?;
-    let lock = File::open(folder.join(LOCK)).ok()?;
+fn serving(folder: &OwnFolder) -> Option<String> {
+    let notice = folder.open_file(FILE).ok()?;
+    let mut text = String::new();
+    notice.take(LONGEST_NOTICE).read_to_string(&mut text).ok()?;
+    let (pid, url) = text.trim().split_once(' ')?;
+    let lock = folder.open_file(LOCK).ok()?;
     // What nobody holds says nothing: its process is gone.
     if lock.try_lock_shared().is_ok() {
         return None;
     }
-    let holder = std::io::read_to_string(lock).ok()?;
+    let mut holder = String::new();
+    lock.take(LONGEST_NOTICE).read_to_string(&mut holder).ok()?;
     (holder.trim() == pid).then(|| url.to_owned())
 }

@@ -11,9 +11,35 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, Refused};
+use super::exit::BadInput;
 use crate::fabric::open_queue;
 use crate::http::Stats;
 use crate::scheduler::Scheduler;
+
+/// One of these is in every folder that a host or a command has kept things in.
+const KEPT: [&str; 5] = ["chimera.db", "compiled", "genomes", "keyvalue.db", "evolution"];
+
+/// Refuses a folder that is no data folder. A command that looks would otherwise
+/// make what it looks for, wherever a mistyped path leads. A folder that this
+/// user may not enter is left to whoever opens it.
+///
+/// # Errors
+/// There is no such folder, or nothing of a host's is in it.
+pub(super) fn must_be_data_folder(config: &Layer4Config) -> Result<(), BadInput> {
+    let Some(folder) = &config.data_dir else { return Ok(()) };
+    let shown = folder.display();
+    let words = if !folder.exists() {
+        format!("there is no folder {shown}, and a command that only looks makes none")
+    } else if !KEPT.iter().any(|name| folder.join(name).try_exists().unwrap_or(true)) {
+        format!("{shown} is no data folder: it has none of {}", KEPT.join(", "))
+    } else {
+        return Ok(());
+    };
+    Err(BadInput(format!(
+        "{words}; check `data_dir` (--data-dir, LAYER4_DATA_DIR). `chimera serve`, `work`, `run` and \
+         `task submit` make one"
+    )))
+}
 
 /// Tasks that a host lists on one page.
 const PAGE: usize = 1000;
@@ -50,10 +76,19 @@ impl Queue {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
     pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
-        if let Some(client) = Client::of(config).await {
-            return Ok(Queue::Host(client));
+        match Client::of(config).await? {
+            Some(client) => Ok(Queue::Host(client)),
+            None => Ok(Queue::Folder(Box::new(open_queue(config).await?))),
         }
-        Ok(Queue::Folder(Box::new(open_queue(config).await?)))
+    }
+
+    /// As [`open`](Self::open), for what adds nothing: no folder is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or it is no data folder.
+    pub(super) async fn open_to_look(config: &Layer4Config) -> anyhow::Result<Self> {
+        must_be_data_folder(config)?;
+        Self::open(config).await
     }
 
     pub(super) async fn close(self) {
@@ -109,17 +144,19 @@ impl Queue {
         Ok(tasks)
     }
 
-    pub(super) async fn cancel(&self, id: TaskId) -> Result<(), NotCancelled> {
+    /// The answer is whether it was queued, or else its run ends by it. A host
+    /// does not say, and has it end.
+    pub(super) async fn cancel(&self, id: TaskId) -> Result<bool, NotCancelled> {
         let cancelled = match self {
             Queue::Folder(queue) => match queue.cancel(id).await {
                 Err(error @ (Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. })) => {
                     return Err(NotCancelled::Gone(error.to_string()));
                 }
-                cancelled => cancelled.map(drop).map_err(anyhow::Error::from),
+                cancelled => cancelled.map_err(anyhow::Error::from),
             },
             Queue::Host(client) => {
                 let path = format!("/v1/tasks/{id}/cancel");
-                client.ask::<Value>("POST", &path, None).await.map(drop)
+                client.ask::<Value>("POST", &path, None).await.map(|_| true)
             }
         };
         cancelled.map_err(|error| match error.downcast_ref::<Refused>() {

@@ -15,7 +15,7 @@ pub(super) async fn run(
     command: KeyValueCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let door = Door::open(config).await?;
+    let door = Door::open_to_look(config).await?;
     let line =
         |kept: &KeptByKey| output.line(&format!("{}: {} bytes", kept.agent_type, kept.bytes));
     match command {

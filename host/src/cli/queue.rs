@@ -32,7 +32,10 @@ pub(super) async fn task(
         TaskCommand::Submit(args) => Some(submission(&config, args)?),
         _ => None,
     };
-    let queue = Queue::open(&config).await?;
+    let queue = match &command {
+        TaskCommand::Submit(_) => Queue::open(&config).await?,
+        _ => Queue::open_to_look(&config).await?,
+    };
     let done = match command {
         TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,
         TaskCommand::Show { id, .. } => show(&queue, id, output).await,
@@ -51,7 +54,7 @@ pub(super) async fn dead_letters(
     command: DeadLettersCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let queue = Queue::open(&config).await?;
+    let queue = Queue::open_to_look(&config).await?;
     let done = match command {
         DeadLettersCommand::List(args) => list(&queue, &ListArgs::from(args), output).await,
         DeadLettersCommand::Show { id, .. } => show(&queue, id, output).await,
@@ -116,6 +119,7 @@ async fn submit(
 
 async fn show(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
     let record = queue.get(id).await?;
+    note_left_behind(queue, record.state.is_leased(), output);
     if output.is_json() {
         output.value(&record)?;
     } else {
@@ -183,6 +187,7 @@ async fn list(queue: &Queue, args: &ListArgs, output: &Output) -> anyhow::Result
     };
     let (state, agent_type, limit) = (args.state, args.agent_type.clone(), args.limit);
     let tasks = queue.list(Filter { state, agent_type, limit, after }).await?;
+    note_left_behind(queue, state.is_leased() && !tasks.is_empty(), output);
     if output.is_json() {
         output.value(&tasks)?;
         return Ok(Exit::Success);
@@ -212,7 +217,10 @@ async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Res
     let mut cancelled = Vec::new();
     for id in &ids {
         match queue.cancel(*id).await {
-            Ok(()) => cancelled.push(*id),
+            Ok(was_queued) => {
+                note_left_behind(queue, !was_queued, output);
+                cancelled.push(*id);
+            }
             Err(NotCancelled::Gone(why)) => output.note(&why),
             Err(NotCancelled::Failed(error)) => return Err(error),
         }
@@ -226,6 +234,10 @@ async fn purge(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Resu
 
 async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
     let stats = queue.stats().await?;
+    let leased = |state: TaskState| {
+        state.is_leased() && stats.tasks.get(&state.to_string()).is_some_and(|n| *n > 0)
+    };
+    note_left_behind(queue, TaskState::ALL.into_iter().any(leased), output);
     if output.is_json() {
         output.value(&stats)?;
         return Ok(Exit::Success);
@@ -244,6 +256,16 @@ async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
         output.line(&format!("queued for {}: {count}", printable(agent_type)))?;
     }
     Ok(Exit::Success)
+}
+
+/// Nothing runs in a folder that no host has open.
+fn note_left_behind(queue: &Queue, is_leased: bool, output: &Output) {
+    if is_leased && matches!(queue, Queue::Folder(_)) {
+        output.note(
+            "no host has this folder open: what is claimed or running was in hand when the last one \
+             went down, and the next one settles it as it starts",
+        );
+    }
 }
 
 /// The tasks that were named, or every dead one.

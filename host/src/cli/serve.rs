@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SettingsArgs;
 use super::client::{Client, Notice};
-use super::exit::{BadInput, Exit, despite_agents};
+use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
@@ -26,9 +26,9 @@ pub(super) async fn run(
     output: &Output,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
-    let Settings { config, agents, .. } = settings;
     // Heard from here on; before, it would end the program.
     let mut hangup = signal(SignalKind::hangup())?;
+    let Settings { config, agents, .. } = settings;
     let fabric = Arc::new(Layer4Fabric::new(config.clone())?);
     // First the address: where another host has it, nothing else is touched.
     let reloads = Reloads::default();
@@ -39,7 +39,7 @@ pub(super) async fn run(
     let url = format!("http://{address}");
     // The API answers from here on. Commands find it by this: once a probe hears
     // that the host is ready, so does every command.
-    let _notice = Notice::put(&config, &url)?;
+    let _notice = Notice::put(fabric.data_folder(), &url)?;
     // Probes are answered and signals heard meanwhile: loading may take minutes.
     let work = async {
         load(&fabric, &agents, output).await?;
@@ -133,11 +133,7 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
 
 /// `chimera reload`: has the host of the data folder do so.
 pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
-    let Some(client) = Client::of(config).await else {
-        return Err(
-            BadInput("no host serves this data folder; start `chimera serve`".into()).into()
-        );
-    };
+    let client = Client::required(config).await?;
     let done: Vec<Reloaded> = client.ask("POST", "/v1/reload", None).await?;
     let failed = done.iter().any(|one| one.error.is_some());
     if output.is_json() {

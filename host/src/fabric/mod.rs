@@ -4,6 +4,7 @@ mod agents;
 mod allocation;
 mod crew;
 mod declare;
+mod folder;
 mod genomes;
 mod heartbeat;
 mod keyvalue;
@@ -27,6 +28,7 @@ use chimera_layer4_core::{
     AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
 };
 use chimera_layer4_runtime::executor::ExecutorOptions;
+use chimera_layer4_runtime::folders::OwnFolder;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
@@ -36,6 +38,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::agents::AgentSource;
 pub use self::declare::{Applied, Outcome};
+pub(crate) use self::folder::visit as visit_data_folder;
 pub use self::genomes::{
     AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
     GenomeSummary, NewGenome, RolloutView, SideView, StateCarried, Swapped,
@@ -83,6 +86,8 @@ pub struct Layer4Fabric {
     started: Mutex<Option<Running>>,
     /// Made at the start, since it opens the store.
     scheduler: OnceCell<Scheduler>,
+    /// The data folder, open as it was judged; `None`: nothing is kept.
+    data: Option<OwnFolder>,
     /// Held so that the folder goes when the fabric does.
     _scratch: Option<TempDir>,
 }
@@ -107,13 +112,17 @@ impl Layer4Fabric {
     /// Builds the fabric; nothing runs yet.
     ///
     /// # Errors
-    /// `Configuration` with every complaint at once; `WasmRuntime` when the
-    /// engine cannot be made.
+    /// `Configuration` with every complaint at once, or where another user could
+    /// change the data folder; `WasmRuntime` when the engine cannot be made.
     pub fn new(config: Layer4Config) -> Layer4Result<Self> {
         let complaints = config.complaints();
         if !complaints.is_empty() {
             return Err(Layer4Error::Configuration(complaints));
         }
+        let data = folder::open(&config)?;
+        // From here on by the path without links, which nobody else can change.
+        let data_dir = data.as_ref().map(|folder| folder.path().to_path_buf());
+        let config = Layer4Config { data_dir, ..config };
         let (compiled, scratch) = compiled_folder(&config)?;
         let executor = Executor::new(ExecutorOptions {
             max_agents: u32::try_from(config.max_agents + 2 * OVERLAPPING).unwrap_or(u32::MAX),
@@ -135,6 +144,7 @@ impl Layer4Fabric {
             state: AtomicU8::new(NEW),
             started: Mutex::new(None),
             scheduler: OnceCell::new(),
+            data,
             _scratch: scratch,
         })
     }
@@ -156,7 +166,7 @@ impl Layer4Fabric {
         });
         let scheduler = scheduler.await?;
         if self.keeps_genomes() {
-            self.genomes().await?;
+            self.genomes().await?.close_interrupted_rollouts().await?;
         }
         // The state changes under this lock alone.
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);

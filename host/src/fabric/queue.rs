@@ -1,6 +1,6 @@
 //! The fabric's queue: from a submission to its result.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,8 +13,9 @@ use chimera_layer4_core::{
     Digest, ExecutionResult, Fault, Layer4Config, Layer4Error, Layer4Result, ResourceQuota, Task,
     TaskId,
 };
+use chimera_layer4_runtime::folders::OwnFolder;
 
-use super::Layer4Fabric;
+use super::{Layer4Fabric, folder};
 use crate::scheduler::{
     Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
 };
@@ -29,22 +30,12 @@ pub(super) async fn open(
     runner: Arc<dyn RunTask>,
     observer: Option<Arc<dyn Observe>>,
 ) -> Layer4Result<Scheduler> {
-    let defaults = SchedulerOptions::default();
-    let options = SchedulerOptions {
-        observer: observer.unwrap_or(Arc::clone(&defaults.observer)),
-        capacity: config.task_queue_capacity,
-        lease: config.heartbeat_interval() * HEARTBEATS_IN_LEASE,
-        retention: retention(config),
-        ..defaults
-    };
+    let options = scheduler_options(config, observer);
     let mut ended_before = Vec::new();
     let store: Arc<dyn TaskStore> = match (config.task_store, &config.data_dir) {
         (TaskStoreKind::Embedded, Some(folder)) => {
-            let now = Timestamp::from((options.clock)());
-            let (bounds, max_bytes) = (Bounds::default(), Some(config.max_store_bytes()));
-            let folder = folder.clone();
-            let options = SqliteOptions { folder, now, bounds, max_bytes };
-            let (store, recovered) = SqliteStore::open(options).await?;
+            let store = store_options(config, folder.clone(), &options);
+            let (store, recovered) = SqliteStore::open(store).await?;
             if recovered.lost > 0 {
                 let (lost, ended) = (recovered.lost, recovered.ended.len());
                 tracing::warn!(lost, ended, "tasks were in hand when the host went down");
@@ -57,21 +48,53 @@ pub(super) async fn open(
     Ok(Scheduler::new(store, runner, options).with_ended(ended_before))
 }
 
+fn scheduler_options(
+    config: &Layer4Config,
+    observer: Option<Arc<dyn Observe>>,
+) -> SchedulerOptions {
+    let defaults = SchedulerOptions::default();
+    SchedulerOptions {
+        observer: observer.unwrap_or(Arc::clone(&defaults.observer)),
+        capacity: config.task_queue_capacity,
+        lease: config.heartbeat_interval() * HEARTBEATS_IN_LEASE,
+        retention: retention(config),
+        ..defaults
+    }
+}
+
+fn store_options(
+    config: &Layer4Config,
+    folder: PathBuf,
+    options: &SchedulerOptions,
+) -> SqliteOptions {
+    let now = Timestamp::from((options.clock)());
+    let (bounds, max_bytes) = (Bounds::default(), Some(config.max_store_bytes()));
+    SqliteOptions { folder, now, bounds, max_bytes }
+}
+
 /// The queue of a data folder that no host has open, to look into and to
-/// change. Nothing is run.
+/// change. Nothing is run, and what the last host had in hand when it went down
+/// stays as it is until a host opens the folder.
 ///
 /// # Errors
-/// `Configuration` without a data folder; `Store` when a host has it open, or
-/// the store cannot be opened.
+/// `Configuration` without a data folder, or where another user could change it;
+/// `Store` when a host has it open, or the store cannot be opened.
 pub async fn open_queue(config: &Layer4Config) -> Layer4Result<Scheduler> {
-    if config.data_dir.is_none() || config.task_store == TaskStoreKind::Memory {
+    let opened = match config.task_store {
+        TaskStoreKind::Embedded => folder::open(config)?,
+        TaskStoreKind::Memory => None,
+    };
+    let Some(opened) = opened else {
         return Err(Layer4Error::Configuration(vec![
             "there is no queue outside of a host without a data folder; set `data_dir`, and \
              `task_store` to `embedded`"
                 .into(),
         ]));
-    }
-    open(config, Arc::new(Nobody), None).await
+    };
+    let options = scheduler_options(config, None);
+    let store = store_options(config, opened.path().to_path_buf(), &options);
+    let store = SqliteStore::look(store).await?;
+    Ok(Scheduler::new(Arc::new(store), Arc::new(Nobody), options))
 }
 
 /// Runs nothing.
@@ -252,7 +275,12 @@ impl Layer4Fabric {
 
     /// Where this host keeps what it has; `None`: nowhere.
     pub(crate) fn data_dir(&self) -> Option<&Path> {
-        self.config.data_dir.as_deref()
+        self.data_folder().map(OwnFolder::path)
+    }
+
+    /// The same, open.
+    pub(crate) fn data_folder(&self) -> Option<&OwnFolder> {
+        self.data.as_ref()
     }
 
     /// The agent types that tasks may target.

@@ -3,8 +3,8 @@
 //! Nothing is written to a file before these are known.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -29,6 +29,10 @@ pub(super) struct Kind {
 pub(super) const LOG_BYTES: u32 = 16 << 20;
 /// Pages of log between checkpoints, as SQLite has it.
 pub(super) const CHECKPOINT_PAGES: i32 = 1000;
+
+/// The file is no link. SQLite asks the same of every part of the path, so
+/// databases are opened by a path without links.
+const NO_LINKS: OpenFlags = OpenFlags::SQLITE_OPEN_NOFOLLOW;
 
 /// Why a database was not opened.
 pub(super) enum Refusal {
@@ -80,9 +84,34 @@ pub(super) fn touch(path: &Path) -> Result<(), String> {
     synced.map_err(|error| format!("cannot be made: {error}"))
 }
 
+/// Whether a database and the files beside it are this user's, and no links.
+/// Nobody else can enter their folder now; somebody may have before.
+fn check_files(path: &Path) -> Result<(), Refusal> {
+    let us = rustix::process::geteuid().as_raw();
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let file = PathBuf::from(name);
+        let Ok(found) = fs::symlink_metadata(&file) else { continue };
+        let wrong = match found.uid() {
+            _ if !found.is_file() => "is no file, or a link".to_owned(),
+            owner if ![us, 0].contains(&owner) => {
+                format!("belongs to user {owner}, who can change it, and this is user {us}")
+            }
+            _ => continue,
+        };
+        let file = file.display();
+        return Err(Refusal::Words(format!(
+            "cannot be opened: {file} {wrong}; move it away after a look at what it is"
+        )));
+    }
+    Ok(())
+}
+
 /// Opens a database to write to it, made new where the file is empty.
 pub(super) fn prepare(path: &Path, kind: &Kind) -> Result<Connection, Refusal> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    check_files(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | NO_LINKS;
     let mut connection = Connection::open_with_flags(path, flags)?;
     // A file that is refused is left as it is, its log too.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -101,6 +130,7 @@ pub(super) fn prepare(path: &Path, kind: &Kind) -> Result<Connection, Refusal> {
 
 /// Opens a database that exists, to read from it.
 pub(super) fn prepare_reader(path: &Path, kind: &Kind) -> Result<Connection, Refusal> {
+    check_files(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     match is_new(&connection, kind)? {

@@ -112,7 +112,7 @@ impl Executor {
         let compiled = cache::open(&options.compiled)?;
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
-        let host = Arc::new(HostEngine::new(instances, &compiled.code())?);
+        let host = Arc::new(HostEngine::new(instances, compiled.code())?);
         Ok(Self {
             linker: sandbox::linker(host.engine()).map_err(engine_error)?,
             host,

@@ -8,6 +8,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::{Digest, Layer4Error, Layer4Result, Refusal};
@@ -17,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use super::cache::{CompiledFolder, write_whole};
+use super::cache::CompiledFolder;
 use super::inspect::Inspection;
 use super::worker::{Answer, COMPONENT, CompileLimits, Job, Request};
 
@@ -40,7 +41,7 @@ pub struct CompileProgram {
 pub(crate) struct Compiler {
     program: CompileProgram,
     limits: CompileLimits,
-    folder: CompiledFolder,
+    folder: Arc<CompiledFolder>,
     permits: Semaphore,
 }
 
@@ -68,7 +69,7 @@ impl Compiler {
         limits: CompileLimits,
         folder: CompiledFolder,
     ) -> Self {
-        Self { program, limits, folder, permits: Semaphore::new(COMPILERS) }
+        Self { program, limits, folder: Arc::new(folder), permits: Semaphore::new(COMPILERS) }
     }
 
     /// Makes sure that the code of `bytes`, whose digest is `digest`, is in the
@@ -83,7 +84,7 @@ impl Compiler {
         if size > self.limits.component {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
         }
-        let record = self.record(engine, &digest);
+        let record = Self::record(engine, &digest);
         if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }
@@ -96,26 +97,26 @@ impl Compiler {
         }
         let started = Instant::now();
         let (inspection, code) = self.ask_child(bytes).await?;
-        let path = self.folder.code().join(&code);
-        let (kept, seen) = (record, inspection.clone());
-        away(move || match std::fs::read(&path) {
+        let (folder, seen) = (Arc::clone(&self.folder), inspection.clone());
+        away(move || match folder.read_code(&code) {
             Ok(bytes) => {
-                keep_record(&kept, &Record { inspection: seen, code, sum: Digest::of(&bytes) });
+                let sum = Digest::of(&bytes);
+                keep_record(&folder, &record, &Record { inspection: seen, code, sum });
             }
-            Err(error) => tracing::warn!(path = %path.display(), %error, "compiled code is gone"),
+            Err(error) => tracing::warn!(%error, "compiled code is gone"),
         })
         .await?;
         Ok(Compiled { inspection, compile: Some(started.elapsed()) })
     }
 
-    async fn known(&self, record: &Path, digest: Digest) -> Option<Inspection> {
-        let (record, code) = (record.to_path_buf(), self.folder.code());
+    async fn known(&self, record: &str, digest: Digest) -> Option<Inspection> {
+        let (record, folder) = (record.to_owned(), Arc::clone(&self.folder));
         let known = move || {
-            let text = std::fs::read(record).ok()?;
+            let text = folder.read_record(&record).ok()?;
             let record: Record = serde_json::from_slice(&text).ok()?;
-            let path = code.join(&record.code);
-            let sum = Digest::of(&std::fs::read(&path).ok()?);
+            let sum = Digest::of(&folder.read_code(&record.code).ok()?);
             if sum != record.sum {
+                let path = folder.code().join(&record.code);
                 tracing::warn!(path = %path.display(), "damaged code is compiled anew");
                 return None;
             }
@@ -125,12 +126,11 @@ impl Compiler {
     }
 
     /// The record's name holds everything that decides the code.
-    fn record(&self, engine: &Engine, digest: &Digest) -> PathBuf {
+    fn record(engine: &Engine, digest: &Digest) -> String {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         super::contract::VERSION.hash(&mut hasher);
-        let name = format!("{}-{:016x}.json", digest.hex(), hasher.finish());
-        self.folder.known().join(name)
+        format!("{}-{:016x}.json", digest.hex(), hasher.finish())
     }
 
     /// Has a child make a component of a core module.
@@ -289,10 +289,10 @@ fn refused(reason: String) -> Layer4Error {
     Refusal::DoesNotCompile { reason }.into()
 }
 
-fn keep_record(path: &Path, record: &Record) {
+fn keep_record(folder: &CompiledFolder, name: &str, record: &Record) {
     let kept = serde_json::to_vec(record).map_err(std::io::Error::from);
-    if let Err(error) = kept.and_then(|text| write_whole(path, &text)) {
+    if let Err(error) = kept.and_then(|text| folder.keep_record(name, &text)) {
         // The next load asks a child again, which is slow and not wrong.
-        tracing::warn!(path = %path.display(), %error, "the record of a compiled component was not kept");
+        tracing::warn!(name, %error, "the record of a compiled component was not kept");
     }
 }

@@ -6,6 +6,7 @@ use chimera_layer4_core::{Digest, Layer4Config};
 
 use super::args::EvolveArgs;
 use crate::cli::component;
+use crate::cli::door::must_be_data_folder;
 use crate::cli::exit::BadInput;
 use crate::cli::genome::door::Genomes;
 use crate::cli::output::Output;
@@ -34,6 +35,10 @@ pub(super) async fn component(
 }
 
 async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Digest> {
+    // Nothing is in charge where nothing was ever kept, and looking makes no folder.
+    if must_be_data_folder(config).is_err() {
+        return Err(nobody(agent_type));
+    }
     let stored = Genomes::open(config.clone()).await?.list().await?;
     let stored = stored.as_array().into_iter().flatten();
     let mut names = stored.filter_map(|one| {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::args::GcArgs;
 use crate::Layer4Fabric;
 use crate::cli::client::Client;
-use crate::cli::door::encoded;
+use crate::cli::door::{encoded, must_be_data_folder};
 use crate::cli::exit::BadInput;
 use crate::fabric::NewGenome;
 use crate::http::{Gone, Lineage, Verified};
@@ -30,10 +30,19 @@ impl Genomes {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
     pub(in crate::cli) async fn open(config: Layer4Config) -> anyhow::Result<Self> {
-        match Client::of(&config).await {
+        match Client::of(&config).await? {
             Some(client) => Ok(Genomes::Host(client)),
             None => Ok(Genomes::Folder(Box::new(Layer4Fabric::new(config)?))),
         }
+    }
+
+    /// As [`open`](Self::open), for what adds nothing: no folder is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or it is no data folder.
+    pub(in crate::cli) async fn open_to_look(config: Layer4Config) -> anyhow::Result<Self> {
+        must_be_data_folder(&config)?;
+        Self::open(config).await
     }
 
     /// For what takes agents that run.
@@ -43,7 +52,10 @@ impl Genomes {
     pub(in crate::cli) fn host(&self) -> anyhow::Result<&Client> {
         match self {
             Genomes::Host(client) => Ok(client),
-            Genomes::Folder(_) => Err(no_host()),
+            Genomes::Folder(_) => {
+                let words = "no host serves this data folder; start `chimera serve`";
+                Err(BadInput(words.into()).into())
+            }
         }
     }
 
@@ -159,10 +171,6 @@ impl Genomes {
             }
         }
     }
-}
-
-pub(super) fn no_host() -> anyhow::Error {
-    BadInput("no host serves this data folder; start `chimera serve`".into()).into()
 }
 
 fn told(answer: impl Serialize) -> anyhow::Result<Value> {

@@ -26,7 +26,10 @@ pub(super) async fn run(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let most = config.max_component_bytes();
-    let genomes = Genomes::open(config).await?;
+    let genomes = match &command {
+        GenomeCommand::Push(_) => Genomes::open(config).await?,
+        _ => Genomes::open_to_look(config).await?,
+    };
     let done = match &command {
         GenomeCommand::Push(args) => push(&genomes, args, most, *output).await?,
         GenomeCommand::List { .. } => genomes.list().await?,

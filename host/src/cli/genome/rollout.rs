@@ -5,7 +5,7 @@ use chimera_layer4_core::genome::{Plan, WhenUnsure};
 use serde_json::{Value, json};
 
 use super::args::{RolloutCommand, StartArgs};
-use super::door::{Genomes, no_host};
+use super::door::Genomes;
 use crate::cli::client::Client;
 use crate::cli::door::encoded;
 use crate::cli::exit::{BadInput, Exit};
@@ -17,7 +17,7 @@ pub(in crate::cli) async fn run(
     command: RolloutCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let client = Client::of(config).await.ok_or_else(no_host)?;
+    let client = Client::required(config).await?;
     let done: Value = match &command {
         RolloutCommand::Start(args) => start(client, args).await?,
         RolloutCommand::Show { agent_type: None, .. } => {

@@ -33,11 +33,7 @@ pub(super) async fn run(
     args: &TopArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let Some(client) = Client::of(config).await else {
-        return Err(
-            BadInput("no host serves this data folder; start `chimera serve`".into()).into()
-        );
-    };
+    let client = Client::required(config).await?;
     let first = View::of(&client, None).await?;
     if args.once {
         output.line(&text(&first)?)?;

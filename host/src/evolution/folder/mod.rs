@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_runtime::folders::{Access, FolderError, OwnFolder};
 
 use self::files::{TEMPORARY, append, gone, place};
 use super::error::EvolutionError;
@@ -51,11 +52,18 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn open(root: &Path, agent_type: &str) -> Done<Self> {
         let path = of(root, agent_type);
-        let made = fs::create_dir_all(path.join(COMPONENTS));
-        made.map_err(EvolutionError::of(&path))?;
+        let opened = || {
+            let folder = OwnFolder::make(&path, Access::Readable)?;
+            folder.make_in(COMPONENTS)?;
+            let lock = folder.open_or_make("lock")?;
+            Ok((folder, lock))
+        };
+        let (folder, lock) = opened().map_err(|error: FolderError| EvolutionError::State {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
         // Absolute, since the generator may be elsewhere.
-        let path = path.canonicalize().map_err(EvolutionError::of(&path))?;
-        let lock = File::create(path.join("lock")).map_err(EvolutionError::of(&path))?;
+        let path = folder.path().to_path_buf();
         match locks::take(&lock) {
             Ok(true) => Ok(Self { path, _lock: lock }),
             Ok(false) => Err(EvolutionError::Busy(path)),

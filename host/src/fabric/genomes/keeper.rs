@@ -100,7 +100,7 @@ impl Genomes {
 
     /// Rollouts that were under way when the host went down: the champion was
     /// in charge and stays so, since what the trial had seen is gone.
-    pub(super) fn close_interrupted_rollouts(&self) -> Layer4Result<()> {
+    pub(super) fn close_interrupted(&self) -> Layer4Result<()> {
         let entries = self.every_entry(None).map_err(Layer4Error::from)?;
         let closing: Vec<NewEntry> = lineage::rollouts(&entries)
             .into_iter()

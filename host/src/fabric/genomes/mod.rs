@@ -29,7 +29,7 @@ use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::{Digest, Layer4Config, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Genome;
 use tempfile::TempDir;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::task::JoinSet;
 
 pub use self::admit::{AdmittedGenome, GenomeRef, NewGenome};
@@ -73,6 +73,8 @@ pub(super) struct Genomes {
     ending: Beside,
     /// For an agent's own `shutdown`.
     agent_timeout: Duration,
+    /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
+    closed: OnceCell<()>,
     /// Held so that the folder goes when this does.
     _scratch: Option<TempDir>,
 }
@@ -104,7 +106,7 @@ impl Genomes {
             max_types: MOST_TYPES,
             seed: fastrand::u64(..),
         };
-        let genomes = Self {
+        Ok(Self {
             lineage: Lineage::open(&store)?,
             recordings: Arc::new(Recordings::open_or_begin(&store, recordings)?),
             store,
@@ -115,10 +117,21 @@ impl Genomes {
             keepers: Beside::default(),
             ending: Beside::default(),
             agent_timeout: config.agent_timeout(),
+            closed: OnceCell::new(),
             _scratch: scratch,
+        })
+    }
+
+    /// Ends the rollouts that were under way when the last host went down. A
+    /// host does so as it starts, not a command that only opens the store: the
+    /// warning belongs in the host's log.
+    pub(super) async fn close_interrupted_rollouts(self: &Arc<Self>) -> Layer4Result<()> {
+        let close = || async {
+            let genomes = Arc::clone(self);
+            let closed = tokio::task::spawn_blocking(move || genomes.close_interrupted()).await;
+            closed.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?
         };
-        genomes.close_interrupted_rollouts()?;
-        Ok(genomes)
+        self.closed.get_or_try_init(close).await.copied()
     }
 
     /// Has something done with the disk, away from the threads that run guests.

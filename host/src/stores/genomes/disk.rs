@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::errors::{GenomeStoreError, GenomeStoreResult};
@@ -57,21 +56,6 @@ pub(super) fn sync_folder(folder: &Path) -> GenomeStoreResult<()> {
     synced.map_err(GenomeStoreError::failed("synced", folder))?;
     reached(Step::FolderSynced(folder));
     Ok(())
-}
-
-/// Makes a folder, and those above it, closed to others, and has them last.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make_folder(parent)?;
-    }
-    match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// A file's bytes, but no more than one over the limit: such a file is never

@@ -4,14 +4,13 @@
 //! Blobs prove themselves by their names, so others may read them. Who can
 //! write there could still take genomes away, or put an older one in charge.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::Digest;
+use chimera_layer4_runtime::folders::{Access, FolderError, OwnFolder};
 
-use super::disk;
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use crate::locks;
 
@@ -65,13 +64,15 @@ impl Folder {
     /// `Folder`, with the reason.
     pub(super) fn open(path: &Path) -> GenomeStoreResult<Self> {
         let refused = |reason| GenomeStoreError::Folder { folder: path.to_path_buf(), reason };
-        let layout = make(path).map_err(|error| {
-            refused(format!("cannot be made: {error}; set `data_dir` to a folder of your own"))
-        })?;
-        for folder in [layout.root(), &layout.0.join("blobs"), &layout.blobs()] {
-            check(folder).map_err(refused)?;
+        let unusable = |error: FolderError| {
+            refused(format!("cannot be used: {error}; set `data_dir` to a folder of your own"))
+        };
+        let root = OwnFolder::make(path, Access::Readable).map_err(unusable)?;
+        let layout = Layout::new(root.path().to_path_buf());
+        for folder in [&layout.0.join("blobs"), &layout.blobs(), &layout.quarantine()] {
+            OwnFolder::make(folder, Access::Readable).map_err(unusable)?;
         }
-        let _lock = lock(&layout.root().join("genomes.lock")).map_err(refused)?;
+        let _lock = lock(&root).map_err(refused)?;
         Ok(Self { layout, _lock })
     }
 
@@ -80,65 +81,10 @@ impl Folder {
     }
 }
 
-fn make(path: &Path) -> io::Result<Layout> {
-    disk::make_folder(&std::path::absolute(path)?)?;
-    let layout = Layout::new(fs::canonicalize(path)?);
-    disk::make_folder(&layout.blobs())?;
-    disk::make_folder(&layout.quarantine())?;
-    Ok(layout)
-}
-
-/// Whether only we can write to a folder, or put another in its place.
-fn check(folder: &Path) -> Result<(), String> {
-    let look =
-        |path: &Path| fs::metadata(path).map_err(|error| format!("cannot be looked at: {error}"));
-    check_own(&look(folder)?, folder)?;
-    folder.parent().map_or(Ok(()), |parent| check_parent(&look(parent)?, parent))
-}
-
-fn check_own(found: &Metadata, folder: &Path) -> Result<(), String> {
-    let us = rustix::process::geteuid().as_raw();
-    if found.uid() != us {
-        return Err(format!(
-            "belongs to user {} in {}, and this is user {us}; set `data_dir` to a folder of your own",
-            found.uid(),
-            folder.display()
-        ));
-    }
-    let mode = found.mode() & 0o777;
-    if mode & 0o022 != 0 {
-        return Err(format!(
-            "can be written to by others ({} has mode {mode:o}), who could take genomes away; \
-             `chmod go-w` it after a look at what is there",
-            folder.display()
-        ));
-    }
-    Ok(())
-}
-
-fn check_parent(found: &Metadata, parent: &Path) -> Result<(), String> {
-    const STICKY: u32 = 0o1000;
-    if found.mode() & 0o022 == 0 || found.mode() & STICKY != 0 {
-        return Ok(());
-    }
-    Err(format!(
-        "lies in {}, where others can write (mode {:o}) and put another in its place; set \
-         `data_dir` to a folder of your own",
-        parent.display(),
-        found.mode() & 0o777
-    ))
-}
-
-fn lock(path: &Path) -> Result<File, String> {
+fn lock(root: &OwnFolder) -> Result<File, String> {
     let unusable = |error: io::Error| format!("cannot be locked: {error}");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false) // Until it is locked, it is another's.
-        .mode(0o600)
-        .open(path);
-    let mut lock = file.map_err(unusable)?;
+    let lock = root.open_or_make("genomes.lock");
+    let mut lock = lock.map_err(|error| format!("cannot be locked: {error}"))?;
     if !locks::take(&lock).map_err(unusable)? {
         return Err(taken(&mut lock));
     }

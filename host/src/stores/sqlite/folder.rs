@@ -4,19 +4,20 @@
 //! other's leases for those of a dead process. The lock ends with the process,
 //! however that ends, so none is ever left behind.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::scheduler::store::StoreError;
+use chimera_layer4_runtime::folders::{Access, OwnFolder};
 
 use crate::locks;
 
 /// A data folder that is ours for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Folder {
-    path: PathBuf,
+    folder: OwnFolder,
     _lock: File,
 }
 
@@ -24,31 +25,21 @@ impl Folder {
     /// Makes the folder if need be, and locks it.
     ///
     /// # Errors
-    /// It cannot be made or written to, or another host has it open.
+    /// It cannot be made or written to, another user could change it, or another
+    /// host has it open.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let unusable = |what: &str, error: io::Error| StoreError::Failed {
-            reason: format!(
-                "the data folder {} cannot be {what}: {error}; set `data_dir` to a folder that \
-                 the host may write to",
-                path.display()
-            ),
+        let unusable = |error: &dyn std::error::Error| StoreError::Failed {
+            reason: format!("the data folder {} cannot be used: {error}", path.display()),
         };
-        let path = std::path::absolute(path).map_err(|error| unusable("found", error))?;
-        make(&path).map_err(|error| unusable("made", error))?;
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false) // Until it is locked, it is another's.
-            .open(path.join("chimera.lock"));
-        let mut lock = lock.map_err(|error| unusable("written to", error))?;
+        let folder = OwnFolder::make(path, Access::Readable).map_err(|error| unusable(&error))?;
+        let mut lock = folder.open_or_make("chimera.lock").map_err(|error| unusable(&error))?;
         match locks::take(&lock) {
             Ok(true) => {}
-            Ok(false) => return Err(taken(&path, &mut lock)),
-            Err(error) => return Err(unusable("locked", error)),
+            Ok(false) => return Err(taken(folder.path(), &mut lock)),
+            Err(error) => return Err(unusable(&error)),
         }
-        sign(&mut lock).map_err(|error| unusable("written to", error))?;
-        Ok(Self { path, _lock: lock })
+        sign(&mut lock).map_err(|error| unusable(&error))?;
+        Ok(Self { folder, _lock: lock })
     }
 
     /// The database, which exists from now on, if only as an empty file.
@@ -56,9 +47,9 @@ impl Folder {
     /// # Errors
     /// It cannot be made, or its log lies there without it.
     pub(super) fn database(&self) -> Result<PathBuf, StoreError> {
-        let database = self.path.join("chimera.db");
+        let database = self.folder.path().join("chimera.db");
         let length = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
-        let log = self.path.join("chimera.db-wal");
+        let log = self.folder.path().join("chimera.db-wal");
         // SQLite would take the log for a stranger's and remove it.
         if length(&database) == 0 && length(&log) > 0 {
             return Err(StoreError::Failed {
@@ -78,22 +69,6 @@ impl Folder {
         })?;
         Ok(database)
     }
-}
-
-/// Makes the folder and those above it, so that a loss of power does not take
-/// them away with what will be promised to be in them.
-fn make(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn sign(lock: &mut File) -> io::Result<()> {

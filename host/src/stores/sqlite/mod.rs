@@ -38,7 +38,7 @@ use self::command::{Asked, Commit};
 use self::reader::Reader;
 use self::rows::SqliteRows;
 use self::text::Text;
-use self::writer::{Sent, Writer};
+use self::writer::{Leases, Sent, Writer};
 
 /// Commands that may wait for the thread; whoever sends more waits here.
 const QUEUE: usize = 4096;
@@ -85,14 +85,31 @@ impl SqliteStore {
     /// Opens the store, and ends the leases of the process that had it before.
     ///
     /// # Errors
-    /// `Failed` when another process has the folder open, the folder cannot be
-    /// written to, or the database is damaged, of a later version or not ours.
+    /// `Failed` when another process has the folder open, another user could
+    /// change it, it cannot be written to, or the database is damaged, of a later
+    /// version or not ours.
     pub async fn open(options: SqliteOptions) -> Result<(Self, Recovered), StoreError> {
+        Self::opened(options, Leases::Ended).await
+    }
+
+    /// Opens the store for whoever runs nothing. Tasks that the process before
+    /// held when it went down stay claimed or running until a host opens the store.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn look(options: SqliteOptions) -> Result<Self, StoreError> {
+        Ok(Self::opened(options, Leases::Kept).await?.0)
+    }
+
+    async fn opened(
+        options: SqliteOptions,
+        leases: Leases,
+    ) -> Result<(Self, Recovered), StoreError> {
         let (commands, received) = mpsc::channel(QUEUE);
         let (opened, answer) = oneshot::channel();
         let (alive, ended) = watch::channel(());
         let thread = thread::Builder::new().name("chimera-store".into()).spawn(move || {
-            run(&options, opened, received);
+            run(&options, leases, opened, received);
             drop(alive);
         });
         let thread = thread.map_err(|error| StoreError::Unavailable {
@@ -126,10 +143,11 @@ impl SqliteStore {
 /// What the thread does.
 fn run(
     options: &SqliteOptions,
+    leases: Leases,
     opened: oneshot::Sender<Result<(Reader, Swept), StoreError>>,
     commands: mpsc::Receiver<Sent>,
 ) {
-    match Writer::open(options) {
+    match Writer::open(options, leases) {
         Ok((writer, swept)) => {
             // If nobody waits any more, nobody can send anything either.
             let _ = opened.send(Ok((writer.reader(), swept)));

@@ -118,6 +118,26 @@ async fn tasks_outlive_the_store() {
 }
 
 #[tokio::test]
+async fn whoever_only_looks_leaves_the_leases_of_a_host_that_went_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path()).await;
+    submit(&store, 2).await.unwrap();
+    let lease = claim(&store, 1, Some(Digest::of(b"genome"))).await[0].lease;
+    drop(store);
+
+    for _ in 0..2 {
+        let store = SqliteStore::look(options(folder.path())).await.unwrap();
+        assert_eq!(store.get(lease.id).await.unwrap().unwrap().state, TaskState::Running);
+        assert_eq!(count(&store, TaskState::Waiting).await, 1);
+        let cancelled = store.cancel(lease.id, NOW).await.unwrap();
+        assert_eq!(cancelled, CancelAnswer::Requested);
+    }
+    let (store, recovered) = open(folder.path()).await;
+    assert_eq!(recovered, Recovered { lost: 1, ended: vec![lease.id] });
+    assert_eq!(count(&store, TaskState::Cancelled).await, 1);
+}
+
+#[tokio::test]
 async fn results_and_attempts_outlive_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path()).await;

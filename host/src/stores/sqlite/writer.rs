@@ -27,6 +27,15 @@ const BATCH: usize = 2048;
 /// What a command is, on its way here.
 pub(super) type Sent = Box<dyn Command>;
 
+/// What becomes of the leases that the process before had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leases {
+    /// The opener is a host: they are lost, and it says so.
+    Ended,
+    /// The opener runs nothing.
+    Kept,
+}
+
 /// Owns the database while it is open. Fields are dropped in this order.
 pub(super) struct Writer {
     desk: Desk<SqliteRows>,
@@ -39,11 +48,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Opens the database and ends the leases of the process that had it before.
+    /// Opens the database.
     ///
     /// # Errors
     /// The folder or the database cannot be had, or is not what it should be.
-    pub(super) fn open(options: &SqliteOptions) -> Result<(Self, Swept), StoreError> {
+    pub(super) fn open(
+        options: &SqliteOptions,
+        leases: Leases,
+    ) -> Result<(Self, Swept), StoreError> {
         let folder = Folder::open(&options.folder)?;
         let path = folder.database()?;
         let max_pages = options.max_bytes.map(schema::pages);
@@ -54,7 +66,10 @@ impl Writer {
         let mut writer =
             Self { desk, commit: Commit::Synced, failed: None, reader, _folder: folder };
         let lost = |desk: &mut Desk<SqliteRows>| desk.lose_all(options.now, options.bounds);
-        let swept = writer.transaction(Commit::Synced, lost)?;
+        let swept = match leases {
+            Leases::Ended => writer.transaction(Commit::Synced, lost)?,
+            Leases::Kept => Swept::default(),
+        };
         // Only now: to lose leases may need room in a database that is full.
         if let Some(pages) = max_pages {
             let most = pages.saturating_add(pages / ABOVE).saturating_add(1);

@@ -53,7 +53,7 @@ impl Served {
         agent_type: &str,
         allow: &[String],
     ) -> anyhow::Result<Self> {
-        let Some(client) = Client::of(&config).await else {
+        let Some(client) = Client::of(&config).await? else {
             let words = "--type: no host serves this data folder; start `chimera serve`, or leave \
                          out --type for a host of this command's own";
             return Err(BadInput(words.into()).into());
