@@ -2,13 +2,13 @@
 //! commands make of one that is not there.
 
 use std::fs::{self, Permissions};
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -233,4 +233,38 @@ fn a_crash_is_told_by_the_next_host_and_not_by_a_command() {
     host.kill().unwrap();
     host.wait().unwrap();
     assert_eq!(before.matches(told).count(), 1, "{before}");
+}
+
+#[test]
+fn a_service_warns_once_of_what_surrounds_it() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = home.path().join("chimera.toml");
+    fs::write(&settings, format!("api_token = \"{}\"\n", "t".repeat(40))).unwrap();
+    chmod(&settings, 0o646);
+    let mut host = Command::new(program())
+        .args(["serve", "--port", "0", "--config"])
+        .arg(&settings)
+        .arg("--data-dir")
+        .arg(home.path().join("data"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(host.stderr.take().unwrap());
+    let mut log = String::new();
+    while !log.contains("listening on") {
+        assert!(said.read_line(&mut log).unwrap() > 0, "{log}");
+    }
+    kill_process(Pid::from_child(&host), Signal::TERM).unwrap();
+    said.read_to_string(&mut log).unwrap();
+    host.wait().unwrap();
+    let as_root = usize::from(geteuid().is_root());
+    for (code, times) in [
+        ("secrets-readable", 1),
+        ("settings-writable", 1),
+        ("running-as-root", as_root),
+        ("no-token", 0),
+        ("data-on-network", 0),
+    ] {
+        assert_eq!(log.matches(code).count(), times, "{code}\n{log}");
+    }
 }

@@ -22,6 +22,7 @@ mod serve;
 mod settings;
 mod task;
 mod top;
+mod warnings;
 mod weights;
 mod wit;
 mod work;

@@ -15,6 +15,7 @@ use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
+use super::warnings;
 use crate::Layer4Fabric;
 use crate::fabric::{Applied, Outcome};
 use crate::http::{ReloadDone, Reloaded, Reloads, Server};
@@ -28,8 +29,9 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     // Heard from here on; before, it would end the program.
     let mut hangup = signal(SignalKind::hangup())?;
+    let fabric = Arc::new(Layer4Fabric::new(settings.config.clone())?);
+    warnings::tell(&settings, fabric.data_folder());
     let Settings { config, agents, .. } = settings;
-    let fabric = Arc::new(Layer4Fabric::new(config.clone())?);
     // First the address: where another host has it, nothing else is touched.
     let reloads = Reloads::default();
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
