@@ -348,7 +348,7 @@ async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     let mut events = fabric.subscribe();
     let trouble = Counter { trouble: RESTORE_TRAPS, ..Counter::version(1) }.bytes();
     fabric.start_rollout(TYPE, trouble, Plan::default()).await.unwrap();
-    fabric.promote_rollout(TYPE, "a test").await.unwrap();
+    fabric.promote_rollout(TYPE, "a test").await.unwrap_err();
     let (outcome, why) = loop {
         let event = events.recv().await.unwrap();
         if let What::RolloutEnded { outcome, why, .. } = &event.what {
