@@ -143,6 +143,29 @@ fn no_file_is_two_ideas() -> io::Result<()> {
     Ok(())
 }
 
+/// An operator's tools read the fields: `Some(sha256:…)` is the form of a Rust type.
+#[test]
+fn logs_have_no_debug_text() -> io::Result<()> {
+    let ours = sources()?.into_iter().filter(|source| source.is_in(&["host/"]));
+    let mut complaints = Vec::new();
+    for source in ours {
+        let mut is_line = false;
+        for (index, line) in code(&source.text).lines().enumerate() {
+            is_line |= line.contains("tracing::") && line.contains("!(");
+            if is_line && ["(?", " ?", "=?"].iter().any(|form| line.contains(form)) {
+                complaints.push(format!(
+                    "{}:{}: a field by `Debug`: write `%`, or `field::display` in an `Option`",
+                    source.path,
+                    index + 1
+                ));
+            }
+            is_line &= !line.contains(");");
+        }
+    }
+    none(&complaints);
+    Ok(())
+}
+
 #[test]
 fn nothing_is_left_for_later() -> io::Result<()> {
     let marks = ["TODO", "FIXME", "XXX"];

@@ -7,6 +7,7 @@ mod effects;
 mod events;
 mod evolution;
 mod genomes;
+mod logs;
 mod metrics;
 mod openapi;
 mod queue;

@@ -35,6 +35,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::sync::OnceCell;
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::field::display;
 
 pub use self::agents::AgentSource;
 pub use self::declare::{Applied, Outcome};
@@ -183,6 +184,9 @@ impl Layer4Fabric {
         *started = Some(Running { since: Instant::now(), loops: [heartbeat, looking] });
         self.state.store(RUNNING, Ordering::Release);
         scheduler.start();
+        let (version, folder) = (env!("CARGO_PKG_VERSION"), self.config.data_dir.as_deref());
+        let data_dir = folder.map(|folder| display(folder.display()));
+        tracing::info!(version, data_dir, "the host started");
         Ok(())
     }
 
@@ -195,10 +199,14 @@ impl Layer4Fabric {
     /// whose own `shutdown` failed; all are ended all the same, and the log names
     /// each that failed.
     pub async fn shutdown(&self) -> Layer4Result<()> {
-        {
+        let ran = {
             let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
             self.state.store(STOPPED, Ordering::Release);
-            *started = None;
+            started.take().is_some()
+        };
+        if ran {
+            let drain_timeout_secs = self.config.drain_timeout().as_secs();
+            tracing::info!(drain_timeout_secs, "the host stops: no task is begun any more");
         }
         if let Some(scheduler) = self.scheduler.get() {
             scheduler.shutdown(self.config.drain_timeout()).await;
@@ -221,6 +229,9 @@ impl Layer4Fabric {
                 .and(ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string()))));
         }
         self.watch.events.tell(|| What::HostEnded {});
+        if ran {
+            tracing::info!("the host stopped");
+        }
         let watch = Arc::clone(&self.watch);
         let sent = tokio::task::spawn_blocking(move || watch.traces.end(LAST_SPANS));
         first.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))

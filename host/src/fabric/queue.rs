@@ -15,7 +15,7 @@ use chimera_layer4_core::{
 };
 use chimera_layer4_runtime::folders::OwnFolder;
 
-use super::{Layer4Fabric, folder};
+use super::{Layer4Fabric, folder, log};
 use crate::scheduler::{
     Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
 };
@@ -242,7 +242,9 @@ impl Layer4Fabric {
     /// # Errors
     /// `Store`, `NotRunning`.
     pub async fn requeue_dead_letters(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
-        self.scheduler()?.requeue(ids).await
+        let done = self.scheduler()?.requeue(ids).await?;
+        log::done(log::Done::Requeued, &done);
+        Ok(done)
     }
 
     /// Forgets tasks that have ended. The answer is those that had.
@@ -250,7 +252,9 @@ impl Layer4Fabric {
     /// # Errors
     /// `Store`, `NotRunning`.
     pub async fn purge_tasks(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
-        self.scheduler()?.purge(ids).await
+        let done = self.scheduler()?.purge(ids).await?;
+        log::done(log::Done::Purged, &done);
+        Ok(done)
     }
 
     /// What waits, runs and has ended.

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::agents::{Agents, Entry};
 use super::genomes::{Recorder, Trials};
+use super::log::{self, Life};
 use crate::events::{Events, TaskEvent, TaskEventKind, What};
 use crate::metrics::{MetricsCollector, Runner};
 use crate::scheduler::{Change, End, Observe, Placement, TaskChange};
@@ -28,6 +29,7 @@ pub(super) struct Watch {
 impl Observe for Watch {
     fn task(&self, change: &TaskChange<'_>) {
         self.metrics.task(change);
+        log::task(change);
         self.events.tell_at(change.at, || {
             What::Task(TaskEvent {
                 task_id: change.id,
@@ -71,6 +73,7 @@ impl Watch {
     pub(super) fn started(&self, entry: &Entry) {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.spawned(agent_type);
+        log::agent(entry, Life::Started);
         self.events.tell(|| What::AgentStarted {
             agent_id: *agent_id,
             agent_type: agent_type.clone(),
@@ -81,11 +84,13 @@ impl Watch {
     pub(super) fn restarted(&self, entry: &Entry) {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.restarted(agent_type);
+        log::agent(entry, Life::Restarted);
         self.events
             .tell(|| What::AgentRestarted { agent_id: *agent_id, agent_type: agent_type.clone() });
     }
 
     pub(super) fn ended(&self, entry: &Entry) {
+        log::agent(entry, Life::Ended);
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         let (agent_id, agent_type) = (*agent_id, agent_type.clone());
         self.events.tell(|| What::AgentEnded { agent_id, agent_type });

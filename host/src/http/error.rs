@@ -103,13 +103,18 @@ fn status(error: &Layer4Error) -> StatusCode {
     }
 }
 
+/// A problem's code, which its answer carries for the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub(super) &'static str);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = self.retry_after_secs;
+        let (retry, code) = (self.retry_after_secs, self.code);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let json = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+        response.extensions_mut().insert(Code(code));
         if let Some(seconds) = retry {
             let whole = HeaderValue::from(seconds.ceil().max(1.0) as u64);
             response.headers_mut().insert(header::RETRY_AFTER, whole);

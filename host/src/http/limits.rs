@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::http::HeaderValue;
 use axum_server::accept::Accept;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
@@ -53,6 +52,17 @@ impl<S> Accept<TcpStream, S> for Connections {
     }
 }
 
+/// A request that was refused, as the log has it.
+pub(super) struct Refusal<'a> {
+    pub(super) method: &'a str,
+    pub(super) route: &'a str,
+    pub(super) status: u16,
+    /// The problem's.
+    pub(super) code: &'a str,
+    /// The request's id.
+    pub(super) request: &'a str,
+}
+
 /// Requests that were refused, of which a line a second is logged: a client
 /// that floods the host is not to flood its log too.
 #[derive(Debug, Default)]
@@ -63,14 +73,15 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    pub(super) fn note(&self, method: &str, route: &str, status: u16, id: &HeaderValue) {
+    pub(super) fn note(&self, refusal: &Refusal<'_>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if self.last.swap(now, Ordering::Relaxed) == now {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let more = self.unsaid.swap(0, Ordering::Relaxed);
-        tracing::info!(method, route, status, request = ?id, more, "a request was refused");
+        let Refusal { method, route, status, code, request } = *refusal;
+        tracing::info!(method, route, status, code, request, more, "a request was refused");
     }
 }
 

@@ -18,7 +18,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use super::error::Problem;
+use super::error::{Code, Problem};
+use super::limits::Refusal;
 use super::{
     App, agents, auth, dead_letters, document, events, evolution, genomes, health, keyvalue,
     layers, reload, rollouts, tasks,
@@ -29,8 +30,9 @@ const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_BYTES: usize = 128;
 /// What is shown of a path that is none of ours, in characters.
 const LONGEST_PATH: usize = 200;
-/// What a client that is broken, or means no good, is answered.
-const REFUSED: [u16; 5] = [400, 401, 403, 408, 413];
+/// What a client is answered that is broken, means no good, or asks for more than
+/// there is room for; the log has a line of it.
+const REFUSED: [u16; 7] = [400, 401, 403, 408, 413, 415, 429];
 /// Compressing less saves no packet.
 const LEAST_COMPRESSED: u64 = 1024;
 
@@ -112,9 +114,11 @@ async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Re
     let status = response.status().as_u16();
     trace.answered(status);
     app.fabric.http_answered(route, method, status, started.elapsed());
-    tracing::debug!(method, route, status, request = ?id, "answered");
+    let request = id.to_str().unwrap_or_default();
+    tracing::debug!(method, route, status, request, "answered");
     if REFUSED.contains(&status) {
-        app.refusals.note(method, route, status, &id);
+        let code = response.extensions().get::<Code>().map_or("-", |Code(code)| code);
+        app.refusals.note(&Refusal { method, route, status, code, request });
     }
     response.headers_mut().insert(REQUEST_ID, id);
     response

@@ -10,6 +10,7 @@ use chimera_layer4_core::scheduler::{
     BreakerPolicy, BreakerState, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
 use chimera_layer4_core::{Digest, Priority};
+use tracing::field::display;
 
 use super::arms::Arms;
 use super::options::SchedulerOptions;
@@ -176,7 +177,12 @@ impl Types {
         let retry = self.retry;
         let of_type = self.of(agent_type);
         if let Some(blamed) = settle::blames_agent(ran.result.fault.as_ref()) {
-            of_type.arms.record(place, ran.genome, !blamed, now, chance());
+            let (genome, opened) = (ran.genome, of_type.arms.opened());
+            of_type.arms.record(place, genome, !blamed, now, chance());
+            if of_type.arms.opened() > opened {
+                let (genome, error) = (genome.map(display), ran.result.error.as_deref());
+                tracing::warn!(agent_type, genome, error, "a circuit breaker opened; runs wait");
+            }
         }
         let settlement = settle::settle(ran, counts, &retry, &mut of_type.budget, now, chance());
         match &settlement {

@@ -209,6 +209,8 @@ impl Layer4Fabric {
                 let gone = |genome: &Digest| entry(*genome, None, Event::Collected);
                 let entries: Vec<_> = collected.removed.iter().map(gone).collect();
                 genomes.lineage.append_all(&entries)?;
+                let (count, freed_bytes) = (collected.removed.len(), collected.freed_bytes);
+                tracing::info!(count, freed_bytes, "genomes that nobody uses were removed");
                 Ok(collected)
             })
             .await

@@ -4,6 +4,7 @@
 //! is recorded: a genome that cannot go on from where the old one stands does
 //! not take over. From then until it has, tasks wait.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,15 @@ pub enum StateCarried {
         /// Why.
         why: String,
     },
+}
+
+impl fmt::Display for StateCarried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateCarried::Carried { bytes, .. } => write!(f, "carried, {bytes} bytes"),
+            StateCarried::StartedAnew { why } => write!(f, "started anew: {why}"),
+        }
+    }
 }
 
 /// What a swap does with a state that cannot be carried over.

@@ -14,6 +14,7 @@ use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::{Agent, Genome};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tracing::field::display;
 
 use super::admit::GenomeRef;
 use super::state::{Handovers, StateCarried, Told, Unfit, hand_over};
@@ -359,7 +360,8 @@ impl Genomes {
 
     fn tell(&self, swapped: Swapped) -> Swapped {
         let Swapped { agent_type, from, to, switch_micros, state, .. } = &swapped;
-        tracing::info!(agent_type, ?from, %to, switch_micros, ?state, "a genome took over");
+        let before = from.map(display);
+        tracing::info!(agent_type, from = before, %to, switch_micros, %state, "a genome took over");
         self.watch.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
         let (agent_type, from, to) = (agent_type.clone(), *from, *to);
         self.watch.events.tell(|| What::GenomeSwapped { agent_type, from, to });
