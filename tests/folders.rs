@@ -224,7 +224,7 @@ fn a_crash_is_told_by_the_next_host_and_not_by_a_command() {
             assert!(ended.err.contains("no host has this folder open"), "{}", ended.err);
         }
     }
-    let (mut host, said) = Service::spawn(&service.chimera.data());
+    let (mut host, said) = Service::spawn(&service.chimera.data(), &[]);
     let mut said = said.unwrap();
     let mut before = String::new();
     while !before.contains("listening on") {

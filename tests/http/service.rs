@@ -18,17 +18,25 @@ pub(crate) struct Service {
     child: Child,
     said: Option<BufReader<ChildStderr>>,
     url: String,
+    /// All that was read of what it says.
+    told: String,
 }
 
 impl Service {
     pub(crate) fn start(chimera: Chimera, config: &str) -> Self {
+        Self::start_with(chimera, config, &[])
+    }
+
+    /// Starts it with these variables in its environment.
+    pub(crate) fn start_with(chimera: Chimera, config: &str, set: &[(&str, &str)]) -> Self {
         let folder = chimera.data();
         fs::create_dir_all(&folder).unwrap();
         // Some commands keep things here, beside the service's own data.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(folder.join("chimera.toml"), config).unwrap();
-        let (child, said) = Self::spawn(&folder);
-        let mut service = Self { chimera, child, said, url: String::new() };
+        let (child, said) = Self::spawn(&folder, set);
+        let (url, told) = (String::new(), String::new());
+        let mut service = Self { chimera, child, said, url, told };
         service.hears_where();
         service
     }
@@ -36,7 +44,7 @@ impl Service {
     /// Kills it, and starts it again on what it left.
     pub(crate) fn kill_and_start(&mut self) {
         self.kill();
-        (self.child, self.said) = Self::spawn(&self.chimera.data());
+        (self.child, self.said) = Self::spawn(&self.chimera.data(), &[]);
         self.hears_where();
     }
 
@@ -51,12 +59,16 @@ impl Service {
         self.url = line.trim().rsplit(' ').next().unwrap().to_owned();
     }
 
-    pub(crate) fn spawn(folder: &Path) -> (Child, Option<BufReader<ChildStderr>>) {
+    pub(crate) fn spawn(
+        folder: &Path,
+        set: &[(&str, &str)],
+    ) -> (Child, Option<BufReader<ChildStderr>>) {
         let mut child = std::process::Command::new(program())
             .args(["serve", "--port", "0", "--config"])
             .arg(folder.join("chimera.toml"))
             .arg("--data-dir")
             .arg(folder.join("data"))
+            .envs(set.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,15 +79,20 @@ impl Service {
     /// Reads on until a line says this.
     #[track_caller]
     pub(crate) fn hears(&mut self, words: &str) -> String {
-        let mut all = String::new();
+        let (begin, said) = (self.told.len(), self.said.as_mut().unwrap());
         loop {
-            let start = all.len();
-            let said = self.said.as_mut().unwrap();
-            assert!(said.read_line(&mut all).unwrap() > 0, "never said {words:?}\n{all}");
-            if all[start..].contains(words) {
-                return all[start..].to_owned();
+            let start = self.told.len();
+            let read = said.read_line(&mut self.told).unwrap();
+            assert!(read > 0, "never said {words:?}\n{}", &self.told[begin..]);
+            if self.told[start..].contains(words) {
+                return self.told[start..].to_owned();
             }
         }
+    }
+
+    /// All that it said, up to what was heard last.
+    pub(crate) fn told(&self) -> &str {
+        &self.told
     }
 
     /// Closes the reading end of its log.

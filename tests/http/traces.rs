@@ -15,6 +15,8 @@ use prost::Message;
 use serde_json::json;
 
 use super::Api;
+use super::service::Service;
+use crate::cli::Chimera;
 use crate::harness::settings;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -143,4 +145,41 @@ async fn a_collector_that_does_not_answer_holds_up_nobody() {
     }
     let ended = tokio::time::timeout(Duration::from_secs(30), api.end());
     ended.await.expect("the end does not wait for it for ever").unwrap();
+}
+
+#[test]
+fn the_variables_for_traces_say_where_to_send_them_and_others_are_named() {
+    let collector = Collector::start();
+    let own = format!("{}/v1/traces", collector.endpoint);
+    let set = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", own.as_str()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ];
+    let mut service = Service::start_with(Chimera::new(), "", &set);
+    service.get("/health");
+    let (code, told) = service.end();
+    let told = service.told().to_owned() + &told;
+    assert_eq!(code, 0, "{told}");
+    let spans = collector.spans();
+    assert!(spans.contains_key("GET /health"), "{spans:?}");
+    for words in ["OTEL_METRICS_EXPORTER has no effect", "OTEL_EXPORTER_OTLP_PROTOCOL is "] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert!(!told.contains("OTEL_EXPORTER_OTLP_COMPRESSION"), "{told}");
+}
+
+#[test]
+fn a_variable_ends_traces() {
+    let collector = Collector::start();
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str());
+    for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
+        let mut service = Service::start_with(Chimera::new(), "", &[endpoint, off]);
+        service.get("/health");
+        assert_eq!(service.end().0, 0);
+    }
+    // What a host has to send, it has sent by its end.
+    assert!(collector.heard.try_recv().is_err());
 }

@@ -19,6 +19,7 @@ use super::warnings;
 use crate::Layer4Fabric;
 use crate::fabric::{Applied, Outcome};
 use crate::http::{ReloadDone, Reloaded, Reloads, Server};
+use crate::traces;
 
 /// Serves until `interrupted`, and ends in good order then.
 pub(super) async fn run(
@@ -32,6 +33,9 @@ pub(super) async fn run(
     let fabric = Arc::new(Layer4Fabric::new(settings.config.clone())?);
     warnings::tell(&settings, fabric.data_folder());
     let Settings { config, agents, .. } = settings;
+    for reason in traces::without_effect(&config) {
+        tracing::warn!(reason, "a variable of OpenTelemetry's has no effect");
+    }
     // First the address: where another host has it, nothing else is touched.
     let reloads = Reloads::default();
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());

@@ -3,12 +3,13 @@
 //! The only file that reads the environment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::config::{
-    AgentDeclaration, Layer4Config, Layers, SETTINGS, declared, resolve as resolve_layers,
+    AgentDeclaration, Layer4Config, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
 };
 
 use super::args::SettingsArgs;
@@ -55,6 +56,7 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
         }
     };
     config.data_dir = config.data_dir.or_else(default_data_dir);
+    config.otel_variables = otel_variables();
     // This is the program that compiles.
     config.compile_program = config.compile_program.or_else(|| std::env::current_exe().ok());
     Ok(Settings { config, agents, layers })
@@ -93,6 +95,18 @@ fn environment() -> Result<Vec<(String, String)>, BadInput> {
         (name, _) => Err(BadInput(format!("the variable {name:?} is not UTF-8"))),
     })
     .collect()
+}
+
+/// OpenTelemetry's variables. Their values may give access, as headers do.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn otel_variables() -> Vec<(String, Secret)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, Secret::new(value.into_string().ok()?)))
+    };
+    let ours = |(name, _): &(String, Secret)| name.starts_with("OTEL_");
+    let mut variables: Vec<_> = std::env::vars_os().filter_map(text).filter(ours).collect();
+    variables.sort_by(|(one, _), (other, _)| one.cmp(other));
+    variables
 }
 
 fn is_setting(name: &str) -> bool {

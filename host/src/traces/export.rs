@@ -1,45 +1,90 @@
 //! OTLP over HTTP, to the collector that the operator names.
 //!
-//! All else that OpenTelemetry's specification has a variable for (sampler,
-//! headers, batches, timeouts) is read by its library, as it says there.
+//! The library itself reads the variables for samplers, headers, batches,
+//! compression and most limits; `variables` has the rest.
 
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chimera_layer4_core::config::without_userinfo;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-/// Where OTLP over HTTP takes traces, under the endpoint.
-const PATH: &str = "v1/traces";
-/// For one batch; what the specification says.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::variables::Otlp;
+
 /// A collector answers with a few bytes.
 const ANSWER_BYTES: u64 = 64 << 10;
 
 /// Sends spans there, in batches, on a thread of its own.
-pub(super) fn to(endpoint: &str) -> Layer4Result<SdkTracerProvider> {
+pub(super) fn to(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
+    let wrong = |words: String| Layer4Error::Configuration(vec![words]);
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Client::new(without_userinfo(endpoint)))
-        .with_endpoint(format!("{}/{PATH}", endpoint.trim_end_matches('/')))
+        .with_http_client(Client::new(otlp).map_err(wrong)?)
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(otlp.timeout)
+        .with_endpoint(&otlp.endpoint)
         .build();
     let exporter = exporter.map_err(|error| {
-        let shown = without_userinfo(endpoint);
+        let shown = without_userinfo(&otlp.endpoint);
         // The library may repeat the address.
         let reason = without_userinfo(&error.to_string());
-        let words = format!("otlp_endpoint is {shown:?}: {reason}");
-        Layer4Error::Configuration(vec![words])
+        wrong(format!("the endpoint for traces is {shown:?}: {reason}"))
     })?;
-    Ok(SdkTracerProvider::builder()
+    let mut provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_resource(ourselves(Resource::builder().build()))
-        .build())
+        .with_resource(ourselves(Resource::builder().build()));
+    if let Some(most) = otlp.attributes {
+        provider = provider.with_max_attributes_per_span(most);
+    }
+    Ok(provider.build())
+}
+
+/// How a collector is known, and the host by it.
+fn tls(otlp: &Otlp) -> Result<TlsConfig, String> {
+    let mut config = TlsConfig::builder();
+    if let Some(path) = &otlp.authorities {
+        config = config.root_certs(RootCerts::new_with_certs(&certificates(path)?));
+    }
+    if let Some((certificate, key)) = &otlp.client {
+        let pem = read(key)?;
+        let key = PrivateKey::from_pem(&pem).map_err(|error| not_pem(key, &error))?;
+        let client = ClientCert::new_with_certs(&certificates(certificate)?, key);
+        config = config.client_cert(Some(client));
+    }
+    Ok(config.build())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let pem = read(path)?;
+    let items = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(not_pem(path, &error))),
+    });
+    let found: Vec<_> = items.collect::<Result<_, _>>()?;
+    if found.is_empty() { Err(not_pem(path, &"it has no certificate")) } else { Ok(found) }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let named =
+        |error| format!("{}, which a variable of OpenTelemetry names: {error}", path.display());
+    fs::read(path).map_err(named)
+}
+
+fn not_pem(path: &Path, reason: &dyn Display) -> String {
+    format!(
+        "{}, which a variable of OpenTelemetry names, is no PEM file as is wanted: {reason}",
+        path.display()
+    )
 }
 
 /// Who sends: what the operator said of it, else the program's name.
@@ -69,19 +114,21 @@ struct Client {
 
 /// A batch that the collector did not get, or did not take.
 #[derive(Debug, thiserror::Error)]
-#[error("otlp_endpoint {endpoint}: {reason}")]
+#[error("{endpoint}: {reason}")]
 struct NotSent {
     endpoint: String,
     reason: String,
 }
 
 impl Client {
-    fn new(endpoint: String) -> Self {
+    fn new(otlp: &Otlp) -> Result<Self, String> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(PATIENCE));
-        Self { agent: config.build().into(), endpoint, fails: AtomicBool::new(false) }
+            .tls_config(tls(otlp)?)
+            .timeout_global(Some(otlp.timeout));
+        let endpoint = without_userinfo(&otlp.endpoint);
+        Ok(Self { agent: config.build().into(), endpoint, fails: AtomicBool::new(false) })
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
@@ -123,7 +170,12 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
+    use super::super::variables::Variables;
     use super::*;
+
+    fn otlp(endpoint: &str) -> Otlp {
+        Variables(&[]).otlp(Some(endpoint)).unwrap()
+    }
 
     async fn sent(client: &Client, endpoint: &str) -> Result<u16, String> {
         let request = Request::post(endpoint).body(Bytes::new()).unwrap();
@@ -135,9 +187,9 @@ mod tests {
     async fn a_batch_that_is_not_sent_says_where_to_and_why() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let endpoint = format!("http://me:hush@{free}");
-        let client = Client::new(without_userinfo(&endpoint));
+        let client = Client::new(&otlp(&endpoint)).unwrap();
         let said = sent(&client, &endpoint).await.unwrap_err();
-        assert!(said.starts_with(&format!("otlp_endpoint http://(secret)@{free}: ")), "{said}");
+        assert!(said.starts_with(&format!("http://(secret)@{free}/v1/traces: ")), "{said}");
         assert!(said.contains("refused") && !said.contains("hush"), "{said}");
         assert!(client.fails.load(Ordering::Relaxed));
     }
@@ -154,7 +206,7 @@ mod tests {
                 write!(stream, "HTTP/1.1 {status}\r\n{close}\r\n\r\n").unwrap();
             }
         });
-        let client = Client::new(endpoint.clone());
+        let client = Client::new(&otlp(&endpoint)).unwrap();
         assert_eq!(sent(&client, &endpoint).await, Ok(404));
         assert!(client.fails.load(Ordering::Relaxed));
         assert_eq!(sent(&client, &endpoint).await, Ok(200));
@@ -163,7 +215,29 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_is_no_address_is_refused_without_its_password() {
-        let error = to("http://me:hush@th{re/").unwrap_err().to_string();
+        let error = to(&otlp("http://me:hush@th{re/")).unwrap_err().to_string();
         assert!(error.contains("(secret)@th{re") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn certificates_are_read_at_the_start_or_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let refused = |otlp: &Otlp| to(otlp).unwrap_err().to_string();
+        let plain = otlp("https://localhost:4318");
+        let absent = Otlp { authorities: Some("/gone.pem".into()), ..plain.clone() };
+        assert!(refused(&absent).contains("/gone.pem, which a variable of OpenTelemetry names"));
+        let empty = Otlp { authorities: Some(file("ca.pem", "no certificate")), ..plain.clone() };
+        assert!(refused(&empty).contains("it has no certificate"), "{}", refused(&empty));
+        let body = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let known = Otlp { authorities: Some(file("good.pem", body)), ..plain.clone() };
+        assert!(tls(&known).is_ok());
+        let keyless =
+            Otlp { client: Some((file("own.pem", body), file("key.pem", "none"))), ..plain };
+        assert!(refused(&keyless).contains("key.pem"), "{}", refused(&keyless));
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! A submitter's trace (W3C Trace Context) is carried in the task's metadata,
 //! under the names of its headers, so it survives the queue, a retry and a
-//! restart with the task itself. With `otlp_endpoint` set, each request and
-//! each run is a span of that trace, the guest is handed the run's, and what
+//! restart with the task itself. With a collector (`otlp_endpoint`, or one of
+//! OpenTelemetry's `variables`), each request and each run is a span of that trace, the guest is handed the run's, and what
 //! spans the guest opened are told as the run's children. Without it the
 //! submitter's trace is handed on as it came.
 
 mod export;
 mod run;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 pub(crate) use self::run::RunTrace;
+use self::variables::Variables;
 
 /// The metadata that carries a trace, and the header it comes in.
 const TRACEPARENT: &str = "traceparent";
@@ -46,8 +48,11 @@ impl Traces {
     /// # Errors
     /// `Configuration` when the collector's address is none.
     pub(crate) fn new(config: &Layer4Config) -> Layer4Result<Self> {
-        let Some(endpoint) = &config.otlp_endpoint else { return Ok(Self { collected: None }) };
-        let provider = export::to(endpoint)?;
+        let variables = Variables(&config.otel_variables);
+        let Some(otlp) = variables.otlp(config.otlp_endpoint.as_deref()) else {
+            return Ok(Self { collected: None });
+        };
+        let provider = export::to(&otlp)?;
         let (host, guest) = (provider.tracer("chimera"), provider.tracer("chimera:agent"));
         Ok(Self { collected: Some(Collected { provider, host, guest }) })
     }
@@ -78,6 +83,11 @@ impl Traces {
             tracing::warn!(%error, "the last spans were not sent");
         }
     }
+}
+
+/// The variables of OpenTelemetry's that are set and have no effect, each with the reason.
+pub(crate) fn without_effect(config: &Layer4Config) -> Vec<String> {
+    Variables(&config.otel_variables).without_effect()
 }
 
 /// Where in a trace something happens.

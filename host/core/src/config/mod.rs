@@ -162,6 +162,8 @@ pub struct Layer4Config {
     pub recorded_redaction: Redaction,
     /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
     pub otlp_endpoint: Option<String>,
+    /// The variables whose names begin with `OTEL_`, which say how traces are made and sent.
+    pub otel_variables: Vec<(String, Secret)>,
     /// Whether logging is detailed.
     pub debug_mode: bool,
 }
@@ -196,6 +198,7 @@ impl Default for Layer4Config {
             recorded_tasks: DEFAULT_RECORDED_TASKS,
             recorded_redaction: Redaction::default(),
             otlp_endpoint: None,
+            otel_variables: Vec::new(),
             debug_mode: false,
         }
     }
