@@ -1,6 +1,8 @@
 //! Genomes from other OCI layouts: what `oras copy --to-oci-layout` or `wkg`
 //! wrote. Nothing that is said there is believed before it is checked.
 
+mod search;
+
 use std::io;
 use std::path::Path;
 
@@ -8,11 +10,11 @@ use chimera_layer4_core::Digest;
 use chimera_layer4_core::scheduler::Timestamp;
 use serde::de::DeserializeOwned;
 
+use self::search::Search;
 use super::folder::Layout;
 use super::index::INDEX_BYTES;
 use super::oci::{
-    CONFIG, DOCUMENT_BYTES, Descriptor, ImageIndex, LAYER, LAYOUT_VERSION, MANIFEST, Manifest,
-    Marker, REF_NAME, WasmConfig,
+    CONFIG, DOCUMENT_BYTES, Descriptor, LAYER, LAYOUT_VERSION, Manifest, Marker, WasmConfig,
 };
 use super::{About, GenomeStoreError, GenomeStoreResult, disk, documents};
 
@@ -20,8 +22,8 @@ use super::{About, GenomeStoreError, GenomeStoreResult, disk, documents};
 const SHOWN: usize = 10;
 
 /// Reads a genome and what is told of it from an OCI layout, without storing it.
-/// `reference` is its tag or the digest of its manifest, and may be left out
-/// where there is but one.
+/// `reference` is its tag, or the digest of its manifest or of an index that has
+/// only this one, and may be left out where there is but one.
 ///
 /// # Errors
 /// `Foreign` when the layout has no such genome or it is no single component,
@@ -68,9 +70,7 @@ fn read(
         let version = marker.image_layout_version;
         return Err(format!("its version is {version:?}; this host reads {LAYOUT_VERSION}").into());
     }
-    let index: ImageIndex = document(&layout.index(), None)?;
-    let named = choose(&index.manifests, reference)?;
-    let manifest: Manifest = document(&layout.blob(&named.digest), Some(named))?;
+    let manifest = Search::new(layout).manifest(reference)?;
     let component = manifest.component().ok_or_else(|| is_no_component(&manifest))?;
     if component.size > max_bytes {
         return Err(Refusal::TooLarge(component.size));
@@ -80,40 +80,6 @@ fn read(
     let config: Option<WasmConfig> =
         document(&layout.blob(&manifest.config.digest), Some(&manifest.config)).ok();
     Ok((bytes, documents::about(Some(&manifest), config)))
-}
-
-fn choose<'a>(
-    manifests: &'a [Descriptor],
-    reference: Option<&str>,
-) -> Result<&'a Descriptor, String> {
-    let is_meant = |descriptor: &&Descriptor| {
-        reference.is_none_or(|reference| {
-            descriptor.annotation(REF_NAME) == Some(reference)
-                || descriptor.digest.to_string() == reference
-        })
-    };
-    let meant: Vec<_> = manifests.iter().filter(is_meant).collect();
-    match (meant.as_slice(), reference) {
-        ([one], _) if one.media_type == MANIFEST => Ok(one),
-        ([one], _) => Err(format!(
-            "{} is a {:?} and not a {MANIFEST:?}; name one of its manifests by digest",
-            one.digest, one.media_type
-        )),
-        ([], Some(reference)) => Err(format!("it has no {reference:?}; {}", names(manifests))),
-        ([], None) => Err("it is empty".into()),
-        (several, _) => Err(format!("{} manifests answer; {}", several.len(), names(manifests))),
-    }
-}
-
-fn names(manifests: &[Descriptor]) -> String {
-    let name = |descriptor: &Descriptor| {
-        let tag = descriptor.annotation(REF_NAME).map(|tag| tag.chars().take(100).collect());
-        tag.unwrap_or_else(|| descriptor.digest.to_string())
-    };
-    let shown: Vec<String> = manifests.iter().take(SHOWN).map(name).collect();
-    let more = manifests.len().saturating_sub(SHOWN);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("name one of {}{more}", shown.join(", "))
 }
 
 fn is_no_component(manifest: &Manifest) -> String {

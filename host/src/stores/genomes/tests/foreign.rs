@@ -109,7 +109,10 @@ fn what_is_no_single_whole_component_is_refused() {
     foreign.index(&[foreign.manifest(&[tar], "t")]);
     refused("1 layers (application/vnd.oci.image.layer.v1.tar)");
     foreign.index(&[foreign.blob("application/vnd.oci.image.index.v1+json", b"{}")]);
-    refused("name one of its manifests by digest");
+    refused("missing field `manifests`");
+    let odd = foreign.blob("application/vnd.docker.distribution.manifest.v2+json", b"{}");
+    foreign.index(&[odd]);
+    refused("a genome has a \"application/vnd.oci.image.manifest.v1+json\"");
 
     let manifest = foreign.component("a", "t");
     foreign.index(std::slice::from_ref(&manifest));
@@ -155,4 +158,110 @@ fn what_another_tool_puts_into_the_store_is_found() {
     assert_eq!(listed(&store).len(), 3);
     drop(store);
     assert_eq!(recovered(folder.path()).1.len(), 3);
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+impl Foreign {
+    /// An index in the index, under a tag.
+    fn nested(&self, manifests: &[Value], tag: &str) -> Value {
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
+        let mut index = self.blob(INDEX, index.to_string().as_bytes());
+        index["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+        index
+    }
+
+    /// What is read under a reference: the component, or why there is none.
+    fn read(&self, reference: Option<&str>) -> Result<Vec<u8>, String> {
+        let read = read_layout(self.path(), reference, NOW, MAX_BYTES);
+        read.map(|(bytes, _)| bytes).map_err(|error| error.to_string())
+    }
+}
+
+fn digest(descriptor: &Value) -> &str {
+    descriptor["digest"].as_str().unwrap()
+}
+
+fn untagged(mut descriptor: Value) -> Value {
+    descriptor.as_object_mut().unwrap().remove("annotations");
+    descriptor
+}
+
+#[test]
+fn a_manifest_may_be_in_an_index_of_the_index() {
+    let foreign = Foreign::new();
+    let one = untagged(foreign.component("one", ""));
+    let inner = foreign.nested(std::slice::from_ref(&one), "inner");
+    let outer = foreign.nested(std::slice::from_ref(&inner), "v1");
+    foreign.index(std::slice::from_ref(&outer));
+    let names = [None, Some("v1"), Some("inner"), Some(digest(&one)), Some(digest(&outer))];
+    for name in names.into_iter().chain([Some(digest(&inner))]) {
+        assert_eq!(foreign.read(name), Ok(component("one")), "{name:?}");
+    }
+
+    // With another component in it, each is named by what means only this one.
+    let two = untagged(foreign.component("two", ""));
+    foreign.index(&[foreign.nested(&[one.clone(), two.clone()], "v1")]);
+    let refused = foreign.read(Some("v1")).unwrap_err();
+    let names = format!("2 manifests answer; name one of {}, {}", digest(&one), digest(&two));
+    assert!(refused.contains(&names), "{refused}");
+    assert_eq!(foreign.read(Some(digest(&two))), Ok(component("two")));
+
+    // What tells of a component is none.
+    let about = foreign.blob("application/vnd.in-toto+json", b"{}");
+    let about = untagged(foreign.manifest(&[about], ""));
+    foreign.index(&[foreign.nested(&[about, two.clone()], "v1")]);
+    assert_eq!(foreign.read(Some("v1")), Ok(component("two")));
+
+    // One that is damaged is in nobody's way.
+    let damaged = foreign.nested(&[], "damaged");
+    let hex = digest(&damaged).trim_start_matches("sha256:");
+    fs::write(foreign.path().join("blobs/sha256").join(hex), "{").unwrap();
+    foreign.index(&[
+        damaged,
+        foreign.nested(std::slice::from_ref(&two), "v1"),
+        foreign.component("three", "v3"),
+    ]);
+    assert_eq!(foreign.read(Some("v3")), Ok(component("three")));
+    assert_eq!(foreign.read(Some(digest(&two))), Ok(component("two")));
+    assert!(foreign.read(Some("damaged")).unwrap_err().contains("is damaged"));
+    assert!(foreign.read(Some("none")).unwrap_err().contains("is damaged"));
+}
+
+#[test]
+fn two_tags_on_one_manifest_are_one_manifest() {
+    let foreign = Foreign::new();
+    let (v1, latest) = (foreign.component("one", "v1"), foreign.component("one", "latest"));
+    assert_eq!(digest(&v1), digest(&latest));
+    foreign.index(&[v1.clone(), latest.clone()]);
+    for name in [None, Some("v1"), Some("latest"), Some(digest(&v1))] {
+        assert_eq!(foreign.read(name), Ok(component("one")), "{name:?}");
+    }
+    // One tag on two manifests says neither: they are named by their digests.
+    let other = foreign.component("two", "v1");
+    foreign.index(&[v1.clone(), other.clone()]);
+    let refused = foreign.read(Some("v1")).unwrap_err();
+    assert!(refused.contains(digest(&v1)) && refused.contains(digest(&other)), "{refused}");
+}
+
+#[test]
+fn a_digest_of_another_kind_is_in_nobodys_way() {
+    let foreign = Foreign::new();
+    let mut other = foreign.component("other", "other");
+    other["digest"] = json!(format!("sha512:{}", "0".repeat(128)));
+    foreign.index(&[other, foreign.component("one", "v1")]);
+    assert_eq!(foreign.read(Some("v1")), Ok(component("one")));
+    assert_eq!(foreign.read(None), Ok(component("one")));
+    assert!(foreign.read(Some("other")).unwrap_err().contains("is not a digest"));
+}
+
+#[test]
+fn indexes_without_end_are_not_read_to_it() {
+    let foreign = Foreign::new();
+    let mut index = untagged(foreign.component("one", ""));
+    for _ in 0..65 {
+        index = foreign.nested(&[index], "v1");
+    }
+    foreign.index(&[index]);
+    assert!(foreign.read(Some("v1")).unwrap_err().contains("more than 64 indexes"));
 }
