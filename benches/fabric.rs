@@ -44,7 +44,8 @@ pub(crate) async fn spawn(
 
 /// Runs a task, and fails if the task does.
 pub(crate) async fn run(fabric: &Layer4Fabric, task: &Task) -> Result<Value> {
-    fabric.run_task(task).await?.result.context("the task failed")
+    let output = fabric.run_task(task).await?.result.context("the task failed")?;
+    Ok(output.to_value())
 }
 
 pub(crate) fn task(payload: Value) -> Task {

@@ -17,7 +17,7 @@ async fn analyze(payload: Value) -> Value {
     fabric.spawn_agent(&guest("data-analyzer"), config).await.unwrap();
     let result = execute(&fabric, "data-analyzer", payload).await;
     assert!(result.success, "{result:?}");
-    result.output
+    result.output.to_value()
 }
 
 /// The reference was computed once with pandas and numpy; see
@@ -86,8 +86,9 @@ async fn a_hundred_megabytes_fit_a_quota_of_sixty_four() {
     order.resource_quota = quota;
     let result = Box::pin(fabric.execute_task(order)).await.unwrap();
     assert!(result.success, "{:?}", result.error);
-    assert_eq!(result.output["rows"], json!(rows));
-    let value = &result.output["columns"][1];
+    assert_eq!(result.output.to_value()["rows"], json!(rows));
+    let output = result.output.to_value();
+    let value = &output["columns"][1];
     assert_eq!((&value["name"], &value["count"]), (&json!("value"), &json!(rows)));
     // 0 to 999 in turn, a whole number of times but for the last round.
     assert!((value["numbers"]["mean"].as_f64().unwrap() - 499.5).abs() < 0.5, "{value}");

@@ -263,7 +263,7 @@ async fn an_agent_that_starts_meanwhile_has_the_new_quota_too() {
 async fn an_instance_is_told_the_quota_in_force() {
     let fabric = fabric(settings()).await;
     let id = spawn(&fabric, "hostile").await;
-    let told = async || run(&fabric, "hostile", json!({"do": "quota"})).await.output;
+    let told = async || run(&fabric, "hostile", json!({"do": "quota"})).await.output.to_value();
     assert_eq!(told().await, json!([32, 32]));
     give(&fabric, id, memory(64));
     assert_eq!(told().await, json!([32, 64]), "`init` was long ago");

@@ -107,7 +107,7 @@ async fn a_registered_type_starts_with_its_first_task() {
     let fabric = Arc::new(fabric);
     let first = |n: u64| {
         let fabric = fabric.clone();
-        tokio::spawn(async move { execute(&fabric, "parrot", json!(n)).await.output })
+        tokio::spawn(async move { execute(&fabric, "parrot", json!(n)).await.output.to_value() })
     };
     let firsts: Vec<_> = (0..20).map(first).collect();
     for (n, first) in firsts.into_iter().enumerate() {
@@ -306,7 +306,9 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
 async fn an_agent_has_what_was_granted_and_nothing_else() {
     let fabric = fabric(settings()).await;
     spawn(&fabric, "hostile").await;
-    let ask = async |what: &str| execute(&fabric, "hostile", json!({ "do": what })).await.output;
+    let ask = async |what: &str| {
+        execute(&fabric, "hostile", json!({ "do": what })).await.output.to_value()
+    };
     assert!(ask("read").await["Err"].is_string(), "no files");
     assert!(ask("connect").await["Err"].is_string(), "no network");
     assert_eq!(ask("environment").await, json!([]), "no environment");
@@ -322,7 +324,9 @@ async fn an_agent_has_what_was_granted_and_nothing_else() {
         });
     });
     fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
-    let ask = async |what: &str| execute(&fabric, "granted", json!({ "do": what })).await.output;
+    let ask = async |what: &str| {
+        execute(&fabric, "granted", json!({ "do": what })).await.output.to_value()
+    };
     assert_eq!(ask("read").await, json!({ "Ok": "granted" }));
     assert_eq!(ask("environment").await, json!([["TOKEN", "t"]]));
 }

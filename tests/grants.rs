@@ -30,7 +30,7 @@ fn keeper(name: &str, max_mb: Option<u32>) -> AgentConfig {
 async fn call(fabric: &Layer4Fabric, agent: &str, order: Value) -> Value {
     let done = execute(fabric, agent, order).await;
     assert!(done.success, "{done:?}");
-    done.output
+    done.output.to_value()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
     assert_eq!(call(&fabric, "one", get.clone()).await, "mine");
 
     // A genome that is only tried leaves what is kept alone.
-    let samples = vec![json!({ "second": ["b", { "set": ["k", "tried"] }] })];
+    let samples = vec![json!({ "second": ["b", { "set": ["k", "tried"] }] }).into()];
     let tried = NewGenome {
         agent_type: Some("one".into()),
         source: Source::Api,

@@ -106,7 +106,11 @@ async fn floods_are_bounded_and_counted() {
         let flood = Box::pin(fabric.run_task(&order));
         let (report, answered) = tokio::join!(flood, neighbour_works(&fabric, 50));
         let report = report.unwrap();
-        assert_eq!((report.result.unwrap(), answered), (json!("done"), 50), "a flood is no fault");
+        assert_eq!(
+            (report.result.unwrap().to_value(), answered),
+            (json!("done"), 50),
+            "a flood is no fault"
+        );
         let kept: usize = report.telemetry.log.iter().map(|line| line.message.len()).sum();
         assert!(kept <= 130 * 1024, "{what} kept {kept} bytes");
         assert!(report.telemetry.metrics.len() <= 256);
@@ -214,7 +218,7 @@ async fn a_trap_in_shutdown_is_told_and_changes_nothing_else() {
     fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
     let order = task("hostile", json!({"do": "nothing"}));
     let report = Box::pin(fabric.run_task(&order)).await.unwrap();
-    assert_eq!(report.result.unwrap(), json!("done"), "the task's own result stands");
+    assert_eq!(report.result.unwrap().to_value(), json!("done"), "the task's own result stands");
     let Some(Fault::Guest(GuestFault::Trap { during, .. })) = report.shutdown_fault else {
         panic!("{:?}", report.shutdown_fault)
     };

@@ -48,7 +48,7 @@ async fn run(fabric: &Layer4Fabric, payload: Value) -> RunReport {
 async fn error(fabric: &Layer4Fabric, payload: Value) -> (Value, String) {
     let report = run(fabric, payload).await;
     let log: Vec<_> = report.telemetry.log.into_iter().map(|line| line.message).collect();
-    (report.result.unwrap()["error"].clone(), log.join("\n"))
+    (report.result.unwrap().to_value()["error"].clone(), log.join("\n"))
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     let fabric = host(&[&server.origin()]).await;
     let order = json!({ "method": "POST", "to": server.to(), "path": "/echo", "upload": 100_000 });
     let report = run(&fabric, order).await;
-    let output = report.result.unwrap();
+    let output = report.result.unwrap().to_value();
     assert_eq!((&output["status"], &output["bytes"]), (&json!(200), &json!(100_000)), "{output}");
     assert!(output["body"].as_str().unwrap().starts_with("uuuu"));
     let (received, sent) = server.bytes();
@@ -70,7 +70,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     // A GET's body is nobody's, and breaks nothing.
     let small = json!({ "to": server.to(), "path": "/bytes/10", "upload": 100_000 });
     let small = run(&fabric, small).await;
-    assert_eq!(small.result.unwrap()["bytes"], 10);
+    assert_eq!(small.result.unwrap().to_value()["bytes"], 10);
     let (received_then, sent_then) = server.bytes();
     assert_eq!(small.usage.network_tx_bytes, Some(received_then - received), "each run its own");
     assert_eq!(small.usage.network_rx_bytes, Some(sent_then - sent));
@@ -86,7 +86,7 @@ async fn without_a_grant_every_request_is_denied_and_the_log_says_why() {
     // Whatever is sent along: it is the denial that the guest is told of.
     let order = json!({ "method": "POST", "to": server.to(), "upload": 100_000 });
     let report = run(&fabric, order).await;
-    assert_eq!(report.result.unwrap(), json!({ "error": "HttpRequestDenied" }));
+    assert_eq!(report.result.unwrap().to_value(), json!({ "error": "HttpRequestDenied" }));
     assert_eq!(report.usage.network_tx_bytes, None, "nothing measures it");
     assert_eq!(fabric.get_active_agents()[0].network_tx_bytes, None);
     let line = &report.telemetry.log[0].message;
@@ -123,7 +123,8 @@ async fn any_other_origin_is_denied_and_so_is_where_a_redirect_leads() {
     assert_eq!(secret, "HttpRequestUriInvalid");
 
     let path = format!("/redirect/{}", other.to());
-    let answer = run(&fabric, json!({ "to": server.to(), "path": path })).await.result.unwrap();
+    let answer =
+        run(&fabric, json!({ "to": server.to(), "path": path })).await.result.unwrap().to_value();
     assert_eq!(answer["status"], 302, "it is handed to the guest, and not followed");
     assert_eq!(answer["location"], json!([other.origin()]));
     assert_eq!((server.opened(), other.opened()), (1, 0));
@@ -154,7 +155,8 @@ async fn this_machine_is_reached_by_the_name_that_means_it() {
     let server = Server::start().await;
     let to = format!("localhost:{}", server.port());
     let fabric = host(&[&format!("http://{to}")]).await;
-    let answer = run(&fabric, json!({ "to": to, "path": "/bytes/3" })).await.result.unwrap();
+    let answer =
+        run(&fabric, json!({ "to": to, "path": "/bytes/3" })).await.result.unwrap().to_value();
     assert_eq!(answer["bytes"], 3);
 }
 
@@ -172,7 +174,7 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     for payload in [down, up] {
         let order = Task { resource_quota: slow.clone(), ..errand("courier", payload.clone()) };
         let report = Box::pin(fabric.run_task(&order)).await.unwrap();
-        assert_eq!(report.result.unwrap()["status"], 200);
+        assert_eq!(report.result.unwrap().to_value()["status"], 200);
         assert!(report.wall >= least, "{payload}: {:?} of {least:?}", report.wall);
     }
 
@@ -202,8 +204,8 @@ async fn the_runs_of_an_agent_share_its_bandwidth() {
     fabric.spawn_agent(&guest("courier"), twin).await.unwrap();
     let order = json!({ "to": server.to(), "path": format!("/bytes/{BYTES}") });
     let (one, other) = tokio::join!(run(&fabric, order.clone()), run(&fabric, order));
-    assert_eq!(one.result.unwrap()["bytes"], BYTES);
-    assert_eq!(other.result.unwrap()["bytes"], BYTES);
+    assert_eq!(one.result.unwrap().to_value()["bytes"], BYTES);
+    assert_eq!(other.result.unwrap().to_value()["bytes"], BYTES);
     // One block saved up, and one overdrawn by each.
     let least = Duration::from_secs_f64((2 * BYTES - 3 * 16_384) as f64 / 100_000.0);
     assert!(one.wall.max(other.wall) >= least, "{:?} and {:?}", one.wall, other.wall);
@@ -215,7 +217,7 @@ async fn a_guest_is_told_the_bandwidth_in_force_and_none_without_a_grant() {
     fabric.spawn_agent(&guest("courier"), granted("bare", &[])).await.unwrap();
     let told = async |name: &str, mbps| {
         let order = Task { resource_quota: quota(mbps), ..task(name, json!({ "quota": true })) };
-        Box::pin(fabric.run_task(&order)).await.unwrap().result.unwrap()
+        Box::pin(fabric.run_task(&order)).await.unwrap().result.unwrap().to_value()
     };
     assert_eq!(told("courier", Some(2.5)).await, json!([10_000.0, 2.5]));
     assert_eq!(told("courier", None).await, json!([10_000.0, null]));
@@ -224,7 +226,7 @@ async fn a_guest_is_told_the_bandwidth_in_force_and_none_without_a_grant() {
     let order = json!({ "scheme": "https", "to": "example.com" });
     let order = Task { resource_quota: quota(None), ..task("courier", order) };
     let report = Box::pin(fabric.run_task(&order)).await.unwrap();
-    assert_eq!(report.result.unwrap()["error"], "HttpRequestDenied");
+    assert_eq!(report.result.unwrap().to_value()["error"], "HttpRequestDenied");
     assert_eq!(report.usage.network_tx_bytes, Some(0), "measured, and nothing passed");
     assert!(report.telemetry.log[0].message.contains("max_network_mbps"));
 }
@@ -234,12 +236,12 @@ async fn only_so_many_requests_are_open_at_once() {
     let server = Server::start().await;
     let fabric = host(&[&server.origin()]).await;
     let order = json!({ "to": server.to(), "path": "/gather/32", "at_once": 34 });
-    let answers = run(&fabric, order).await.result.unwrap();
+    let answers = run(&fabric, order).await.result.unwrap().to_value();
     let answers = answers.as_array().unwrap();
     assert!(answers[..32].iter().all(|answer| answer["status"] == 200), "{answers:?}");
     assert!(answers[32..].iter().all(|a| a["error"] == "ConnectionLimitReached"), "{answers:?}");
     let again = run(&fabric, json!({ "to": server.to(), "path": "/bytes/1" })).await;
-    assert_eq!(again.result.unwrap()["status"], 200, "a place is given back");
+    assert_eq!(again.result.unwrap().to_value()["status"], 200, "a place is given back");
     let flood = run(&fabric, json!({ "to": "nowhere.example.com", "at_once": 5000 })).await;
     assert_eq!(flood.result.unwrap_err().code(), "over-handles", "denied ones are not free");
     assert!(flood.telemetry.log.len() <= 16, "and not told one by one");
@@ -251,16 +253,16 @@ async fn connections_end_with_the_call_that_opened_them() {
     let fabric = Arc::new(host(&[&server.origin()]).await);
     // Kept by the guest beyond its task.
     let kept = run(&fabric, json!({ "to": server.to(), "path": "/drip", "keep": true })).await;
-    assert_eq!(kept.result.unwrap()["bytes"], 1);
+    assert_eq!(kept.result.unwrap().to_value()["bytes"], 1);
     server.until_closed(1).await;
     let rest = run(&fabric, json!({ "resume": true })).await;
-    assert!(rest.result.unwrap()["Err"].is_string(), "it is cut");
+    assert!(rest.result.unwrap().to_value()["Err"].is_string(), "it is cut");
     assert_eq!((rest.usage.network_tx_bytes, rest.usage.network_rx_bytes), (Some(0), Some(0)));
 
     // More than one call may have open; what is left of those before takes no place.
     for _ in 0..40 {
         let kept = run(&fabric, json!({ "to": server.to(), "path": "/bytes/2", "keep": true }));
-        assert_eq!(kept.await.result.unwrap()["bytes"], 1);
+        assert_eq!(kept.await.result.unwrap().to_value()["bytes"], 1);
     }
     server.until_closed(41).await;
 
@@ -308,7 +310,7 @@ async fn a_failure_is_told_to_the_guest_and_ends_nothing() {
     }
     for path in ["/drip", "/short"] {
         let order = json!({ "to": server.to(), "path": path, "patience": 1000 });
-        let answer = run(&fabric, order).await.result.unwrap();
+        let answer = run(&fabric, order).await.result.unwrap().to_value();
         assert!(answer["cut"].is_string(), "{answer}");
     }
     let long = "a".repeat(8 * 1024 + 1);
@@ -332,7 +334,7 @@ async fn a_failure_is_told_to_the_guest_and_ends_nothing() {
 
 async fn execute_wide(fabric: &Layer4Fabric, payload: Value) -> Value {
     let order = errand("courier", payload);
-    Box::pin(fabric.execute_task(order)).await.unwrap().output
+    Box::pin(fabric.execute_task(order)).await.unwrap().output.to_value()
 }
 
 #[tokio::test]
@@ -345,7 +347,7 @@ async fn agents_share_neither_grants_nor_connections_nor_counts() {
     let order = json!({ "to": server.to(), "path": "/bytes/1" });
     for (name, status) in [("courier", json!(200)), ("bare", json!(null)), ("twin", json!(200))] {
         let report = Box::pin(fabric.run_task(&errand(name, order.clone()))).await.unwrap();
-        assert_eq!(report.result.unwrap()["status"], status, "{name}");
+        assert_eq!(report.result.unwrap().to_value()["status"], status, "{name}");
     }
     assert_eq!(server.opened(), 2);
     let agents = fabric.get_active_agents();

@@ -73,7 +73,7 @@ async fn promote(fabric: &Layer4Fabric, to: Vec<u8>) -> Result<Swapped, Layer4Er
 async fn count(fabric: &Layer4Fabric) -> (u64, u64) {
     let done = execute(fabric, TYPE, json!({ "add": 1 })).await;
     assert!(done.success, "{done:?}");
-    told(&done.output)
+    told(&done.output.to_value())
 }
 
 fn told(output: &Value) -> (u64, u64) {
@@ -160,7 +160,7 @@ async fn what_is_in_hand_finishes_and_is_carried_too() {
     }
     let swapped = promote(&fabric, Counter::version(2).bytes()).await.unwrap();
     assert!(matches!(swapped.state, StateCarried::Carried { .. }), "{swapped:?}");
-    assert_eq!(told(&busy.await.unwrap().output), (11, 1), "it finished on the old one");
+    assert_eq!(told(&busy.await.unwrap().output.to_value()), (11, 1), "it finished on the old one");
     assert_eq!(count(&fabric).await, (12, 2));
     fabric.shutdown().await.unwrap();
 }
@@ -193,7 +193,7 @@ async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails(
     promote(&fabric, unknown).await.unwrap_err();
     let mut counts = Vec::new();
     for one in line {
-        counts.push(told(&one.await.unwrap().unwrap()).0);
+        counts.push(told(&one.await.unwrap().unwrap().to_value()).0);
     }
     counts.sort_unstable();
     assert_eq!(counts, (1..=LINE).collect::<Vec<_>>());
@@ -205,7 +205,7 @@ async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails(
     for one in line {
         match one.await.unwrap() {
             Ok(output) => {
-                assert_eq!(told(&output).1, 1, "it was in hand");
+                assert_eq!(told(&output.to_value()).1, 1, "it was in hand");
                 ran += 1;
             }
             Err(fault) => assert_eq!(fault, Fault::Stopped, "it did not begin"),
@@ -319,7 +319,7 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     }
     // The only one that is free.
     let last = fabric.spawn_agent(&first, config()).await.unwrap();
-    assert_eq!(told(&run(json!({ "add": 101 })).await.unwrap().unwrap()), (101, 1));
+    assert_eq!(told(&run(json!({ "add": 101 })).await.unwrap().unwrap().to_value()), (101, 1));
     for one in busy {
         one.abort();
     }

@@ -32,7 +32,7 @@ async fn a_task_is_handed_over_and_its_result_fetched_later() {
     let id = fabric.submit_discovery_task(task("echo", json!({"n": 1}))).await.unwrap();
     let result = fabric.wait(id).await.unwrap();
     assert!(result.success && result.resource_usage.cpu_seconds > 0.0);
-    assert_eq!((result.task_id, &result.output), (id, &json!({"n": 1})));
+    assert_eq!((result.task_id, result.output.to_value()), (id, json!({"n": 1})));
     assert_eq!(fabric.wait(id).await.unwrap(), result, "also when it has ended");
     let record = fabric.get_task(id).await.unwrap();
     assert_eq!((record.state, record.attempts), (TaskState::Succeeded, 1));

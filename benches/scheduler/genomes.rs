@@ -9,8 +9,10 @@ use anyhow::{Context, Result, ensure};
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::events::What;
 use chimera_layer4::genome::{Plan, Policy, Weights};
-use chimera_layer4::{BenchTask, InstancePolicy, Layer4Fabric, NewGenome, Validation, utils};
-use serde_json::{Value, json};
+use chimera_layer4::{
+    BenchTask, InstancePolicy, JsonText, Layer4Fabric, NewGenome, Validation, utils,
+};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -51,7 +53,8 @@ impl Variant {
     }
 }
 
-fn is_right(output: &Value, number: u64) -> bool {
+fn is_right(output: &JsonText, number: u64) -> bool {
+    let output = output.to_value();
     output.get("double").is_some_and(|double| *double == number * 2)
 }
 
@@ -169,7 +172,7 @@ pub(crate) fn beside(scene: &Scene, report: &mut Report) -> Result<()> {
         let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[crew]).await?;
         let mut without = load(&fabric, still, &AtomicBool::new(true)).await?;
         let tasks: Vec<BenchTask> =
-            (0..tasks).map(|number| BenchTask { payload: json!(number), expected: None }).collect();
+            (0..tasks).map(|number| BenchTask { payload: json!(number).into(), expected: None }).collect();
         let done = Arc::new(AtomicBool::new(false));
         // Only what is stored can be held against another.
         fabric.push_genome(NewGenome::new(light.clone())).await?;

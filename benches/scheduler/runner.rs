@@ -9,9 +9,9 @@ use chimera_layer4::queue::Ran;
 use chimera_layer4::scheduler::{Arm, Capacity, Placement, RunTask};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
-    Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task, TrapCode,
+    Call, Digest, ExecutionResult, Fault, GuestFault, JsonText, Priority, ResourceUsage, Task,
+    TrapCode,
 };
-use serde_json::Value;
 
 /// An agent type that costs nothing to run.
 pub(crate) struct Kind {
@@ -92,7 +92,7 @@ impl RunTask for Runner {
         let result = ExecutionResult {
             task_id: task.id,
             success: !fails,
-            output: Value::Null,
+            output: JsonText::default(),
             execution_time_ms: 0,
             resource_usage: ResourceUsage::default(),
             error: fault.as_ref().map(ToString::to_string),

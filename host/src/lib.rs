@@ -56,9 +56,10 @@ pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
     ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
-    HttpGrant, InstancePolicy, KeyValueGrant, KpiReport, Layer4Config, Layer4Error, Layer4Result,
-    LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation, ResourceQuota, ResourceUsage,
-    RunTelemetry, Task, TaskId, TrapCode, Validation, config, keyvalue, telemetry,
+    HttpGrant, InstancePolicy, JsonText, KeyValueGrant, KpiReport, Layer4Config, Layer4Error,
+    Layer4Result, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation, ResourceQuota,
+    ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json, keyvalue,
+    telemetry,
 };
 pub use chimera_layer4_runtime::genome::wit;
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{AgentConfig, AgentId, Grants, InstancePolicy, Priority, ResourceQuota, Task, TaskId};
+use crate::{
+    AgentConfig, AgentId, Grants, InstancePolicy, JsonText, Priority, ResourceQuota, Task, TaskId,
+};
 
 /// A new task identity. Later ones sort after earlier ones.
 #[must_use]
@@ -28,11 +29,11 @@ pub fn default_resource_quota() -> ResourceQuota {
 
 /// A task of ordinary priority for `agent_type`, made now, without a deadline.
 #[must_use]
-pub fn default_task(agent_type: &str, payload: Value) -> Task {
+pub fn default_task(agent_type: &str, payload: impl Into<JsonText>) -> Task {
     Task {
         id: generate_task_id(),
         priority: Priority::default(),
-        payload,
+        payload: payload.into(),
         created_at: SystemTime::now(),
         deadline: None,
         resource_quota: default_resource_quota(),

@@ -31,7 +31,7 @@ fn with_a_section(mut component: Vec<u8>) -> Vec<u8> {
 
 async fn ends_with(fabric: &Layer4Fabric, order: &str) -> Result<Value, Fault> {
     let result = execute(fabric, OLD, json!(order)).await;
-    result.fault.map_or(Ok(result.output), Err)
+    result.fault.map_or(Ok(result.output.to_value()), Err)
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ fn faults() -> Vec<Fault> {
         GuestFault::Trap { during, code: TrapCode::Other, message: text() },
         GuestFault::Exited { during, status: 0, message: String::new() },
         GuestFault::BadOutput { during, reason: text() },
+        GuestFault::RefusedOutput { during, reason: text() },
     ];
     let breach = |quota| Breach { quota, during, set_by: LimitSource::Host, detail: text() };
     let host = [

@@ -34,7 +34,7 @@ fn exact() -> Weights {
 
 /// An evolution of a component that scores 1, on four tasks.
 fn options(folder: &Path, generator: Generator) -> EvolutionOptions {
-    let task = |n| BenchTask { payload: json!(n), expected: None };
+    let task = |n| BenchTask { payload: json!(n).into(), expected: None };
     EvolutionOptions {
         agent_type: "scorer".into(),
         start: scoring(1.0).into(),
@@ -90,7 +90,7 @@ fn fell(candidate: &Candidate) -> (Stage, &str) {
 fn lines(text: &str, count: usize) -> Vec<BenchTask> {
     let task = |line: &str| {
         let mut task: Value = serde_json::from_str(line).unwrap();
-        BenchTask { payload: task["payload"].take(), expected: None }
+        BenchTask { payload: task["payload"].take().into(), expected: None }
     };
     text.lines().take(count).map(task).collect()
 }

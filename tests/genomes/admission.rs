@@ -18,7 +18,11 @@ fn of_type(bytes: Vec<u8>) -> NewGenome {
 async fn a_good_genome_is_stored_once_with_what_was_found() {
     let (fabric, _) = host_of(Variant::default()).await;
     let bytes = Variant::version(2).bytes();
-    let new = NewGenome { samples: vec![json!(1)], author: "ada".into(), ..of_type(bytes.clone()) };
+    let new = NewGenome {
+        samples: vec![json!(1).into()],
+        author: "ada".into(),
+        ..of_type(bytes.clone())
+    };
     let pushed = fabric.push_genome(new.clone()).await.unwrap();
     assert_eq!((pushed.genome, pushed.new), (Digest::of(&bytes), true));
     assert_eq!(pushed.report.contract, "0.1.0");
@@ -31,7 +35,7 @@ async fn a_good_genome_is_stored_once_with_what_was_found() {
     assert_eq!(detail.author.as_deref(), Some("ada"));
     assert_eq!(detail.history.len(), 2, "stored and admitted: {:?}", detail.history);
     assert!(detail.imports.iter().any(|import| import.starts_with("chimera:agent/telemetry")));
-    let failing = NewGenome { samples: vec![json!("no number")], ..new };
+    let failing = NewGenome { samples: vec![json!("no number").into()], ..new };
     let error = fabric.push_genome(failing).await.unwrap_err();
     assert!(error.to_string().contains("sample task 1"), "others are tried: {error}");
     fabric.shutdown().await.unwrap();
@@ -53,7 +57,7 @@ async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
     ];
     for (bytes, stage, words) in cases {
         let genome = Digest::of(&bytes);
-        let new = NewGenome { samples: vec![json!(1)], ..of_type(bytes) };
+        let new = NewGenome { samples: vec![json!(1).into()], ..of_type(bytes) };
         let error = fabric.push_genome(new).await.unwrap_err();
         assert!(error.to_string().contains(words), "{words}: {error}");
         let history = fabric.genome_history("variant").await.unwrap();

@@ -11,7 +11,7 @@ use super::variants::Variant;
 use crate::harness::execute;
 
 fn tasks(count: u64) -> Vec<BenchTask> {
-    (0..count).map(|number| BenchTask { payload: json!(number), expected: None }).collect()
+    (0..count).map(|number| BenchTask { payload: json!(number).into(), expected: None }).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

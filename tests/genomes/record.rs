@@ -210,7 +210,7 @@ async fn a_reload_during_a_trial_has_the_last_word() {
         assert_eq!((last, running(&fabric)), (Some(in_charge), vec![in_charge]));
         assert!(fabric.rollout("variant").is_err(), "the trial is over");
     }
-    assert_eq!(execute(&fabric, "variant", json!(2)).await.output["version"], 20);
+    assert_eq!(execute(&fabric, "variant", json!(2)).await.output.to_value()["version"], 20);
     fabric.shutdown().await.unwrap();
 }
 

@@ -35,7 +35,7 @@ impl Traffic {
                     let id = task.id;
                     let Ok(done) = Box::pin(fabric.execute_task(task)).await else { return };
                     if done.success && number % 16 < 4 {
-                        let accuracy = f64::from(done.output["double"] == number * 2);
+                        let accuracy = f64::from(done.output.to_value()["double"] == number * 2);
                         let said = Validation { task_id: id, accuracy };
                         fabric.submit_validation(said).await.unwrap();
                     }
@@ -216,7 +216,7 @@ async fn tasks_of_one_key_stay_on_one_side() {
         let key = format!("customer-{}", number % 20);
         task.metadata.insert("rollout-key".into(), key.clone());
         let done = Box::pin(fabric.execute_task(task)).await.unwrap();
-        let version = done.output["version"].as_u64().unwrap();
+        let version = done.output.to_value()["version"].as_u64().unwrap();
         assert_eq!(*sides.entry(key).or_insert(version), version);
     }
     let on_trial = sides.values().filter(|version| **version == 2).count();
@@ -274,11 +274,11 @@ async fn a_trial_survives_what_is_done_to_its_agents() {
     }
     for number in 0..20_u64 {
         let done = Box::pin(fabric.execute_task(task("variant", json!(number)))).await.unwrap();
-        assert_eq!(done.output["double"], number * 2, "{done:?}");
+        assert_eq!(done.output.to_value()["double"], number * 2, "{done:?}");
     }
     fabric.abort_rollout("variant", "a test").await.unwrap();
     assert_eq!(ended(&mut events).await.0, "aborted");
     let done = Box::pin(fabric.execute_task(task("variant", json!(2)))).await.unwrap();
-    assert_eq!(done.output["version"], 1, "the type's own genome is started again");
+    assert_eq!(done.output.to_value()["version"], 1, "the type's own genome is started again");
     fabric.shutdown().await.unwrap();
 }

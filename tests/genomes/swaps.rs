@@ -27,8 +27,8 @@ async fn client(
         latencies.push(began.elapsed());
         assert!(done.success, "{done:?}");
         // Done by one genome, wholly: its version, and its answer.
-        assert_eq!(done.output["double"], number * 2);
-        *versions.entry(done.output["version"].as_u64().unwrap()).or_default() += 1;
+        assert_eq!(done.output.to_value()["double"], number * 2);
+        *versions.entry(done.output.to_value()["version"].as_u64().unwrap()).or_default() += 1;
     }
     (latencies, versions)
 }
@@ -109,7 +109,7 @@ async fn a_rollback_brings_back_what_was_in_charge_before() {
     let collected = fabric.collect_genomes(retention).await.unwrap();
     assert!(!collected.removed.contains(&digests[0]), "{collected:?}");
     assert!(collected.removed.contains(&digests[2]), "{collected:?}");
-    assert_eq!(execute(&fabric, "variant", json!(1)).await.output["version"], 1);
+    assert_eq!(execute(&fabric, "variant", json!(1)).await.output.to_value()["version"], 1);
     fabric.shutdown().await.unwrap();
 }
 

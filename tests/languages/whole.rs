@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use chimera_layer4::JsonText;
 use chimera_layer4::conformance::{Check, Options, Sample, Verdict, check};
 use serde_json::{Value, json};
 
@@ -89,7 +90,7 @@ impl Bench {
         let build = self.chimera.run(&["agent", "build", &project.display().to_string()]);
         assert_eq!(build.code, 0, "{}", build.err);
         let component = fs::read(build.out.trim()).unwrap();
-        let samples = vec![Sample::new(serde_json::from_str(TASK).unwrap())];
+        let samples = vec![Sample::new(JsonText::parse(TASK).unwrap())];
         let config = config_of("stateful", |config| config.resource_quota.max_memory_mb = 256);
         let options = Options { samples, soak_tasks: 10, ..Options::new(config) };
         let checked = async {

@@ -55,7 +55,7 @@ async fn a_server_is_who_a_trusted_authority_says_it_is() {
     let (file, server) = authority(folder.path()).await;
     let trusting = host(Some(file), server.port()).await;
     let report = run(&trusting, order("localhost", server.port())).await;
-    assert_eq!(report.result.unwrap()["bytes"], 50_000);
+    assert_eq!(report.result.unwrap().to_value()["bytes"], 50_000);
     let (received, sent) = server.bytes();
     let (tx, rx) = (report.usage.network_tx_bytes.unwrap(), report.usage.network_rx_bytes.unwrap());
     // A handshake and its certificates on top, and some 20 bytes of each record.
@@ -63,10 +63,10 @@ async fn a_server_is_who_a_trusted_authority_says_it_is() {
     assert!(rx > sent + 500 && rx < sent + 8000, "{rx} for {sent}");
 
     let misnamed = run(&trusting, order("127.0.0.1", server.port())).await;
-    assert_eq!(misnamed.result.unwrap()["error"], "TlsCertificateError");
+    assert_eq!(misnamed.result.unwrap().to_value()["error"], "TlsCertificateError");
     let strict = host(None, server.port()).await;
     let unknown = run(&strict, order("localhost", server.port())).await;
-    assert_eq!(unknown.result.unwrap()["error"], "TlsCertificateError");
+    assert_eq!(unknown.result.unwrap().to_value()["error"], "TlsCertificateError");
     assert_eq!(server.bytes(), (received, sent), "no request was sent");
 }
 

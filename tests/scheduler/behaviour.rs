@@ -37,7 +37,7 @@ async fn a_submission_is_answered_at_once_and_waited_for_later() {
     host.capacity_changed();
     for waiter in waiters {
         let result = waiter.await.unwrap().unwrap();
-        assert_eq!((result.success, result.output), (true, json!({ "attempt": 1 })));
+        assert_eq!((result.success, result.output.to_value()), (true, json!({ "attempt": 1 })));
         assert_eq!(asked.elapsed(), secs(60) + ms(40));
     }
     let record = host.record(id).await;

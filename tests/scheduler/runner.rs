@@ -9,8 +9,8 @@ use chimera_layer4::queue::Ran;
 use chimera_layer4::scheduler::{Arm, Capacity, Placement, RunTask};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
-    AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, Priority, ResourceUsage, Task,
-    TaskId, TrapCode,
+    AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, JsonText, Priority, ResourceUsage,
+    Task, TaskId, TrapCode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -183,7 +183,7 @@ impl Runner {
             end: None,
         });
         let taken = state.taken.entry(task.id).or_default();
-        let steps = script(&task.payload);
+        let steps = script(&task.payload.to_value());
         let step = steps.get(*taken).or(steps.last()).cloned().unwrap_or(Step::Succeed(0));
         *taken += 1;
         let step = broken.map_or(step, |fault| Step::Fail(1, fault));
@@ -278,7 +278,11 @@ impl RunTask for Runner {
         let result = ExecutionResult {
             task_id: task.id,
             success: fault.is_none(),
-            output: if fault.is_none() { json!({ "attempt": attempt }) } else { Value::Null },
+            output: if fault.is_none() {
+                json!({ "attempt": attempt }).into()
+            } else {
+                JsonText::default()
+            },
             execution_time_ms: millis,
             resource_usage: usage(millis),
             error: fault.as_ref().map(ToString::to_string),

@@ -238,7 +238,7 @@ impl Simulation {
                 Priority::Low,
                 Priority::Background,
             ][chance.usize(0..5)],
-            payload: payload(&steps),
+            payload: payload(&steps).into(),
             created_at: self.world.clock.now(),
             deadline: (chance.u8(0..5) == 0).then_some(later),
             resource_quota: ResourceQuota::default(),
@@ -258,7 +258,7 @@ impl Simulation {
         let key = (chance.u8(0..8) == 0).then(|| format!("key {}", chance.u8(0..8)));
         if key.is_some() && chance.bool() {
             // The same work as some others under that key.
-            task.payload = payload(&[Step::Succeed(50)]);
+            task.payload = payload(&[Step::Succeed(50)]).into();
             task.target_agent_type = TYPES[0].to_owned();
         }
         let options = SubmitOptions {

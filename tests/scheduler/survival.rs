@@ -131,7 +131,7 @@ async fn a_result_that_comes_too_late_changes_nothing() {
     let runs = world.runner.runs_of(lost.id);
     assert!(runs.iter().all(|run| matches!(run.end, Some(End::Returned(_)))), "{runs:?}");
     let record = other.record(lost.id).await;
-    assert_eq!(record.result.unwrap().output["attempt"], 2);
+    assert_eq!(record.result.unwrap().output.to_value()["attempt"], 2);
     assert_eq!(world.disk.endings(lost.id), 1);
 }
 

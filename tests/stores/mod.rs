@@ -65,7 +65,7 @@ fn given(n: u32) -> Given {
     let task = Task {
         id: id(n),
         priority: Priority::Normal,
-        payload: json!({ "n": n }),
+        payload: json!({ "n": n }).into(),
         created_at: at(0).to_system_time(),
         deadline: None,
         resource_quota: ResourceQuota::default(),
@@ -88,7 +88,7 @@ impl Given {
     }
 
     fn payload(mut self, payload: Value) -> Self {
-        self.0.task.payload = payload;
+        self.0.task.payload = payload.into();
         self
     }
 
@@ -202,7 +202,7 @@ fn result(of: TaskId, ms: u64, output: Option<Value>) -> ExecutionResult {
     ExecutionResult {
         task_id: of,
         success: output.is_some(),
-        output: output.unwrap_or_default(),
+        output: output.unwrap_or_default().into(),
         execution_time_ms: 12,
         resource_usage: ResourceUsage { cpu_seconds: 0.1, ..ResourceUsage::default() },
         error: fault.as_ref().map(Fault::to_string),

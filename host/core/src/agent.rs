@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::json::Tree;
 use crate::{AgentId, Grants, ResourceQuota};
 
 /// Tasks served before a resident instance is retired, unless set otherwise.
@@ -28,7 +29,7 @@ pub struct AgentConfig {
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// The operator's parameters, handed to the agent's `init`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parameters")]
     pub parameters: BTreeMap<String, Value>,
     /// What is granted to the agent.
     #[serde(default)]
@@ -36,6 +37,11 @@ pub struct AgentConfig {
     /// Whether an instance serves many tasks or one.
     #[serde(default)]
     pub instances: InstancePolicy,
+}
+
+fn parameters<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Value>, D::Error> {
+    let named = BTreeMap::<String, Tree>::deserialize(from)?;
+    Ok(named.into_iter().map(|(name, Tree(value))| (name, value)).collect())
 }
 
 /// How long an instance of an agent lives.

@@ -147,6 +147,14 @@ pub enum GuestFault {
         /// What is wrong with it.
         reason: String,
     },
+    /// The output is JSON that the host does not take. Another attempt ends the same way.
+    #[error("{during} returned an output that this host does not take: {reason}")]
+    RefusedOutput {
+        /// Where it happened.
+        during: Call,
+        /// What is too much of it, and what is allowed.
+        reason: String,
+    },
 }
 
 fn in_parentheses(message: &str) -> String {
@@ -164,6 +172,7 @@ impl GuestFault {
             GuestFault::Trap { .. } => "trap",
             GuestFault::Exited { .. } => "exited",
             GuestFault::BadOutput { .. } => "bad-output",
+            GuestFault::RefusedOutput { .. } => "refused-output",
         }
     }
 
@@ -174,7 +183,8 @@ impl GuestFault {
             GuestFault::InvalidInput { .. }
             | GuestFault::Unavailable { .. }
             | GuestFault::Failed { .. }
-            | GuestFault::BadOutput { .. } => true,
+            | GuestFault::BadOutput { .. }
+            | GuestFault::RefusedOutput { .. } => true,
             GuestFault::Trap { .. } | GuestFault::Exited { .. } => false,
         }
     }
@@ -350,6 +360,12 @@ pub enum HostFault {
         /// Why, as the operator would be told.
         message: String,
     },
+    /// What is stored of the task cannot be read.
+    #[error("what is stored of the task cannot be read: {reason}")]
+    Unreadable {
+        /// Which part, and what is wrong with it.
+        reason: String,
+    },
     /// Something that should not happen.
     #[error("internal: {message}")]
     Internal {
@@ -367,6 +383,7 @@ impl HostFault {
             HostFault::Folder { .. } => "folder-unavailable",
             HostFault::Crashed { .. } => "host-crashed",
             HostFault::NoAgent { .. } => "no-agent",
+            HostFault::Unreadable { .. } => "unreadable",
             HostFault::Internal { .. } => "host-internal",
         }
     }
@@ -451,9 +468,11 @@ mod tests {
             GuestFault::Trap { during, code: TrapCode::Arithmetic, message: message() }.into(),
             GuestFault::Exited { during, status: 1, message: message() }.into(),
             GuestFault::BadOutput { during, reason: message() }.into(),
+            GuestFault::RefusedOutput { during, reason: message() }.into(),
             GuestFault::Unavailable { during, message: message(), retry_after_ms: None }.into(),
             HostFault::NoRoom { message: message() }.into(),
             HostFault::Folder { path: message(), reason: message() }.into(),
+            HostFault::Unreadable { reason: message() }.into(),
             HostFault::Internal { message: message() }.into(),
             Fault::Stopped,
             Fault::Cancelled,

@@ -5,9 +5,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::{Fault, ResourceQuota, ResourceUsage, TaskId};
+use crate::{Fault, JsonText, ResourceQuota, ResourceUsage, TaskId};
 
 /// How urgent a task is, most urgent first.
 #[derive(
@@ -50,8 +49,9 @@ pub struct Task {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
-    /// The input, handed to the agent as JSON text.
-    pub payload: Value,
+    /// The input, handed to the agent as it is.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
+    pub payload: JsonText,
     /// When it was submitted.
     #[serde(with = "humantime_serde")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -82,7 +82,8 @@ pub struct ExecutionResult {
     /// Whether the agent returned an output.
     pub success: bool,
     /// The agent's output; `null` without success.
-    pub output: Value,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
+    pub output: JsonText,
     /// Wall time from the start of the run to its end, in milliseconds.
     pub execution_time_ms: u64,
     /// What the run used.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::{Layer4Config, json};
 use chimera_layer4_runtime::folders::OwnFolder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -48,7 +48,7 @@ impl Drop for Notice {
 }
 
 /// What bodies mostly are.
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// One event of a stream: its name and what it says.
 pub(super) type Event = (String, Value);
@@ -192,7 +192,7 @@ impl Client {
             {
                 if let Some(event) = line.strip_prefix("event: ") {
                     name = event.to_owned();
-                } else if let Some(Ok(data)) = line.strip_prefix("data: ").map(serde_json::from_str)
+                } else if let Some(Ok(data)) = line.strip_prefix("data: ").map(json::tree)
                     && tell.blocking_send((std::mem::take(&mut name), data)).is_err()
                 {
                     return;

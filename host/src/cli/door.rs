@@ -1,16 +1,17 @@
 //! The queue that commands work on: a data folder that no host has open, or
 //! the host that serves it.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{Layer4Config, Layer4Error, TaskId};
-use serde::Deserialize;
+use chimera_layer4_core::{JsonText, Layer4Config, Layer4Error, Priority, ResourceQuota, TaskId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Client, Refused};
+use super::client::{Client, JSON, Refused};
 use super::exit::BadInput;
 use crate::fabric::open_queue;
 use crate::http::Stats;
@@ -101,8 +102,8 @@ impl Queue {
         match self {
             Queue::Folder(queue) => Ok(queue.submit(submission).await?),
             Queue::Host(client) => {
-                let body = request(submission)?;
-                let submitted: Submitted = client.ask("POST", "/v1/tasks", Some(body)).await?;
+                let body = serde_json::to_vec(&Request::of(&submission))?;
+                let submitted: Submitted = client.ask_with("POST", "/v1/tasks", JSON, body).await?;
                 Ok(submitted.id)
             }
         }
@@ -228,23 +229,40 @@ async fn each_thousand(client: &Client, what: &str, ids: &[TaskId]) -> anyhow::R
     Ok(done)
 }
 
-/// A submission as the API takes it.
-fn request(submission: Submission) -> anyhow::Result<Value> {
-    let Submission { task, options } = submission;
-    let mut body = serde_json::to_value(task)?;
-    if let Some(fields) = body.as_object_mut() {
-        // The host's own clock says when.
-        fields.remove("created_at");
-        let start = options.not_before.map(|time| humantime::format_rfc3339(time).to_string());
-        for (name, value) in [
-            ("not_before", json!(start)),
-            ("max_attempts", json!(options.max_attempts)),
-            ("idempotency_key", json!(options.idempotency_key)),
-        ] {
-            fields.insert(name.to_owned(), value);
+/// A submission as the API takes it. The host's own clock says when it was made.
+#[derive(Serialize)]
+struct Request<'a> {
+    id: TaskId,
+    priority: Priority,
+    payload: &'a JsonText,
+    #[serde(with = "humantime_serde::option")]
+    deadline: Option<SystemTime>,
+    resource_quota: &'a ResourceQuota,
+    source_layer: &'a str,
+    target_agent_type: &'a str,
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(with = "humantime_serde::option")]
+    not_before: Option<SystemTime>,
+    max_attempts: Option<u32>,
+    idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    fn of(Submission { task, options }: &'a Submission) -> Self {
+        Self {
+            id: task.id,
+            priority: task.priority,
+            payload: &task.payload,
+            deadline: task.deadline,
+            resource_quota: &task.resource_quota,
+            source_layer: &task.source_layer,
+            target_agent_type: &task.target_agent_type,
+            metadata: &task.metadata,
+            not_before: options.not_before,
+            max_attempts: options.max_attempts,
+            idempotency_key: options.idempotency_key.as_deref(),
         }
     }
-    Ok(body)
 }
 
 /// For a query: whatever is not plain, as its bytes.

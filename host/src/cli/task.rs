@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::{
-    AgentConfig, FolderAccess, FolderGrant, Grants, HttpGrant, InstancePolicy, KeyValueGrant,
-    ResourceQuota,
+    AgentConfig, FolderAccess, FolderGrant, Grants, HttpGrant, InstancePolicy, JsonText,
+    KeyValueGrant, ResourceQuota, json,
 };
 use serde_json::Value;
 
@@ -19,25 +19,29 @@ use crate::utils;
 const PAYLOAD_BYTES: u64 = 64 << 20;
 
 /// The payload that `--task` names.
-pub(super) fn payload(typed: &str) -> Result<Value, BadInput> {
+pub(super) fn payload(typed: &str) -> Result<JsonText, BadInput> {
     match typed.strip_prefix('@') {
         Some("") => Err(BadInput("--task @: a file's name follows the @".into())),
         Some(path) => from_file(Path::new(path)),
         None if typed == "-" => {
             let text = read(std::io::stdin().lock(), "--task -: standard input")?;
-            json(&text, "--task -")
+            read_json(&text, "--task -")
         }
-        None => json(typed, "--task"),
+        None => read_json(typed, "--task"),
     }
 }
 
-fn from_file(path: &Path) -> Result<Value, BadInput> {
+fn from_file(path: &Path) -> Result<JsonText, BadInput> {
     let name = path.display().to_string();
     let file =
         std::fs::File::open(path).map_err(|error| BadInput(format!("--task @{name}: {error}")))?;
     let text = read(file, &format!("--task @{name}"))?;
     let is_json = path.extension().is_none_or(|end| end.eq_ignore_ascii_case("json"));
-    if is_json { json(&text, &format!("--task @{name}")) } else { Ok(Value::String(text)) }
+    if is_json {
+        read_json(&text, &format!("--task @{name}"))
+    } else {
+        Ok(Value::String(text).into())
+    }
 }
 
 /// All of a source, which a mistake is told by `name` of.
@@ -64,8 +68,8 @@ pub(super) fn in_line(error: &serde_json::Error) -> String {
     format!("{what} at column {}", error.column())
 }
 
-fn json(text: &str, origin: &str) -> Result<Value, BadInput> {
-    serde_json::from_str(text).map_err(|error| {
+fn read_json(text: &str, origin: &str) -> Result<JsonText, BadInput> {
+    JsonText::parse(text).map_err(|error| {
         let shown: String = text.trim().chars().take(60).collect();
         BadInput(format!(
             "{origin} is not JSON: {error}; it starts with {shown:?}. A text is quoted, like '\"text\"'"
@@ -162,7 +166,7 @@ fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
 /// A parameter; a value that is not JSON is taken as text.
 pub(super) fn parameter(flag: &str, pair: &str) -> Result<(String, Value), BadInput> {
     let (name, value) = split(pair, flag, "NAME=VALUE")?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let value = json::tree(value).unwrap_or_else(|_| Value::from(value));
     Ok((name.to_owned(), value))
 }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
-    AgentConfig, ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, Layer4Result,
-    Priority, ResourceQuota, Task, TaskId,
+    AgentConfig, ExecutionResult, InstancePolicy, JsonText, Layer4Config, Layer4Error,
+    Layer4Result, Priority, ResourceQuota, Task, TaskId,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    payload: Value,
+    payload: JsonText,
     #[serde(default, rename = "type")]
     agent_type: Option<String>,
     id: Option<TaskId>,
@@ -276,6 +276,20 @@ fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
     Ok(Submission { task, options })
 }
 
+/// A task that ended, for a program.
+#[derive(Serialize)]
+struct Ended<'a> {
+    event: &'static str,
+    result: &'a ExecutionResult,
+}
+
+/// A task that succeeded.
+#[derive(Serialize)]
+struct Done<'a> {
+    output: &'a JsonText,
+    task_id: TaskId,
+}
+
 fn report(result: ExecutionResult, output: &Output, tally: &mut Tally) -> anyhow::Result<()> {
     if result.success {
         tally.succeeded += 1;
@@ -283,11 +297,14 @@ fn report(result: ExecutionResult, output: &Output, tally: &mut Tally) -> anyhow
         tally.failed += 1;
     }
     if output.is_json() {
-        return event(output, &json!({ "event": "ended", "result": result }));
+        let ended = Ended { event: "ended", result: &result };
+        return Ok(output.line(&serde_json::to_string(&ended)?)?);
     }
     let id = result.task_id;
     match &result.error {
-        None => output.line(&json!({ "task_id": id, "output": result.output }).to_string())?,
+        None => {
+            output.line(&serde_json::to_string(&Done { task_id: id, output: &result.output })?)?
+        }
         Some(error) => output.line(&json!({ "task_id": id, "error": error }).to_string())?,
     }
     Ok(())

@@ -11,8 +11,7 @@ use super::tasks::in_words;
 
 /// Odd shapes, any characters, a mebibyte.
 pub(super) async fn payloads(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
-    let sample = works.first().and_then(|piece| serde_json::from_str(&piece.payload.json).ok());
-    let sample: Option<Value> = sample;
+    let sample = works.first().and_then(|piece| piece.payload.tree());
     let like = match works.first() {
         Some(piece) => piece.clone(),
         None => subject.piece(Payload::of(&Value::Null)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chimera_layer4_core::AgentConfig;
+use chimera_layer4_core::{AgentConfig, JsonText};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl Options {
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The payload.
-    pub payload: Value,
+    pub payload: JsonText,
     /// Which of the agent's declared task types it is of. The contract has no
     /// field for it: an agent tells a task's type from what it is handed.
     #[serde(default, rename = "type")]
@@ -64,7 +64,8 @@ pub struct Sample {
 impl Sample {
     /// A payload that is to give a result.
     #[must_use]
-    pub fn new(payload: Value) -> Self {
+    pub fn new(payload: impl Into<JsonText>) -> Self {
+        let payload = payload.into();
         let (task_type, metadata, expect) = (None, BTreeMap::new(), Expected::Result);
         Self { payload, task_type, metadata, expect }
     }

@@ -1,6 +1,7 @@
 //! Payloads that a check hands over: JSON text, some of which this host's own
 //! JSON library would not write or read, since the contract says RFC 8259.
 
+use chimera_layer4_core::JsonText;
 use chimera_layer4_core::telemetry::shown;
 use serde_json::{Value, json};
 
@@ -24,8 +25,13 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    pub(super) fn of(value: &Value) -> Self {
+    pub(super) fn of(value: &impl ToString) -> Self {
         Self::plain(value.to_string())
+    }
+
+    /// Its values, unless they take far more than its text.
+    pub(super) fn tree(&self) -> Option<Value> {
+        JsonText::parse(&self.json).ok()?.tree()
     }
 
     fn plain(json: String) -> Self {

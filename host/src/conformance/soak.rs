@@ -126,7 +126,7 @@ async fn with_garbage(
     pieces: &[Piece],
 ) -> Layer4Result<Vec<Piece>> {
     let Some(first) = pieces.first() else { return Ok(Vec::new()) };
-    let sample = serde_json::from_str(&first.payload.json).ok();
+    let sample = first.payload.tree();
     let Some(payload) = sample.as_ref().and_then(payload::longer) else {
         return Ok(pieces.to_vec());
     };

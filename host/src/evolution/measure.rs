@@ -1,9 +1,9 @@
 //! The means of a genome's runs, and what its outputs say.
 
+use chimera_layer4_core::JsonText;
 use chimera_layer4_core::genome::Measured;
 use chimera_layer4_core::genome::fitness::Measurements;
 use chimera_layer4_runtime::RunReport;
-use serde_json::Value;
 
 use super::options::EvolutionOptions;
 use crate::BenchTask;
@@ -120,21 +120,23 @@ pub(super) fn measured(task: &BenchTask, report: &RunReport) -> Measured {
 }
 
 /// The number at a JSON pointer.
-pub(super) fn number(output: &Value, pointer: &str) -> Result<f64, String> {
+pub(super) fn number(output: &JsonText, pointer: &str) -> Result<f64, String> {
     let found = output.pointer(pointer);
-    found
-        .and_then(Value::as_f64)
-        .ok_or_else(|| format!("an output has {} at {pointer:?}, and not a number", kind(found)))
+    let number = found.as_ref().and_then(|found| found.read().ok());
+    number.ok_or_else(|| {
+        let kind = kind(found.as_ref().map(JsonText::as_str));
+        format!("an output has {kind} at {pointer:?}, and not a number")
+    })
 }
 
-fn kind(found: Option<&Value>) -> &'static str {
-    match found {
+fn kind(found: Option<&str>) -> &'static str {
+    match found.map(|text| text.as_bytes().first()) {
         None => "nothing",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "a boolean",
-        Some(Value::Number(_)) => "a number out of range",
-        Some(Value::String(_)) => "a text",
-        Some(Value::Array(_)) => "an array",
-        Some(Value::Object(_)) => "an object",
+        Some(Some(b'n')) => "null",
+        Some(Some(b't' | b'f')) => "a boolean",
+        Some(Some(b'"')) => "a text",
+        Some(Some(b'[')) => "an array",
+        Some(Some(b'{')) => "an object",
+        Some(_) => "a number out of range",
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
+use chimera_layer4_core::json::{MOST_DEPTH, nesting};
 use chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
@@ -22,9 +23,11 @@ use super::shapes::{Items, Object};
 const MOST_BYTES: usize = MOST_TASK_BYTES + (64 << 10);
 /// Of an array in one request.
 pub(super) const MOST_ITEMS: usize = 10_000;
+/// Levels of a body around a payload.
+const AROUND: usize = 4;
 /// Bytes of all bodies in memory, in KiB. Thousands of connections, each with
-/// the largest body, would be more than the machine has; and parsed, a body may
-/// take thirty times its bytes.
+/// the largest body, would be more than the machine has; and read, a body takes
+/// several times its bytes.
 const ALL_KIB: usize = 64 << 10;
 /// A body that says it is no larger needs no room of its own, lest large ones
 /// that come slowly hold it up: all connections together send less than that.
@@ -184,10 +187,17 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json);
     let wrong =
         |words: String| Problem::invalid(format!("the body is not what it should be: {words}"));
+    let depth = nesting(bytes);
+    if depth > MOST_DEPTH + AROUND {
+        return Err(wrong(format!(
+            "recursion limit exceeded: it is nested {depth} levels deep; allowed are {MOST_DEPTH} \
+             in a payload"
+        )));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut json);
     let value = parsed.map_err(|error| match error.path().iter().next() {
         Some(_) => wrong(format!("{}: {}", error.path(), error.inner())),
         None => wrong(error.inner().to_string()),

@@ -70,7 +70,7 @@ async fn submit(
 /// One task or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "a schema")]
+#[expect(dead_code, reason = "a schema")]
 enum TaskBody {
     One(TaskRequest),
     Many(TaskList),

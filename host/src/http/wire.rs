@@ -10,10 +10,9 @@ use chimera_layer4_core::scheduler::{
 };
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
-    AgentId, Digest, ExecutionResult, Priority, ResourceQuota, Task, TaskId,
+    AgentId, Digest, ExecutionResult, JsonText, Priority, ResourceQuota, Task, TaskId,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Problem;
@@ -31,8 +30,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TaskRequest {
-    /// The input, any JSON.
-    payload: Value,
+    /// The input, any JSON nested up to 120 levels deep.
+    #[schema(value_type = serde_json::Value)]
+    payload: JsonText,
     /// The agent type that it is for.
     #[schema(min_length = 1, max_length = 256)]
     target_agent_type: String,

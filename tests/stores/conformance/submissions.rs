@@ -43,7 +43,8 @@ async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
     submission.task.payload = json!({
         "text": "naïve \u{1F600} \u{0} \"quoted\"", "float": 0.1, "big": u64::MAX,
         "negative": i64::MIN, "nested": [[], {}, null, true],
-    });
+    })
+    .into();
     submission.task.metadata = [("label".to_owned(), "välue".to_owned())].into();
     submission.task.source_layer = "layer2".into();
     submission.task.target_agent_type = "a type with spaces, 'quotes' and ümlauts".into();
@@ -63,6 +64,7 @@ async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
         reason: None,
         result: None,
         failed_attempts: Vec::new(),
+        unreadable: None,
     };
     assert_eq!(record(store, 1).await, expected);
     let claim = super::super::claim(store, 6, [room(&agent_type, 1)], 1).await;

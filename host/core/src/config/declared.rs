@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::layers::nearest;
 use super::{AgentDeclaration, Layers, PartialQuota};
+use crate::json::Tree;
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;
 use crate::{Digest, FolderGrant, HttpGrant, KeyValueGrant, ResourceQuota};
@@ -74,7 +75,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         instances: instances(reader),
         quota: quota(reader),
         environment: environment(reader),
-        parameters: reader.take("parameters").unwrap_or_default(),
+        parameters: parameters(reader),
         folders: folders(reader),
         http: origins(reader),
         keyvalue: keyvalue(reader),
@@ -162,6 +163,11 @@ fn environment(reader: &mut Reader) -> BTreeMap<String, String> {
         }
     }
     variables
+}
+
+fn parameters(reader: &mut Reader) -> BTreeMap<String, serde_json::Value> {
+    let named: BTreeMap<String, Tree> = reader.take("parameters").unwrap_or_default();
+    named.into_iter().map(|(name, Tree(value))| (name, value)).collect()
 }
 
 fn keyvalue(reader: &mut Reader) -> Option<KeyValueGrant> {

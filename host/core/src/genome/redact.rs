@@ -17,6 +17,9 @@ use serde_json::Value;
 
 pub use path::{InvalidPath, MOST_STEPS};
 
+use crate::JsonText;
+use crate::json::{Copy, Rule};
+
 use path::{Key, Path};
 
 /// What stands in place of a secret.
@@ -76,6 +79,17 @@ impl Redaction {
         self.0.is_empty()
     }
 
+    /// A text without the secrets.
+    #[must_use]
+    pub fn redacted(&self, json: &JsonText) -> String {
+        if self.is_empty() {
+            return json.as_str().to_owned();
+        }
+        let start = Reached { of: self, steps: vec![path::START; self.0.len()] };
+        // A text that was read can be written; what cannot be is not kept.
+        serde_json::to_string(&Copy::by(json.as_str(), start)).unwrap_or_default()
+    }
+
     /// Takes the secrets out of a value.
     pub fn apply(&self, value: &mut Value) {
         self.walk(value, vec![path::START; self.0.len()], 0);
@@ -83,8 +97,7 @@ impl Redaction {
 
     /// `reached` has the steps that each path may take next.
     fn walk(&self, value: &mut Value, reached: Vec<u64>, depth: usize) {
-        let lies_here = |(path, reached): (&Path, &u64)| path.ends_at(*reached);
-        let is_secret = self.0.iter().zip(&reached).any(lies_here);
+        let is_secret = self.is_secret(&reached);
         if reached.iter().all(|steps| *steps == 0) {
             return;
         }
@@ -93,9 +106,7 @@ impl Redaction {
             *value = Value::from(REDACTED);
             return;
         }
-        let next = |key: Key<'_>| -> Vec<u64> {
-            self.0.iter().zip(&reached).map(|(path, steps)| path.next(*steps, key)).collect()
-        };
+        let next = |key: Key<'_>| self.next(&reached, key);
         match value {
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -109,6 +120,37 @@ impl Redaction {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
+    }
+}
+
+impl Redaction {
+    fn is_secret(&self, reached: &[u64]) -> bool {
+        self.0.iter().zip(reached).any(|(path, steps)| path.ends_at(*steps))
+    }
+
+    fn next(&self, reached: &[u64], key: Key<'_>) -> Vec<u64> {
+        self.0.iter().zip(reached).map(|(path, steps)| path.next(*steps, key)).collect()
+    }
+}
+
+/// The steps that each path may take next, at a value of a text.
+#[derive(Clone)]
+struct Reached<'a> {
+    of: &'a Redaction,
+    steps: Vec<u64>,
+}
+
+impl Rule for Reached<'_> {
+    fn member(&self, name: &str) -> Self {
+        Self { of: self.of, steps: self.of.next(&self.steps, Key::Member(name)) }
+    }
+
+    fn item(&self, index: usize) -> Self {
+        Self { of: self.of, steps: self.of.next(&self.steps, Key::Item(index)) }
+    }
+
+    fn instead(&self) -> Option<&'static str> {
+        self.of.is_secret(&self.steps).then_some(REDACTED)
     }
 }
 

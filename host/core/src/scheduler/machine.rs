@@ -302,6 +302,18 @@ impl Progress {
         Ok(self.ended(TaskState::Dead, now))
     }
 
+    /// Anything → dead, what is stored of it being unreadable. The fence goes
+    /// on, so that a run which is still on its way is refused.
+    ///
+    /// # Errors
+    /// It is dead already.
+    pub fn condemn(self, now: Timestamp) -> Result<Self, Refused> {
+        if self.state == TaskState::Dead {
+            return Err(Refused::State(self.state));
+        }
+        Ok(self.ended(TaskState::Dead, now))
+    }
+
     /// The lease is over, or its owner gone: → waiting again, or → dead.
     ///
     /// # Errors

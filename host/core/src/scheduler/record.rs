@@ -1,5 +1,6 @@
 //! What is kept of a task beside its progress.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -79,11 +80,13 @@ pub enum DeadReason {
     HostCrash,
     /// The host failed to run it too often.
     HostFault,
+    /// What is stored of it cannot be read: it is damaged, or of another version.
+    Unreadable,
 }
 
 impl DeadReason {
     /// Every reason.
-    pub const ALL: [DeadReason; 7] = [
+    pub const ALL: [DeadReason; 8] = [
         DeadReason::InvalidInput,
         DeadReason::Failed,
         DeadReason::OverQuota,
@@ -91,6 +94,7 @@ impl DeadReason {
         DeadReason::Expired,
         DeadReason::HostCrash,
         DeadReason::HostFault,
+        DeadReason::Unreadable,
     ];
 }
 
@@ -104,6 +108,7 @@ impl fmt::Display for DeadReason {
             DeadReason::Expired => "expired",
             DeadReason::HostCrash => "host-crash",
             DeadReason::HostFault => "host-fault",
+            DeadReason::Unreadable => "unreadable",
         })
     }
 }
@@ -178,6 +183,20 @@ pub struct TaskRecord {
     pub result: Option<ExecutionResult>,
     /// The attempts that did not succeed, oldest first.
     pub failed_attempts: Vec<Attempt>,
+    /// What is stored of it, where that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
+}
+
+/// What is stored of a task that cannot be read. What could be read is in the
+/// record's other fields; the rest of them is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Unreadable {
+    /// Which parts, and what is wrong with each.
+    pub reason: String,
+    /// These parts as they are stored, by their names.
+    pub stored: BTreeMap<String, String>,
 }
 
 /// A task in a list: what a table shows.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::record::{Attempt, AttemptError, DeadReason, Timestamp};
 use super::retry::{RetryBudget, RetryPolicy};
 use crate::telemetry::LogTail;
 use crate::{
-    AgentId, Breach, Call, Digest, ExecutionResult, Fault, GuestFault, HostFault, LimitSource,
-    QuotaKind, ResourceUsage, TaskId,
+    AgentId, Breach, Call, Digest, ExecutionResult, Fault, GuestFault, HostFault, JsonText,
+    LimitSource, QuotaKind, ResourceUsage, TaskId,
 };
 
 /// A run that has ended.
@@ -92,7 +90,9 @@ enum Next {
 fn next(fault: &Fault) -> Next {
     match fault {
         Fault::Guest(GuestFault::InvalidInput { .. }) => Next::Never(DeadReason::InvalidInput),
-        Fault::Guest(GuestFault::Failed { .. }) => Next::Never(DeadReason::Failed),
+        Fault::Guest(GuestFault::Failed { .. } | GuestFault::RefusedOutput { .. }) => {
+            Next::Never(DeadReason::Failed)
+        }
         Fault::Guest(GuestFault::Unavailable { retry_after_ms, .. }) => {
             Next::Retry { at_least: retry_after_ms.map(Duration::from_millis) }
         }
@@ -205,7 +205,7 @@ pub fn without_run(task_id: TaskId, fault: Fault, now: Timestamp) -> ExecutionRe
     ExecutionResult {
         task_id,
         success: false,
-        output: Value::Null,
+        output: JsonText::default(),
         execution_time_ms: 0,
         resource_usage: ResourceUsage::default(),
         error: Some(fault.to_string()),

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::record::Timestamp;
+use crate::json::MOST_DEPTH;
 use crate::{Digest, Task};
 
 /// Attempts that a task has unless its submitter says otherwise.
@@ -85,6 +86,13 @@ impl Submission {
                  the file in the payload"
             ));
         }
+        if task.payload.depth() > MOST_DEPTH {
+            let depth = task.payload.depth();
+            wrong.push(format!(
+                "payload is nested {depth} levels deep; allowed are {MOST_DEPTH}, so that what \
+                 shows a task can read it (a common recursion limit is 128)"
+            ));
+        }
         wrong.extend(bad_time("created_at", task.created_at));
         wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
         wrong.extend(options.not_before.and_then(|start| bad_time("not_before", start)));
@@ -117,16 +125,16 @@ impl Submission {
     /// the identity and time that each call makes anew.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
-        let work = format!("{}\n{}", self.task.target_agent_type, self.task.payload);
+        let work = format!("{}\n{}", self.task.target_agent_type, self.task.payload.canonical());
         Digest::of(work.as_bytes())
     }
 }
 
 /// Whether what a submitter may fill at will stays within so many bytes.
 fn fits(task: &Task, most: usize) -> bool {
+    let Some(most) = most.checked_sub(task.payload.as_str().len()) else { return false };
     let mut room = Room(most);
-    serde_json::to_writer(&mut room, &task.payload).is_ok()
-        && serde_json::to_writer(&mut room, &task.metadata).is_ok()
+    serde_json::to_writer(&mut room, &task.metadata).is_ok()
         && serde_json::to_writer(&mut room, &task.source_layer).is_ok()
 }
 
@@ -166,7 +174,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{Priority, ResourceQuota};
+    use crate::{JsonText, Priority, ResourceQuota};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -176,7 +184,7 @@ mod tests {
         Submission::from(Task {
             id: Uuid::from_u128(1).into(),
             priority: Priority::Normal,
-            payload: json!({ "n": 1 }),
+            payload: json!({ "n": 1 }).into(),
             created_at: at(1000),
             deadline: None,
             resource_quota: ResourceQuota::default(),
@@ -211,9 +219,16 @@ mod tests {
     #[test]
     fn each_field_out_of_range_is_named() {
         type Change = fn(&mut Submission);
-        let rows: [(Change, &str); 11] = [
+        let rows: [(Change, &str); 12] = [
+            (
+                |s| s.task.payload = nested(121),
+                "payload is nested 121 levels deep; allowed are 120",
+            ),
             (|s| s.options.not_before = Some(at(YEAR_10_000)), "not_before is before the year"),
-            (|s| s.task.payload = "x".repeat(MOST_TASK_BYTES).into(), "the task is larger than 16"),
+            (
+                |s| s.task.payload = json!("x".repeat(MOST_TASK_BYTES)).into(),
+                "the task is larger than 16",
+            ),
             (|s| s.task.target_agent_type.clear(), "target_agent_type has 0 bytes"),
             (|s| s.task.target_agent_type = "x".repeat(257), "target_agent_type has 257 bytes"),
             (|s| s.options.idempotency_key = Some(String::new()), "idempotency_key has 0 bytes"),
@@ -233,6 +248,19 @@ mod tests {
             submission.task.deadline = Some(at(2000));
         });
         assert!(never[0].starts_with("not_before is not before the deadline"), "{never:?}");
+    }
+
+    fn nested(depth: usize) -> JsonText {
+        JsonText::parse(&("[".repeat(depth) + &"]".repeat(depth))).unwrap()
+    }
+
+    #[test]
+    fn the_same_work_may_be_written_in_another_way() {
+        let mut one = submission();
+        one.task.payload = JsonText::parse(r#"{"a":1,"b":"\u0061"}"#).unwrap();
+        let mut other = submission();
+        other.task.payload = JsonText::parse(r#"{ "b": "a", "a": 1 }"#).unwrap();
+        assert_eq!(one.fingerprint(), other.fingerprint());
     }
 
     /// Writing a time that cannot be written would be a panic.
@@ -255,7 +283,7 @@ mod tests {
         other.task.created_at = at(2000);
         other.task.priority = Priority::Low;
         assert_eq!(other.fingerprint(), first);
-        other.task.payload = json!({ "n": 2 });
+        other.task.payload = json!({ "n": 2 }).into();
         assert_ne!(other.fingerprint(), first);
         let mut other = submission();
         other.task.target_agent_type = "echo2".into();

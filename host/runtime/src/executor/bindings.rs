@@ -59,7 +59,7 @@ pub(crate) fn task(handed: HandedTask<'_>, in_force: &ResourceQuota) -> types::T
     types::Task {
         id: task.id.to_string(),
         priority: priority(task.priority),
-        payload: payload.map_or_else(|| task.payload.to_string(), str::to_owned),
+        payload: payload.unwrap_or(task.payload.as_str()).to_owned(),
         created_at: unix_millis(task.created_at),
         deadline: task.deadline.map(unix_millis),
         attempt,

@@ -11,10 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{
-    AgentCapabilities, AgentHealth, Breach, Call, Fault, LimitSource, QuotaKind, ResourceQuota,
-    RunTelemetry,
+    AgentCapabilities, AgentHealth, Breach, Call, Fault, JsonText, LimitSource, QuotaKind,
+    ResourceQuota, RunTelemetry,
 };
-use serde_json::Value;
 use wasmtime::Store;
 
 use super::bindings::{self, HandedTask};
@@ -114,7 +113,7 @@ pub(super) struct Instance {
 
 /// How one task ended inside an instance.
 pub(super) struct Ended {
-    pub(super) result: Result<Value, Fault>,
+    pub(super) result: Result<JsonText, Fault>,
     pub(super) memory_peak: u64,
     pub(super) telemetry: RunTelemetry,
     /// Names of the spans that were still open.

@@ -1,21 +1,17 @@
-//! From the guest's text to JSON, within bounds.
+//! The guest's text as JSON, within bounds.
 //!
-//! Four mebibytes of `[{"":0},…]` become hundreds of mebibytes of maps, none of
-//! which the guest's memory quota sees. So the size of the tree is judged from
-//! the text before the tree is built.
+//! It stays text, so it costs the host its bytes. Whoever receives it builds
+//! values of it: four mebibytes of `[{"":0},…]` become hundreds of mebibytes of
+//! maps there. So what its values would take is bounded too.
 
-use chimera_layer4_core::{Breach, Call, Fault, GuestFault, LimitSource, QuotaKind};
-use serde_json::Value;
+use chimera_layer4_core::json::{InvalidJson, MOST_DEPTH, tree_bytes};
+use chimera_layer4_core::{Breach, Call, Fault, GuestFault, JsonText, LimitSource, QuotaKind};
 
-/// What the tree of one output may take in the host.
+/// What the values of one output may take.
 const TREE_BYTES: usize = 64 << 20;
-/// An object's first entry makes room for eleven.
-const OBJECT_BYTES: usize = 700;
-/// A value in an array that grows by doubling, or one more entry of an object.
-const VALUE_BYTES: usize = 80;
 
-/// Parses what `execute-task` returned.
-pub(super) fn parse(text: &str) -> Result<Value, Fault> {
+/// Checks what `execute-task` returned.
+pub(super) fn parse(text: &str) -> Result<JsonText, Fault> {
     let during = Call::ExecuteTask;
     let tree = tree_bytes(text);
     if tree > TREE_BYTES {
@@ -27,24 +23,16 @@ pub(super) fn parse(text: &str) -> Result<Value, Fault> {
         );
         return Err(Breach { quota, during, set_by, detail }.into());
     }
-    serde_json::from_str(text)
-        .map_err(|error| GuestFault::BadOutput { during, reason: error.to_string() }.into())
-}
-
-/// About what the parsed text takes. Text inside strings counts as text.
-fn tree_bytes(text: &str) -> usize {
-    let (mut bytes, mut in_string, mut escaped) = (text.len(), false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => bytes += OBJECT_BYTES,
-            b',' | b'[' if !in_string => bytes += VALUE_BYTES,
-            _ => {}
-        }
+    let output = JsonText::parse(text).map_err(|invalid| match invalid {
+        InvalidJson::Malformed(reason) => GuestFault::BadOutput { during, reason },
+        InvalidJson::Beyond(reason) => GuestFault::RefusedOutput { during, reason },
+    })?;
+    if output.depth() > MOST_DEPTH {
+        let depth = output.depth();
+        let reason = format!("it is nested {depth} levels deep; allowed are {MOST_DEPTH}");
+        return Err(GuestFault::RefusedOutput { during, reason }.into());
     }
-    bytes
+    Ok(output)
 }
 
 #[cfg(test)]
@@ -52,14 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_inside_a_string_is_only_text() {
-        let text = r#""{{{,,,[[[\"{{{""#;
-        assert_eq!(tree_bytes(text), text.len());
-        assert_eq!(tree_bytes("[1,2]"), 5 + 2 * VALUE_BYTES);
-    }
-
-    #[test]
-    fn a_small_text_with_a_giant_tree_is_refused_unparsed() {
+    fn a_small_text_with_giant_values_is_refused() {
         let bomb = format!("[{}0]", "{\"\":0},".repeat(500_000));
         let fault = parse(&bomb).unwrap_err();
         assert_eq!(fault.code(), "over-host-memory");
@@ -68,8 +49,22 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_bad_output() {
-        for text in ["", "{", "{} {}", "NaN", &"[".repeat(1000)] {
+        for text in ["", "{", "{} {}", "NaN", &"[".repeat(100)] {
             assert_eq!(parse(text).unwrap_err().code(), "bad-output", "{text}");
         }
+    }
+
+    #[test]
+    fn what_no_other_attempt_would_mend_is_refused() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(&nested(MOST_DEPTH)).is_ok());
+        for text in [&nested(MOST_DEPTH + 1), &nested(1000), "1e400"] {
+            assert_eq!(parse(text).unwrap_err().code(), "refused-output", "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_reason_to_fail() {
+        assert_eq!(parse(r#""a\ud800b""#).unwrap(), "a\u{fffd}b");
     }
 }

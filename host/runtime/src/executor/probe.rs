@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::{AgentCapabilities, AgentHealth, Fault, HostFault, RunTelemetry, Task};
-use serde_json::Value;
+use chimera_layer4_core::{
+    AgentCapabilities, AgentHealth, Fault, HostFault, JsonText, RunTelemetry, Task,
+};
 
 use super::bindings::HandedTask;
 use super::engine::HostEngine;
@@ -96,7 +97,7 @@ impl Probe {
 
     /// Calls `execute-task`, with `payload` in place of the task's own. It need
     /// not be text that this host's own JSON library would write or read.
-    pub async fn execute(&mut self, task: &Task, attempt: u32, payload: &str) -> Called<Value> {
+    pub async fn execute(&mut self, task: &Task, attempt: u32, payload: &str) -> Called<JsonText> {
         let mut clock = Clock::start();
         let Some(instance) = self.instance.take() else { return Called::no_instance() };
         let quota = self.blueprint.quota_in_force();

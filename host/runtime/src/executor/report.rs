@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{ExecutionResult, Fault, ResourceUsage, RunTelemetry, TaskId};
-use serde_json::Value;
+use chimera_layer4_core::{ExecutionResult, Fault, JsonText, ResourceUsage, RunTelemetry, TaskId};
 
 use super::limits::network::Traffic;
 
@@ -12,7 +11,7 @@ use super::limits::network::Traffic;
 #[derive(Clone, Debug)]
 pub struct RunReport {
     /// The agent's output, or why there is none.
-    pub result: Result<Value, Fault>,
+    pub result: Result<JsonText, Fault>,
     /// What was measured.
     pub usage: ResourceUsage,
     /// From the start of the run to its end.
@@ -34,7 +33,7 @@ impl RunReport {
     pub fn into_result(self, task_id: TaskId) -> ExecutionResult {
         let (output, fault) = match self.result {
             Ok(output) => (output, None),
-            Err(fault) => (Value::Null, Some(fault)),
+            Err(fault) => (JsonText::default(), Some(fault)),
         };
         ExecutionResult {
             task_id,

@@ -6,18 +6,20 @@ pub(super) mod rollout;
 
 use std::path::Path;
 
-use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::genome::lineage::SAMPLE;
+use chimera_layer4_core::{Digest, JsonText, Layer4Config};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
 use self::door::Genomes;
+use super::client::JSON;
 use super::door::encoded;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::progress::Bar;
 use super::{component, task, weights};
-use crate::fabric::NewGenome;
+use crate::fabric::{BenchTask, NewGenome};
 
 /// Does what the command says.
 pub(super) async fn run(
@@ -119,30 +121,44 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
     let weights = weights::read(&args.weight)?;
     let bar = Bar::new(output, "running tasks on both");
     let agent_type = &args.agent_type;
-    let body =
-        json!({ "agent_type": agent_type, "genome": genome, "tasks": tasks, "weights": weights });
-    let done = host.ask("POST", "/v1/benchmarks", Some(body)).await;
+    let body = serde_json::to_vec(&Bench { agent_type, genome, tasks, weights })?;
+    let done = host.ask_with("POST", "/v1/benchmarks", JSON, body).await;
     drop(bar);
     done
 }
 
 const TASK: &str = "a line is like {\"payload\": …, \"expected\": …}";
 
+/// What the API takes to hold a genome against the one in charge.
+#[derive(Serialize)]
+struct Bench<'a, W> {
+    agent_type: &'a str,
+    genome: Digest,
+    tasks: Vec<BenchTask>,
+    weights: W,
+}
+
+/// A line of a file of tasks. Another program may say more of each.
+#[derive(Deserialize)]
+struct Line {
+    payload: Option<JsonText>,
+    expected: Option<JsonText>,
+}
+
 /// The tasks of a file, one to a line: what a benchmark takes of each.
-pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<Value>> {
+pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {
     let name = file.display();
     let text =
         std::fs::read_to_string(file).map_err(|error| BadInput(format!("{name}: {error}")))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
-        let task: Value = serde_json::from_str(line)
+        let Line { payload, expected } = serde_json::from_str(line)
             .map_err(|error| wrong(format!("{}; {TASK}", task::in_line(&error))))?;
-        let payload = task.get("payload").cloned();
         let payload = payload.ok_or_else(|| wrong(format!("there is no `payload`; {TASK}")))?;
-        Ok(json!({ "payload": payload, "expected": task.get("expected") }))
+        Ok(BenchTask { payload, expected })
     };
-    let tasks: Result<Vec<Value>, BadInput> = lines.map(read).collect();
+    let tasks: Result<Vec<BenchTask>, BadInput> = lines.map(read).collect();
     Ok(tasks?)
 }
 

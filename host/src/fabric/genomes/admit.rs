@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::genome::lineage::{Admission, Event, SAMPLE, Smoke, Source, Stage};
 use chimera_layer4_core::{
-    AgentConfig, Digest, HealthStatus, Layer4Error, Layer4Result, Refusal, Task,
+    AgentConfig, Digest, HealthStatus, JsonText, Layer4Error, Layer4Result, Refusal, Task,
 };
 use chimera_layer4_runtime::genome::grant_of;
 use chimera_layer4_runtime::{Agent, Genome};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
@@ -68,7 +67,7 @@ pub struct NewGenome {
     /// `wasi:filesystem/types` or `wasi:filesystem` for all of a package.
     pub allow: Vec<String>,
     /// Payloads that it must do without a fault.
-    pub samples: Vec<Value>,
+    pub samples: Vec<JsonText>,
     /// So many tasks of the type that were recorded and went well, besides.
     pub recorded_samples: usize,
 }
@@ -205,7 +204,7 @@ impl Layer4Fabric {
         &self,
         genome: &Arc<Genome>,
         new: &NewGenome,
-        samples: &[Value],
+        samples: &[JsonText],
     ) -> Layer4Result<Vec<Smoke>> {
         let config = self.config_for(new.agent_type.as_deref());
         let agent_type = config.agent_type.clone();
@@ -313,7 +312,7 @@ impl Genomes {
     }
 
     /// The payloads that a genome is tried with.
-    async fn samples(self: &Arc<Self>, new: &NewGenome) -> Layer4Result<Vec<Value>> {
+    async fn samples(self: &Arc<Self>, new: &NewGenome) -> Layer4Result<Vec<JsonText>> {
         let mut samples = new.samples.clone();
         if let (Some(name), 1..) = (&new.agent_type, new.recorded_samples) {
             let (name, count) = (name.clone(), new.recorded_samples);
@@ -321,7 +320,7 @@ impl Genomes {
             // Some of them failed, so a few more are drawn than are wanted.
             let drawn = self.on_disk(move |genomes| genomes.recordings.sample(&name, 4 * count));
             let went_well = drawn.await?.into_iter().filter(|recorded| recorded.success);
-            let payloads = went_well.filter_map(|one| serde_json::from_str(&one.payload).ok());
+            let payloads = went_well.filter_map(|one| JsonText::parse(&one.payload).ok());
             samples.extend(payloads.take(count));
         }
         Ok(samples)
@@ -387,7 +386,7 @@ impl Genomes {
 async fn try_out(
     agent: &Agent,
     agent_type: &str,
-    samples: &[Value],
+    samples: &[JsonText],
     smoke: &mut Vec<Smoke>,
 ) -> Result<(), String> {
     let began = Instant::now();

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::{Comparison, Fitness, Margins, Measured, Pair, Weights, compare};
-use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Task};
+use chimera_layer4_core::{AgentConfig, Digest, JsonText, Layer4Error, Layer4Result, Task};
 use chimera_layer4_runtime::{Agent, Genome, RunReport};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::admit::GenomeRef;
 use super::aside::aside;
@@ -38,10 +37,12 @@ const RIGHT: f64 = 0.99;
 #[serde(deny_unknown_fields)]
 pub struct BenchTask {
     /// The input.
-    pub payload: Value,
+    #[schema(value_type = serde_json::Value)]
+    pub payload: JsonText,
     /// The output that is known to be right, if one is.
     #[serde(default)]
-    pub expected: Option<Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub expected: Option<JsonText>,
 }
 
 /// What a benchmark found.
@@ -143,8 +144,8 @@ impl Genomes {
         let recorded = self.on_disk(move |genomes| genomes.recordings.sample(&name, DRAWN));
         let task = |recorded: crate::stores::genomes::Recorded| {
             let right = recorded.success && recorded.validated.is_some_and(|by| by >= RIGHT);
-            let expected = right.then(|| serde_json::from_str(&recorded.output).ok()).flatten();
-            Some(BenchTask { payload: serde_json::from_str(&recorded.payload).ok()?, expected })
+            let expected = right.then(|| JsonText::parse(&recorded.output).ok()).flatten();
+            Some(BenchTask { payload: JsonText::parse(&recorded.payload).ok()?, expected })
         };
         Ok(recorded.await?.into_iter().filter_map(task).collect())
     }
@@ -211,7 +212,7 @@ async fn run(agent: &Agent, task: &BenchTask) -> Measured {
     measured(&agent.run(&run, 1).await, task.expected.as_ref())
 }
 
-fn measured(report: &RunReport, expected: Option<&Value>) -> Measured {
+fn measured(report: &RunReport, expected: Option<&JsonText>) -> Measured {
     let output = report.result.as_ref().ok();
     Measured {
         success: output.is_some(),

@@ -11,9 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::genome::redact::Redaction;
-use chimera_layer4_core::{Digest, Task, TaskId};
+use chimera_layer4_core::{Digest, JsonText, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::stores::genomes::{Recorded, Recordings};
@@ -39,7 +38,7 @@ struct Writer {
 }
 
 enum Job {
-    Ran(Box<(String, Value, Recorded)>),
+    Ran(Box<(String, JsonText, Recorded)>),
     Judged(TaskId, f64),
     /// Answered when all that came before is written.
     Flush(oneshot::Sender<()>),
@@ -62,7 +61,8 @@ impl Recorder {
                 let done = match job {
                     Job::Ran(ran) => {
                         let (agent_type, payload, recorded) = *ran;
-                        let recorded = Recorded { payload: words(payload, &redaction), ..recorded };
+                        let payload = redaction.redacted(&payload);
+                        let recorded = Recorded { payload, ..recorded };
                         recordings.record(&agent_type, &[recorded]).map(drop)
                     }
                     Job::Judged(task_id, accuracy) => recordings.judge(task_id, accuracy).map(drop),
@@ -97,7 +97,7 @@ impl Recorder {
         let recorded = Recorded {
             task_id: task.id,
             payload: String::new(), // Put into words where nobody waits for it.
-            output: output.map(|output| words(output.clone(), &self.redaction)).unwrap_or_default(),
+            output: output.map(|output| self.redaction.redacted(output)).unwrap_or_default(),
             success: output.is_some(),
             latency_us: u64::try_from(report.wall.as_micros()).unwrap_or(u64::MAX),
             genome,
@@ -138,12 +138,6 @@ impl Recorder {
         }
         room
     }
-}
-
-/// Without what is not to be kept.
-fn words(mut value: Value, redaction: &Redaction) -> String {
-    redaction.apply(&mut value);
-    value.to_string()
 }
 
 impl Writer {

@@ -10,8 +10,10 @@ mod columns;
 mod command;
 mod errors;
 mod folder;
+mod mend;
 mod names;
 mod reader;
+mod reading;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -30,7 +32,9 @@ use chimera_layer4_core::scheduler::store::{
     Promise, Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore,
     Verdict,
 };
-use chimera_layer4_core::scheduler::{Bounds, Refused, Submission, TaskRecord, Timestamp};
+use chimera_layer4_core::scheduler::{
+    Bounds, Refused, Submission, TaskRecord, TaskState, Timestamp,
+};
 use chimera_layer4_core::{Digest, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -135,6 +139,12 @@ impl SqliteStore {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Ends a task of which something stored cannot be read.
+    async fn condemn(&self, id: TaskId, reason: String, now: Timestamp) -> Result<(), StoreError> {
+        tracing::error!(task = %id, reason, "a stored task cannot be read: it is a dead letter");
+        self.ask(Commit::Written, move |desk| desk.condemn(id, &reason, now)).await.map(drop)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Sent>>> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,9 +211,20 @@ impl TaskStore for SqliteStore {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        let now = request.now;
         let claim = self.ask(Commit::Written, move |desk| desk.claim(&request)).await?;
-        let tasks = claim.tasks.into_iter().filter_map(parsed).collect();
-        Ok(Claim { tasks, ended: claim.ended })
+        let (mut tasks, mut ended) = (Vec::new(), claim.ended);
+        for handed in claim.tasks {
+            let id = handed.lease.id;
+            match parsed(handed) {
+                Ok(claimed) => tasks.push(claimed),
+                Err(reason) => {
+                    self.condemn(id, reason, now).await?;
+                    ended.push(id);
+                }
+            }
+        }
+        Ok(Claim { tasks, ended })
     }
 
     async fn start(
@@ -253,7 +274,16 @@ impl TaskStore for SqliteStore {
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        self.reader.get(id).await
+        let found = self.reader.get(id).await?;
+        // What has a lease may run: it was read before.
+        let dead = |state: TaskState| state == TaskState::Dead || state.is_leased();
+        match found {
+            Some(TaskRecord { unreadable: Some(why), state, at, .. }) if !dead(state) => {
+                self.condemn(id, why.reason, at).await?;
+                self.reader.get(id).await
+            }
+            found => Ok(found),
+        }
     }
 
     async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError> {
@@ -282,18 +312,9 @@ fn written(batch: Vec<Submission>) -> Result<Vec<NewTask<Text>>, StoreError> {
     written.collect()
 }
 
-/// A task as its runner takes it. One that cannot be read is left out: its
-/// lease runs out, and after some times it lies in the dead letters.
-fn parsed(handed: Handed<Text>) -> Option<Claimed> {
+/// A task as its runner takes it, or why it cannot be read.
+fn parsed(handed: Handed<Text>) -> Result<Claimed, String> {
     let Handed { lease, counts, started, submitted_at, deadline, body } = handed;
-    match body.task() {
-        Ok(task) => {
-            let body = Arc::new(task);
-            Some(Handed { lease, counts, started, submitted_at, deadline, body })
-        }
-        Err(error) => {
-            tracing::error!(task = %lease.id, %error, "a stored task cannot be read");
-            None
-        }
-    }
+    let body = Arc::new(body.task()?);
+    Ok(Handed { lease, counts, started, submitted_at, deadline, body })
 }

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::record::TaskSummary;
-use chimera_layer4_core::scheduler::store::{Filter, Row, StoreError};
-use chimera_layer4_core::scheduler::{Attempt, TaskRecord, TaskState};
-use rusqlite::types::FromSqlError;
+use chimera_layer4_core::scheduler::store::{Filter, StoreError};
+use chimera_layer4_core::scheduler::{TaskRecord, TaskState};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::columns::{self, Sql, columns};
 use super::errors::explain;
-use super::text::Text;
+use super::reading::Reading;
+use super::text::{self, Text};
 
 const GET: &str = concat!(
     "SELECT ",
     columns!(),
-    ", task, payload, result, output, (SELECT name FROM genomes WHERE number = tasks.genome)
-     FROM tasks JOIN bodies USING (seq) LEFT JOIN results USING (seq) WHERE id = ?1"
+    ", task, payload, result, output, (SELECT name FROM genomes WHERE number = tasks.genome),
+     (SELECT name FROM agent_types WHERE number = tasks.agent_type)
+     FROM tasks LEFT JOIN bodies USING (seq) LEFT JOIN results USING (seq) WHERE id = ?1"
 );
-const ATTEMPTS: &str = "SELECT attempt FROM attempts WHERE seq = ?1 ORDER BY n";
 
 macro_rules! list {
     ($condition:literal) => {
@@ -92,27 +92,18 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
     let found = select.query_row([Sql(id.as_uuid())], |row| {
         let (mut found, _) = columns::row(row)?;
         let next = columns::NEXT;
-        let genome: Option<String> = row.get(next + 4)?;
-        let genome = genome.map(|name| name.parse().map_err(FromSqlError::other));
-        found.genome = genome.transpose()?;
-        let task = Text { rest: row.get(next)?, data: row.get(next + 1)? };
-        let result: Option<String> = row.get(next + 2)?;
-        let result = match result {
-            Some(rest) => Some(read(Text { rest, data: row.get(next + 3)? }.result())?),
-            None => None,
-        };
-        Ok((found, read(task.task())?, result))
+        let genome = text::text(row, next + 4)?.and_then(|(name, _)| name.parse().ok());
+        found.genome = genome;
+        let agent_type = text::text(row, next + 5)?.unwrap_or_default().0;
+        let body = Text::of_columns(row, next)?;
+        Ok((found, agent_type, body, Text::of_columns(row, next + 2)?))
     });
-    let Some((row, task, result)) = found.optional()? else { return Ok(None) };
-    let attempts = attempts(&moment, &row)?;
-    Ok(Some(row.record(task, result, attempts)))
-}
-
-fn attempts(connection: &Connection, row: &Row) -> rusqlite::Result<Vec<Attempt>> {
-    let mut select = connection.prepare_cached(ATTEMPTS)?;
-    let attempts = select
-        .query_map([Sql(row.seq)], |row| read(serde_json::from_str(row.get_ref(0)?.as_str()?)))?;
-    attempts.collect()
+    let Some((row, agent_type, body, outcome)) = found.optional()? else { return Ok(None) };
+    let mut reading = Reading::new(row, agent_type);
+    let task = reading.task(body);
+    let result = reading.result(outcome);
+    let attempts = reading.attempts(&moment)?;
+    Ok(Some(reading.record(task, result, attempts)))
 }
 
 fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<TaskSummary>> {
@@ -129,10 +120,6 @@ fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<TaskSu
             Ok(found.summary(row.get(columns::NEXT)?))
         })?;
     rows.collect()
-}
-
-fn read<T>(text: serde_json::Result<T>) -> rusqlite::Result<T> {
-    Ok(text.map_err(FromSqlError::other)?)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chimera_layer4_core::scheduler::store::{Census, NewRow, Row, Rows};
 use chimera_layer4_core::scheduler::{Attempt, TaskState, Timestamp};
-use chimera_layer4_core::{Digest, ExecutionResult, Priority, TaskId};
+use chimera_layer4_core::{Digest, ExecutionResult, JsonText, Priority, TaskId};
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use uuid::Uuid;
@@ -131,7 +131,7 @@ impl SqliteRows {
             let (mut row, genome) = columns::row(row)?;
             if let Some(number) = genome {
                 let genome = self.genomes.name(&self.connection, number)?;
-                row.genome = Some(*genome.ok_or(FromSqlError::OutOfRange(number.into()))?);
+                row.genome = genome.copied();
             }
             found.push(row);
         }
@@ -247,12 +247,16 @@ impl Rows for SqliteRows {
 
     fn body(&mut self, row: &Row) -> rusqlite::Result<Option<Text>> {
         let mut body = self.connection.prepare_cached(BODY)?;
-        let text = |row: &rusqlite::Row<'_>| Ok(Text { rest: row.get(0)?, data: row.get(1)? });
-        body.query_row([Sql(row.seq)], text).optional()
+        let found = body.query_row([Sql(row.seq)], |row| Text::of_columns(row, 0)).optional()?;
+        // A task that has lost its body is handed out as one that cannot be read.
+        Ok(Some(found.flatten().unwrap_or_default()))
     }
 
     fn has_payload(&mut self, row: &Row, body: &Text) -> rusqlite::Result<bool> {
-        Ok(self.body(row)?.is_some_and(|kept| kept.data == body.data))
+        let Some(kept) = self.body(row)? else { return Ok(false) };
+        let canonical = |text| JsonText::parse(text).map(|json| json.canonical());
+        let alike = || canonical(&kept.data).is_ok_and(|kept| canonical(&body.data) == Ok(kept));
+        Ok(kept.data == body.data || alike())
     }
 
     fn outcome(&self, result: ExecutionResult) -> Text {

@@ -1,5 +1,7 @@
 //! The store as its callers meet it: over restarts, damage and want of room.
 
+mod unreadable;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -7,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::{Keep, TypeRoom};
-use chimera_layer4_core::scheduler::{Owner, Settlement, TaskState, settle};
+use chimera_layer4_core::scheduler::{DeadReason, Owner, Settlement, TaskState, settle};
 use chimera_layer4_core::{Priority, ResourceQuota, Task};
 use rusqlite::types::Null;
 use rusqlite::{Connection, params_from_iter};
@@ -35,7 +37,7 @@ fn submission() -> Submission {
     Submission::from(Task {
         id: TaskId::from(Uuid::now_v7()),
         priority: Priority::Normal,
-        payload: serde_json::json!({ "text": "hello" }),
+        payload: serde_json::json!({ "text": "hello" }).into(),
         created_at: NOW.to_system_time(),
         deadline: None,
         resource_quota: ResourceQuota::default(),
@@ -367,7 +369,8 @@ async fn nonsense_in_the_database_is_an_error_and_no_panic() {
     spoil("UPDATE bodies SET payload = '{' WHERE seq = 1").await;
     let handed = claim(&store, 10, None).await;
     assert_eq!(handed.len(), 2, "the one that cannot be read is left out");
-    assert_eq!(store.get(ids[0]).await.unwrap_err().code(), "store-failed");
+    let record = store.get(ids[0]).await.unwrap().unwrap();
+    assert_eq!((record.state, record.reason), (TaskState::Dead, Some(DeadReason::Unreadable)));
 
     spoil("UPDATE tasks SET state = 7 WHERE seq = 2").await;
     assert_eq!(store.cancel(ids[1], NOW).await.unwrap_err().code(), "store-failed");
@@ -412,7 +415,7 @@ async fn a_full_store_opens_again_and_makes_room() {
     let (store, _) = SqliteStore::open(options()).await.unwrap();
     let large = || {
         let mut large = submission();
-        large.task.payload = serde_json::json!("x".repeat(8000));
+        large.task.payload = serde_json::json!("x".repeat(8000)).into();
         large
     };
     while store.submit(vec![large()], TERMS).await.is_ok() {}
@@ -421,7 +424,7 @@ async fn a_full_store_opens_again_and_makes_room() {
     for Handed { lease, .. } in handed {
         // The results need more room than there is.
         let mut result = settle::lost(lease.id, 1, NOW);
-        result.output = serde_json::json!("y".repeat(8000));
+        result.output = serde_json::json!("y".repeat(8000)).into();
         let settled = Settled { lease, settlement: Settlement::Succeeded(result), genome: None };
         match store.settle(vec![settled], NOW).await {
             Ok(_) => ended.push(lease.id),

@@ -1,26 +1,30 @@
 //! Tasks and results as text.
 //!
-//! The data in one may be nested as deep as JSON is read at all. Inside of the
-//! rest it would be a level deeper and never be read again, so it is kept
-//! apart.
+//! The data in one is of somebody else's making and may be large, so it is kept
+//! apart from the rest, as the text that it is. What is read is checked: a file
+//! may hold anything, and what cannot be read is told, not passed over.
 
 use std::mem;
+use std::sync::Arc;
 
-use chimera_layer4_core::{ExecutionResult, Task};
+use chimera_layer4_core::{ExecutionResult, JsonText, Task};
+use rusqlite::Row;
 use serde::Serialize;
-use serde_json::{Result, Value, from_str, to_string};
+use serde::de::DeserializeOwned;
 
 /// A task without its payload and the payload, or a result without its output
 /// and the output.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     pub(super) rest: String,
-    pub(super) data: String,
+    pub(super) data: Arc<str>,
+    /// Whether the columns hold no UTF-8. What is no character is U+FFFD here.
+    damaged: bool,
 }
 
 impl Text {
     /// A task as text. It is left as it was.
-    pub(super) fn of_task(task: &mut Task) -> Result<Self> {
+    pub(super) fn of_task(task: &mut Task) -> serde_json::Result<Self> {
         Self::of(task, |task| &mut task.payload)
     }
 
@@ -30,20 +34,60 @@ impl Text {
         Self::of(&mut result, |result| &mut result.output).unwrap_or_default()
     }
 
-    /// The task.
-    pub(super) fn task(&self) -> Result<Task> {
-        Ok(Task { payload: from_str(&self.data)?, ..from_str(&self.rest)? })
+    /// What two columns hold; `None` where there is nothing.
+    pub(super) fn of_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Self>> {
+        let (Some(rest), Some(data)) = (text(row, first)?, text(row, first + 1)?) else {
+            return Ok(None);
+        };
+        let damaged = rest.1 || data.1;
+        Ok(Some(Self { rest: rest.0, data: data.0.into(), damaged }))
     }
 
-    /// The result.
-    pub(super) fn result(&self) -> Result<ExecutionResult> {
-        Ok(ExecutionResult { output: from_str(&self.data)?, ..from_str(&self.rest)? })
+    /// The task. The error says which part cannot be read, and why.
+    pub(super) fn task(&self) -> Result<Task, String> {
+        Ok(Task { payload: self.data("payload")?, ..self.rest("task")? })
     }
 
-    fn of<T: Serialize>(whole: &mut T, part: impl Fn(&mut T) -> &mut Value) -> Result<Self> {
+    /// The task with no payload.
+    pub(super) fn task_alone(&self) -> Option<Task> {
+        self.rest("task").ok()
+    }
+
+    /// The result, as [`task`](Self::task).
+    pub(super) fn result(&self) -> Result<ExecutionResult, String> {
+        Ok(ExecutionResult { output: self.data("output")?, ..self.rest("result")? })
+    }
+
+    fn rest<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
+        self.must_be_whole()?;
+        serde_json::from_str(&self.rest).map_err(|error| format!("the {name}: {error}"))
+    }
+
+    fn data(&self, name: &str) -> Result<JsonText, String> {
+        self.must_be_whole()?;
+        JsonText::parse(&self.data).map_err(|error| format!("the {name}: {error}"))
+    }
+
+    fn must_be_whole(&self) -> Result<(), String> {
+        if self.damaged { Err("it is not UTF-8".into()) } else { Ok(()) }
+    }
+
+    fn of<T: Serialize>(
+        whole: &mut T,
+        part: impl Fn(&mut T) -> &mut JsonText,
+    ) -> serde_json::Result<Self> {
         let data = mem::take(part(whole));
-        let text = to_string(whole).and_then(|rest| Ok(Self { rest, data: to_string(&data)? }));
+        let rest = serde_json::to_string(whole);
+        let text = data.to_shared();
         *part(whole) = data;
-        text
+        Ok(Self { rest: rest?, data: text, damaged: false })
     }
+}
+
+/// A column's text, and whether it is damaged; `None` where there is none.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<(String, bool)>> {
+    let Some(bytes) = row.get_ref(column)?.as_bytes_or_null()? else { return Ok(None) };
+    let text = String::from_utf8_lossy(bytes);
+    let damaged = matches!(text, std::borrow::Cow::Owned(_));
+    Ok(Some((text.into_owned(), damaged)))
 }

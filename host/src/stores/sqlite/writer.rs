@@ -16,7 +16,7 @@ use super::errors::{explain, is_final};
 use super::folder::Folder;
 use super::reader::Reader;
 use super::rows::SqliteRows;
-use super::{SqliteOptions, schema};
+use super::{SqliteOptions, mend, schema};
 
 /// Of the pages that a database may have, as many again may hold what those
 /// bring that were taken before.
@@ -61,6 +61,7 @@ impl Writer {
         let max_pages = options.max_bytes.map(schema::pages);
         let connection = schema::open(&path)?;
         let explained = |error| explain(&error);
+        mend::rows(&connection).map_err(explained)?;
         let desk = Desk::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
         let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
         let mut writer =

@@ -6,7 +6,10 @@ use serde_json::json;
 use super::*;
 
 fn redacted(paths: &[&str], mut value: Value) -> Value {
-    Redaction::new(paths).unwrap().apply(&mut value);
+    let redaction = Redaction::new(paths).unwrap();
+    let text = redaction.redacted(&JsonText::from(&value));
+    redaction.apply(&mut value);
+    assert_eq!(crate::json::tree(&text).unwrap(), value, "a text is treated like its value");
     value
 }
 

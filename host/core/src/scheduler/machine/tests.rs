@@ -120,6 +120,23 @@ fn in_state(state: TaskState) -> Progress {
     Progress { state, owner, fence: 7, attempts: 2, ..first }
 }
 
+/// No edge of a task's life: what is stored of it cannot be read.
+#[test]
+fn whatever_cannot_be_read_is_dead_and_nobody_speaks_for_it() {
+    for from in TaskState::ALL {
+        let was = in_state(from);
+        let condemned = was.condemn(NOW);
+        if from == TaskState::Dead {
+            assert_eq!(condemned, Err(Refused::State(from)));
+            continue;
+        }
+        let is = condemned.unwrap();
+        assert_eq!((is.state, is.owner, is.fence), (TaskState::Dead, None, was.fence), "{from}");
+        assert!(is.finish(was.fence, NOW).is_err(), "{from}");
+        assert_eq!(is.requeue(NOW).unwrap().state, TaskState::Waiting, "{from}");
+    }
+}
+
 #[test]
 fn every_edge_leads_where_the_table_says() {
     for (edge, _) in TABLE {

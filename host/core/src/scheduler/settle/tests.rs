@@ -1,7 +1,7 @@
 //! Every kind of fault, what it leads to and whom it blames.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
@@ -63,9 +63,11 @@ fn number(fault: &Fault) -> usize {
         Fault::Host(HostFault::Internal { .. }) => 17,
         Fault::Stopped => 18,
         Fault::Cancelled => 19,
+        Fault::Guest(GuestFault::RefusedOutput { .. }) => 20,
+        Fault::Host(HostFault::Unreadable { .. }) => 21,
     }
 }
-const KINDS: usize = 20;
+const KINDS: usize = 22;
 
 fn words() -> String {
     "m".to_owned()
@@ -114,6 +116,11 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
             Some(true),
         ),
         (GuestFault::BadOutput { during, reason: words() }.into(), Kind::Retry, Some(true)),
+        (
+            GuestFault::RefusedOutput { during, reason: words() }.into(),
+            Kind::Dead(DeadReason::Failed),
+            Some(true),
+        ),
         (breach(QuotaKind::Memory), over_quota, Some(true)),
         (breach(QuotaKind::ExecutionTime), over_quota, Some(true)),
         (breach(QuotaKind::Deadline), Kind::Dead(DeadReason::Expired), None),
@@ -125,6 +132,7 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         (HostFault::Folder { path: words(), reason: words() }.into(), Kind::HostRetry, None),
         (HostFault::Crashed { times: 1 }.into(), Kind::HostRetry, None),
         (HostFault::NoAgent { message: words() }.into(), Kind::HostRetry, None),
+        (HostFault::Unreadable { reason: words() }.into(), Kind::HostRetry, None),
         (host_fault(), Kind::HostRetry, None),
         (Fault::Stopped, Kind::GiveBack, None),
         (Fault::Cancelled, Kind::Cancelled, None),
@@ -139,7 +147,7 @@ fn ran(fault: Option<Fault>) -> Ran {
     let result = ExecutionResult {
         task_id: id(),
         success: fault.is_none(),
-        output: if fault.is_none() { json!({"n": 1}) } else { Value::Null },
+        output: if fault.is_none() { json!({"n": 1}) } else { Value::Null }.into(),
         execution_time_ms: 12,
         resource_usage: ResourceUsage { cpu_seconds: 0.25, ..ResourceUsage::default() },
         error: fault.as_ref().map(Fault::to_string),
@@ -316,7 +324,10 @@ fn a_task_that_ended_without_a_run_says_why() {
         let fault = result.fault.as_ref().unwrap();
         assert_eq!(fault.code(), code);
         assert_eq!(result.error, Some(fault.to_string()));
-        assert_eq!((result.task_id, result.success, &result.output), (id(), false, &Value::Null));
+        assert_eq!(
+            (result.task_id, result.success, result.output.to_value()),
+            (id(), false, Value::Null)
+        );
         assert_eq!(result.completed_at, NOW.to_system_time());
         assert_eq!(result.resource_usage, ResourceUsage::default());
     }

@@ -18,7 +18,7 @@ use crate::scheduler::record::{Attempt, AttemptError, DeadReason, Timestamp};
 use crate::scheduler::rota::{Room, Rota, SHARES};
 use crate::scheduler::settle::{Counts, Settlement, cancelled, expired, lost};
 use crate::telemetry::LogTail;
-use crate::{Digest, ExecutionResult, Priority, TaskId};
+use crate::{Digest, ExecutionResult, HostFault, Priority, TaskId};
 
 /// Rows that one sweep or round of retention moves at the most of each kind,
 /// so that neither holds up claims for long.
@@ -353,6 +353,23 @@ impl<R: Rows> Desk<R> {
             requeued.push(*id);
         }
         Ok(requeued)
+    }
+
+    /// Ends a task of which something stored cannot be read: whatever became of
+    /// it before, it is a dead letter from now on. What is stored stays, to be
+    /// looked at. The answer is whether it was none already.
+    ///
+    /// # Errors
+    /// The rows failed.
+    pub fn condemn(&mut self, id: TaskId, reason: &str, now: Timestamp) -> Result<bool, R::Error> {
+        let Some(row) = self.rows.find(id)? else { return Ok(false) };
+        let Ok(progress) = row.progress.condemn(now) else { return Ok(false) };
+        let after = Row { progress, reason: Some(DeadReason::Unreadable), ..row };
+        self.change(&row, &after)?;
+        let fault = HostFault::Unreadable { reason: reason.to_owned() };
+        let error = AttemptError::Fault(fault.into());
+        self.rows.add_attempt(&after, &attempt_without_run(&row, error, now))?;
+        Ok(true)
     }
 
     /// Forgets ended tasks; see [`TaskStore::purge`](super::TaskStore::purge).

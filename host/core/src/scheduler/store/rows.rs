@@ -64,6 +64,7 @@ impl Row {
             reason: self.reason,
             result,
             failed_attempts,
+            unreadable: None,
         }
     }
 }

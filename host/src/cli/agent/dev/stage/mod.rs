@@ -5,7 +5,7 @@ mod own;
 mod served;
 
 use chimera_layer4_core::telemetry::RunTelemetry;
-use chimera_layer4_core::{Digest, ExecutionResult, Layer4Config, ResourceQuota, Task};
+use chimera_layer4_core::{Digest, ExecutionResult, JsonText, Layer4Config, ResourceQuota, Task};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Runs a task on what runs now.
-    pub(super) async fn run(&self, payload: Value) -> anyhow::Result<Ran> {
+    pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
         match self {
             Self::Own(own) => own.run(payload).await,
             Self::Served(served) => served.run(payload).await,
@@ -87,6 +87,6 @@ impl Stage {
     }
 }
 
-fn task(agent_type: &str, payload: Value, quota: &ResourceQuota) -> Task {
+fn task(agent_type: &str, payload: JsonText, quota: &ResourceQuota) -> Task {
     Task { resource_quota: quota.clone(), ..utils::default_task(agent_type, payload) }
 }

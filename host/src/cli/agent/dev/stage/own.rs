@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chimera_layer4_core::genome::lineage::Retention;
-use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, Layer4Config};
-use serde_json::{Value, json};
+use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, JsonText, Layer4Config};
+use serde_json::json;
 
 use super::{Put, Ran};
 use crate::Layer4Fabric;
@@ -70,7 +70,7 @@ impl Own {
         Ok(Put::Swapped { genome, state: json!(swapped.state) })
     }
 
-    pub(super) async fn run(&self, payload: Value) -> anyhow::Result<Ran> {
+    pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
         let AgentConfig { agent_type, resource_quota, .. } = &self.agent;
         let task = super::task(agent_type, payload, resource_quota);
         let report = self.fabric.run_task(&task).await?;

@@ -3,7 +3,7 @@
 
 use chimera_layer4_core::scheduler::record::TaskRecord;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
-use chimera_layer4_core::{Digest, Layer4Config, ResourceQuota};
+use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ impl Served {
         Ok(Put::Swapped { genome, state })
     }
 
-    pub(super) async fn run(&self, payload: Value) -> anyhow::Result<Ran> {
+    pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
         let task = super::task(&self.agent_type, payload, &self.quota);
         let submission = Submission { task, options: SubmitOptions::default() };
         let id = Queue::Host(self.client.clone()).submit(submission).await?;

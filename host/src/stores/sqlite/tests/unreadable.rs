@@ -1,0 +1,126 @@
+//! Rows that cannot be read: damaged, or of another version.
+
+use super::*;
+
+/// What is stored of a task cannot be read, whichever part it is and wherever
+/// the task stands: it ends as a dead letter, leaves its place in the queue, is
+/// shown as it is stored, and is put back or forgotten like others.
+#[tokio::test]
+async fn a_task_that_cannot_be_read_is_a_dead_letter() {
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep = format!("UPDATE bodies SET payload = '{deep}'");
+    let rows = [
+        (deep.as_str(), "payload", "[[["),
+        ("UPDATE bodies SET payload = '[1'", "payload", "[1"),
+        ("UPDATE bodies SET payload = CAST(x'22ff22' AS TEXT)", "payload", "\"\u{fffd}\""),
+        ("UPDATE bodies SET task = '{}'", "task", "{}"),
+        ("DELETE FROM bodies", "", ""),
+    ];
+    for (spoil, part, text) in rows {
+        for claimed_first in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let (store, _) = open(folder.path()).await;
+            let id = submit(&store, 1).await.unwrap()[0];
+            let sql = spoil.to_owned();
+            store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+            if claimed_first {
+                assert!(claim(&store, 10, None).await.is_empty(), "{spoil}");
+            }
+            let record = store.get(id).await.unwrap().unwrap();
+            let end = (record.state, record.reason);
+            assert_eq!(end, (TaskState::Dead, Some(DeadReason::Unreadable)), "{spoil}");
+            assert_eq!((record.task.id, &*record.task.target_agent_type), (id, "echo"));
+            let unreadable = record.unreadable.unwrap();
+            assert!(!unreadable.reason.is_empty());
+            let stored = unreadable.stored.get(part).map_or("", String::as_str);
+            assert!(stored.starts_with(text), "{spoil}: {unreadable:?}");
+            let fault = record.result.unwrap().fault.unwrap();
+            assert_eq!(fault.code(), "unreadable");
+            assert!(serde_json::to_string(&record.failed_attempts).unwrap().contains("unreadable"));
+            assert_eq!(store.stats().await.unwrap().queued_by_type, []);
+            assert!(claim(&store, 10, None).await.is_empty(), "it is handed out once");
+
+            assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);
+            assert!(claim(&store, 10, None).await.is_empty());
+            assert_eq!(count(&store, TaskState::Dead).await, 1, "it still cannot be read");
+            assert_eq!(store.purge(vec![id]).await.unwrap(), [id]);
+            assert_eq!(store.get(id).await.unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_read_makes_a_dead_letter_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path()).await;
+    let id = submit(&store, 1).await.unwrap()[0];
+    let lease = claim(&store, 1, None).await[0].lease;
+    let result = settle::lost(id, 1, NOW);
+    let settled = Settled { lease, settlement: Settlement::Succeeded(result), genome: None };
+    store.settle(vec![settled], NOW).await.unwrap()[0].unwrap();
+    let spoil = "UPDATE results SET output = '{\"a\":'";
+    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+
+    let record = store.get(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.reason), (TaskState::Dead, Some(DeadReason::Unreadable)));
+    assert_eq!(record.unreadable.unwrap().stored["output"], "{\"a\":");
+    assert_eq!(record.result.unwrap().fault.unwrap().code(), "unreadable");
+    assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);
+    let again = store.get(id).await.unwrap().unwrap();
+    assert_eq!((again.state, again.unreadable), (TaskState::Waiting, None));
+    assert_eq!(claim(&store, 1, None).await.len(), 1, "its input is well");
+}
+
+/// A row whose columns hold nonsense would fail every list that it is in.
+#[tokio::test]
+async fn nonsense_in_a_rows_columns_is_mended_at_the_next_start() {
+    let wrong = [
+        "state = 7",
+        "state = -1",
+        "priority = 9",
+        "at = -1",
+        "fence = -5",
+        "attempts = -1",
+        "attempts = 5000000000",
+        "max_attempts = -2",
+        "crashes = -1",
+        "lost_claims = -1",
+        "host_faults = -1",
+        "deadline = -1",
+        "submitted_at = -1",
+        "id = x'00'",
+        "agent_type = -4",
+        "genome = -1, state = 3",
+        "owner = x'01', state = 2",
+    ];
+    for wrong in wrong {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = open(folder.path()).await;
+        submit(&store, 3).await.unwrap();
+        let sql = format!("UPDATE tasks SET {wrong} WHERE seq = 2");
+        store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+        drop(store);
+        let (store, _) = open(folder.path()).await;
+        assert_eq!(count(&store, TaskState::Waiting).await, 2, "{wrong}");
+        let filter = Filter { state: TaskState::Dead, agent_type: None, limit: 10, after: None };
+        let dead = store.list(filter).await.unwrap();
+        assert_eq!(dead.len(), 1, "{wrong}");
+        assert_eq!(dead[0].reason, Some(DeadReason::Unreadable), "{wrong}");
+        let record = store.get(dead[0].id).await.unwrap().unwrap();
+        serde_json::to_string(&record).unwrap();
+        store.sweep(NOW, Bounds::default()).await.unwrap();
+        assert_eq!(store.purge(vec![dead[0].id]).await.unwrap().len(), 1, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_reason_and_a_genome_of_another_version_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path()).await;
+    let id = submit(&store, 1).await.unwrap()[0];
+    let spoil = "UPDATE tasks SET state = 5, reason = 'of the future', genome = 77";
+    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+    let record = store.get(id).await.unwrap().unwrap();
+    assert_eq!((record.reason, record.genome), (Some(DeadReason::Unreadable), None));
+    assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);
+}
