@@ -28,6 +28,7 @@ mod grants;
 mod hostile;
 mod hostile_binaries;
 mod http;
+mod json;
 mod languages;
 mod network;
 mod queue;

@@ -1,18 +1,20 @@
 //! The smallest agent: answers each task with its payload. A template to start from.
 
 use chimera_agent_sdk::prelude::*;
+use chimera_agent_sdk::serde_json::value::RawValue;
 
 /// Has nothing to remember.
 pub struct Echo;
 
 impl WasmAgent for Echo {
-    type Output = Value;
+    /// As text: byte for byte what it was handed.
+    type Output = Box<RawValue>;
 
     fn init(_config: Config) -> Result<Self, AgentError> {
         Ok(Echo)
     }
 
-    fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
+    fn execute_task(&mut self, task: Task) -> Result<Box<RawValue>, AgentError> {
         task.payload()
     }
 }

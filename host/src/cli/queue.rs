@@ -151,6 +151,12 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
         None => {}
     }
     output.line(&format!("input      {}", task.payload))?;
+    if let Some(unreadable) = &record.unreadable {
+        output.line(&format!("unreadable {}", printable(&unreadable.reason)))?;
+        for (name, text) in &unreadable.stored {
+            output.line(&format!("  {name} as it is stored: {}", printable(text)))?;
+        }
+    }
     Ok(())
 }
 

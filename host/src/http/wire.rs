@@ -12,10 +12,12 @@ use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
     AgentId, Digest, ExecutionResult, JsonText, Priority, ResourceQuota, Task, TaskId,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Problem;
+use super::shapes::labels;
 use crate::scheduler::{GenomeBreaker, SchedulerStats, TypeStats};
 use crate::traces::Trace;
 use crate::utils;
@@ -50,8 +52,8 @@ pub(super) struct TaskRequest {
     /// Who submits it.
     #[serde(default)]
     source_layer: String,
-    /// Labels of the submitter's.
-    #[serde(default)]
+    /// Labels of the submitter's, up to 10,000.
+    #[serde(default, deserialize_with = "labels")]
     metadata: BTreeMap<String, String>,
     /// The first run is not begun before this (RFC 3339, in UTC with a `Z`).
     #[serde(default, with = "humantime_serde::option")]
@@ -276,16 +278,35 @@ pub(super) struct Cancelled {
 }
 
 /// Which dead letters.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(
-    untagged,
-    expecting = "it is neither {\"ids\": [UUID, …]} nor {\"all\": {\"agent_type\": NAME}}, whose name may be left out"
-)]
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
 pub(super) enum Pick {
     /// These.
     These(These),
     /// All, or all of one agent type.
     Every(Every),
+}
+
+/// A [`Pick`] as it is read: field by field, since serde would hold all of an
+/// untagged one in memory, at many times its text, before it knows which it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Picked {
+    ids: Option<Vec<TaskId>>,
+    all: Option<OfType>,
+}
+
+impl<'de> Deserialize<'de> for Pick {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let neither = "it is neither {\"ids\": [UUID, …]} nor {\"all\": {\"agent_type\": NAME}}, \
+                       whose name may be left out";
+        match Picked::deserialize(deserializer) {
+            Ok(Picked { ids: Some(ids), all: None }) => Ok(Self::These(These { ids })),
+            Ok(Picked { ids: None, all: Some(all) }) => Ok(Self::Every(Every { all })),
+            Ok(_) => Err(D::Error::custom(neither)),
+            Err(error) => Err(D::Error::custom(format!("{neither}: {error}"))),
+        }
+    }
 }
 
 /// Dead letters by name.

@@ -12,6 +12,7 @@ mod copy;
 mod find;
 mod tree;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,9 +64,22 @@ impl JsonText {
     /// It is not JSON, is nested past what is read, or has a number past the
     /// range of a float.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
+        Self::parse_shared(&text.into())
+    }
+
+    /// As [`parse`](Self::parse), without a copy of a text that is plain already.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_shared(text: &Arc<str>) -> Result<Self, InvalidJson> {
         let whole = check::whole_characters(text);
         let depth = check::depth(&whole)?;
-        Ok(Self { text: check::compact(&whole).into(), depth })
+        let plain = match check::compact(&whole) {
+            // Nothing was replaced or left out.
+            Cow::Borrowed(_) if matches!(whole, Cow::Borrowed(_)) => Arc::clone(text),
+            plain => plain.into(),
+        };
+        Ok(Self { text: plain, depth })
     }
 
     /// A value of Rust as JSON.
@@ -202,8 +216,8 @@ impl Serialize for JsonText {
 
 impl<'de> Deserialize<'de> for JsonText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Self::parse(raw.get()).map_err(D::Error::custom)
+        let raw: Box<str> = Box::<RawValue>::deserialize(deserializer)?.into();
+        Self::parse_shared(&raw.into()).map_err(D::Error::custom)
     }
 }
 

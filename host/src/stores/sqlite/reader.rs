@@ -94,7 +94,7 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
         let next = columns::NEXT;
         let genome = text::text(row, next + 4)?.and_then(|(name, _)| name.parse().ok());
         found.genome = genome;
-        let agent_type = text::text(row, next + 5)?.unwrap_or_default().0;
+        let agent_type = text::text(row, next + 5)?.unwrap_or_default().0.into_owned();
         let body = Text::of_columns(row, next)?;
         Ok((found, agent_type, body, Text::of_columns(row, next + 2)?))
     });

@@ -4,6 +4,7 @@
 //! apart from the rest, as the text that it is. What is read is checked: a file
 //! may hold anything, and what cannot be read is told, not passed over.
 
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ impl Text {
             return Ok(None);
         };
         let damaged = rest.1 || data.1;
-        Ok(Some(Self { rest: rest.0, data: data.0.into(), damaged }))
+        Ok(Some(Self { rest: rest.0.into_owned(), data: data.0.into(), damaged }))
     }
 
     /// The task. The error says which part cannot be read, and why.
@@ -65,7 +66,7 @@ impl Text {
 
     fn data(&self, name: &str) -> Result<JsonText, String> {
         self.must_be_whole()?;
-        JsonText::parse(&self.data).map_err(|error| format!("the {name}: {error}"))
+        JsonText::parse_shared(&self.data).map_err(|error| format!("the {name}: {error}"))
     }
 
     fn must_be_whole(&self) -> Result<(), String> {
@@ -85,9 +86,12 @@ impl Text {
 }
 
 /// A column's text, and whether it is damaged; `None` where there is none.
-pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<(String, bool)>> {
+pub(super) fn text<'a>(
+    row: &'a Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<(Cow<'a, str>, bool)>> {
     let Some(bytes) = row.get_ref(column)?.as_bytes_or_null()? else { return Ok(None) };
     let text = String::from_utf8_lossy(bytes);
-    let damaged = matches!(text, std::borrow::Cow::Owned(_));
-    Ok(Some((text.into_owned(), damaged)))
+    let damaged = matches!(text, Cow::Owned(_));
+    Ok(Some((text, damaged)))
 }

@@ -1,11 +1,12 @@
 //! The agents of one type in the host that serves the data folder. They go on
 //! with the last good version when this command ends.
 
+use chimera_layer4_core::json::Tree;
 use chimera_layer4_core::scheduler::record::TaskRecord;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
 use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Put, Ran};
 use crate::cli::agent::dev::Failed;
@@ -44,7 +45,7 @@ struct Pushed {
 
 #[derive(Deserialize)]
 struct Promoted {
-    state: Value,
+    state: Tree,
 }
 
 impl Served {
@@ -108,7 +109,7 @@ impl Served {
         }
         let path = format!("/v1/agent-types/{}/genome", encoded(&self.agent_type));
         let body = Some(json!({ "genome": genome }));
-        let Promoted { state } = self.client.ask("PUT", &path, body).await?;
+        let Promoted { state: Tree(state) } = self.client.ask("PUT", &path, body).await?;
         self.running = Some(genome);
         Ok(Put::Swapped { genome, state })
     }
