@@ -33,6 +33,7 @@ mod languages;
 mod network;
 mod queue;
 mod readme;
+mod resources;
 mod scheduler;
 mod shell;
 mod state;

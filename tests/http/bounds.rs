@@ -78,7 +78,7 @@ async fn a_half_closed_connection_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_are_bounded_and_free_again() {
+async fn connections_are_bounded_and_the_idle_make_way() {
     let api = Api::with(Layer4Config { max_connections: 2, ..settings() }, &[]).await;
     let address = api.address;
     let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -90,17 +90,18 @@ async fn connections_are_bounded_and_free_again() {
     };
     // Each is answered before the next comes, and stays open.
     let held = tokio::task::spawn_blocking(move || (hold(), hold())).await.unwrap();
-    // One that is beyond is closed, without a word or by a reset.
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut beyond = TcpStream::connect(address).unwrap();
-        beyond.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let _ = beyond.write_all(ask);
-        let mut answer = String::new();
-        let _ = beyond.read_to_string(&mut answer);
-        answer
+    // The one that is idle for the longest time makes way for one more.
+    let ended = tokio::task::spawn_blocking(move || {
+        let (mut first, mut second) = held;
+        let _third = hold();
+        for held in [&first, &second] {
+            held.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        }
+        let ended = first.read(&mut [0; 16]).map_or(true, |bytes| bytes == 0);
+        second.write_all(ask).unwrap();
+        (ended, second.read(&mut [0; 1024]).unwrap() > 0)
     });
-    assert_eq!(answer.await.unwrap(), "");
-    drop(held);
+    assert_eq!(ended.await.unwrap(), (true, true), "the first is closed, the second goes on");
     let bytes = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_vec();
     let free_again = async {
         while !raw(address, bytes.clone()).await.starts_with("HTTP/1.1 204") {
@@ -109,6 +110,30 @@ async fn connections_are_bounded_and_free_again() {
     };
     tokio::time::timeout(Duration::from_secs(60), free_again).await.unwrap();
     api.end().await.unwrap();
+}
+
+/// One beyond those that have requests in hand is closed, without a word or by a reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_with_a_request_in_hand_does_not_make_way() {
+    let api = Api::with(Layer4Config { max_connections: 1, ..settings() }, &[]).await;
+    let address = api.address;
+    let answers = tokio::task::spawn_blocking(move || {
+        let mut listens = TcpStream::connect(address).unwrap();
+        let ask = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        listens.write_all(ask).unwrap();
+        let _ = listens.read(&mut [0; 1024]).unwrap();
+        let mut beyond = TcpStream::connect(address).unwrap();
+        beyond.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = beyond.write_all(ask);
+        let mut answer = String::new();
+        let _ = beyond.read_to_string(&mut answer);
+        listens.set_nonblocking(true).unwrap();
+        (answer, listens.read(&mut [0; 1]).map_err(|error| error.kind()))
+    });
+    let (answer, listens) = answers.await.unwrap();
+    assert_eq!(answer, "");
+    assert_eq!(listens, Err(std::io::ErrorKind::WouldBlock), "it goes on listening");
+    drop(api);
 }
 
 /// What is left over behind a request holds its answer up no more than it is

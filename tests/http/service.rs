@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::cli::Chimera;
 use crate::harness::{guest_path, program};
 
+/// What a host may have open, for the shell that starts it.
+const DESCRIPTORS: &str = "TEST_DESCRIPTORS";
+
 /// A host in a process of its own.
 pub(crate) struct Service {
     pub(crate) chimera: Chimera,
@@ -25,6 +28,18 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start(chimera: Chimera, config: &str) -> Self {
         Self::start_with(chimera, config, &[])
+    }
+
+    /// A host that may have so many descriptors open and can raise that no further.
+    pub(crate) fn start_within(chimera: Chimera, config: &str, descriptors: Option<u32>) -> Self {
+        match descriptors {
+            Some(most) => Self::start_with(chimera, config, &[(DESCRIPTORS, &most.to_string())]),
+            None => Self::start(chimera, config),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Starts it with these variables in its environment.
@@ -63,7 +78,10 @@ impl Service {
         folder: &Path,
         set: &[(&str, &str)],
     ) -> (Child, Option<BufReader<ChildStderr>>) {
-        let mut child = std::process::Command::new(program())
+        let within = format!("[ -z \"${DESCRIPTORS}\" ] || ulimit -n \"${DESCRIPTORS}\"; exec \"$@\"");
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", &within, "sh"])
+            .arg(program())
             .args(["serve", "--port", "0", "--config"])
             .arg(folder.join("chimera.toml"))
             .arg("--data-dir")

@@ -246,19 +246,22 @@ pub enum QuotaKind {
     HostMemory,
     /// Open handles: streams, folders, spans.
     Handles,
+    /// Open file descriptors: files, folders, sockets.
+    Descriptors,
     /// Instances, memories or tables inside one component.
     Instances,
 }
 
 impl QuotaKind {
     /// Every limit.
-    pub const ALL: [QuotaKind; 7] = [
+    pub const ALL: [QuotaKind; 8] = [
         QuotaKind::Memory,
         QuotaKind::ExecutionTime,
         QuotaKind::Deadline,
         QuotaKind::AgentTimeout,
         QuotaKind::HostMemory,
         QuotaKind::Handles,
+        QuotaKind::Descriptors,
         QuotaKind::Instances,
     ];
 
@@ -272,6 +275,7 @@ impl QuotaKind {
             QuotaKind::AgentTimeout => "agent-timeout",
             QuotaKind::HostMemory => "over-host-memory",
             QuotaKind::Handles => "over-handles",
+            QuotaKind::Descriptors => "over-descriptors",
             QuotaKind::Instances => "over-instances",
         }
     }
@@ -286,6 +290,7 @@ impl QuotaKind {
             QuotaKind::AgentTimeout => "agent_timeout_secs",
             QuotaKind::HostMemory => "host memory per call",
             QuotaKind::Handles => "open handles",
+            QuotaKind::Descriptors => "open file descriptors",
             QuotaKind::Instances => "instances in one component",
         }
     }
@@ -348,6 +353,15 @@ pub enum HostFault {
         /// What the system said.
         reason: String,
     },
+    /// Every file descriptor that agents may have is taken.
+    #[error(
+        "no file descriptor for the agent: {message}; raise the limit on open files \
+         (`ulimit -n`, `LimitNOFILE`)"
+    )]
+    NoDescriptors {
+        /// Whose, and how many there are.
+        message: String,
+    },
     /// The host went down, or lost the lease, while the task was in its hands.
     #[error("the host went down {times} times while the task was in its hands")]
     Crashed {
@@ -381,6 +395,7 @@ impl HostFault {
         match self {
             HostFault::NoRoom { .. } => "no-room",
             HostFault::Folder { .. } => "folder-unavailable",
+            HostFault::NoDescriptors { .. } => "no-descriptors",
             HostFault::Crashed { .. } => "host-crashed",
             HostFault::NoAgent { .. } => "no-agent",
             HostFault::Unreadable { .. } => "unreadable",
@@ -458,6 +473,7 @@ mod tests {
             Q::AgentTimeout,
             Q::HostMemory,
             Q::Handles,
+            Q::Descriptors,
             Q::Instances,
         ];
         let breach = |quota| Breach { quota, during, set_by: LimitSource::Task, detail: message() };
@@ -473,6 +489,7 @@ mod tests {
             HostFault::NoRoom { message: message() }.into(),
             HostFault::Folder { path: message(), reason: message() }.into(),
             HostFault::Unreadable { reason: message() }.into(),
+            HostFault::NoDescriptors { message: message() }.into(),
             HostFault::Internal { message: message() }.into(),
             Fault::Stopped,
             Fault::Cancelled,

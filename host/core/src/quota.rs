@@ -34,7 +34,8 @@ pub struct ResourceQuota {
     /// guest is paused, not ended.
     #[cfg_attr(feature = "openapi", schema(minimum = 0.001, maximum = 1024))]
     pub max_cpu_cores: f64,
-    /// Mebibytes of linear memory and tables, summed over the instance.
+    /// Mebibytes of linear memory and tables, and of what the host holds for the
+    /// guest, summed over the instances.
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4096))]
     pub max_memory_mb: u64,
     /// Seconds of wall time for one call.

@@ -71,6 +71,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     }
     let settings = settings::resolve(&cli.settings)?;
     let mut config = settings.config.clone();
+    crate::fabric::raise_limit();
     let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
     let _logging = output.start_logging(&config, log)?;
     if let Command::Config { command } = &cli.command {

@@ -17,7 +17,7 @@ use super::progress::Bar;
 use super::settings::{self, Settings};
 use super::warnings;
 use crate::Layer4Fabric;
-use crate::fabric::{Applied, Outcome};
+use crate::fabric::{Applied, Descriptors, Outcome};
 use crate::http::{ReloadDone, Reloaded, Reloads, Server};
 use crate::traces;
 
@@ -40,6 +40,12 @@ pub(super) async fn run(
     let reloads = Reloads::default();
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
     fabric.await_agents(agents.keys().cloned());
+    let Descriptors { limit, clients, agents: for_agents } = fabric.descriptors();
+    output.note(&format!(
+        "of {limit} file descriptors {clients} are for connections (`max_connections` is {}), \
+         {for_agents} for agents",
+        config.max_connections
+    ));
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
     let url = format!("http://{address}");

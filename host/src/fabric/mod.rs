@@ -4,6 +4,7 @@ mod agents;
 mod allocation;
 mod crew;
 mod declare;
+mod descriptors;
 mod folder;
 mod genomes;
 mod heartbeat;
@@ -39,6 +40,7 @@ use tracing::field::display;
 
 pub use self::agents::AgentSource;
 pub use self::declare::{Applied, Outcome};
+pub(crate) use self::descriptors::{Descriptors, raise_limit};
 pub(crate) use self::folder::visit as visit_data_folder;
 pub use self::genomes::{
     AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
@@ -81,6 +83,7 @@ pub struct Layer4Fabric {
     crew: Arc<Crew>,
     watch: Arc<Watch>,
     declared: Declared,
+    descriptors: Descriptors,
     /// Opened when it is first needed.
     genomes: OnceCell<Arc<Genomes>>,
     state: AtomicU8,
@@ -120,6 +123,7 @@ impl Layer4Fabric {
         if !complaints.is_empty() {
             return Err(Layer4Error::Configuration(complaints));
         }
+        let descriptors = Descriptors::of_process(config.max_connections)?;
         let data = folder::open(&config)?;
         // From here on by the path without links, which nobody else can change.
         let data_dir = data.as_ref().map(|folder| folder.path().to_path_buf());
@@ -134,12 +138,14 @@ impl Layer4Fabric {
             compile_limits: compile_limits(&config),
             keyvalue: keyvalue(&config),
             http_ca_file: config.http_ca_file.clone(),
+            descriptors: descriptors.agents,
         })?;
         let watch = Watch::new(&config)?;
         Ok(Self {
             crew: Arc::new(Crew::new(executor, &config, Arc::clone(&watch))),
             watch,
             declared: Declared::default(),
+            descriptors,
             genomes: OnceCell::new(),
             config,
             state: AtomicU8::new(NEW),
@@ -148,6 +154,11 @@ impl Layer4Fabric {
             data,
             _scratch: scratch,
         })
+    }
+
+    /// How the process's file descriptors are shared out.
+    pub(crate) fn descriptors(&self) -> Descriptors {
+        self.descriptors
     }
 
     /// Begins all components: opens the task store, and goes on with what it

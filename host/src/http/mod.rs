@@ -21,6 +21,7 @@ mod limits;
 mod problems;
 mod reload;
 mod rollouts;
+mod room;
 mod router;
 mod shapes;
 mod tasks;
@@ -43,7 +44,8 @@ pub(crate) use self::wire::{AttemptLog, Stats};
 
 use self::auth::Guard;
 use self::extract::{Bodies, Uploads};
-use self::limits::{Connections, Refusals};
+use self::limits::Refusals;
+use self::room::Connections;
 use crate::Layer4Fabric;
 
 /// A head that is not here by then is not coming; so also the first request of
@@ -56,8 +58,8 @@ const HEAD_BYTES: usize = 64 << 10;
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A quarter of the connections is always left for those who do not wait.
-fn most_waits(max_connections: usize) -> usize {
-    (max_connections / 4 * 3).clamp(1, Semaphore::MAX_PERMITS)
+fn most_waits(connections: usize) -> usize {
+    (connections / 4 * 3).clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// What handlers share.
@@ -109,18 +111,19 @@ impl Server {
         let listener = TcpListener::bind(wanted).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let most = fabric.descriptors().clients;
         let guard = Guard::new(config.api_token.as_ref(), address);
         let app = App {
             fabric,
             guard,
             bodies: Bodies::default(),
             uploads: Uploads::default(),
-            waits: Arc::new(Semaphore::new(most_waits(config.max_connections))),
+            waits: Arc::new(Semaphore::new(most_waits(most))),
             ready: Arc::new(AtomicBool::new(true)),
             refusals: Arc::default(),
             reloads: None,
         };
-        let connections = Connections::new(config.max_connections);
+        let connections = Connections::new(most);
         Ok(Self { listener, address, app, connections })
     }
 

@@ -107,6 +107,7 @@ fn next(fault: &Fault) -> Next {
             | QuotaKind::ExecutionTime
             | QuotaKind::HostMemory
             | QuotaKind::Handles
+            | QuotaKind::Descriptors
             | QuotaKind::Instances => Next::Never(DeadReason::OverQuota),
         },
         Fault::Host(_) => Next::HostRetry,

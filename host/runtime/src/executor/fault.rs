@@ -14,6 +14,7 @@ use super::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES
 use super::grants::http::FIELD_BYTES;
 use super::limits::cpu::HostPanic;
 use super::limits::memory::OverMemory;
+use super::limits::pool::Short;
 use super::sandbox::{BYTES_PER_HOST_CALL, HANDLES};
 
 /// Frames of the guest shown with a trap.
@@ -33,6 +34,13 @@ pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     if let Some(over) = error.downcast_ref::<OverMemory>() {
         let (quota, set_by, detail) = (QuotaKind::Memory, over.set_by, over.to_string());
         return Breach { quota, during, set_by, detail }.into();
+    }
+    if let Some(short) = error.downcast_ref::<Short>() {
+        let said = short.to_string();
+        return match short {
+            Short::Agent { .. } => host_limit(QuotaKind::Descriptors, during, said),
+            Short::Host { .. } => HostFault::NoDescriptors { message: said }.into(),
+        };
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return GuestFault::Exited { during, status: *status, message: String::new() }.into();

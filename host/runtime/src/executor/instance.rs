@@ -144,7 +144,7 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let Blueprint { genome, setup, keyvalue, limits, network, .. } = blueprint;
         let engine = driver.host.engine();
-        let mut store = Sandbox::store(engine, setup, keyvalue, &limits.memory, network)?;
+        let mut store = Sandbox::store(engine, setup, keyvalue, limits, network)?;
         let _connected = store.data_mut().http.open(driver.reach.clone());
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;

@@ -43,6 +43,7 @@ use self::engine::HostEngine;
 use self::grants::http::Network;
 use self::instance::Blueprint;
 use self::limits::agent::AgentLimits;
+use self::limits::pool::Supplies;
 use self::linked::Linked;
 use self::loaded::Loaded;
 use self::room::Rooms;
@@ -83,6 +84,9 @@ pub struct ExecutorOptions {
     /// A PEM file of certificate authorities that agents' requests trust
     /// besides the public ones.
     pub http_ca_file: Option<PathBuf>,
+    /// File descriptors for all agents: files and folders that they have open,
+    /// and their connections. One agent may have a quarter, up to 1,024.
+    pub descriptors: usize,
 }
 
 /// Slots for instances that overlap with those that they replace.
@@ -98,6 +102,7 @@ pub struct Executor {
     keyvalue: Arc<dyn KeyValueStore>,
     /// What the requests of agents are made with.
     network: Arc<Network>,
+    supplies: Supplies,
     loaded: Mutex<Loaded>,
 }
 
@@ -121,6 +126,9 @@ impl Executor {
             housekeeping: options.housekeeping,
             keyvalue: options.keyvalue,
             network: Arc::new(Network::new(options.http_ca_file.as_deref())?),
+            supplies: Supplies::new(options.descriptors).map_err(|error| {
+                Layer4Error::Internal(format!("no threads for agents' files: {error}"))
+            })?,
             loaded: Mutex::default(),
         })
     }
@@ -220,7 +228,8 @@ impl Executor {
     ) -> Layer4Result<Blueprint> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
-        let (setup, limits) = (Arc::new(setup), Arc::new(AgentLimits::new(quota)));
+        let limits = Arc::new(AgentLimits::new(quota, &self.supplies));
+        let setup = Arc::new(setup);
         Ok(self.blueprint_of(genome, setup, limits, keyvalue))
     }
 
@@ -231,7 +240,7 @@ impl Executor {
     /// # Errors
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
-        let limits = Arc::new(AgentLimits::new(old.quota()));
+        let limits = Arc::new(AgentLimits::new(old.quota(), &self.supplies));
         let blueprint = self.blueprint_of(genome, old.setup(), limits, Arc::clone(&self.keyvalue));
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await

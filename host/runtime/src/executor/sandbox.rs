@@ -14,13 +14,15 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::telemetry;
-use super::grants::http::{Http, Network};
+use super::grants::folders::Opened;
+use super::grants::http::{Heads, Http, Network};
 use super::grants::keyvalue::Space;
 use super::grants::log::Log;
 use super::grants::stdio::GuestStream;
 use super::grants::telemetry::Recorder;
 use super::grants::{config, folders, http, keyvalue, logging};
-use super::limits::memory::{AgentMemory, MemoryMeter};
+use super::limits::agent::AgentLimits;
+use super::limits::memory::MemoryMeter;
 use super::setup::AgentSetup;
 
 /// Bytes that one call may make the host copy out of the guest.
@@ -37,34 +39,44 @@ pub(crate) struct Sandbox {
     pub(super) log: Log,
     pub(super) table: ResourceTable,
     pub(super) memory: MemoryMeter,
+    /// Of the agent: what all its instances take together.
+    pub(super) limits: Arc<AgentLimits>,
+    pub(super) opened: Opened,
     pub(super) recorder: Recorder,
     pub(super) setup: Arc<AgentSetup>,
     /// What `wasi:keyvalue` works on, where it is granted.
     pub(super) space: Option<Space>,
     pub(super) http: Http,
+    pub(super) heads: Heads,
 }
 
 impl Sandbox {
-    /// A store with nothing in it but what `setup` grants, which counts on `memory`.
+    /// A store with nothing in it but what `setup` grants, which counts on `limits`.
     pub(crate) fn store(
         engine: &Engine,
         setup: &Arc<AgentSetup>,
         keyvalue: &Arc<dyn KeyValueStore>,
-        memory: &Arc<AgentMemory>,
+        limits: &Arc<AgentLimits>,
         network: &Arc<Network>,
     ) -> Result<Store<Self>, HostFault> {
         let log = Log::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
+        let (wasi, opened) = wasi(setup, &log, limits)?;
+        let memory = MemoryMeter::new(Arc::clone(&limits.memory));
+        let heads = Heads::new(memory.instance().nothing());
         let sandbox = Self {
-            wasi: wasi(setup, &log)?,
+            wasi,
+            opened,
             log,
             table,
-            memory: MemoryMeter::new(Arc::clone(memory)),
+            memory,
+            limits: Arc::clone(limits),
             recorder: Recorder::new(),
             setup: Arc::clone(setup),
             space: space(setup, keyvalue),
             http: Http::new(&setup.grants.http, network),
+            heads,
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
@@ -94,7 +106,11 @@ fn space(setup: &AgentSetup, store: &Arc<dyn KeyValueStore>) -> Option<Space> {
     Some(Space { store, name, most_bytes: grant.max_bytes() })
 }
 
-fn wasi(setup: &AgentSetup, log: &Log) -> Result<WasiCtx, HostFault> {
+fn wasi(
+    setup: &AgentSetup,
+    log: &Log,
+    limits: &AgentLimits,
+) -> Result<(WasiCtx, Opened), HostFault> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_tcp(false)
         .allow_udp(false)
@@ -105,8 +121,8 @@ fn wasi(setup: &AgentSetup, log: &Log) -> Result<WasiCtx, HostFault> {
     for (name, value) in &setup.environment {
         wasi.env(name, value);
     }
-    folders::open(&mut wasi, &setup.grants.folders)?;
-    Ok(wasi.build())
+    let opened = folders::open(&mut wasi, &setup.grants.folders, limits)?;
+    Ok((wasi.build(), opened))
 }
 
 impl WasiView for Sandbox {
@@ -127,6 +143,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    folders::bound(&mut linker)?;
     http::bound(&mut linker)?;
     telemetry::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
     config::link(&mut linker)?;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use chimera_agent_sdk::prelude::*;
 
+use crate::hoards::Kept;
+
 /// Behaves as the parameters `in_init` and `in_shutdown` and each task say.
 struct Hostile {
     in_shutdown: String,
@@ -13,6 +15,7 @@ struct Hostile {
     /// The memory quota that `init` was told.
     told: u64,
     hoard: Vec<Vec<u8>>,
+    kept: Kept,
 }
 
 /// What to do, and how much of it.
@@ -44,6 +47,7 @@ impl WasmAgent for Hostile {
             mute: false,
             told: config.resource_quota.max_memory_mb,
             hoard: Vec::new(),
+            kept: Kept::default(),
         })
     }
 
@@ -51,6 +55,9 @@ impl WasmAgent for Hostile {
         let order: Order = task.payload()?;
         if order.signal {
             std::fs::write("/data/started", "").or_failed("telling that the task has started")?;
+        }
+        if let Some(hoarded) = self.kept.hoard(&order.what, order.amount) {
+            return hoarded.map_err(AgentError::failed);
         }
         match order.what.as_str() {
             "hoard" => hoard(&mut self.hoard),

@@ -7,3 +7,5 @@
 
 #[cfg(target_arch = "wasm32")]
 mod behaviour;
+#[cfg(target_arch = "wasm32")]
+mod hoards;

@@ -55,6 +55,7 @@ fn number(fault: &Fault) -> usize {
             QuotaKind::HostMemory => 10,
             QuotaKind::Handles => 11,
             QuotaKind::Instances => 12,
+            QuotaKind::Descriptors => 21,
         },
         Fault::Host(HostFault::NoRoom { .. }) => 13,
         Fault::Host(HostFault::Folder { .. }) => 14,
@@ -65,9 +66,10 @@ fn number(fault: &Fault) -> usize {
         Fault::Cancelled => 19,
         Fault::Guest(GuestFault::RefusedOutput { .. }) => 20,
         Fault::Host(HostFault::Unreadable { .. }) => 21,
+        Fault::Host(HostFault::NoDescriptors { .. }) => 22,
     }
 }
-const KINDS: usize = 22;
+const KINDS: usize = 23;
 
 fn words() -> String {
     "m".to_owned()
@@ -127,9 +129,11 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         (breach(QuotaKind::AgentTimeout), Kind::Retry, Some(true)),
         (breach(QuotaKind::HostMemory), over_quota, Some(true)),
         (breach(QuotaKind::Handles), over_quota, Some(true)),
+        (breach(QuotaKind::Descriptors), over_quota, Some(true)),
         (breach(QuotaKind::Instances), over_quota, Some(true)),
         (HostFault::NoRoom { message: words() }.into(), Kind::HostRetry, None),
         (HostFault::Folder { path: words(), reason: words() }.into(), Kind::HostRetry, None),
+        (HostFault::NoDescriptors { message: words() }.into(), Kind::HostRetry, None),
         (HostFault::Crashed { times: 1 }.into(), Kind::HostRetry, None),
         (HostFault::NoAgent { message: words() }.into(), Kind::HostRetry, None),
         (HostFault::Unreadable { reason: words() }.into(), Kind::HostRetry, None),

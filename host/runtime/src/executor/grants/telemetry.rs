@@ -16,6 +16,8 @@ use crate::executor::sandbox::Sandbox;
 
 const METRICS: usize = 256;
 const SPANS: usize = 256;
+/// Bytes of spans and metrics together.
+const REPORT_BYTES: usize = 128 * 1024;
 const LABELS: usize = 16;
 const NAME_BYTES: usize = 64;
 const VALUE_BYTES: usize = 256;
@@ -39,6 +41,7 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Recorder {
     run: u64,
     started: Instant,
+    report_bytes: usize,
     open: Vec<usize>,
     kept: RunTelemetry,
     on_progress: Option<OnProgress>,
@@ -51,6 +54,7 @@ impl Recorder {
         Self {
             run: 0,
             started,
+            report_bytes: 0,
             open: Vec::new(),
             kept: RunTelemetry::default(),
             on_progress: None,
@@ -93,18 +97,29 @@ impl Recorder {
         std::mem::take(&mut self.kept)
     }
 
+    /// Whether there is room for so much more of spans and metrics.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let wanted = self.report_bytes + bytes;
+        if wanted <= REPORT_BYTES {
+            self.report_bytes = wanted;
+        }
+        wanted <= REPORT_BYTES
+    }
+
     fn dropped(&mut self) -> &mut Dropped {
         &mut self.kept.dropped
     }
 
     fn open(&mut self, name: &str) -> SpanHandle {
-        if self.kept.spans.len() >= SPANS {
+        let name = cut(name, NAME_BYTES);
+        let full = self.kept.spans.len() >= SPANS;
+        if full || !self.has_room(name.len() + size_of::<Span>()) {
             self.dropped().spans += 1;
             return SpanHandle { run: self.run, index: None };
         }
         let index = self.kept.spans.len();
         self.kept.spans.push(Span {
-            name: cut(name, NAME_BYTES),
+            name,
             parent: self.open.last().copied(),
             start: self.started.elapsed(),
             duration: std::time::Duration::ZERO,
@@ -123,8 +138,12 @@ impl Recorder {
     }
 
     fn attribute(&mut self, index: usize, name: &str, value: &str) {
-        let Some(span) = self.kept.spans.get_mut(index) else { return };
         let (name, value) = (cut(name, NAME_BYTES), cut(value, VALUE_BYTES));
+        if !self.has_room(name.len() + value.len() + size_of::<(String, String)>()) {
+            self.dropped().spans += 1;
+            return;
+        }
+        let Some(span) = self.kept.spans.get_mut(index) else { return };
         if let Some((_, old)) = span.attributes.iter_mut().find(|(known, _)| *known == name) {
             *old = value;
         } else if span.attributes.len() < LABELS {
@@ -141,7 +160,14 @@ impl Recorder {
             self.dropped().metrics += 1;
             return;
         }
-        let labels = labels.iter().map(|l| (l.name.clone(), cut(&l.value, VALUE_BYTES))).collect();
+        let labels = labels.iter().map(|l| (l.name.clone(), cut(&l.value, VALUE_BYTES)));
+        let labels: Vec<_> = labels.collect();
+        let kept = labels.iter().map(|(name, value)| name.len() + value.len());
+        let kept: usize = kept.map(|bytes| bytes + size_of::<(String, String)>()).sum();
+        if !self.has_room(kept + name.len() + size_of::<Metric>()) {
+            self.dropped().metrics += 1;
+            return;
+        }
         self.kept.metrics.push(Metric { name: name.to_owned(), value, labels });
     }
 }
@@ -256,6 +282,20 @@ mod tests {
             (METRICS, 1000 - METRICS as u64 + 2)
         );
         assert_eq!((kept.spans.len(), kept.dropped.spans), (SPANS, 1000 - SPANS as u64));
+    }
+
+    #[test]
+    fn spans_and_metrics_are_bounded_by_their_bytes_too() {
+        let mut recorder = Recorder::new();
+        let label = |n: usize| Label { name: format!("label_{n}"), value: "v".repeat(1000) };
+        let labels: Vec<_> = (0..LABELS).map(label).collect();
+        (0..METRICS).for_each(|_| recorder.metric("large", 1.0, &labels));
+        let span = recorder.open("span");
+        (0..LABELS).for_each(|n| recorder.attribute(0, &n.to_string(), &"v".repeat(1000)));
+        assert!(span.index.is_some_and(|index| index == 0) || recorder.kept.spans.is_empty());
+        let kept = recorder.take();
+        assert!(kept.metrics.len() < 30, "each takes 5 KiB: {}", kept.metrics.len());
+        assert_eq!(kept.dropped.metrics as usize, METRICS - kept.metrics.len());
     }
 
     #[test]

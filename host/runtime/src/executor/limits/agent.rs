@@ -11,6 +11,8 @@ use super::bucket::Bucket;
 use super::cpu;
 use super::memory::AgentMemory;
 use super::network::Bandwidth;
+use super::pool::{Share, Supplies};
+use super::threads::Threads;
 
 /// What bounds an agent, all its instances together.
 #[derive(Debug)]
@@ -19,11 +21,18 @@ pub(crate) struct AgentLimits {
     pub(crate) share: Bucket,
     pub(crate) memory: Arc<AgentMemory>,
     pub(crate) bandwidth: Bandwidth,
+    /// File descriptors: opened files and folders, sockets.
+    pub(crate) descriptors: Share,
+    /// Threads that do for it what blocks.
+    pub(crate) threads: Threads,
 }
 
 impl AgentLimits {
-    pub(crate) fn new(quota: ResourceQuota) -> Self {
+    pub(crate) fn new(quota: ResourceQuota, supplies: &Supplies) -> Self {
+        let (descriptors, threads) = supplies.for_agent();
         Self {
+            descriptors,
+            threads,
             share: cpu::share(quota.max_cpu_cores),
             memory: AgentMemory::new(quota.memory_bytes()),
             bandwidth: Bandwidth::new(quota.max_network_mbps),

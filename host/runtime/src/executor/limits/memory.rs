@@ -4,6 +4,10 @@
 //! hundred memories would have a hundred quotas. Here one sum covers every
 //! memory and table of a store, and a second one all stores of the agent, so
 //! that an agent cannot multiply its quota by asking for more instances.
+//!
+//! What the host holds for a guest, such as what was read ahead of it, counts in
+//! the same sums: a [`Charge`] is such bytes, and gives them back when it is
+//! dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,14 +67,106 @@ impl AgentMemory {
     }
 }
 
-/// The sum of an instance's memories and tables, and its limit.
+/// The task's limit outside a run.
+const NO_TASK: u64 = u64::MAX;
+
+/// What one instance holds, in its memories and in the host, and its limits.
+///
+/// Charges may be given back by threads that read files, so the counts are
+/// atomic; only the instance's own call takes more.
 #[derive(Debug)]
-pub(crate) struct MemoryMeter {
+pub(crate) struct InstanceMemory {
     agent: Arc<AgentMemory>,
     /// The task's own limit, in a run.
-    task: Option<u64>,
-    held: u64,
-    peak: u64,
+    task: AtomicU64,
+    held: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl InstanceMemory {
+    fn new(agent: Arc<AgentMemory>) -> Arc<Self> {
+        let zero = || AtomicU64::new(0);
+        Arc::new(Self { agent, task: AtomicU64::new(NO_TASK), held: zero(), peak: zero() })
+    }
+
+    /// Counts bytes that the host holds for the instance, until the answer is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The agent or the task may not hold so many more.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, OverMemory> {
+        let mut charge = self.nothing();
+        charge.change(bytes)?;
+        Ok(charge)
+    }
+
+    /// A charge for something that is yet to come.
+    pub(crate) fn nothing(self: &Arc<Self>) -> Charge {
+        Charge { memory: Arc::clone(self), bytes: 0 }
+    }
+
+    fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OverMemory> {
+        let wanted = self.held().saturating_add(bytes);
+        self.check(wanted)?;
+        self.agent.take(bytes)?;
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.peak.fetch_max(wanted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.agent.give_back(bytes);
+    }
+
+    /// Whether the instance may hold `wanted` by the tighter of both limits as
+    /// they are now, since the agent's may change during a run.
+    fn check(&self, wanted: u64) -> Result<(), OverMemory> {
+        let agent = self.agent.limit();
+        let (limit, set_by) = tighter(agent, self.task.load(Ordering::Relaxed));
+        if wanted <= limit { Ok(()) } else { Err(OverMemory { wanted, limit, set_by }) }
+    }
+}
+
+/// Bytes that the host holds for an instance.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    memory: Arc<InstanceMemory>,
+    bytes: u64,
+}
+
+impl Charge {
+    /// Counts so many in place of what it counted.
+    ///
+    /// # Errors
+    /// The agent or the task may not hold so many more; what was counted stays.
+    pub(crate) fn change(&mut self, bytes: usize) -> Result<(), OverMemory> {
+        let bytes = bytes as u64;
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.memory.take(more)?,
+            None => self.memory.give_back(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.memory.give_back(self.bytes);
+    }
+}
+
+/// The sum of an instance's memories and tables, on what the instance may hold.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    memory: Arc<InstanceMemory>,
+    /// Of all that is held, what the memories and tables are.
+    grown: u64,
     /// What the last permitted growth added, taken back if it then fails.
     last_growth: u64,
 }
@@ -85,7 +181,12 @@ pub(crate) struct OverMemory {
 
 impl MemoryMeter {
     pub(crate) fn new(agent: Arc<AgentMemory>) -> Self {
-        Self { agent, task: None, held: 0, peak: 0, last_growth: 0 }
+        Self { memory: InstanceMemory::new(agent), grown: 0, last_growth: 0 }
+    }
+
+    /// What the host's own holdings for the instance are counted on.
+    pub(crate) fn instance(&self) -> &Arc<InstanceMemory> {
+        &self.memory
     }
 
     /// Starts a run: the task's limit, and a peak of its own.
@@ -93,57 +194,44 @@ impl MemoryMeter {
     /// # Errors
     /// The instance holds more than the run may.
     pub(crate) fn start_run(&mut self, task: u64) -> Result<(), OverMemory> {
-        self.peak = self.held;
-        self.task = Some(task);
-        self.check(self.held).inspect_err(|_| self.task = None)
+        let held = self.held();
+        self.memory.peak.store(held, Ordering::Relaxed);
+        self.memory.task.store(task, Ordering::Relaxed);
+        self.memory.check(held).inspect_err(|_| self.end_run())
     }
 
     /// Between runs the agent's own limit rules.
     pub(crate) fn end_run(&mut self) {
-        self.task = None;
-    }
-
-    /// Whether the instance may hold `wanted` by the tighter of both limits as
-    /// they are now, since the agent's may change during a run.
-    fn check(&self, wanted: u64) -> Result<(), OverMemory> {
-        let agent = self.agent.limit();
-        let (limit, set_by) = match self.task {
-            Some(task) => tighter(agent, task),
-            None => (agent, LimitSource::Agent),
-        };
-        if wanted <= limit { Ok(()) } else { Err(OverMemory { wanted, limit, set_by }) }
+        self.memory.task.store(NO_TASK, Ordering::Relaxed);
     }
 
     /// Bytes held now.
     pub(crate) fn held(&self) -> u64 {
-        self.held
+        self.memory.held()
     }
 
     /// The most bytes held since the run started.
     pub(crate) fn peak(&self) -> u64 {
-        self.peak
+        self.memory.peak.load(Ordering::Relaxed)
     }
 
     fn grow(&mut self, by: u64) -> wasmtime::Result<bool> {
-        let wanted = self.held.saturating_add(by);
-        self.check(wanted).map_err(wasmtime::Error::from)?;
-        self.agent.take(by).map_err(wasmtime::Error::from)?;
-        self.held = wanted;
-        self.peak = self.peak.max(wanted);
+        self.memory.take(by).map_err(wasmtime::Error::from)?;
+        self.grown = self.grown.saturating_add(by);
         self.last_growth = by;
         Ok(true)
     }
 
     fn take_back(&mut self) {
         let bytes = std::mem::take(&mut self.last_growth);
-        self.held = self.held.saturating_sub(bytes);
-        self.agent.give_back(bytes);
+        self.grown = self.grown.saturating_sub(bytes);
+        self.memory.give_back(bytes);
     }
 }
 
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
-        self.agent.give_back(self.held);
+        self.memory.give_back(self.grown);
     }
 }
 
@@ -215,7 +303,7 @@ mod tests {
         let error = meter.table_growing(0, 20, None).unwrap_err();
         let over = error.downcast_ref::<OverMemory>().unwrap();
         assert_eq!((over.wanted, over.limit), (1060, 1000));
-        assert_eq!((meter.held, meter.peak()), (900, 900));
+        assert_eq!((meter.held(), meter.peak()), (900, 900));
     }
 
     #[test]
@@ -223,7 +311,7 @@ mod tests {
         let mut meter = meter(1000);
         meter.memory_growing(0, 900, None).unwrap();
         meter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
-        assert_eq!((meter.held, meter.agent.held.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((meter.held(), meter.memory.agent.held()), (0, 0));
     }
 
     #[test]
@@ -278,5 +366,24 @@ mod tests {
         assert!(two.memory_growing(0, 400, None).is_err());
         drop(one);
         assert!(two.memory_growing(0, 400, None).is_ok());
+    }
+
+    #[test]
+    fn what_the_host_holds_counts_until_it_is_dropped() {
+        let mut meter = meter(1000);
+        meter.memory_growing(0, 500, None).unwrap();
+        let memory = Arc::clone(meter.instance());
+        let mut read = memory.charge(400).unwrap();
+        assert!(meter.memory_growing(500, 700, None).is_err(), "both are one sum");
+        let refused = read.change(600).unwrap_err();
+        assert_eq!((refused.wanted, refused.limit), (1100, 1000));
+        read.change(100).unwrap();
+        assert_eq!((meter.held(), meter.peak()), (600, 900));
+        meter.start_run(650).unwrap();
+        assert_eq!(memory.charge(51).unwrap_err().set_by, LimitSource::Task);
+        drop(meter);
+        assert_eq!(memory.agent.held(), 100, "a thread may hold on for longer than the instance");
+        drop(read);
+        assert_eq!(memory.agent.held(), 0);
     }
 }

@@ -5,4 +5,6 @@ pub(crate) mod bucket;
 pub(crate) mod cpu;
 pub(crate) mod memory;
 pub(crate) mod network;
+pub(crate) mod pool;
 pub(crate) mod run;
+pub(crate) mod threads;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::agent::AgentLimits;
 use super::bucket::{Bucket, Shares};
+use super::pool::{Short, Taken};
 use super::run::RunLimits;
 
 /// Bytes a second at one megabit a second.
@@ -146,6 +147,11 @@ impl Line {
         }
     }
 
+    /// A descriptor of the agent's, for one more connection.
+    pub(crate) fn descriptor(&self) -> Result<Taken, Short> {
+        self.reach.agent.descriptors.try_take(1)
+    }
+
     /// So many bytes passed.
     pub(crate) fn passed(&self, direction: Direction, bytes: usize) {
         let count = bytes as u64;
@@ -196,13 +202,14 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::executor::limits::pool::Supplies;
 
     fn line(agent: Option<f64>, task: Option<f64>) -> Arc<Line> {
         let quota = |max_network_mbps| ResourceQuota { max_network_mbps, ..Default::default() };
         let (agent, task) = (quota(agent), quota(task));
         let limits = RunLimits::new(&agent, &task, None);
         Arc::new(Line::open(Reach {
-            agent: Arc::new(AgentLimits::new(agent)),
+            agent: Arc::new(AgentLimits::new(agent, &Supplies::new(8).unwrap())),
             task: Some(Arc::new(limits)),
             traffic: Arc::default(),
             total: Arc::default(),

@@ -97,9 +97,13 @@ fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
 
 /// A connection to the origin that was granted, with TLS where it has that.
 pub(super) async fn connect(admitted: Admitted, pulse: Pulse) -> Result<Box<dyn Stream>, Error> {
+    let descriptor = admitted.line.descriptor().map_err(|short| {
+        admitted.notes.denied(&admitted.origin, &format!("no file descriptor for it: {short}"));
+        Error::ConnectionLimitReached
+    })?;
     let stream = dial(&admitted).await?;
     let Admitted { origin, network, line, permit, .. } = admitted;
-    let stream = Paced::new(stream, line, pulse, permit);
+    let stream = Paced::new(stream, line, pulse, (permit, descriptor));
     match origin.scheme {
         HttpScheme::Http => Ok(Box::new(stream)),
         HttpScheme::Https => {
@@ -163,11 +167,12 @@ mod tests {
     use super::*;
     use crate::executor::limits::agent::AgentLimits;
     use crate::executor::limits::network::{Line, Reach};
+    use crate::executor::limits::pool::Supplies;
 
     /// A request to `origin`, granted by itself, as names are resolved by `resolve`.
     async fn leads_to(origin: &str, resolve: Resolve) -> (Result<Vec<SocketAddr>, Error>, String) {
         let reach = Reach {
-            agent: Arc::new(AgentLimits::new(ResourceQuota::default())),
+            agent: Arc::new(AgentLimits::new(ResourceQuota::default(), &Supplies::new(8).unwrap())),
             task: None,
             traffic: Arc::default(),
             total: Arc::default(),

@@ -10,6 +10,7 @@
 
 mod dial;
 mod exchange;
+mod heads;
 mod notes;
 mod paced;
 mod tls;
@@ -29,6 +30,7 @@ use wasmtime_wasi_http::{
 };
 
 pub(crate) use self::dial::Network;
+pub(crate) use self::heads::Heads;
 pub(crate) use self::words::bound;
 
 use self::notes::Notes;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::Permit;
 use crate::executor::limits::network::{BLOCK, Direction, Line};
+use crate::executor::limits::pool::Taken;
 
 /// A TCP connection on a call's line.
 pub(super) struct Paced {
@@ -20,7 +21,7 @@ pub(super) struct Paced {
     pulse: Pulse,
     before_read: Option<Pause>,
     before_write: Option<Pause>,
-    _permit: Permit,
+    _held: (Permit, Taken),
 }
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -37,8 +38,13 @@ impl Pulse {
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, line: Arc<Line>, pulse: Pulse, permit: Permit) -> Self {
-        Self { stream, line, pulse, before_read: None, before_write: None, _permit: permit }
+    pub(super) fn new(
+        stream: TcpStream,
+        line: Arc<Line>,
+        pulse: Pulse,
+        held: (Permit, Taken),
+    ) -> Self {
+        Self { stream, line, pulse, before_read: None, before_write: None, _held: held }
     }
 
     /// Ready when the next byte may pass.

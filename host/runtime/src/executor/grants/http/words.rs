@@ -26,12 +26,14 @@ type Taken = Result<(), ()>;
 pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;
+    super::heads::bound(&mut types)?;
     types.func_wrap(
         "[method]outgoing-request.set-method",
         |mut store: Store<'_>, (request, method): (Request, Method)| {
             if matches!(&method, Method::Other(method) if is_long(method)) {
                 return Ok((Taken::Err(()),));
             }
+            store.data_mut().adds_to_heads(WORD_BYTES)?;
             Ok((store.data_mut().http().set_method(request, method)?,))
         },
     )?;
@@ -41,6 +43,7 @@ pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
             if matches!(&scheme, Some(Scheme::Other(scheme)) if is_long(scheme)) {
                 return Ok((Taken::Err(()),));
             }
+            store.data_mut().adds_to_heads(WORD_BYTES)?;
             Ok((store.data_mut().http().set_scheme(request, scheme)?,))
         },
     )?;
@@ -50,6 +53,7 @@ pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
             if authority.as_deref().is_some_and(is_long) {
                 return Ok((Taken::Err(()),));
             }
+            store.data_mut().adds_to_heads(WORD_BYTES)?;
             Ok((store.data_mut().http().set_authority(request, authority)?,))
         },
     )?;
@@ -59,6 +63,7 @@ pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
             if path.as_deref().is_some_and(is_long) {
                 return Ok((Taken::Err(()),));
             }
+            store.data_mut().adds_to_heads(WORD_BYTES)?;
             Ok((store.data_mut().http().set_path_with_query(request, path)?,))
         },
     )?;

@@ -1,11 +1,14 @@
 //! `wasi:keyvalue/atomics`: counters, and changes of what was read.
 
+use std::sync::Arc;
+
 use chimera_layer4_core::keyvalue::{ABSENT, Change, KeyValueError};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
 
 use super::bucket::get;
-use super::{Answer, Bucket, Draft, Error, check_change};
+use super::{Answer, Bucket, Draft, Error, OPEN_BYTES, check_change};
+use crate::executor::limits::memory::Charge;
 use crate::executor::sandbox::Sandbox;
 
 type Store<'a> = StoreContextMut<'a, Sandbox>;
@@ -20,6 +23,7 @@ struct Cas {
     bucket: Bucket,
     key: String,
     version: u64,
+    _held: Arc<Charge>,
 }
 
 #[derive(ComponentType, Lift, Lower)]
@@ -106,7 +110,8 @@ fn link_cas(interface: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()>
         |mut store: Store<'_>, (bucket, key): (Resource<Bucket>, String)| {
             Box::new(async move {
                 let bucket = get(&store, &bucket)?;
-                Ok((match look(bucket, key).await? {
+                let held = store.data().memory.instance().charge(OPEN_BYTES + key.len())?;
+                Ok((match look(bucket, key, Arc::new(held)).await? {
                     Ok(cas) => Ok(store.data_mut().table.push(cas)?),
                     Err(error) => Err(error),
                 },))
@@ -140,8 +145,9 @@ fn link_cas(interface: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()>
     )
 }
 
-async fn look(bucket: Bucket, key: String) -> wasmtime::Result<Answer<Cas>> {
-    Ok(bucket.version(key.clone()).await?.map(|version| Cas { bucket, key, version }))
+async fn look(bucket: Bucket, key: String, held: Arc<Charge>) -> wasmtime::Result<Answer<Cas>> {
+    let version = bucket.version(key.clone()).await?;
+    Ok(version.map(|version| Cas { bucket, key, version, _held: held }))
 }
 
 /// Where somebody was faster, the answer is the key as it is now.
@@ -150,14 +156,14 @@ async fn swap(
     cas: Cas,
     value: Vec<u8>,
 ) -> wasmtime::Result<Result<(), CasError>> {
-    let Cas { bucket, key, version } = cas;
+    let Cas { bucket, key, version, _held: held } = cas;
     let change = Change { key: key.clone(), value: Some(value), expected: Some(version) };
     if let Err(error) = check_change(&change) {
         return Ok(Err(CasError::Store(error)));
     }
     match bucket.change(vec![change]).await? {
         Ok(()) => Ok(Ok(())),
-        Err(KeyValueError::Conflict) => Ok(Err(match look(bucket, key).await? {
+        Err(KeyValueError::Conflict) => Ok(Err(match look(bucket, key, held).await? {
             Ok(cas) => CasError::Failed(store.data_mut().table.push(cas)?),
             Err(error) => CasError::Store(error),
         })),

@@ -1,10 +1,12 @@
 //! `wasi:keyvalue/store`: buckets, one key at a time.
 
+use std::sync::Arc;
+
 use chimera_layer4_core::keyvalue::{ABSENT, Change};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
 
-use super::{Answer, Bucket, Draft, Error, KEYS, check_bucket};
+use super::{Answer, Bucket, Draft, Error, KEYS, OPEN_BYTES, check_bucket};
 use crate::executor::sandbox::Sandbox;
 
 type Store<'a> = StoreContextMut<'a, Sandbox>;
@@ -101,7 +103,9 @@ fn open(store: &mut Store<'_>, name: String) -> wasmtime::Result<Answer<Resource
     if let Err(error) = check_bucket(&name) {
         return Ok(Err(error));
     }
-    Ok(Ok(sandbox.table.push(Bucket { space, name })?))
+    let held = Arc::new(sandbox.memory.instance().charge(OPEN_BYTES)?);
+    let threads = sandbox.limits.threads.clone();
+    Ok(Ok(sandbox.table.push(Bucket { space, name, threads, _held: held })?))
 }
 
 pub(super) fn get(store: &Store<'_>, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {

@@ -15,7 +15,9 @@ use chimera_layer4_core::keyvalue::{Change, Entry, KeyValueError, KeyValueStore,
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 use crate::executor::bindings::words;
-use crate::executor::limits::cpu::{charge, thread_time};
+use crate::executor::limits::cpu::charge;
+use crate::executor::limits::memory::Charge;
+use crate::executor::limits::threads::Threads;
 use crate::executor::sandbox::{BYTES_PER_HOST_CALL, Sandbox};
 
 /// Bytes of a bucket's name.
@@ -35,11 +37,16 @@ pub(crate) struct Space {
     pub(crate) most_bytes: u64,
 }
 
+/// What an open bucket takes in the host.
+const OPEN_BYTES: usize = 512;
+
 /// An open bucket.
 #[derive(Clone, Debug)]
 struct Bucket {
     space: Space,
     name: String,
+    threads: Threads,
+    _held: Arc<Charge>,
 }
 
 /// `error` of the standard.
@@ -75,14 +82,12 @@ impl Bucket {
         + Send
         + 'static,
     ) -> wasmtime::Result<Result<T, KeyValueError>> {
-        let Self { space, name } = self.clone();
+        let Self { space, name, .. } = self.clone();
         let work = move || {
-            let before = thread_time();
             let at = Place { space: &space.name, bucket: &name };
-            let done = what(space.store.as_ref(), at, space.most_bytes);
-            (done, thread_time().saturating_sub(before))
+            what(space.store.as_ref(), at, space.most_bytes)
         };
-        let (done, took) = tokio::task::spawn_blocking(work).await?;
+        let (done, took) = self.threads.run(work).await?;
         charge(took);
         Ok(done)
     }

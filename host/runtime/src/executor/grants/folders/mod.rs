@@ -1,0 +1,165 @@
+//! Folders of the host, opened for an agent: `wasi:filesystem` within bounds.
+//!
+//! wasmtime-wasi has no quota for files. Its directory stream reads the whole
+//! folder into memory, each opened file is a descriptor of the process, streams
+//! keep what they read ahead, and a call that blocks takes a thread that a guest
+//! may leave behind. So its calls are made here through a thread of the agent's
+//! share, at the cost of the agent's processor time; opened files and folders
+//! are taken from the agent's descriptors ([`pool`]); and what streams
+//! keep is charged to its memory. Files that may block for ever, as a named pipe
+//! without a writer does, are not opened at all.
+//!
+//! [`pool`]: crate::executor::limits::pool
+
+mod host;
+mod input;
+mod listing;
+mod output;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use chimera_layer4_core::{FolderAccess, FolderGrant, HostFault};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{
+    Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView, WasiFilesystemView as _,
+};
+use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode};
+use wasmtime_wasi::p2::{FsError, FsResult};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::executor::limits::agent::AgentLimits;
+use crate::executor::limits::cpu::charge;
+use crate::executor::limits::memory::InstanceMemory;
+use crate::executor::limits::pool::Taken;
+use crate::executor::limits::threads::{Done, Threads};
+use crate::executor::sandbox::Sandbox;
+
+/// Bytes that a stream reads or writes at once.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// The descriptors of one instance: what its granted folders take, and each file
+/// and folder that it has open, by its handle.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    _granted: Option<Taken>,
+    by_handle: HashMap<u32, Arc<Taken>>,
+}
+
+/// Opens each granted folder. A folder that is gone is a fault of the host's
+/// setup, not of the agent.
+pub(crate) fn open(
+    wasi: &mut WasiCtxBuilder,
+    folders: &[FolderGrant],
+    limits: &AgentLimits,
+) -> Result<Opened, HostFault> {
+    if folders.is_empty() {
+        return Ok(Opened::default());
+    }
+    let taken = limits.descriptors.try_take(folders.len());
+    let taken = taken.map_err(|short| HostFault::NoDescriptors { message: short.to_string() })?;
+    // Calls come on a thread that may block already; read when a folder is opened.
+    wasi.allow_blocking_current_thread(true);
+    for folder in folders {
+        let access = match folder.access {
+            FolderAccess::ReadOnly => FsPerms::ReadOnly,
+            FolderAccess::ReadWrite => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&folder.host, &folder.guest, access).map_err(|error| {
+            HostFault::Folder { path: folder.host.display().to_string(), reason: error.to_string() }
+        })?;
+    }
+    Ok(Opened { _granted: Some(taken), by_handle: HashMap::new() })
+}
+
+/// Puts this file's calls in the place of wasmtime-wasi's own.
+pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    types::add_to_linker::<Sandbox, HasSelf<Sandbox>>(linker, |sandbox| sandbox)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What a call on files works on. It goes along to the thread that works, so
+/// that what a call leaves behind is counted until that thread is done.
+struct Reached {
+    table: ResourceTable,
+    ctx: WasiFilesystemCtx,
+    opened: Opened,
+}
+
+impl Reached {
+    fn view(&mut self) -> WasiFilesystemCtxView<'_> {
+        WasiFilesystemCtxView { ctx: &mut self.ctx, table: &mut self.table }
+    }
+}
+
+impl Sandbox {
+    /// Runs `what` on a thread that may block, at the cost of the guest that asked.
+    async fn on_a_thread<T: Send + 'static>(
+        &mut self,
+        what: impl FnOnce(&mut Reached) -> T + Send + 'static,
+    ) -> FsResult<T> {
+        let mut reached = Reached {
+            table: std::mem::take(&mut self.table),
+            ctx: std::mem::take(self.filesystem().ctx),
+            opened: std::mem::take(&mut self.opened),
+        };
+        let work = move || {
+            let done = what(&mut reached);
+            (reached, done)
+        };
+        let worked = self.limits.threads.run(work).await;
+        let ((reached, done), took) = worked.map_err(FsError::trap)?;
+        charge(took);
+        let Reached { table, ctx, opened } = reached;
+        (self.table, self.opened, *self.filesystem().ctx) = (table, opened, ctx);
+        Ok(done)
+    }
+
+    /// What a stream on an open file needs; `not_a_file` of a folder.
+    fn streamed(
+        &self,
+        fd: &Resource<Descriptor>,
+        not_a_file: ErrorCode,
+    ) -> FsResult<(Streamed, FsPerms)> {
+        let Descriptor::File(file) = self.table.get(fd)? else { return Err(not_a_file.into()) };
+        let streamed = Streamed {
+            file: Arc::clone(&file.file),
+            _descriptor: self.opened.by_handle.get(&fd.rep()).cloned(),
+            threads: self.limits.threads.clone(),
+            memory: Arc::clone(self.memory.instance()),
+        };
+        Ok((streamed, file.perms))
+    }
+}
+
+/// An open file as its streams have it: it may outlive the handle.
+#[derive(Clone)]
+struct Streamed {
+    file: Arc<File>,
+    _descriptor: Option<Arc<Taken>>,
+    threads: Threads,
+    memory: Arc<InstanceMemory>,
+}
+
+/// Work on a thread that may block, which ends unbegun when this is dropped.
+type Work<T> = AbortOnDropJoinHandle<std::io::Result<T>>;
+
+impl Streamed {
+    /// Begins `what`, which is done by and by. Whoever takes the answer pays for
+    /// its processor time.
+    fn begin<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&File) -> std::io::Result<T> + Send + 'static,
+    ) -> Work<Done<T>> {
+        let file = self.clone();
+        spawn(async move {
+            let threads = file.threads.clone();
+            let (done, took) = threads.run(move || what(&file.file)).await?;
+            Ok((done?, took))
+        })
+    }
+}
