@@ -226,3 +226,28 @@ async fn who_waits_does_not_take_every_connection() {
     assert_eq!(api.get("/livez").await.status, 204);
     drop(api);
 }
+
+/// Listeners have their connections for ever, so they leave some to others, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_does_not_take_every_connection() {
+    let api = Api::with(Layer4Config { max_connections: 8, ..settings() }, &[]).await;
+    let address = api.address;
+    let ask = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let listen = move || {
+        let mut listens = TcpStream::connect(address).unwrap();
+        listens.write_all(ask).unwrap();
+        let mut head = [0; 12];
+        listens.read_exact(&mut head).unwrap();
+        (listens, String::from_utf8(head.to_vec()).unwrap())
+    };
+    let heads = tokio::task::spawn_blocking(move || {
+        let listening: Vec<_> = (0..7).map(|_| listen()).collect();
+        let heads = listening.iter().map(|(_, head)| head.clone()).collect::<Vec<_>>();
+        (listening, heads)
+    });
+    let (_listening, heads) = heads.await.unwrap();
+    assert!(heads[..6].iter().all(|head| head == "HTTP/1.1 200"), "{heads:?}");
+    assert_eq!(heads[6], "HTTP/1.1 503");
+    assert_eq!(api.get("/livez").await.status, 204);
+    drop(api);
+}

@@ -78,7 +78,8 @@ impl Service {
         folder: &Path,
         set: &[(&str, &str)],
     ) -> (Child, Option<BufReader<ChildStderr>>) {
-        let within = format!("[ -z \"${DESCRIPTORS}\" ] || ulimit -n \"${DESCRIPTORS}\"; exec \"$@\"");
+        let within =
+            format!("[ -z \"${DESCRIPTORS}\" ] || ulimit -n \"${DESCRIPTORS}\"; exec \"$@\"");
         let mut child = std::process::Command::new("sh")
             .args(["-c", &within, "sh"])
             .arg(program())

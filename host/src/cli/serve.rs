@@ -36,16 +36,16 @@ pub(super) async fn run(
     for reason in traces::without_effect(&config) {
         tracing::warn!(reason, "a variable of OpenTelemetry's has no effect");
     }
-    // First the address: where another host has it, nothing else is touched.
-    let reloads = Reloads::default();
-    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
-    fabric.await_agents(agents.keys().cloned());
     let Descriptors { limit, clients, agents: for_agents } = fabric.descriptors();
     output.note(&format!(
         "of {limit} file descriptors {clients} are for connections (`max_connections` is {}), \
          {for_agents} for agents",
         config.max_connections
     ));
+    // First the address: where another host has it, nothing else is touched.
+    let reloads = Reloads::default();
+    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
+    fabric.await_agents(agents.keys().cloned());
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
     let url = format!("http://{address}");

@@ -50,7 +50,7 @@ type Heard = Result<Arc<Event>, BroadcastStreamRecvError>;
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard")),
     responses(
         (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
-        problems::Looking,
+        problems::Listening,
     )
 )]
 async fn all(State(app): State<App>, headers: HeaderMap) -> Response {

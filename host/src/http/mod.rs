@@ -18,6 +18,7 @@ mod health;
 mod keyvalue;
 mod layers;
 mod limits;
+mod listening;
 mod problems;
 mod reload;
 mod rollouts;

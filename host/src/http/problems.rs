@@ -47,6 +47,8 @@ macro_rules! problems {
 problems! {
     /// Of a route that only looks at the host.
     Looking: ;
+    /// Of a route that tells what happens.
+    Listening: NOT_NOW;
     /// Of a route with a query.
     Asking: WRONG, NOT_NOW;
     /// Of a route to one thing.

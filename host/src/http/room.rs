@@ -13,19 +13,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready as when_ready};
+use std::task::{Context, Poll};
 
-use axum::body::{Bytes, HttpBody};
 use axum::http::Response;
 use axum_server::accept::Accept;
 use futures_util::task::AtomicWaker;
-use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::{Frame, SizeHint};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
+
+use super::listening::While;
 
 /// What a client leaves unread for this long ends its connection.
 const UNREAD_MILLIS: u32 = 30_000;
@@ -169,7 +167,7 @@ impl Drop for Place {
 
 /// One request of a connection, from its head to the end of its answer.
 #[derive(Debug)]
-struct InHand(Arc<Place>);
+pub(super) struct InHand(Arc<Place>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
@@ -273,17 +271,17 @@ pub(super) struct Counted<S> {
     place: Arc<Place>,
 }
 
-type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Told>, E>> + Send>>;
+type Answer<B, E> = Pin<Box<dyn Future<Output = Result<Response<While<B, InHand>>, E>> + Send>>;
 
 impl<S, R, B> Service<R> for Counted<S>
 where
     S: Service<R, Response = Response<B>>,
     S::Future: Send + 'static,
-    B: HttpBody<Data = Bytes, Error = axum::Error> + Send + 'static,
 {
-    type Response = Response<Told>;
+    /// The request is in hand until its answer is sent.
+    type Response = Response<While<B, InHand>>;
     type Error = S::Error;
-    type Future = Answer<S::Error>;
+    type Future = Answer<B, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -294,35 +292,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            Ok(answer.map(|body| Told { body: body.boxed_unsync(), _in_hand: in_hand }))
+            Ok(answer.map(|body| While { body, _guard: in_hand }))
         })
-    }
-}
-
-/// An answer's body. Its request is in hand until it is sent.
-#[derive(Debug)]
-pub(super) struct Told {
-    body: UnsyncBoxBody<Bytes, axum::Error>,
-    _in_hand: InHand,
-}
-
-impl HttpBody for Told {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = when_ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

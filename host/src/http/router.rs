@@ -22,7 +22,7 @@ use super::error::{Code, Problem};
 use super::limits::Refusal;
 use super::{
     App, agents, auth, dead_letters, document, events, evolution, genomes, health, keyvalue,
-    layers, reload, rollouts, tasks,
+    layers, listening, reload, rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -52,12 +52,13 @@ struct Document;
 
 /// Every route there is.
 pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
+    let listeners = middleware::from_fn_with_state(app.clone(), listening::takes_a_turn);
     let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(tasks::routes())
         .merge(dead_letters::routes())
         .merge(agents::routes())
         .merge(layers::routes())
-        .merge(events::routes())
+        .merge(events::routes().layer(listeners))
         .merge(health::routes())
         .merge(genomes::routes())
         .merge(rollouts::routes())
