@@ -52,6 +52,16 @@ async fn fault(parts: &Parts<'_>) -> Fault {
     result.fault.expect("it fails")
 }
 
+/// Toolchains leave names in a component unless they are told to strip them.
+#[tokio::test]
+async fn a_trap_names_the_functions_that_it_came_from() {
+    let fields = "(func $read_record unreachable) (func $read_table (call $read_record))";
+    let parts = Parts { fields, execute: "(call $read_table)", ..Parts::default() };
+    let fault = fault(&parts).await;
+    let Fault::Guest(GuestFault::Trap { message, .. }) = &fault else { panic!("{fault:?}") };
+    assert!(message.contains("in read_record < read_table"), "{message}");
+}
+
 fn breach(fault: Fault) -> Breach {
     match fault {
         Fault::OverQuota(breach) => breach,
@@ -229,11 +239,14 @@ fn top_level_modules(component: &[u8]) -> u32 {
 
 #[tokio::test]
 async fn a_compile_bomb_is_stopped_in_its_own_process() {
-    let settings = Layer4Config { compile_cpu_secs: 2, ..settings() };
+    let settings = Layer4Config { compile_cpu_secs: 1, ..settings() };
     let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
+    assert!(bytes.len() < 1 << 20, "of one mebibyte that is begun, for which there are 3 s more");
     let refusal = refusal_by(settings, &bytes).await;
     let Refusal::DoesNotCompile { reason } = &refusal else { panic!("{refusal}") };
-    assert!(reason.contains("2 s of processor time, which is the limit"), "{reason}");
+    let words =
+        "4 s of processor time, which is the limit: `compile_cpu_secs` (1), and 3 for each MiB";
+    assert!(reason.contains(words), "{reason}");
 }
 
 #[tokio::test]
@@ -241,7 +254,9 @@ async fn a_compiler_that_wants_too_much_memory_is_stopped() {
     let settings = Layer4Config { compile_memory_mb: 256, ..settings() };
     let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
     let refusal = refusal_by(settings, &bytes).await;
-    assert!(matches!(refusal, Refusal::DoesNotCompile { .. }), "{refusal}");
+    let Refusal::DoesNotCompile { reason } = &refusal else { panic!("{refusal}") };
+    assert!(reason.contains("more than 256 MiB"), "{reason}");
+    assert!(reason.contains("raise the setting `compile_memory_mb`"), "{reason}");
 }
 
 fn with_module(mut component: Vec<u8>, module: &Module) -> Vec<u8> {
@@ -251,26 +266,30 @@ fn with_module(mut component: Vec<u8>, module: &Module) -> Vec<u8> {
     component
 }
 
-/// Functions of nested blocks with values live across all of them: work for
-/// the register allocator out of all proportion to their size.
+/// One function of loops inside each other with many values live across all of
+/// them: work for the compiler out of all proportion to its size.
 fn slow_to_compile() -> Module {
-    const FUNCTIONS: u32 = 24;
-    const BLOCKS: u32 = 60_000;
+    const LOOPS: u32 = 5_000;
+    const LOCALS: u32 = 1_000;
     let mut types = TypeSection::new();
     types.ty().function([wasm_encoder::ValType::I32], [wasm_encoder::ValType::I32]);
     let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
-    for _ in 0..FUNCTIONS {
-        functions.function(0);
-        let mut body = Function::new([(64, wasm_encoder::ValType::I32)]);
-        for n in 0..BLOCKS {
-            let mut sink = body.instructions();
-            sink.block(wasm_encoder::BlockType::Empty).local_get(n % 64).br_if(0);
-            sink.local_get((n * 7) % 64).local_get((n * 13) % 64).i32_add().local_set((n * 5) % 64);
-            sink.end();
-        }
-        body.instructions().local_get(0).end();
-        code.function(&body);
+    functions.function(0);
+    let mut body = Function::new([(LOCALS, wasm_encoder::ValType::I32)]);
+    let mut sink = body.instructions();
+    for n in 0..LOOPS {
+        sink.loop_(wasm_encoder::BlockType::Empty).local_get((n * 7) % LOCALS);
+        sink.local_get((n * 13) % LOCALS).i32_add().local_set((n * 5) % LOCALS);
     }
+    for n in 0..LOOPS {
+        sink.local_get(n % LOCALS).br_if(0).end();
+    }
+    sink.local_get(0);
+    for n in 1..LOCALS {
+        sink.local_get(n).i32_add();
+    }
+    sink.end();
+    code.function(&body);
     let mut module = Module::new();
     module.section(&types).section(&functions).section(&code);
     module

@@ -66,9 +66,6 @@ const SPARE_INSTANCES: u32 = 128;
 /// Agents beyond `max_agents` that may live while they take over from others,
 /// are on trial, or are tried out.
 const OVERLAPPING: usize = 16;
-/// Wall time that a compilation has at the least, however little processor time
-/// it may take: the machine may be busy with other things.
-const LEAST_COMPILE_WALL: Duration = Duration::from_secs(30);
 
 /// For the spans of the last seconds to be sent, where they are collected.
 const LAST_SPANS: Duration = Duration::from_secs(5);
@@ -451,11 +448,9 @@ async fn end(entry: &Entry, timeout: Duration) -> Layer4Result<()> {
 }
 
 fn compile_limits(config: &Layer4Config) -> CompileLimits {
-    let cpu = Duration::from_secs(config.compile_cpu_secs);
     CompileLimits {
         address_space: config.compile_memory_mb.saturating_mul(MEBIBYTE),
-        cpu,
-        wall: (2 * cpu).max(LEAST_COMPILE_WALL),
+        cpu: Duration::from_secs(config.compile_cpu_secs),
         component: config.max_component_bytes(),
     }
 }

@@ -40,7 +40,8 @@ pub const DEFAULT_AGENT_TIMEOUT_SECS: u64 = 60;
 /// Larger than any Rust, Go or Python component seen; small enough to hold in memory.
 pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
 
-/// Processor time of one compilation: the slowest interpreter seen needs 7 s.
+/// Processor time of one compilation, before what its size adds: small components
+/// need a second.
 pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
 /// Address space of one compilation: the largest interpreter seen needs 400 MiB.
 pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
@@ -115,8 +116,8 @@ pub struct Layer4Config {
     pub agent_timeout_secs: u64,
     /// Mebibytes that a component may have.
     pub max_component_mb: u64,
-    /// Seconds of processor time that compiling one component may take; of
-    /// wall time, twice that, and 30 s at the least.
+    /// Seconds of processor time that compiling one component may take, and three
+    /// more for each mebibyte of it; of wall time, twice that, and 30 s at the least.
     pub compile_cpu_secs: u64,
     /// Mebibytes of address space that compiling one component may take.
     pub compile_memory_mb: u64,

@@ -20,7 +20,7 @@ use wasmtime::Engine;
 
 use super::cache::CompiledFolder;
 use super::inspect::Inspection;
-use super::worker::{Answer, COMPONENT, CompileLimits, Job, Request};
+use super::worker::{Answer, COMPONENT, CPU_SECS_PER_MIB, CompileLimits, Job, Request};
 
 /// An answer is an inspection or a refusal, a few kilobytes.
 const ANSWER_BYTES: u64 = 1 << 20;
@@ -185,13 +185,15 @@ impl Compiler {
         own: &Path,
         bytes: &[u8],
     ) -> Layer4Result<Option<Inspection>> {
+        let size = bytes.len() as u64;
         let talk = self.talk(child, job, own, bytes);
-        let talk = tokio::time::timeout(self.limits.wall, talk).await;
+        let talk = tokio::time::timeout(self.limits.wall_for(size), talk).await;
         let Ok(talked) = talk else {
             let _ = child.kill().await; // It ended by itself, if this fails.
-            let secs = self.limits.wall.as_secs();
+            let secs = self.limits.wall_for(size).as_secs();
             return Err(refused(format!(
-                "the compiler was still at it after {secs} s, which is the limit"
+                "the compiler was still at it after {secs} s, which is the limit; it grows with \
+                 `compile_cpu_secs`, and a machine with less to do needs less time"
             )));
         };
         let (said, status) = talked.map_err(|error| {
@@ -204,7 +206,7 @@ impl Compiler {
             Ok(Answer::Failed(reason)) if status.success() => {
                 Err(Layer4Error::WasmRuntime(format!("the compiler process failed: {reason}")))
             }
-            _ => Err(self.died(status)),
+            _ => Err(self.died(status, size)),
         }
     }
 
@@ -233,7 +235,8 @@ impl Compiler {
         own: &Path,
         bytes: &[u8],
     ) -> std::io::Result<(Vec<u8>, ExitStatus)> {
-        let request = Request { job, folder: own.to_path_buf(), limits: self.limits };
+        let size = bytes.len() as u64;
+        let request = Request { job, folder: own.to_path_buf(), bytes: size, limits: self.limits };
         let mut line = serde_json::to_vec(&request)?;
         line.push(b'\n');
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -256,17 +259,20 @@ impl Compiler {
     }
 
     /// What a child's end without an answer means.
-    fn died(&self, status: ExitStatus) -> Layer4Error {
+    fn died(&self, status: ExitStatus, size: u64) -> Layer4Error {
         use rustix::process::Signal;
         use std::os::unix::process::ExitStatusExt;
         let (cpu, memory) = (self.limits.cpu.as_secs(), self.limits.address_space >> 20);
         match status.signal().and_then(Signal::from_named_raw) {
-            Some(Signal::XCPU) => {
-                refused(format!("the compiler used {cpu} s of processor time, which is the limit"))
-            }
+            Some(Signal::XCPU) => refused(format!(
+                "the compiler used {} s of processor time, which is the limit: `compile_cpu_secs` \
+                 ({cpu}), and {CPU_SECS_PER_MIB} for each MiB of the component; raise that setting, \
+                 or make the component smaller",
+                self.limits.cpu_for(size).as_secs()
+            )),
             Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => refused(format!(
                 "the compiler failed ({status}), most likely for want of more than {memory} MiB, \
-                 which is the limit"
+                 which is the limit; raise the setting `compile_memory_mb`"
             )),
             Some(_) => Layer4Error::WasmRuntime(format!(
                 "the compiler process was ended from outside ({status}); the system may be short of memory"
@@ -294,5 +300,25 @@ fn keep_record(folder: &CompiledFolder, name: &str, record: &Record) {
     if let Err(error) = kept.and_then(|text| folder.keep_record(name, &text)) {
         // The next load asks a child again, which is slow and not wrong.
         tracing::warn!(name, %error, "the record of a compiled component was not kept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::cache;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_compiler_that_does_not_end_is_ended_and_the_setting_named() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = cache::open(&base.path().join("compiled")).unwrap();
+        let (program, arguments) = ("/bin/sleep".into(), vec!["100000".into()]);
+        let cpu = Duration::from_secs(30);
+        let limits = CompileLimits { address_space: 1 << 30, cpu, component: 1 << 20 };
+        let compiler = Compiler::new(CompileProgram { program, arguments }, limits, folder);
+        let error = compiler.componentize(b"anything").await.unwrap_err().to_string();
+        for words in ["still at it after 66 s, which is the limit", "`compile_cpu_secs`"] {
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{Layer4Error, Layer4Result, Refusal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -23,12 +24,32 @@ use crate::executor::{engine, sandbox};
 pub struct CompileLimits {
     /// Bytes of address space.
     pub address_space: u64,
-    /// Processor time, over all its threads.
+    /// Processor time, over all its threads, before [`CPU_SECS_PER_MIB`] is added.
     pub cpu: Duration,
-    /// Wall time.
-    pub wall: Duration,
     /// Bytes of the component.
     pub component: u64,
+}
+
+/// Seconds of processor time that each mebibyte of a component adds, the last one
+/// counted whole. An interpreter of 12 MiB took 2 s a mebibyte on the slowest
+/// machine seen; the rest is room for one that is slower.
+pub const CPU_SECS_PER_MIB: u64 = 3;
+
+/// Wall time that a compilation has at the least, however little processor time
+/// it may take: the machine may be busy with other things.
+const LEAST_WALL: Duration = Duration::from_secs(30);
+
+impl CompileLimits {
+    /// Processor time for a component of so many bytes.
+    pub(super) fn cpu_for(&self, bytes: u64) -> Duration {
+        let grown = CPU_SECS_PER_MIB.saturating_mul(bytes.div_ceil(MEBIBYTE));
+        self.cpu.saturating_add(Duration::from_secs(grown))
+    }
+
+    /// Wall time for a component of so many bytes.
+    pub(super) fn wall_for(&self, bytes: u64) -> Duration {
+        self.cpu_for(bytes).saturating_mul(2).max(LEAST_WALL)
+    }
 }
 
 /// What the child is to do with the bytes.
@@ -46,10 +67,12 @@ pub(super) struct Request {
     pub(super) job: Job,
     /// A folder for this child alone, where it leaves what it made.
     pub(super) folder: PathBuf,
+    /// Bytes that follow.
+    pub(super) bytes: u64,
     pub(super) limits: CompileLimits,
 }
 
-/// A request is a path and four numbers.
+/// A request is a path and a few numbers.
 const REQUEST_BYTES: u64 = 64 * 1024;
 
 /// What the child says.
@@ -89,15 +112,15 @@ fn read_request(input: &mut impl BufRead) -> io::Result<(Request, Vec<u8>)> {
     let mut line = Vec::new();
     input.by_ref().take(REQUEST_BYTES).read_until(b'\n', &mut line)?;
     let request: Request = serde_json::from_slice(&line)?;
-    confine(&request.limits)?;
+    confine(&request)?;
     let mut bytes = Vec::new();
-    input.take(request.limits.component).read_to_end(&mut bytes)?;
+    input.take(request.bytes.min(request.limits.component)).read_to_end(&mut bytes)?;
     Ok((request, bytes))
 }
 
 /// Sets the limits on this process. They bind its threads too, and no later
 /// call can lift them.
-fn confine(limits: &CompileLimits) -> io::Result<()> {
+fn confine(Request { bytes, limits, .. }: &Request) -> io::Result<()> {
     let set = |resource, soft: u64, hard: u64| {
         // A limit that is tighter already stays.
         let hard = getrlimit(resource).maximum.map_or(hard, |now| now.min(hard));
@@ -106,7 +129,7 @@ fn confine(limits: &CompileLimits) -> io::Result<()> {
     set(Resource::As, limits.address_space, limits.address_space)?;
     // The soft limit ends the process by a signal that says why, the hard one
     // by one that others send too.
-    let cpu = limits.cpu.as_secs().max(1);
+    let cpu = limits.cpu_for(*bytes).as_secs().max(1);
     set(Resource::Cpu, cpu, cpu + 2)?;
     set(Resource::Core, 0, 0)?;
     Ok(())
@@ -166,11 +189,24 @@ fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
 mod tests {
     use super::*;
 
+    const LIMITS: CompileLimits =
+        CompileLimits { address_space: 1 << 30, cpu: Duration::from_secs(10), component: 1 << 20 };
+
     fn request(folder: &Path) -> Request {
-        let second = Duration::from_secs(1);
-        let limits =
-            CompileLimits { address_space: 1 << 30, cpu: second, wall: second, component: 1 << 20 };
-        Request { job: Job::Compile, folder: folder.to_path_buf(), limits }
+        Request { job: Job::Compile, folder: folder.to_path_buf(), bytes: 4, limits: LIMITS }
+    }
+
+    #[test]
+    fn time_grows_with_each_mebibyte_that_is_begun() {
+        let secs =
+            |bytes| [LIMITS.cpu_for(bytes), LIMITS.wall_for(bytes)].map(|limit| limit.as_secs());
+        assert_eq!(secs(0), [10, 30]);
+        assert_eq!(secs(1), [13, 30]);
+        assert_eq!(secs(MEBIBYTE), [13, 30]);
+        assert_eq!(secs(MEBIBYTE + 1), [16, 32]);
+        assert_eq!(secs(12 * MEBIBYTE), [46, 92]);
+        let most = CompileLimits { cpu: Duration::MAX, ..LIMITS };
+        assert_eq!(most.cpu_for(u64::MAX), Duration::MAX);
     }
 
     #[test]
