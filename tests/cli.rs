@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use chimera_layer4::toolchain::{self, Stop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{guest, guest_path, program, root};
+use crate::harness::{guest, guest_path, guests_target, program, root};
 use crate::shell::outside_of_cargo;
 
 /// The program with an environment of its own and a data folder that goes.
@@ -261,6 +262,9 @@ fn a_new_agent_is_made_tested_built_checked_and_run() {
     let component = Path::new(build.out.trim());
     assert!(component.is_file() && component.metadata().unwrap().len() < 300 << 10);
     assert!(chimera.run(&["agent", "check", "counter"]).out.contains("meets chimera:agent@0.1.0"));
+    let check = ["agent", "check", "counter", "--run", "--task", r#"{"text":"one two"}"#];
+    let check = chimera.run(&check);
+    assert!(check.code == 0 && !check.out.contains("\nwarn"), "{}", check.out);
     let run = chimera.run(&["run", "counter", "--task", r#"{"text":"one two"}"#]);
     let output: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!(output, json!({"words": 2, "texts_so_far": 1}));
@@ -274,6 +278,39 @@ fn a_new_agent_is_made_tested_built_checked_and_run() {
     assert!(!chimera.home.path().join("other").exists(), "nothing is left behind");
     std::fs::write(folder.join("src/lib.rs"), "this is not Rust").unwrap();
     chimera.refuses(6, &["agent", "build", "counter"], &["does not build"]);
+}
+
+/// A program that lies in no checkout knows the SDK by its version alone.
+#[test]
+fn an_installed_program_makes_an_agent_that_names_the_version_of_the_sdk() {
+    let chimera = Chimera::new();
+    let home = chimera.home.path();
+    let installed = home.join("bin").join("chimera");
+    std::fs::create_dir(home.join("bin")).unwrap();
+    // A link would lead back to the checkout.
+    std::fs::copy(program(), &installed).unwrap();
+    // Called so, and another project's.
+    std::fs::create_dir(home.join("guest-sdk")).unwrap();
+    std::fs::write(home.join("guest-sdk/Cargo.toml"), "[package]\nname = \"other\"\n").unwrap();
+    let mut new = Command::new(&installed);
+    let new = Chimera::end(new.args(["agent", "new", "counter"]).current_dir(home));
+    assert_eq!(new.code, 0, "{}", new.err);
+    assert!(new.out.contains("its SDK is version 0.1.0 of chimera-agent-sdk"), "{}", new.out);
+    let manifest = home.join("counter/Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("\nchimera-agent-sdk = \"0.1.0\"\n"), "{text}");
+
+    // It is of no registry yet; a patch has it come from the checkout.
+    let sdk = root().join("guest-sdk").canonicalize().unwrap();
+    let patch = format!("\n[patch.crates-io]\nchimera-agent-sdk = {{ path = {sdk:?} }}\n");
+    std::fs::write(&manifest, text + &patch).unwrap();
+    let target = Some(guests_target());
+    let component =
+        toolchain::build(&home.join("counter"), target.as_deref(), &Stop::default(), &mut |_| {});
+    let component = component.unwrap().display().to_string();
+    let run = chimera.run(&["run", &component, "--task", r#"{"text":"one two"}"#]);
+    let output: Value = serde_json::from_str(&run.out).expect(&run.err);
+    assert_eq!(output, json!({"words": 2, "texts_so_far": 1}));
 }
 
 fn cargo_test(folder: &Path) -> bool {

@@ -74,6 +74,10 @@ impl Bench {
         assert!(component.is_absolute() && component.is_file(), "{}", build.out);
         let check = self.chimera.run(&["agent", "check", &folder]);
         assert_eq!(check.out, "meets chimera:agent@0.1.0\n", "{}", check.err);
+        let driven = self.chimera.run(&["agent", "check", &folder, "--run", "--task", TASK]);
+        let warned = driven.out.lines().filter(|line| line.starts_with("warn"));
+        assert_eq!(warned.collect::<Vec<_>>(), [""; 0], "a template keeps the contract");
+        assert_eq!(driven.code, 0, "{}{}", driven.out, driven.err);
         for _ in 0..2 {
             let run = self.chimera.run(&["run", &folder, "--task", TASK]);
             let output: Value = serde_json::from_str(&run.out).expect(&run.err);
@@ -136,6 +140,13 @@ fn in_c() {
     bench.passes(&project, "make test");
     bench.gives_the_result(&project);
     let source = fs::read_to_string(project.join("src/agent.c")).unwrap();
+    let stumble = "__attribute__((noinline)) static void stumble(void) { __builtin_trap(); }\n";
+    let trap = source.replace("static bool count(", &format!("{stumble}static bool count("));
+    let trap =
+        trap.replace("size_t words = count_words(", "stumble();\n    size_t words = count_words(");
+    fs::write(project.join("src/agent.c"), trap).unwrap();
+    let run = bench.chimera.run(&["run", &project.display().to_string(), "--task", TASK]);
+    assert!(run.code == 1 && run.err.contains("in stumble"), "{}", run.err);
     let no_health = source.replace("_lifecycle_health(", "_lifecycle_wellbeing(");
     bench.refuses_with(&project, "src/agent.c", &no_health, &["does not build", "_health"]);
     let foreign = format!(

@@ -15,10 +15,11 @@ use chimera_layer4_runtime::genome::componentize;
 use super::project::{Project, files};
 use super::{BuildError, Step, World, bindings, tool};
 
-/// A reactor is called and has no `main`. The stack is a quarter of a mebibyte:
-/// zig's default of 16 MiB would be counted against the agent's quota.
-const FLAGS: [&str; 4] =
-    ["-mexec-model=reactor", "-Oz", "-Wl,--strip-all", "-Wl,-z,stack-size=262144"];
+/// A reactor is called and has no `main`. A trap says by the names of functions
+/// where it was; zig leaves them out unless it writes DWARF, too, which is taken
+/// out afterwards. The stack is a quarter of a mebibyte: zig's default
+/// of 16 MiB would be counted against the agent's quota.
+const FLAGS: [&str; 4] = ["-mexec-model=reactor", "-Oz", "-g", "-Wl,-z,stack-size=262144"];
 
 /// A function that the bindings call in the world with state.
 const STATE: &[u8] = b"exports_chimera_agent_state_save";
@@ -38,6 +39,7 @@ pub(super) fn build(
     compile(project, &compiler, &generated, &core)?;
     progress(Step::Doing("making a component"));
     let module = fs::read(&core).map_err(|error| files(&core, error))?;
+    let module = componentize::without_debug_info(&module);
     let component =
         componentize::componentize(&module).map_err(|error| BuildError::NotComponentized {
             folder: project.folder.clone(),

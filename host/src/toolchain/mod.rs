@@ -26,7 +26,7 @@ pub use error::BuildError;
 pub use language::Language;
 use project::Project;
 pub use stop::Stop;
-pub use template::{Written, create};
+pub use template::{Written, create, is_sdk};
 use world::World;
 
 /// What the build is doing.

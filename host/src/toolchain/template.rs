@@ -23,8 +23,9 @@ pub struct Written {
     pub test: &'static str,
 }
 
-/// Writes the project of a new agent to `folder`, whose last part names it.
-/// Rust needs the folder of the SDK; the others need none.
+/// Writes the project of a new agent to `folder`, whose last part names it. One in
+/// Rust depends on the SDK in the folder `sdk`, and without one on the SDK's version
+/// that is this program's. The other languages need none.
 ///
 /// # Errors
 /// [`BuildError::Files`] when the folder is there already, when its name is
@@ -44,7 +45,7 @@ pub fn create(
     if folder.exists() {
         return Err(wrong(folder, "is there already; choose another name, or remove it"));
     }
-    let sdk = if language == Language::Rust { sdk_path(sdk)? } else { String::new() };
+    let sdk = if language == Language::Rust { sdk_dependency(sdk)? } else { String::new() };
     if language == Language::Rust && name.replace('_', "-") == SDK {
         return Err(wrong(folder, "names the agent as the SDK that it depends on; choose another"));
     }
@@ -60,10 +61,10 @@ pub fn create(
     Ok(Written { files, prepare: template.prepare, test: template.test })
 }
 
-/// The SDK's folder as a TOML string.
-fn sdk_path(sdk: Option<&Path>) -> Result<String, BuildError> {
-    let sdk = sdk.unwrap_or(Path::new("guest-sdk"));
-    if !sdk.join("Cargo.toml").is_file() {
+/// What a manifest says of the SDK: where it is, or which version.
+fn sdk_dependency(sdk: Option<&Path>) -> Result<String, BuildError> {
+    let Some(sdk) = sdk else { return Ok(format!("\"{}\"", env!("CARGO_PKG_VERSION"))) };
+    if !is_sdk(sdk) {
         return Err(wrong(
             sdk,
             "is not the SDK's folder; give the path of `guest-sdk` with `--sdk`",
@@ -71,7 +72,15 @@ fn sdk_path(sdk: Option<&Path>) -> Result<String, BuildError> {
     }
     let sdk = sdk.canonicalize().map_err(|error| wrong(sdk, error))?;
     // A JSON string is a TOML basic string.
-    Ok(serde_json::Value::from(sdk.to_string_lossy()).to_string())
+    Ok(format!("{{ path = {} }}", serde_json::Value::from(sdk.to_string_lossy())))
+}
+
+/// Whether the folder is the SDK's, and not another one that is called so.
+#[must_use]
+pub fn is_sdk(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = toml::from_str(&text).unwrap_or_default();
+    manifest.get("package").and_then(|package| package.get("name")?.as_str()) == Some(SDK)
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), BuildError> {

@@ -48,6 +48,31 @@ impl From<Unfit> for Refusal {
     }
 }
 
+/// The module without DWARF, which is many times its size. Names of functions
+/// stay. What cannot be read is returned as it is; whoever reads it next says why.
+#[must_use]
+pub fn without_debug_info(module: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(module.len());
+    let mut done = 0;
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(module.len());
+    for payload in Parser::new(0).parse_all(module) {
+        let Ok(payload) = payload else { return module.to_vec() };
+        let end = match &payload {
+            Payload::Version { range, .. } => place(range.end),
+            // Code is told function by function after its section.
+            other => other.as_section().map_or(done, |(_, range)| place(range.end)),
+        };
+        let is_debug_info = matches!(
+            &payload, Payload::CustomSection(section) if section.name().starts_with(".debug_")
+        );
+        if !is_debug_info {
+            kept.extend_from_slice(module.get(done..end).unwrap_or_default());
+        }
+        done = done.max(end);
+    }
+    kept
+}
+
 /// The component of a module that says how it would be one.
 ///
 /// # Errors
@@ -82,6 +107,24 @@ pub fn with_contract(mut module: Vec<u8>, world: &str) -> Result<Vec<u8>, Unfit>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_information_goes_and_names_stay() {
+        let text = |debug: &str| {
+            let text = format!(
+                r#"(module (func $named (export "f")) {debug} (@custom "other" (after code) "x"))"#
+            );
+            wat::parse_str(text).unwrap()
+        };
+        let debug = r#"(@custom ".debug_info" (after code) "abc") (@custom ".debug_line" "d")"#;
+        let stripped = without_debug_info(&text(debug));
+        assert_eq!(stripped, text(""));
+        assert!(stripped.windows(5).any(|bytes| bytes == b"named"));
+        let cut = text(debug);
+        let cut = cut.get(..cut.len() - 3).unwrap();
+        assert_eq!(without_debug_info(cut), cut);
+        assert_eq!(without_debug_info(b"text"), b"text");
+    }
 
     #[test]
     fn only_a_module_that_says_what_it_would_be_can_be_one() {

@@ -44,7 +44,8 @@ pub(in crate::cli) struct NewArgs {
     #[arg(long, value_name = "LANGUAGE", default_value = Language::Rust.name(), value_parser = language())]
     pub(in crate::cli) lang: Language,
     /// For Rust, the SDK's folder; without it `guest-sdk` is looked for above
-    /// the new folder, above this one and above the program
+    /// the new folder, above this one and above the program, and where there is
+    /// none the project names the SDK's version
     #[arg(long, value_name = "FOLDER")]
     pub(in crate::cli) sdk: Option<PathBuf>,
     /// Print one JSON object instead of text

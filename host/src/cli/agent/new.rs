@@ -21,6 +21,12 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
         )?;
     } else {
         output.line(&format!("{folder} is there, in {}. Next:", args.lang.title()))?;
+        if args.lang == Language::Rust && sdk.is_none() {
+            output.line(&format!(
+                "  (its SDK is version {} of chimera-agent-sdk; --sdk FOLDER names a checkout's)",
+                env!("CARGO_PKG_VERSION")
+            ))?;
+        }
         for command in written.prepare.into_iter().chain([written.test]) {
             output.line(&format!("  (cd {folder} && {command})"))?;
         }
@@ -29,13 +35,13 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The SDK for a language that has one.
+/// The SDK's folder for a language that has one: as given, or that of the checkout
+/// which the new folder, this one or the program lies in. An installed program
+/// elsewhere has none, and the project names a version.
 fn sdk(args: &NewArgs) -> Result<Option<PathBuf>, BadInput> {
     match (args.lang, &args.sdk) {
         (Language::Rust, Some(sdk)) => Ok(Some(sdk.clone())),
-        (Language::Rust, None) => find_sdk(&args.folder).map(Some).ok_or_else(|| {
-            BadInput("the SDK was not found; give --sdk the folder `guest-sdk` of this program's repository".into())
-        }),
+        (Language::Rust, None) => Ok(find_sdk(&args.folder)),
         (language, Some(_)) => {
             let title = language.title();
             Err(BadInput(format!("the SDK is for Rust, not for {title}; leave --sdk out")))
@@ -50,5 +56,5 @@ fn find_sdk(folder: &Path) -> Option<PathBuf> {
     let absolute = here.join(folder);
     let starts = [absolute.as_path(), here.as_path(), program.as_path()];
     let above = starts.iter().flat_map(|start| start.ancestors());
-    above.map(|folder| folder.join("guest-sdk")).find(|sdk| sdk.join("Cargo.toml").is_file())
+    above.map(|folder| folder.join("guest-sdk")).find(|sdk| toolchain::is_sdk(sdk))
 }

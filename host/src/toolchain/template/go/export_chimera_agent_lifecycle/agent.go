@@ -17,8 +17,28 @@ type done = wit.Result[wit.Unit, types.AgentError]
 
 var texts int // The instance lives on from task to task.
 
-func Init(config types.Config) done {
+type stage string
+
+const (
+	unborn    stage = "the agent was called before init: call init first"
+	inService stage = "init was called a second time: it is called once in the life of an instance"
+	ended     stage = "the agent was called after shutdown: start a new instance"
+)
+
+// now is where the instance is, and what a call says that is out of order then. The host calls in
+// the order of the contract.
+var now = unborn
+
+func goOn(wanted, then stage) done {
+	if now != wanted {
+		return wit.Err[wit.Unit](types.MakeAgentErrorFailed(string(now)))
+	}
+	now = then
 	return wit.Ok[wit.Unit, types.AgentError](wit.Unit{})
+}
+
+func Init(config types.Config) done {
+	return goOn(unborn, inService)
 }
 
 func Capabilities() types.AgentCapabilities {
@@ -29,6 +49,9 @@ func Capabilities() types.AgentCapabilities {
 }
 
 func ExecuteTask(task types.Task) wit.Result[string, types.AgentError] {
+	if now != inService {
+		return wit.Err[string](types.MakeAgentErrorFailed(string(now)))
+	}
 	var input struct {
 		Text *string `json:"text"`
 	}
@@ -51,7 +74,7 @@ func Health() types.AgentHealth {
 }
 
 func Shutdown() done {
-	return wit.Ok[wit.Unit, types.AgentError](wit.Unit{})
+	return goOn(inService, ended)
 }
 
 func invalidInput(message string) wit.Result[string, types.AgentError] {

@@ -4,10 +4,15 @@
 import { countWords } from './words.js'
 
 let texts = 0 // The instance lives on from task to task.
+/** @type {'new' | 'inService' | 'ended'} */
+let stage = 'new'
 
 /** @type {typeof import('chimera:agent/lifecycle@0.1.0')} */
 export const lifecycle = {
-  init() {},
+  init() {
+    expect('new')
+    stage = 'inService'
+  },
 
   capabilities() {
     return {
@@ -20,6 +25,7 @@ export const lifecycle = {
   },
 
   executeTask(task) {
+    expect('inService')
     const text = JSON.parse(task.payload)?.text
     if (typeof text !== 'string') {
       throw invalidInput('expected an object with a string `text`, such as {"text": "one two"}')
@@ -32,7 +38,25 @@ export const lifecycle = {
     return { status: 'healthy', message: undefined }
   },
 
-  shutdown() {},
+  shutdown() {
+    expect('inService')
+    stage = 'ended'
+  },
+}
+
+const outOfOrder = {
+  new: 'the agent was called before init: call init first',
+  inService: 'init was called a second time: it is called once in the life of an instance',
+  ended: 'the agent was called after shutdown: start a new instance',
+}
+
+/**
+ * The host calls in the order of the contract. A call out of order is an error in words.
+ *
+ * @param {keyof typeof outOfOrder} wanted
+ */
+function expect(wanted) {
+  if (stage !== wanted) throw { tag: 'failed', val: outOfOrder[stage] }
 }
 
 /**
