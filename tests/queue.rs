@@ -112,7 +112,7 @@ fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
     well(&chimera, &work);
     let again = json_of(&chimera, &["dead-letters", "show", &id, "--json"]);
     assert_eq!(again["failed_attempts"].as_array().unwrap().len(), 4);
-    assert_eq!(well(&chimera, &["dead-letters", "purge", "--all"]), "1 task purged");
+    purge_all_asks(&chimera);
     assert_eq!(well(&chimera, &["dead-letters", "list"]), "");
     chimera.refuses(2, &["dead-letters", "purge"], &["<IDS>"]);
 }
@@ -186,6 +186,65 @@ fn results_do_not_wait_for_room_in_the_queue() {
     assert!(first.contains("\"output\":1"), "{first}");
     work.kill().unwrap();
     work.wait().unwrap();
+}
+
+/// There is one dead letter.
+fn purge_all_asks(chimera: &Chimera) {
+    let purge = |answer: &str| {
+        let mut purge = chimera.command(&["dead-letters", "purge", "--all"]);
+        Chimera::end(purge.write_stdin(answer.to_owned()))
+    };
+    for no in ["", "\n", "n\n", "yonder\n"] {
+        let ended = purge(no);
+        assert_eq!((ended.code, ended.out.as_str()), (3, ""), "{no:?}");
+        assert!(ended.err.contains("forget 1 dead letters") && ended.err.contains("--yes"));
+    }
+    assert_eq!(purge("y\n").out, "1 task purged\n");
+    // What there is nothing of is not asked about.
+    assert_eq!(well(chimera, &["dead-letters", "purge", "--all"]), "0 tasks purged");
+    assert_eq!(well(chimera, &["dead-letters", "purge", "--all", "--yes"]), "0 tasks purged");
+}
+
+#[test]
+fn lists_are_filtered_and_may_begin_with_the_newest() {
+    let chimera = Chimera::new();
+    let submit =
+        |arguments: &[&str]| well(&chimera, &[&["task", "submit", "--type"], arguments].concat());
+    let labels = ["echo", "--metadata", "run=7", "--metadata", "by=a=b"];
+    let first = submit(&labels);
+    let fails = submit(&["hostile", "--attempts", "1", "--task", r#"{"do": "fail"}"#]);
+    let late = submit(&["hostile", "--quota", "memory=32", "--task", r#"{"do": "hoard"}"#]);
+    well(&chimera, &["work", "--agent", &agent("hostile")]);
+    let last = submit(&["parser", "--priority", "high"]);
+
+    let shown = json_of(&chimera, &["task", "show", &first, "--json"]);
+    assert_eq!(shown["task"]["metadata"], json!({"run": "7", "by": "a=b"}));
+    for (typed, words) in [("run", "the form is KEY=VALUE"), ("", "the form is")] {
+        chimera.refuses(3, &["task", "submit", "--type", "e", "--metadata", typed], &[words]);
+    }
+
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let listed = json_of(&chimera, &[arguments, &["--json"]].concat());
+        let listed = listed.as_array().unwrap();
+        listed.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ["task", "list", "--state", "all"];
+    assert_eq!(ids(&all), [&*first, &fails, &late, &last]);
+    let newest = [&all[..], &["--newest"]].concat();
+    assert_eq!(ids(&newest), [&*last, &late, &fails, &first]);
+    assert_eq!(ids(&[&newest[..], &["--limit", "2"]].concat()), [&*last, &late]);
+    assert_eq!(ids(&[&newest[..], &["--after", &late]].concat()), [&*fails, &first]);
+    assert_eq!(ids(&[&all[..], &["--priority", "high"]].concat()), [&*last]);
+    assert_eq!(ids(&[&all[..], &["--type", "echo"]].concat()), [&*first]);
+    assert_eq!(ids(&["task", "list", "--failed"]).len(), 2);
+    let dead = ["dead-letters", "list", "--reason"];
+    assert_eq!(ids(&[&dead[..], &["failed"]].concat()), [&*fails]);
+    assert_eq!(ids(&[&dead[..], &["over-quota"]].concat()), [&*late]);
+    chimera.refuses(2, &[&dead[..], &["bored"]].concat(), &["attempts-exhausted", "host-fault"]);
+    chimera.refuses(2, &["task", "list", "--state", "gone"], &["cancelled or all"]);
+    let purge = ["dead-letters", "purge", "--all", "--yes", "--reason", "over-quota"];
+    assert_eq!(well(&chimera, &purge), "1 task purged");
+    assert_eq!(ids(&["task", "list", "--failed"]), [&*fails]);
 }
 
 #[test]

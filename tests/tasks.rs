@@ -128,7 +128,7 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(fabric.wait(*id).await.unwrap().output, json!(n));
     }
-    let filter = Filter { state: TaskState::Succeeded, agent_type: None, limit: 100, after: None };
+    let filter = Filter { limit: 100, ..Filter::of(Some(TaskState::Succeeded)) };
     assert_eq!(fabric.list_tasks(filter).await.unwrap().len(), 50);
     assert_eq!(fabric.get_health().await.pending_tasks, 0);
 }

@@ -65,13 +65,17 @@ async fn several_tasks_are_answered_one_by_one_in_their_order() {
     batch[5]["max_attempts"] = json!(0);
     let answers = api.post("/v1/tasks?wait=30s", Value::from(batch.clone())).await;
     assert_eq!(answers.status, 200);
+    let refused = answers.headers["chimera-refused"].clone();
     let answers = answers.json();
     assert_eq!(answers.as_array().unwrap().len(), 200);
     for n in [0, 4, 199] {
         assert_eq!(answers[n]["result"]["output"], n);
     }
     assert_eq!(answers[3]["problem"]["code"], "agent-type-not-found");
+    assert_eq!(refused, "2", "a client that looks at the status alone is told");
     assert!(answers[5]["problem"]["detail"].as_str().unwrap().contains("max_attempts is 0"));
+    let good = api.post("/v1/tasks", json!([echo(json!(1))])).await;
+    assert_eq!(good.headers.get("chimera-refused"), None);
     let ids = api.post("/v1/tasks", Value::from(batch)).await.json();
     assert!(ids[0]["id"].is_string() && ids[0].get("result").is_none(), "{}", ids[0]);
     api.end().await.unwrap();
@@ -190,9 +194,27 @@ async fn pages_follow_each_other() {
     seen.sort_by_key(Value::to_string);
     seen.dedup();
     assert_eq!(seen.len(), 7, "none twice");
+    // Of every state, in the order of submission, from either end.
+    let mut later = echo(json!(7));
+    later["not_before"] = json!("2999-01-01T00:00:00Z");
+    let later = api.post("/v1/tasks", later).await.json()["id"].clone();
+    let page = async |query: &str| {
+        let page = api.get(&format!("/v1/tasks?state=all{query}")).await.json();
+        let ids = page["tasks"].as_array().unwrap().iter().map(|task| task["id"].clone());
+        (ids.collect::<Vec<_>>(), page["next"].as_str().map(str::to_owned))
+    };
+    let (mut oldest, end) = page("").await;
+    assert_eq!((oldest.len(), oldest.last(), end), (8, Some(&later), None));
+    oldest.reverse();
+    let (mut newest, next) = page("&order=newest&limit=3").await;
+    newest.extend(page(&format!("&order=newest&cursor={}", next.unwrap())).await.0);
+    assert_eq!(newest, oldest);
+    assert_eq!(page("&priority=high").await.0, [] as [Value; 0]);
     let other = api.get("/v1/tasks?state=succeeded&agent_type=nobody").await.json();
     assert_eq!(other["tasks"], json!([]));
-    for wrong in ["limit=0", "limit=1001", "cursor=x", "state=gone", "stat=dead", "limit=x"] {
+    for wrong in
+        ["limit=0", "limit=1001", "cursor=x", "state=gone", "stat=dead", "limit=x", "order=up"]
+    {
         let refused = api.get(&format!("/v1/tasks?{wrong}")).await;
         assert_eq!((refused.status, refused.code().as_str()), (400, "invalid-request"), "{wrong}");
     }
@@ -255,7 +277,13 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
         let refused = api.post("/v1/dead-letters/purge", wrong).await;
         assert!(refused.status == 400 && refused.body.contains("it is neither"), "{refused:?}");
     }
-    let all = json!({ "all": { "agent_type": "hostile" } });
+    for (reason, count) in [("expired", 0), ("attempts-exhausted", 2)] {
+        let page = api.get(&format!("/v1/dead-letters?reason={reason}")).await.json();
+        assert_eq!(page["tasks"].as_array().unwrap().len(), count, "{reason}");
+    }
+    let none = json!({ "all": { "reason": "expired" } });
+    assert_eq!(api.post("/v1/dead-letters/purge", none).await.json()["count"], 0);
+    let all = json!({ "all": { "agent_type": "hostile", "reason": "attempts-exhausted" } });
     let purged = api.post("/v1/dead-letters/purge", all).await.json();
     assert_eq!(purged["count"], 2);
     assert_eq!(list(&api).await, 0);

@@ -214,9 +214,32 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     service.signal(Signal::HUP);
     service.hears("started");
 
-    // The same by a command, which says what came of it.
+    // What waits for a type that goes is told.
+    let later =
+        r#"{"target_agent_type": "echo", "payload": 1, "not_before": "2999-01-01T00:00:00Z"}"#;
+    let tasks = format!("{}/v1/tasks", service.url);
+    ureq::post(tasks).header("content-type", "application/json").send(later).unwrap();
     let data = service.chimera.data().join("data");
     let reload = ["reload", "--data-dir", data.to_str().unwrap()];
+    service.rewrite("");
+    let done = service.chimera.run(&reload);
+    assert!(done.out.starts_with("echo removed: 1 tasks wait for it"), "{}{}", done.out, done.err);
+    service.rewrite(&declare("echo", &echo, 1));
+    assert_eq!(service.chimera.run(&reload).out, "echo started\n");
+
+    // A genome may come before its type, and its author is told that it does.
+    let push = |of| {
+        let folder = data.to_str().unwrap();
+        let push = ["genome", "push", echo.to_str().unwrap(), "--type", of, "--data-dir", folder];
+        let done = service.chimera.run(&push);
+        assert_eq!(done.code, 0, "{}", done.err);
+        done.err
+    };
+    let said = push("ecko");
+    assert!(said.contains("no agent type \"ecko\" is known") && said.contains("known are: echo"));
+    assert!(!push("echo").contains("is known"));
+
+    // The same by a command, which says what came of it.
     let done = service.chimera.run(&reload);
     assert_eq!((done.code, done.out.as_str()), (0, "echo unchanged\n"), "{}", done.err);
     service.rewrite(&declare("echo", Path::new("gone.wasm"), 1));

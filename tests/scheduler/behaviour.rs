@@ -434,7 +434,7 @@ async fn dead_letters_say_all_and_are_put_back_or_forgotten() {
     for id in [mended, broken] {
         assert_eq!(host.wait(id).await.unwrap().fault, Some(failed()));
     }
-    let dead = Filter { state: TaskState::Dead, agent_type: None, limit: 10, after: None };
+    let dead = Filter { limit: 10, ..Filter::of(Some(TaskState::Dead)) };
     let listed = host.list(dead.clone()).await.unwrap();
     assert_eq!(listed.iter().map(|one| one.id).collect::<Vec<_>>(), [mended, broken]);
     assert!(listed.iter().all(|one| one.reason == Some(DeadReason::Failed)));

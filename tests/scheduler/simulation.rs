@@ -422,7 +422,7 @@ impl Simulation {
     }
 
     async fn list(&self, state: TaskState) -> Vec<TaskId> {
-        let filter = Filter { state, agent_type: None, limit: usize::MAX, after: None };
+        let filter = Filter::of(Some(state));
         let listed = self.world.disk.rows().list(filter).await.unwrap();
         listed.into_iter().map(|summary| summary.id).collect()
     }

@@ -252,7 +252,7 @@ async fn state(store: &dyn TaskStore, n: u32) -> TaskState {
 }
 
 fn all_in(state: TaskState) -> Filter {
-    Filter { state, agent_type: None, limit: usize::MAX, after: None }
+    Filter::of(Some(state))
 }
 
 /// Whether the counts are those of the rows, and each task is in one state.

@@ -9,10 +9,13 @@ use std::collections::{HashMap, HashSet};
 use chimera_layer4::queue::record::TaskSummary;
 use chimera_layer4::queue::settle::Counts;
 use chimera_layer4::queue::store::{
-    CancelAnswer, ClaimRequest, Claimed, Extension, Filter, Keep, Lease, MemoryStore, Promise,
-    Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeRoom, Verdict,
+    CancelAnswer, ClaimRequest, Claimed, Extension, Filter, Keep, Lease, MemoryStore, Order,
+    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeRoom,
+    Verdict,
 };
-use chimera_layer4::queue::{Bounds, Refused, Settlement, TaskRecord, TaskState, Timestamp};
+use chimera_layer4::queue::{
+    Bounds, DeadReason, Refused, Settlement, TaskRecord, TaskState, Timestamp,
+};
 use chimera_layer4::stores::sqlite::Recovered;
 use chimera_layer4::{Digest, TaskId};
 use proptest::collection::vec;
@@ -46,7 +49,7 @@ enum Op {
     Sweep,
     Retain { count: u64, age: u64 },
     Get(u32),
-    List { state: TaskState, agent_type: Option<&'static str>, limit: usize, after: Option<u32> },
+    List { filter: Filter, after: Option<u32> },
     Stats,
 }
 
@@ -132,8 +135,16 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]);
     let settle = vec((any_pick(), end), 0..4).prop_map(|ends| Op::Settle { ends });
     let types = proptest::option::of(select(TYPES.to_vec()));
-    let list = (select(TaskState::ALL.to_vec()), types, 0_usize..8, proptest::option::of(0..IDS))
-        .prop_map(|(state, agent_type, limit, after)| Op::List { state, agent_type, limit, after });
+    let state = proptest::option::of(select(TaskState::ALL.to_vec()));
+    let reason = proptest::option::weighted(0.2, select(DeadReason::ALL.to_vec()));
+    let order = select(vec![Order::Oldest, Order::Newest]);
+    let list = (state, types, reason, order, 0_usize..8, proptest::option::of(0..IDS)).prop_map(
+        |(state, agent_type, reason, order, limit, after)| {
+            let agent_type = agent_type.map(str::to_owned);
+            let any = Filter::of(state);
+            Op::List { filter: Filter { agent_type, reason, order, limit, ..any }, after }
+        },
+    );
     prop_oneof![
         8 => submit,
         8 => claim,
@@ -291,13 +302,20 @@ impl Case {
                 Answer::Retain(store.retain(now, retention).await.unwrap())
             }
             Op::Get(n) => Answer::Get(store.get(id(*n)).await.unwrap().map(Box::new)),
-            Op::List { state, agent_type, limit, after } => {
+            Op::List { filter, after } => {
                 let after = match after {
-                    Some(n) => store.get(id(*n)).await.unwrap().map(|last| (last.at, id(*n))),
+                    Some(n) => {
+                        let last = store.get(id(*n)).await.unwrap();
+                        let time = |last: TaskRecord| match filter.state {
+                            Some(_) => last.at,
+                            None => last.submitted_at,
+                        };
+                        // Also of a task that is gone.
+                        Some((last.map_or(at(u64::from(*n)), time), id(*n)))
+                    }
                     None => None,
                 };
-                let agent_type = agent_type.map(str::to_owned);
-                let filter = Filter { state: *state, agent_type, limit: *limit, after };
+                let filter = Filter { after, ..filter.clone() };
                 Answer::List(store.list(filter).await.unwrap())
             }
             Op::Stats => Answer::Stats(store.stats().await.unwrap()),

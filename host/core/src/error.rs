@@ -82,7 +82,7 @@ pub enum Layer4Error {
     },
     /// So many tasks wait for the agent already.
     #[error(
-        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that `task_queue_capacity` allows; submit again in {} s", .retry_after.as_secs_f64()
+        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that `task_queue_capacity` allows per type; submit again in {} s", .retry_after.as_secs_f64()
     )]
     QueueFull {
         /// The type whose queue is full.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chimera_layer4_core::scheduler::TaskState;
+use chimera_layer4_core::scheduler::{DeadReason, TaskState};
 use chimera_layer4_core::{Priority, TaskId};
 use clap::{Args, Parser, Subcommand};
 
@@ -111,7 +111,7 @@ Examples:
 const WORK_HELP: &str = "\
 Each line of --tasks is a JSON object:
   {\"payload\": …, \"type\": \"…\", \"priority\": \"high\", \"id\": UUID, \"key\": \"…\",
-   \"deadline\": SECONDS, \"delay\": SECONDS, \"attempts\": N}
+   \"deadline\": SECONDS, \"delay\": SECONDS, \"attempts\": N, \"metadata\": {\"…\": \"…\"}}
 Only the payload is needed, and the type where there are several agents.
 
 Examples:
@@ -167,7 +167,7 @@ pub(super) enum TaskCommand {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Tasks in one state, in the order of their time
+    /// Tasks in one state in the order of their time, or in any in that of their submission
     List(ListArgs),
     /// Take tasks back
     Cancel {
@@ -205,8 +205,8 @@ pub(super) enum DeadLettersCommand {
     },
     /// Put them back in the queue, with all their attempts
     Requeue(PickArgs),
-    /// Forget them
-    Purge(PickArgs),
+    /// Forget them, which cannot be undone
+    Purge(PurgeArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -268,6 +268,9 @@ pub(super) struct SubmitArgs {
     /// Runs that may be begun [default: 3]
     #[arg(long, value_name = "N")]
     pub(super) attempts: Option<u32>,
+    /// A label for whoever looks at it, which the agent sees too; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) metadata: Vec<String>,
     /// Its identity; one is made without it
     #[arg(long, value_name = "UUID")]
     pub(super) id: Option<TaskId>,
@@ -283,42 +286,52 @@ pub(super) struct SubmitArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// waiting, delayed, claimed, running, succeeded, dead or cancelled
+    /// waiting, delayed, claimed, running, succeeded, dead, cancelled or all
     #[arg(long, value_name = "STATE", default_value = "waiting", value_parser = state)]
-    pub(super) state: TaskState,
+    pub(super) state: Listed,
+    /// Those that failed for good, the latest first: `--state dead --newest`
+    #[arg(long, conflicts_with = "state")]
+    pub(super) failed: bool,
+    #[command(flatten)]
+    pub(super) page: PageArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArg,
+}
+
+/// What `--state` names: one state, or all of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed(pub(super) Option<TaskState>);
+
+/// Which tasks of a list, and in which order.
+#[derive(Debug, Args)]
+pub(super) struct PageArgs {
     /// Only of this agent type
     #[arg(long = "type", value_name = "NAME")]
     pub(super) agent_type: Option<String>,
+    /// Only of this class: critical, high, normal, low or background
+    #[arg(long, value_name = "CLASS", value_parser = priority)]
+    pub(super) priority: Option<Priority>,
+    /// Only dead letters of this reason: invalid-input, failed, over-quota,
+    /// attempts-exhausted, expired, host-crash or host-fault
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(super) reason: Option<DeadReason>,
+    /// The latest first
+    #[arg(long)]
+    pub(super) newest: bool,
     /// At the most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(super) limit: usize,
     /// Go on after this task, the last of the page before
     #[arg(long, value_name = "UUID")]
     pub(super) after: Option<TaskId>,
-    #[command(flatten)]
-    pub(super) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DeadListArgs {
-    /// Only of this agent type
-    #[arg(long = "type", value_name = "NAME")]
-    pub(super) agent_type: Option<String>,
-    /// At the most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(super) limit: usize,
-    /// Go on after this task, the last of the page before
-    #[arg(long, value_name = "UUID")]
-    pub(super) after: Option<TaskId>,
+    #[command(flatten)]
+    pub(super) page: PageArgs,
     #[command(flatten)]
     pub(super) json: JsonArg,
-}
-
-impl From<DeadListArgs> for ListArgs {
-    fn from(args: DeadListArgs) -> Self {
-        let DeadListArgs { agent_type, limit, after, json } = args;
-        Self { state: TaskState::Dead, agent_type, limit, after, json }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -332,8 +345,20 @@ pub(super) struct PickArgs {
     /// With --all: only of this agent type
     #[arg(long = "type", value_name = "NAME", requires = "all")]
     pub(super) agent_type: Option<String>,
+    /// With --all: only of this reason, as in `dead-letters list`
+    #[arg(long, value_name = "REASON", requires = "all", value_parser = reason)]
+    pub(super) reason: Option<DeadReason>,
     #[command(flatten)]
     pub(super) json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PurgeArgs {
+    #[command(flatten)]
+    pub(super) pick: PickArgs,
+    /// With --all: do not ask first
+    #[arg(long, requires = "all")]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -367,8 +392,16 @@ fn priority(typed: &str) -> Result<Priority, String> {
     word(typed, "critical, high, normal, low or background")
 }
 
-fn state(typed: &str) -> Result<TaskState, String> {
-    word(typed, "waiting, delayed, claimed, running, succeeded, dead or cancelled")
+fn reason(typed: &str) -> Result<DeadReason, String> {
+    word(typed, &DeadReason::ALL.map(|reason| reason.to_string()).join(", "))
+}
+
+fn state(typed: &str) -> Result<Listed, String> {
+    if typed == "all" {
+        return Ok(Listed(None));
+    }
+    let known = "waiting, delayed, claimed, running, succeeded, dead, cancelled or all";
+    word(typed, known).map(|state| Listed(Some(state)))
 }
 
 #[derive(Debug, Args)]
@@ -433,9 +466,8 @@ impl Command {
             Command::DeadLetters { command } => match command {
                 DeadLettersCommand::List(args) => args.json.json,
                 DeadLettersCommand::Show { json, .. } => json.json,
-                DeadLettersCommand::Requeue(args) | DeadLettersCommand::Purge(args) => {
-                    args.json.json
-                }
+                DeadLettersCommand::Requeue(args) => args.json.json,
+                DeadLettersCommand::Purge(args) => args.pick.json.json,
             },
             Command::Config { command } => match command {
                 ConfigCommand::Check { json } | ConfigCommand::Show { json } => json.json,

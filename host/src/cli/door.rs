@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::store::{Filter, Order};
 use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{JsonText, Layer4Config, Layer4Error, Priority, ResourceQuota, TaskId};
 use serde::{Deserialize, Serialize};
@@ -118,26 +118,25 @@ impl Queue {
         }
     }
 
-    /// In the order of their time.
+    /// As the filter says.
     pub(super) async fn list(&self, filter: Filter) -> anyhow::Result<Vec<TaskSummary>> {
         let client = match self {
             Queue::Folder(queue) => return Ok(queue.list(filter).await?),
             Queue::Host(client) => client,
         };
-        let Filter { state, agent_type, limit, mut after } = filter;
-        let of_type = agent_type.map(|name| format!("&agent_type={}", encoded(&name)));
+        let (path, limit) = (query(&filter), filter.limit);
+        let mut after = filter.after;
         let mut tasks: Vec<TaskSummary> = Vec::new();
         while tasks.len() < limit {
             let most = (limit - tasks.len()).min(PAGE);
-            let mut path = format!("/v1/tasks?state={state}&limit={most}");
-            path.push_str(of_type.as_deref().unwrap_or_default());
+            let mut path = format!("{path}&limit={most}");
             if let Some((at, id)) = after {
                 path.push_str(&format!("&cursor={}.{id}", at.0));
             }
             let page: Page = client.ask("GET", &path, None).await?;
             let is_last = page.tasks.len() < most;
             tasks.extend(page.tasks);
-            after = tasks.last().map(|last| (last.at, last.id));
+            after = tasks.last().map(|last| filter.place(last));
             if is_last {
                 break;
             }
@@ -217,6 +216,24 @@ impl Queue {
             Queue::Host(client) => client.ask("GET", "/scheduler/stats", None).await,
         }
     }
+}
+
+/// Where the API lists what a filter names, but for the page.
+fn query(filter: &Filter) -> String {
+    let state = filter.state.map_or_else(|| "all".to_owned(), |state| state.to_string());
+    let order = if filter.order == Order::Newest { "newest" } else { "oldest" };
+    let mut path = format!("/v1/tasks?state={state}&order={order}");
+    let filters = [
+        ("agent_type", filter.agent_type.clone()),
+        ("priority", filter.priority.map(|priority| priority.to_string())),
+        ("reason", filter.reason.map(|reason| reason.to_string())),
+    ];
+    for (name, value) in filters {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", encoded(&value)));
+        }
+    }
+    path
 }
 
 /// Does something to dead letters; those that it was done to.

@@ -2,16 +2,17 @@
 //! through the host that serves it where there is one.
 
 use std::collections::HashSet;
+use std::io::{BufRead, Read};
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::rota::SHARES;
-use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::store::{Filter, Order};
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{Layer4Config, Task, TaskId};
 use serde_json::json;
 
-use super::args::{DeadLettersCommand, ListArgs, PickArgs, SubmitArgs, TaskCommand};
+use super::args::{DeadLettersCommand, ListArgs, PageArgs, PickArgs, SubmitArgs, TaskCommand};
 use super::door::{NotCancelled, Queue};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
@@ -21,6 +22,8 @@ use crate::utils;
 
 /// Dead letters that one `--all` names at once.
 const PAGE: usize = 1000;
+/// Of an answer to a question.
+const MOST_ANSWER_BYTES: u64 = 64;
 
 pub(super) async fn task(
     config: Layer4Config,
@@ -40,7 +43,7 @@ pub(super) async fn task(
         TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,
         TaskCommand::Show { id, .. } => show(&queue, id, output).await,
         TaskCommand::Logs { id, .. } => logs(&queue, id, output).await,
-        TaskCommand::List(args) => list(&queue, &args, output).await,
+        TaskCommand::List(args) => list(&queue, filter(&args), args.page.after, output).await,
         TaskCommand::Cancel { ids, .. } => cancel(&queue, ids, output).await,
         TaskCommand::Purge { ids, .. } => purge(&queue, ids, output).await,
         TaskCommand::Stats { .. } => stats(&queue, output).await,
@@ -56,14 +59,20 @@ pub(super) async fn dead_letters(
 ) -> anyhow::Result<Exit> {
     let queue = Queue::open_to_look(&config).await?;
     let done = match command {
-        DeadLettersCommand::List(args) => list(&queue, &ListArgs::from(args), output).await,
+        DeadLettersCommand::List(args) => {
+            let filter = page(Filter::of(Some(TaskState::Dead)), &args.page);
+            list(&queue, filter, args.page.after, output).await
+        }
         DeadLettersCommand::Show { id, .. } => show(&queue, id, output).await,
         DeadLettersCommand::Requeue(args) => {
-            let ids = picked(&queue, args).await?;
+            let ids = picked(&queue, &args).await?;
             done(queue.requeue(ids.clone()).await?, &ids, "back in the queue", output)
         }
         DeadLettersCommand::Purge(args) => {
-            let ids = picked(&queue, args).await?;
+            let ids = picked(&queue, &args.pick).await?;
+            if args.pick.all && !args.yes && !ids.is_empty() {
+                may_purge(ids.len(), output)?;
+            }
             done(queue.purge_dead(&ids).await?, &ids, "purged", output)
         }
     };
@@ -84,7 +93,8 @@ fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submis
     let made = utils::default_task(&args.agent_type, payload);
     let id = args.id.unwrap_or(made.id);
     let priority = args.priority;
-    let task = Task { id, priority, deadline, resource_quota, ..made };
+    let metadata = task::metadata(&args.metadata)?;
+    let task = Task { id, priority, deadline, resource_quota, metadata, ..made };
     let options = SubmitOptions {
         idempotency_key: args.key.clone(),
         not_before,
@@ -186,14 +196,32 @@ async fn logs(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit
     Ok(Exit::Success)
 }
 
-async fn list(queue: &Queue, args: &ListArgs, output: &Output) -> anyhow::Result<Exit> {
-    let after = match args.after {
-        None => None,
-        Some(id) => Some((queue.get(id).await?.at, id)),
-    };
-    let (state, agent_type, limit) = (args.state, args.agent_type.clone(), args.limit);
-    let tasks = queue.list(Filter { state, agent_type, limit, after }).await?;
-    note_left_behind(queue, state.is_leased() && !tasks.is_empty(), output);
+fn filter(args: &ListArgs) -> Filter {
+    let state = if args.failed { Some(TaskState::Dead) } else { args.state.0 };
+    let filter = page(Filter::of(state), &args.page);
+    if args.failed { Filter { order: Order::Newest, ..filter } } else { filter }
+}
+
+fn page(filter: Filter, args: &PageArgs) -> Filter {
+    let PageArgs { priority, reason, limit, .. } = *args;
+    let order = if args.newest { Order::Newest } else { Order::Oldest };
+    Filter { agent_type: args.agent_type.clone(), priority, reason, order, limit, ..filter }
+}
+
+async fn list(
+    queue: &Queue,
+    mut filter: Filter,
+    after: Option<TaskId>,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    if let Some(id) = after {
+        let last = queue.get(id).await?;
+        let time = if filter.state.is_some() { last.at } else { last.submitted_at };
+        filter.after = Some((time, id));
+    }
+    let (state, limit) = (filter.state, filter.limit);
+    let tasks = queue.list(filter).await?;
+    note_left_behind(queue, tasks.iter().any(|task| task.state.is_leased()), output);
     if output.is_json() {
         output.value(&tasks)?;
         return Ok(Exit::Success);
@@ -202,7 +230,10 @@ async fn list(queue: &Queue, args: &ListArgs, output: &Output) -> anyhow::Result
         output.line(&line(task))?;
     }
     match tasks.last() {
-        None => output.note(&format!("no tasks are {state}")),
+        None => output.note(&match state {
+            Some(state) => format!("no such tasks are {state}"),
+            None => "there are no such tasks".to_owned(),
+        }),
         Some(last) if tasks.len() == limit => {
             output.note(&format!("there may be more: --after {}", last.id));
         }
@@ -275,20 +306,33 @@ fn note_left_behind(queue: &Queue, is_leased: bool, output: &Output) {
 }
 
 /// The tasks that were named, or every dead one.
-async fn picked(queue: &Queue, args: PickArgs) -> anyhow::Result<Vec<TaskId>> {
+async fn picked(queue: &Queue, args: &PickArgs) -> anyhow::Result<Vec<TaskId>> {
     if !args.all {
-        return Ok(args.ids);
+        return Ok(args.ids.clone());
     }
     let mut ids: Vec<TaskId> = Vec::new();
-    let mut after = None;
+    let dead = Filter::of(Some(TaskState::Dead));
+    let (agent_type, reason) = (args.agent_type.clone(), args.reason);
+    let mut filter = Filter { agent_type, reason, limit: PAGE, ..dead };
     loop {
-        let agent_type = args.agent_type.clone();
-        let filter = Filter { state: TaskState::Dead, agent_type, limit: PAGE, after };
-        let page = queue.list(filter).await?;
+        let page = queue.list(filter.clone()).await?;
         let Some(last) = page.last() else { return Ok(ids) };
-        after = Some((last.at, last.id));
+        filter.after = Some(filter.place(last));
         ids.extend(page.iter().map(|task| task.id));
     }
+}
+
+/// Asks whether so many dead letters may go, on standard error and input.
+fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
+    output.note(&format!("forget {count} dead letters, which cannot be undone? [y/N]"));
+    let mut answer = String::new();
+    // An answer is a word; more is none.
+    std::io::stdin().lock().take(MOST_ANSWER_BYTES).read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    let words = "nothing was purged: the answer was not `y`; --yes purges without asking";
+    Err(BadInput(words.into()).into())
 }
 
 /// Says what was done to which tasks, and to which it could not be done.

@@ -137,7 +137,12 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
     for Applied { name, outcome } in &applied {
         match outcome {
             Outcome::Failed(error) => tracing::error!(agent_type = name, %error, "not reloaded"),
-            done => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
+            done => match done.note(name) {
+                Some(note) => {
+                    tracing::warn!(agent_type = name, done = done.word(), note, "reloaded")
+                }
+                None => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
+            },
         }
     }
     Ok(applied.into_iter().map(Reloaded::from).collect())
@@ -151,8 +156,9 @@ pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> an
     if output.is_json() {
         output.value(&done)?;
     } else {
-        for Reloaded { agent_type, outcome, error } in &done {
-            let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        for Reloaded { agent_type, outcome, error, note } in &done {
+            let why = error.as_ref().or(note.as_ref());
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             output.line(&format!("{agent_type} {outcome}{why}"))?;
         }
     }

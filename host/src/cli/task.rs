@@ -170,6 +170,18 @@ pub(super) fn parameter(flag: &str, pair: &str) -> Result<(String, Value), BadIn
     Ok((name.to_owned(), value))
 }
 
+/// The labels of a task.
+pub(super) fn metadata(typed: &[String]) -> Result<BTreeMap<String, String>, BadInput> {
+    let mut metadata = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for pair in typed {
+        let (name, value) = split(pair, "--metadata", "KEY=VALUE")?;
+        once(&mut seen, "--metadata", name)?;
+        metadata.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(metadata)
+}
+
 /// Of two values for one name, which counts would be a guess.
 fn once(seen: &mut BTreeSet<String>, flag: &str, name: &str) -> Result<(), BadInput> {
     if seen.insert(name.to_owned()) {

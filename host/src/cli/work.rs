@@ -1,5 +1,6 @@
 //! `chimera work …`: a host without a server, that works off its queue.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -47,6 +48,8 @@ struct Line {
     /// Seconds from now.
     delay: Option<u64>,
     attempts: Option<u32>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 /// What was done, for the last line and the exit code.
@@ -270,7 +273,8 @@ fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
     let made = utils::default_task(agent_type, line.payload);
     let id = line.id.unwrap_or(made.id);
     let (priority, resource_quota) = (line.priority, terms.quota.clone());
-    let task = Task { id, priority, deadline, resource_quota, ..made };
+    let metadata = line.metadata;
+    let task = Task { id, priority, deadline, resource_quota, metadata, ..made };
     let options =
         SubmitOptions { idempotency_key: line.key, not_before, max_attempts: line.attempts };
     Ok(Submission { task, options })

@@ -79,7 +79,10 @@ pub enum Outcome {
     /// New agents took over; tasks in hand finished in the old ones.
     Replaced,
     /// It is gone; tasks of the type wait until it is back.
-    Removed,
+    Removed {
+        /// So many wait now.
+        waiting: u64,
+    },
     /// It is as it was before.
     Failed(Layer4Error),
 }
@@ -92,8 +95,20 @@ impl Outcome {
             Outcome::Started => "started",
             Outcome::Unchanged => "unchanged",
             Outcome::Replaced => "replaced",
-            Outcome::Removed => "removed",
+            Outcome::Removed { .. } => "removed",
             Outcome::Failed(_) => "failed",
+        }
+    }
+
+    /// What its operator may want to know; `None`: nothing.
+    #[must_use]
+    pub fn note(&self, name: &str) -> Option<String> {
+        match self {
+            Outcome::Removed { waiting: waiting @ 1.. } => Some(format!(
+                "{waiting} tasks wait for it, until it is declared again or they are cancelled: \
+                 `chimera task list --type {name}`"
+            )),
+            _ => None,
         }
     }
 }
@@ -129,7 +144,8 @@ impl Layer4Fabric {
             let old = in_force.remove(&name).map_or_else(Vec::new, InForce::all);
             drop(held);
             self.retire(old).await;
-            applied.push(Applied { name, outcome: Outcome::Removed });
+            let waiting = self.queued_for(&name).await;
+            applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
         }
         self.declared.forget_all_but(declared);
         let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
@@ -159,6 +175,13 @@ impl Layer4Fabric {
     /// until then a task for one is told to come back, not that there is no such type.
     pub fn await_agents(&self, names: impl IntoIterator<Item = String>) {
         self.crew.agents.await_types(names);
+    }
+
+    /// Tasks that wait for an agent type, as far as the store can say.
+    async fn queued_for(&self, name: &str) -> u64 {
+        let queued = self.get_scheduler_stats().await.map(|stats| stats.queued_by_type);
+        let queued = queued.unwrap_or_default().into_iter();
+        queued.filter(|(of, _)| of == name).map(|(_, count)| count).sum()
     }
 
     /// The file may say more than the host was started with.

@@ -38,8 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Page> {
-    let (filter, limit) = List::from(list).filter()?;
-    Ok(Answer(Page::of(app.fabric.list_tasks(filter).await?, limit)))
+    Ok(Answer(Page::of(&app.fabric, List::from(list).filter()?).await?))
 }
 
 /// One dead letter, with its input and every attempt's error.
@@ -97,22 +96,22 @@ impl Step {
     /// Takes it for the picked ones. Those that it was taken for are dead
     /// letters no more.
     async fn each(self, fabric: &Layer4Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
-        let agent_type = match pick {
+        let OfType { agent_type, reason } = match pick {
             Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {
                 let words =
                     format!("{} ids are given; allowed are {MOST_ITEMS} at once", ids.len());
                 return Err(Problem::invalid(words));
             }
             Pick::These(These { ids }) => return Ok(self.take(fabric, ids).await?),
-            Pick::Every(Every { all: OfType { agent_type } }) => agent_type,
+            Pick::Every(Every { all }) => all,
         };
-        let (mut done, mut after) = (Vec::new(), None);
+        let dead = Filter::of(Some(TaskState::Dead));
+        let mut filter = Filter { agent_type, reason, limit: STEP, ..dead };
+        let mut done = Vec::new();
         loop {
-            let agent_type = agent_type.clone();
-            let filter = Filter { state: TaskState::Dead, agent_type, limit: STEP, after };
-            let page = fabric.list_tasks(filter).await?;
+            let page = fabric.list_tasks(filter.clone()).await?;
             let Some(last) = page.last() else { return Ok(done) };
-            after = Some((last.at, last.id));
+            filter.after = Some(filter.place(last));
             done.extend(self.take(fabric, page.iter().map(|one| one.id).collect()).await?);
         }
     }

@@ -61,6 +61,10 @@ pub(crate) struct Reloaded {
     /// Why it failed; it is as it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// What its operator may want to know, such as how many tasks wait for a
+    /// type that was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl From<Applied> for Reloaded {
@@ -69,7 +73,8 @@ impl From<Applied> for Reloaded {
             Outcome::Failed(error) => Some(error.to_string()),
             _ => None,
         };
-        Self { agent_type: name, outcome: outcome.word().to_owned(), error }
+        let (note, outcome) = (outcome.note(&name), outcome.word().to_owned());
+        Self { agent_type: name, outcome, error, note }
     }
 }
 

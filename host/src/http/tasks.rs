@@ -23,6 +23,8 @@ use crate::scheduler::TaskHandle;
 use crate::traces::Trace;
 
 const KEY: &str = "idempotency-key";
+/// In an answer to several tasks, where some were not taken.
+const REFUSED: &str = "chimera-refused";
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -42,7 +44,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         description = "A name for the submission of one task; the same again is answered with the first")),
     request_body(content = TaskBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself, also where a full queue took a part of them only", body = SubmitAnswer),
+        (status = 200, description = "One task, which ended within `wait`; or several, each answered by itself, also where a full queue took a part of them only", body = SubmitAnswer,
+            headers(("Chimera-Refused" = u32, description = "How many of several tasks were not taken; absent when all were"))),
         (status = 202, description = "One task, taken", body = Submitted),
         problems::Submitting,
     )
@@ -164,7 +167,12 @@ async fn submit_many(
     }
     match full_for_all(&answers) {
         Some(full) => Err(full),
-        None => Ok(Answer(SubmitAnswer::Many(answers)).into_response()),
+        None => {
+            // For a client that looks no further than the status and the head.
+            let refused = answers.iter().filter(|one| matches!(one, Each::Refused(_))).count();
+            let count = (refused > 0).then_some([(REFUSED, refused.to_string())]);
+            Ok((count, Answer(SubmitAnswer::Many(answers))).into_response())
+        }
     }
 }
 
@@ -189,7 +197,8 @@ fn each(taken: Layer4Result<Submitted>) -> Each {
     }
 }
 
-/// Lists tasks in one state, in the order of their time.
+/// Lists tasks in one state in the order of their time, or in any state in the
+/// order of their submission.
 #[utoipa::path(
     get, path = "/v1/tasks", tag = "tasks",
     operation_id = "list_tasks", params(List),
@@ -199,8 +208,7 @@ fn each(taken: Layer4Result<Submitted>) -> Each {
     )
 )]
 async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
-    let (filter, limit) = list.filter()?;
-    Ok(Answer(Page::of(app.fabric.list_tasks(filter).await?, limit)))
+    Ok(Answer(Page::of(&app.fabric, list.filter()?).await?))
 }
 
 /// All that is known of a task. With `wait`, the answer comes when it has

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{Attempt, TaskSummary};
-use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::store::{Filter, Order};
 use chimera_layer4_core::scheduler::{
-    BreakerState, Submission, SubmitOptions, TaskState, Timestamp,
+    BreakerState, DeadReason, Submission, SubmitOptions, TaskState, Timestamp,
 };
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
-    AgentId, Digest, ExecutionResult, JsonText, Priority, ResourceQuota, Task, TaskId,
+    AgentId, Digest, ExecutionResult, JsonText, Layer4Result, Priority, ResourceQuota, Task, TaskId,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::Problem;
 use super::shapes::labels;
+use crate::Layer4Fabric;
 use crate::scheduler::{GenomeBreaker, SchedulerStats, TypeStats};
 use crate::traces::Trace;
 use crate::utils;
@@ -159,10 +160,19 @@ impl Wait {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct List {
-    /// In this state; waiting when left out.
-    state: Option<TaskState>,
+    /// In this state, or `all`; waiting when left out. Tasks in one state are in
+    /// the order of their time, all tasks in that of their submission.
+    #[param(inline)]
+    state: Option<ListedState>,
     /// Only of this agent type.
     agent_type: Option<String>,
+    /// Only of this class.
+    priority: Option<Priority>,
+    /// Only dead letters of this reason.
+    reason: Option<DeadReason>,
+    /// Which come first; the oldest when left out.
+    #[param(inline)]
+    order: Option<Order>,
     /// At the most so many; 50 when left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
@@ -180,6 +190,13 @@ pub(super) struct List {
 pub(super) struct DeadList {
     /// Only of this agent type.
     agent_type: Option<String>,
+    /// Only of this class.
+    priority: Option<Priority>,
+    /// Only of this reason.
+    reason: Option<DeadReason>,
+    /// Which come first; the oldest when left out.
+    #[param(inline)]
+    order: Option<Order>,
     /// At the most so many; 50 when left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
@@ -191,8 +208,10 @@ pub(super) struct DeadList {
 }
 
 impl From<DeadList> for List {
-    fn from(DeadList { agent_type, limit, cursor }: DeadList) -> Self {
-        Self { state: Some(TaskState::Dead), agent_type, limit, cursor }
+    fn from(list: DeadList) -> Self {
+        let DeadList { agent_type, priority, reason, order, limit, cursor } = list;
+        let state = Some(ListedState::Dead);
+        Self { state, agent_type, priority, reason, order, limit, cursor }
     }
 }
 
@@ -205,10 +224,42 @@ impl List {
             let words = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");
             return Err(Problem::invalid(words));
         }
-        let state = self.state.unwrap_or(TaskState::Waiting);
         let after = self.cursor.as_deref().map(after).transpose()?;
-        let filter = Filter { state, agent_type: self.agent_type, limit: limit + 1, after };
+        let Self { agent_type, priority, reason, .. } = self;
+        let (order, limit_and_one) = (self.order.unwrap_or_default(), limit + 1);
+        let any = Filter::of(self.state.map_or(Some(TaskState::Waiting), ListedState::state));
+        let filter =
+            Filter { agent_type, priority, reason, order, limit: limit_and_one, after, ..any };
         Ok((filter, limit))
+    }
+}
+
+/// The state of the tasks in a list, or all of them.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ListedState {
+    Waiting,
+    Delayed,
+    Claimed,
+    Running,
+    Succeeded,
+    Dead,
+    Cancelled,
+    All,
+}
+
+impl ListedState {
+    fn state(self) -> Option<TaskState> {
+        Some(match self {
+            ListedState::Waiting => TaskState::Waiting,
+            ListedState::Delayed => TaskState::Delayed,
+            ListedState::Claimed => TaskState::Claimed,
+            ListedState::Running => TaskState::Running,
+            ListedState::Succeeded => TaskState::Succeeded,
+            ListedState::Dead => TaskState::Dead,
+            ListedState::Cancelled => TaskState::Cancelled,
+            ListedState::All => return None,
+        })
     }
 }
 
@@ -230,13 +281,17 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Of those that a store has, as many as fit.
-    pub(super) fn of(mut tasks: Vec<TaskSummary>, limit: usize) -> Self {
+    /// What a host lists, as much as fits on the page.
+    pub(super) async fn of(
+        fabric: &Layer4Fabric,
+        (filter, limit): (Filter, usize),
+    ) -> Layer4Result<Self> {
+        let mut tasks = fabric.list_tasks(filter.clone()).await?;
         let is_last = tasks.len() <= limit;
         tasks.truncate(limit);
-        let last = tasks.last().filter(|_| !is_last);
-        let next = last.map(|last| format!("{}.{}", last.at.0, last.id));
-        Self { tasks, next }
+        let last = tasks.last().filter(|_| !is_last).map(|last| filter.place(last));
+        let next = last.map(|(at, id)| format!("{}.{id}", at.0));
+        Ok(Self { tasks, next })
     }
 }
 
@@ -298,8 +353,8 @@ struct Picked {
 
 impl<'de> Deserialize<'de> for Pick {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let neither = "it is neither {\"ids\": [UUID, …]} nor {\"all\": {\"agent_type\": NAME}}, \
-                       whose name may be left out";
+        let neither = "it is neither {\"ids\": [UUID, …]} nor {\"all\": {\"agent_type\": NAME, \
+                       \"reason\": REASON}}, of which both may be left out";
         match Picked::deserialize(deserializer) {
             Ok(Picked { ids: Some(ids), all: None }) => Ok(Self::These(These { ids })),
             Ok(Picked { ids: None, all: Some(all) }) => Ok(Self::Every(Every { all })),
@@ -331,6 +386,8 @@ pub(super) struct Every {
 pub(super) struct OfType {
     /// Only of this agent type.
     pub(super) agent_type: Option<String>,
+    /// Only of this reason.
+    pub(super) reason: Option<DeadReason>,
 }
 
 /// Tasks that something was done to.

@@ -1,6 +1,6 @@
 //! Lists and counts.
 
-use chimera_layer4::queue::store::{Filter, TaskStore};
+use chimera_layer4::queue::store::{Filter, Order, TaskStore};
 use chimera_layer4::queue::{Bounds, DeadReason, TaskState};
 use chimera_layer4::{Priority, TaskId};
 
@@ -14,6 +14,9 @@ on_every_store! {
     a_list_shows_each_task_where_it_is,
     a_list_is_in_the_order_of_its_times,
     pages_add_up_to_the_whole,
+    a_list_of_every_state_is_in_the_order_of_submission,
+    pages_from_the_newest_are_those_from_the_oldest_reversed,
+    a_list_of_one_reason_has_no_other,
     a_list_of_one_type_has_no_other,
     a_list_of_nothing_is_empty,
     counts_follow_every_change,
@@ -70,6 +73,64 @@ async fn pages_add_up_to_the_whole(store: &dyn TaskStore) {
     }
     let nothing = Filter { limit: 0, ..all_in(TaskState::Waiting) };
     assert_eq!(listed(store, nothing).await, []);
+}
+
+async fn a_list_of_every_state_is_in_the_order_of_submission(store: &dyn TaskStore) {
+    // A clock that is set back changes nothing about the order.
+    accept(store, 9, [given(3), given(1).not_before(50)]).await;
+    accept(store, 5, [given(2).of("b"), given(4).class(Priority::High)]).await;
+    claim_all(store, 1).await;
+    let all = Filter::of(None);
+    assert_eq!(listed(store, all.clone()).await, numbered([3, 1, 2, 4]));
+    let newest = Filter { order: Order::Newest, ..all.clone() };
+    assert_eq!(listed(store, newest.clone()).await, numbered([4, 2, 1, 3]));
+    let high = Filter { priority: Some(Priority::High), ..all.clone() };
+    assert_eq!(listed(store, high).await, numbered([4]));
+    let of_type = Filter { agent_type: Some("b".into()), ..newest.clone() };
+    assert_eq!(listed(store, of_type).await, numbered([2]));
+
+    // After a task that is gone a page leaves nothing out.
+    let gone = Some((at(5), id(77)));
+    assert_eq!(listed(store, Filter { after: gone, ..all }).await, numbered([3, 1, 2, 4]));
+    assert_eq!(listed(store, Filter { after: gone, ..newest }).await, numbered([4, 2, 1, 3]));
+}
+
+async fn pages_from_the_newest_are_those_from_the_oldest_reversed(store: &dyn TaskStore) {
+    for n in 1..=25_u32 {
+        accept(store, u64::from(n / 4), [given(100 - n)]).await;
+    }
+    for n in 1..=9_u32 {
+        accept(store, 30, [given(200 + n).not_before(u64::from(40 + n / 4))]).await;
+    }
+    for state in [None, Some(TaskState::Waiting), Some(TaskState::Delayed)] {
+        let mut whole = store.list(Filter::of(state)).await.unwrap();
+        whole.reverse();
+        for limit in [1, 3, 7, 100] {
+            let mut page = Filter { order: Order::Newest, limit, ..Filter::of(state) };
+            let mut pages = Vec::new();
+            loop {
+                let found = store.list(page.clone()).await.unwrap();
+                let Some(last) = found.last() else { break };
+                page.after = Some(page.place(last));
+                pages.extend(found);
+                assert!(pages.len() <= whole.len(), "no task is on two pages");
+            }
+            assert_eq!(pages, whole, "{state:?} in pages of {limit}");
+        }
+    }
+}
+
+async fn a_list_of_one_reason_has_no_other(store: &dyn TaskStore) {
+    accept(store, 0, [given(1), given(2), given(3).deadline(5)]).await;
+    let leases = claim(store, 1, [room("a", 2)], 2).await.tasks;
+    for (handed, n) in leases.iter().zip(1_u32..) {
+        settle(store, 2, handed.lease, dead(id(n), 1, 2)).await.unwrap();
+    }
+    store.sweep(at(10), Bounds::default()).await.unwrap();
+    let of = |reason| Filter { reason: Some(reason), ..all_in(TaskState::Dead) };
+    assert_eq!(listed(store, of(DeadReason::Failed)).await, numbered([1, 2]));
+    assert_eq!(listed(store, of(DeadReason::Expired)).await, numbered([3]));
+    assert_eq!(listed(store, of(DeadReason::HostCrash)).await, []);
 }
 
 async fn a_list_of_one_type_has_no_other(store: &dyn TaskStore) {

@@ -43,7 +43,7 @@ pub const SETTINGS: &[Setting] = settings![
         "seconds for one task" |c| c.default_resource_quota.max_execution_time_secs.to_string();
     "default_resource_quota.max_network_mbps" "LAYER4_MAX_NETWORK_MBPS" "Mbit/s each way"
         |c| or_none(c.default_resource_quota.max_network_mbps);
-    "task_queue_capacity" "LAYER4_TASK_QUEUE_CAPACITY" "tasks waiting for one agent type"
+    "task_queue_capacity" "LAYER4_TASK_QUEUE_CAPACITY" "tasks that wait, per agent type"
         |c| c.task_queue_capacity.to_string();
     "heartbeat_interval_secs" "LAYER4_HEARTBEAT_INTERVAL_SECS" "seconds between heartbeats"
         |c| c.heartbeat_interval_secs.to_string();

@@ -174,6 +174,9 @@ fn print(command: &GenomeCommand, done: &Value, output: &Output) -> anyhow::Resu
                 done.pointer("/report/smoke").and_then(Value::as_array).into_iter().flatten();
             let is_sample = |step: &&Value| text(&step["what"]).starts_with(SAMPLE);
             let tried = smoke.filter(is_sample).count();
+            if let Some(note) = done["note"].as_str() {
+                output.note(&format!("note: {note}"));
+            }
             if tried < args.samples {
                 let asked = args.samples;
                 output

@@ -98,6 +98,9 @@ pub struct AdmittedGenome {
     pub new: bool,
     /// What was found.
     pub report: Admission,
+    /// What its author may want to know, such as a type that is not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Layer4Fabric {
@@ -111,6 +114,24 @@ impl Layer4Fabric {
     /// more than was allowed or does not do its work, `GenomeStore`; what failed
     /// is in the lineage.
     pub async fn push_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
+        let note = new.agent_type.as_deref().and_then(|name| self.unknown_type(name));
+        Ok(AdmittedGenome { note, ..self.admit_genome(new).await? })
+    }
+
+    /// A type that is not known is no mistake: its genomes may come first.
+    fn unknown_type(&self, name: &str) -> Option<String> {
+        if self.crew.agents.knows(name) {
+            return None;
+        }
+        let known = self.crew.agents.known_types().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
+        Some(format!(
+            "no agent type {name:?} is known to this host, so the genome was tried with the default \
+             quota and no grants; known are: {known}"
+        ))
+    }
+
+    async fn admit_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
         let genomes = self.genomes().await?;
         let mut new = new;
         match self.crew.executor.componentize(&new.bytes).await {
@@ -123,7 +144,7 @@ impl Layer4Fabric {
             && new.samples.is_empty()
             && genomes.samples(&new).await?.len() <= report.samples_tried()
         {
-            return Ok(AdmittedGenome { genome, new: false, report });
+            return Ok(AdmittedGenome { genome, new: false, report, note: None });
         }
         match self.check_genome(genomes, &new).await {
             Ok((loaded, report)) => genomes.store_admitted(new, &loaded, report).await,
@@ -379,7 +400,7 @@ impl Genomes {
                 Ok((put.digest, put.new))
             })
             .await?;
-        Ok(AdmittedGenome { genome, new, report })
+        Ok(AdmittedGenome { genome, new, report, note: None })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::record::TaskSummary;
-use chimera_layer4_core::scheduler::store::{Filter, StoreError};
+use chimera_layer4_core::scheduler::store::{Filter, Order, StoreError};
 use chimera_layer4_core::scheduler::{TaskRecord, TaskState};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Mutex;
@@ -24,28 +24,57 @@ const GET: &str = concat!(
 );
 
 macro_rules! list {
-    ($condition:literal) => {
+    ($which:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
             ", (SELECT name FROM agent_types WHERE number = agent_type)
              FROM tasks WHERE seq IN (
                  SELECT seq FROM tasks
-                 WHERE state = ?1 AND ",
-            $condition,
-            "    AND (at, id) > (?2, ?3)
-                 AND (?4 IS NULL
+                 WHERE ",
+            $which,
+            "    AND (?4 IS NULL
                       OR agent_type = (SELECT number FROM agent_types WHERE name = ?4))
-                 ORDER BY at, id LIMIT ?5
+                 AND (?5 IS NULL OR priority = ?5)
+                 AND (?6 IS NULL OR reason = ?6)
+                 ORDER BY ",
+            $order,
+            "    LIMIT ?7
              )
-             ORDER BY at, id"
+             ORDER BY ",
+            $order
         )
     };
 }
-/// Reads all that waits, having no index for it: an operator's question now
+const LIST: [&str; 2] = [
+    list!("state = ?1 AND state <> 0 AND (at, id) > (?2, ?3)", "at, id"),
+    list!("state = ?1 AND state <> 0 AND (at, id) < (?2, ?3)", "at DESC, id DESC"),
+];
+/// Read all that waits, having no index for it: an operator's question now
 /// and then would cost every task on its way one index more.
-const LIST_WAITING: &str = list!("state = 0");
-const LIST: &str = list!("state <> 0");
+const LIST_WAITING: [&str; 2] = [
+    list!("state = ?1 AND state = 0 AND (at, id) > (?2, ?3)", "at, id"),
+    list!("state = ?1 AND state = 0 AND (at, id) < (?2, ?3)", "at DESC, id DESC"),
+];
+/// In the order of submission, which is the table's own. The page before may
+/// have ended with a task that is gone; then the page begins with those of the
+/// same millisecond, so that none is left out.
+const LIST_ANY: [&str; 2] = [
+    list!(
+        "seq > coalesce(
+             (SELECT seq FROM tasks WHERE id = ?3),
+             (SELECT seq - 1 FROM tasks WHERE submitted_at >= ?2 ORDER BY seq LIMIT 1),
+             9223372036854775807)",
+        "seq"
+    ),
+    list!(
+        "seq < coalesce(
+             (SELECT seq FROM tasks WHERE id = ?3),
+             (SELECT seq + 1 FROM tasks WHERE submitted_at <= ?2 ORDER BY seq DESC LIMIT 1),
+             0)",
+        "seq DESC"
+    ),
+];
 
 /// A connection that only reads. Queries take turns.
 #[derive(Clone, Debug)]
@@ -66,7 +95,7 @@ impl Reader {
         self.ask(move |connection| get(connection, id)).await
     }
 
-    /// Tasks in one state.
+    /// Tasks as the filter says.
     pub(super) async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError> {
         self.ask(move |connection| list(connection, &filter)).await
     }
@@ -107,15 +136,26 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
 }
 
 fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<TaskSummary>> {
-    let sql = if filter.state == TaskState::Waiting { LIST_WAITING } else { LIST };
-    let mut select = connection.prepare_cached(sql)?;
-    // Before the first, when no page came before: no task has the empty name.
-    let (at, id) = filter.after.map_or((-1, Vec::new()), |(at, id)| {
+    let Filter { state, agent_type, priority, reason, order, limit, after } = filter;
+    let [oldest_first, newest_first] = match state {
+        Some(TaskState::Waiting) => LIST_WAITING,
+        Some(_) => LIST,
+        None => LIST_ANY,
+    };
+    // What is before the first, where no page came before, and its id: as bytes,
+    // the empty one is before every id, and one that is too long after.
+    let (sql, first) = match order {
+        Order::Oldest => (oldest_first, (-1, Vec::new())),
+        Order::Newest => (newest_first, (i64::MAX, vec![0xff; 17])),
+    };
+    let (at, id) = after.map_or(first, |(at, id)| {
         (i64::try_from(at.0).unwrap_or(i64::MAX), id.as_uuid().as_bytes().to_vec())
     });
-    let limit = Sql(filter.limit as u64);
+    let (state, priority, reason) = (state.map(Sql), priority.map(Sql), reason.map(Sql));
+    let mut select = connection.prepare_cached(sql)?;
+    let limit = Sql(*limit as u64);
     let rows =
-        select.query_map(params![Sql(filter.state), at, id, filter.agent_type, limit], |row| {
+        select.query_map(params![state, at, id, agent_type, priority, reason, limit], |row| {
             let (found, _) = columns::row(row)?;
             Ok(found.summary(row.get(columns::NEXT)?))
         })?;
@@ -129,11 +169,17 @@ mod tests {
 
     #[test]
     fn a_list_begins_where_the_page_before_it_ended() {
-        let list = plan(LIST);
-        assert!(list.contains("INDEX timed (state=? AND at>?)"), "{list}");
-        assert!(!list.contains("SCAN tasks"), "{list}");
-        let waiting = plan(LIST_WAITING);
-        assert!(waiting.contains("INDEX waiting"), "{waiting}");
+        for (list, range) in LIST.map(plan).iter().zip(["at>?", "at<?"]) {
+            assert!(list.contains(&format!("INDEX timed (state=? AND {range})")), "{list}");
+            assert!(!list.contains("SCAN tasks"), "{list}");
+        }
+        for waiting in LIST_WAITING.map(plan) {
+            assert!(waiting.contains("INDEX waiting"), "{waiting}");
+        }
+        for (list, range) in LIST_ANY.map(plan).iter().zip(["rowid>?", "rowid<?"]) {
+            assert!(list.contains(&format!("INTEGER PRIMARY KEY ({range})")), "{list}");
+            assert!(!list.contains("TEMP B-TREE"), "{list}");
+        }
         let one = plan(GET);
         assert!(one.contains("INDEX sqlite_autoindex_tasks_1 (id=?)"), "{one}");
         assert!(!one.contains("SCAN"), "{one}");

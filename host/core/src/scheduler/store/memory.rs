@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use super::desk::Desk;
 use super::requests::{
-    CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, NewTask, Retention, Settled,
-    StoreStats, SubmitTerms, Submitted, Swept, Verdict,
+    CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, NewTask, Order, Retention,
+    Settled, StoreStats, SubmitTerms, Submitted, Swept, Verdict,
 };
 use super::rows::{Census, NewRow, Row, Rows};
 use super::{StoreError, TaskStore};
@@ -196,20 +196,65 @@ impl MemoryRows {
     }
 
     fn list(&self, filter: &Filter) -> Vec<TaskSummary> {
-        let after = filter.after;
-        let mut rows: Vec<&Kept> = self
-            .tasks
-            .values()
-            .filter(|kept| kept.row.progress.state == filter.state)
-            .filter(|kept| {
-                let wanted = filter.agent_type.as_ref();
-                wanted.is_none_or(|name| *name == kept.body.target_agent_type)
-            })
-            .filter(|kept| after.is_none_or(|after| (kept.row.progress.at, kept.row.id) > after))
-            .collect();
-        rows.sort_by_key(|kept| (kept.row.progress.at, kept.row.id));
+        let fits = |kept: &&Kept| {
+            let Filter { state, agent_type, priority, reason, .. } = filter;
+            state.is_none_or(|state| kept.row.progress.state == state)
+                && priority.is_none_or(|priority| kept.row.priority == priority)
+                && reason.is_none_or(|reason| kept.row.reason == Some(reason))
+                && agent_type.as_ref().is_none_or(|name| *name == kept.body.target_agent_type)
+        };
+        let mut rows: Vec<&Kept> = self.tasks.values().filter(fits).collect();
+        match filter.state {
+            Some(_) => {
+                let place = |kept: &&Kept| (kept.row.progress.at, kept.row.id);
+                retain_page(&mut rows, place, filter.order, filter.after);
+            }
+            None => {
+                let after = filter.after.map(|after| self.number_of(after, filter.order));
+                retain_page(&mut rows, |kept| kept.row.seq, filter.order, after);
+            }
+        }
         let summary = |kept: &&Kept| kept.row.summary(kept.body.target_agent_type.clone());
         rows.iter().take(filter.limit).map(summary).collect()
+    }
+
+    /// The place of a task in the order of submission. Of one that is gone it is
+    /// before all that was submitted in the same millisecond, so that a list
+    /// leaves nothing out.
+    fn number_of(&self, (at, id): (Timestamp, TaskId), order: Order) -> u64 {
+        if let Some(kept) = self.tasks.get(&id) {
+            return kept.row.seq;
+        }
+        let rows = self.tasks.values().map(|kept| kept.row);
+        match order {
+            Order::Oldest => {
+                let later = rows.filter(|row| row.submitted_at >= at).map(|row| row.seq).min();
+                later.map_or(u64::MAX, |seq| seq - 1)
+            }
+            Order::Newest => {
+                let earlier = rows.filter(|row| row.submitted_at <= at).map(|row| row.seq).max();
+                earlier.map_or(0, |seq| seq + 1)
+            }
+        }
+    }
+}
+
+/// Orders rows by `key`, and leaves those that come after the page before.
+fn retain_page<K: Ord>(
+    rows: &mut Vec<&Kept>,
+    key: impl Fn(&&Kept) -> K,
+    order: Order,
+    after: Option<K>,
+) {
+    rows.retain(|kept| {
+        after.as_ref().is_none_or(|after| match order {
+            Order::Oldest => key(kept) > *after,
+            Order::Newest => key(kept) < *after,
+        })
+    });
+    rows.sort_by_key(&key);
+    if order == Order::Newest {
+        rows.reverse();
     }
 }
 

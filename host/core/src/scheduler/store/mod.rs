@@ -16,7 +16,8 @@ pub use self::desk::{Counted, Desk};
 pub use self::memory::MemoryStore;
 pub use self::requests::{
     CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Keep, Lease, NewTask,
-    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeRoom, Verdict,
+    Order, Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeRoom,
+    Verdict,
 };
 pub use self::rows::{Census, NewRow, Row, Rows};
 

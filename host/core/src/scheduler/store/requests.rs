@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::scheduler::machine::{Refused, TaskState};
-use crate::scheduler::record::{Owner, Timestamp};
+use crate::scheduler::record::{DeadReason, Owner, TaskSummary, Timestamp};
 use crate::scheduler::settle::{Counts, Settlement};
 use crate::scheduler::submission::Submission;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
@@ -247,17 +247,54 @@ impl Retention {
     }
 }
 
-/// Which tasks to list.
+/// Which tasks to list, and in which order.
+///
+/// Tasks in one state are ordered by their `at`, tasks in any state by their
+/// submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// In this state.
-    pub state: TaskState,
+    /// In this state; `None`: in any.
+    pub state: Option<TaskState>,
     /// Of this agent type.
     pub agent_type: Option<String>,
+    /// Of this class.
+    pub priority: Option<Priority>,
+    /// Dead for this reason.
+    pub reason: Option<DeadReason>,
+    /// From which end.
+    pub order: Order,
     /// At the most so many.
     pub limit: usize,
-    /// After this one, the last of the page before.
+    /// After this one, the last of the page before: its [`place`](Self::place).
     pub after: Option<(Timestamp, TaskId)>,
+}
+
+/// The end that a list begins at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Order {
+    /// The earliest first.
+    #[default]
+    Oldest,
+    /// The latest first.
+    Newest,
+}
+
+impl Filter {
+    /// Every task in a state, or in any, from the oldest on.
+    #[must_use]
+    pub fn of(state: Option<TaskState>) -> Self {
+        let (agent_type, priority, reason, after) = (None, None, None, None);
+        let (order, limit) = (Order::Oldest, usize::MAX);
+        Self { state, agent_type, priority, reason, order, limit, after }
+    }
+
+    /// Where a task stands in this list.
+    #[must_use]
+    pub fn place(&self, task: &TaskSummary) -> (Timestamp, TaskId) {
+        (if self.state.is_some() { task.at } else { task.submitted_at }, task.id)
+    }
 }
 
 /// A store's counts.

@@ -102,7 +102,7 @@ async fn nonsense_in_a_rows_columns_is_mended_at_the_next_start() {
         drop(store);
         let (store, _) = open(folder.path()).await;
         assert_eq!(count(&store, TaskState::Waiting).await, 2, "{wrong}");
-        let filter = Filter { state: TaskState::Dead, agent_type: None, limit: 10, after: None };
+        let filter = Filter { limit: 10, ..Filter::of(Some(TaskState::Dead)) };
         let dead = store.list(filter).await.unwrap();
         assert_eq!(dead.len(), 1, "{wrong}");
         assert_eq!(dead[0].reason, Some(DeadReason::Unreadable), "{wrong}");
