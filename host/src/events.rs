@@ -19,7 +19,7 @@ pub struct Event {
     /// Counts, from one, what happened since the start of the host, whether
     /// somebody listened or not.
     pub sequence: u64,
-    /// When, in milliseconds since 1970.
+    /// When.
     pub at: Timestamp,
     /// What.
     pub what: What,
@@ -211,26 +211,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_has_each_key_once() {
+    fn an_event_has_every_key_once_and_its_times_in_one_form() {
         let report = KpiReport {
             agent_id: uuid::Uuid::nil().into(),
-            agent_type: "echo".to_owned(),
+            agent_type: "echo".into(),
             genome: Digest::of(b"genome"),
-            at: Timestamp(7),
-            window_secs: 300,
+            at: Timestamp(1_700_000_000_000),
+            window_secs: 60,
             runs: 1,
             latency_ms: 1.0,
             latency_p95_ms: 1.0,
             latency_p99_ms: 1.0,
             success_rate: 1.0,
             accuracy: None,
-            cpu_seconds: 0.0,
+            cpu_seconds: 0.1,
             memory_peak_mb: 1.0,
         };
-        for what in [What::Kpi(report), What::HostEnded {}] {
-            let event = Event { sequence: 1, at: Timestamp(7), what };
-            let text = serde_json::to_string(&event).unwrap();
-            assert_eq!(text.matches("\"at\":7").count(), 1, "{text}");
+        let task = TaskEvent {
+            task_id: uuid::Uuid::nil().into(),
+            agent_type: "echo".into(),
+            priority: Priority::Normal,
+            change: TaskEventKind::Retried {
+                attempt: 1,
+                again: report.at,
+                error: "at a time".into(),
+            },
+        };
+        let at = report.at;
+        for what in [What::Kpi(report), What::Task(task), What::HostEnded {}] {
+            let text = serde_json::to_string(&Event { sequence: 1, at, what }).unwrap();
+            for key in ["at", "sequence", "agent_type"] {
+                assert!(text.matches(&format!("\"{key}\":")).count() <= 1, "{key}: {text}");
+            }
+            assert!(text.contains("\"at\":\"2023-11-14T22:13:20.000Z\""), "{text}");
+            assert!(!text.contains("1700000000000"), "{text}");
         }
     }
 }

@@ -66,6 +66,7 @@ struct Submitted {
 #[derive(Deserialize)]
 struct Page {
     tasks: Vec<TaskSummary>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +80,10 @@ impl Queue {
     pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
         match Client::of(config).await? {
             Some(client) => Ok(Queue::Host(client)),
-            None => Ok(Queue::Folder(Box::new(open_queue(config).await?))),
+            None => {
+                tracing::debug!("no host serves the data folder; its queue is opened here");
+                Ok(Queue::Folder(Box::new(open_queue(config).await?)))
+            }
         }
     }
 
@@ -125,19 +129,18 @@ impl Queue {
             Queue::Host(client) => client,
         };
         let (path, limit) = (query(&filter), filter.limit);
-        let mut after = filter.after;
+        let mut cursor = filter.after.map(|(at, id)| format!("{}.{id}", at.0));
         let mut tasks: Vec<TaskSummary> = Vec::new();
         while tasks.len() < limit {
             let most = (limit - tasks.len()).min(PAGE);
             let mut path = format!("{path}&limit={most}");
-            if let Some((at, id)) = after {
-                path.push_str(&format!("&cursor={}.{id}", at.0));
+            if let Some(cursor) = cursor {
+                path.push_str(&format!("&cursor={cursor}"));
             }
             let page: Page = client.ask("GET", &path, None).await?;
-            let is_last = page.tasks.len() < most;
             tasks.extend(page.tasks);
-            after = tasks.last().map(|last| filter.place(last));
-            if is_last {
+            cursor = page.next;
+            if cursor.is_none() {
                 break;
             }
         }

@@ -146,6 +146,8 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
     let reason = record.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     output.line(&format!("state      {state}{reason}"))?;
     output.line(&format!("submitted  {}", time(record.submitted_at.to_system_time())))?;
+    let at = time(record.at.to_system_time());
+    output.line(&format!("{:10} {at}", what_at_says(*state)))?;
     output.line(&format!("attempts   {attempts} of {max_attempts}"))?;
     for failed in &record.failed_attempts {
         let genome = failed.genome.map(|genome| format!(" · {genome}")).unwrap_or_default();
@@ -226,6 +228,9 @@ async fn list(
         output.value(&tasks)?;
         return Ok(Exit::Success);
     }
+    if !tasks.is_empty() {
+        output.line(&head())?;
+    }
     for task in &tasks {
         output.line(&line(task))?;
     }
@@ -242,12 +247,40 @@ async fn list(
     Ok(Exit::Success)
 }
 
-fn line(task: &TaskSummary) -> String {
-    let reason = task.reason.map(|reason| reason.to_string()).unwrap_or_default();
-    let (at, agent_type) = (time(task.at.to_system_time()), printable(&task.agent_type));
-    let TaskSummary { id, priority, attempts, .. } = task;
-    let line = format!("{id}  {at}  {priority:10}  {attempts} attempts  {agent_type}  {reason}");
+/// A table's line: its cells, and the agent type and the reason, which have
+/// names of any length.
+fn row(cells: [&str; 6], rest: [&str; 2]) -> String {
+    let [id, state, priority, attempts, submitted, when] = cells;
+    let [agent_type, reason] = rest;
+    let line = format!(
+        "{id:36}  {state:9}  {priority:10}  {attempts:11}  {submitted:20}  {when:32}  {agent_type}  {reason}"
+    );
     line.trim_end().to_owned()
+}
+
+fn head() -> String {
+    row(["TASK", "STATE", "PRIORITY", "ATTEMPTS", "SUBMITTED", "TIME"], ["TYPE", "REASON"])
+}
+
+fn line(task: &TaskSummary) -> String {
+    let (state, priority) = (task.state.to_string(), task.priority.to_string());
+    let attempts = format!("{} attempts", task.attempts);
+    let submitted = time(task.submitted_at.to_system_time());
+    let when = format!("{} {}", what_at_says(task.state), time(task.at.to_system_time()));
+    let reason = task.reason.map(|reason| reason.to_string()).unwrap_or_default();
+    let id = task.id.to_string();
+    let cells = [&*id, &state, &priority, &attempts, &submitted, &when];
+    row(cells, [&printable(&task.agent_type), &reason])
+}
+
+/// What a task's time is the time of.
+fn what_at_says(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Waiting => "since",
+        TaskState::Delayed => "due",
+        TaskState::Claimed | TaskState::Running => "lease until",
+        TaskState::Succeeded | TaskState::Dead | TaskState::Cancelled => "ended",
+    }
 }
 
 async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {

@@ -141,7 +141,7 @@ impl Watch {
             return;
         }
         for report in self.metrics.kpis_at(SystemTime::now().into()) {
-            self.events.tell(|| What::Kpi(report));
+            self.events.tell_at(report.at, || What::Kpi(report));
         }
     }
 }

@@ -4,21 +4,54 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::machine::TaskState;
 use crate::telemetry::LogTail;
 use crate::{AgentId, Digest, ExecutionResult, Fault, Priority, ResourceUsage, Task, TaskId};
 
-/// Milliseconds since 1970, as stores keep them.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+/// Milliseconds since 1970, as stores keep them. In JSON a time is written as
+/// every other, as RFC 3339; milliseconds are read too, as they were written once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = u64))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
 pub struct Timestamp(pub u64);
+
+/// The end of the year 9999, after which RFC 3339 has no form.
+const LAST_MILLIS: u64 = 253_402_300_799_999;
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let time = Self(self.0.min(LAST_MILLIS)).to_system_time();
+        to.collect_str(&humantime_serde::re::humantime::format_rfc3339_millis(time))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(InEitherForm)
+    }
+}
+
+struct InEitherForm;
+
+impl Visitor<'_> for InEitherForm {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time as RFC 3339, or milliseconds since 1970")
+    }
+
+    fn visit_u64<E: Error>(self, millis: u64) -> Result<Timestamp, E> {
+        Ok(Timestamp(millis))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
+        humantime_serde::re::humantime::parse_rfc3339(text).map(Timestamp::from).map_err(E::custom)
+    }
+}
 
 impl Timestamp {
     /// Later by a duration, which counts in whole milliseconds.
@@ -220,4 +253,24 @@ pub struct TaskSummary {
     /// Why it is dead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<DeadReason>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_rfc_3339_and_read_in_both_forms() {
+        let time = Timestamp(1_700_000_000_123);
+        let text = serde_json::to_string(&time).unwrap();
+        assert_eq!(text, "\"2023-11-14T22:13:20.123Z\"");
+        for form in [&*text, "1700000000123", "\"2023-11-14T22:13:20.123000000Z\""] {
+            assert_eq!(serde_json::from_str::<Timestamp>(form).unwrap(), time, "{form}");
+        }
+        let never = serde_json::to_string(&Timestamp(u64::MAX)).unwrap();
+        assert_eq!(never, "\"9999-12-31T23:59:59.999Z\"");
+        for wrong in ["-1", "\"soon\"", "1.5", "null"] {
+            assert!(serde_json::from_str::<Timestamp>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -108,8 +108,24 @@ impl Drawing {
 struct Known {
     stored: Option<String>,
     score: Option<String>,
-    fate: Option<String>,
+    fate: Option<Fate>,
     collected: bool,
+}
+
+/// What became of a genome last.
+enum Fate {
+    RolledBack(String),
+    Other(String),
+}
+
+impl Fate {
+    /// Of one that is active again it is no longer so that it was rolled back.
+    fn words(self, is_active: bool) -> Option<String> {
+        match self {
+            Fate::RolledBack(_) if is_active => None,
+            Fate::RolledBack(words) | Fate::Other(words) => Some(words),
+        }
+    }
 }
 
 /// By genome, what follows its digest.
@@ -127,7 +143,7 @@ fn notes(entries: &[Entry], agent_type: &str) -> BTreeMap<Digest, String> {
         let parts = [
             known.stored,
             known.score,
-            known.fate,
+            known.fate.and_then(|fate| fate.words(active == Some(genome))),
             mark(candidate == Some(genome), "in rollout"),
             mark(known.collected, "collected"),
             mark(pinned.contains(&genome), "pinned"),
@@ -153,7 +169,7 @@ impl Known {
                 self.stored.get_or_insert(format!("{}  {by}", size(*bytes)));
             }
             Event::Rejected { stage, reason } => {
-                self.fate = Some(brief(&format!("rejected ({stage}): {reason}")));
+                self.fate = Some(Fate::Other(brief(&format!("rejected ({stage}): {reason}"))));
             }
             Event::Benchmarked { fitness, .. } => {
                 self.score = Some(match &fitness.disqualified {
@@ -162,12 +178,15 @@ impl Known {
                 });
             }
             Event::Verdict { verdict, tasks, .. } => {
-                self.fate = Some(format!("{} after {tasks} tasks", brief(&verdict.to_string())));
+                let words = format!("{} after {tasks} tasks", brief(&verdict.to_string()));
+                self.fate = Some(Fate::Other(words));
             }
             Event::RolledBack { why, .. } => {
-                self.fate = Some(brief(&format!("rolled back: {why}")));
+                self.fate = Some(Fate::RolledBack(brief(&format!("rolled back: {why}"))));
             }
-            Event::Updated { agent, .. } => self.fate = Some(format!("run by agent {agent}")),
+            Event::Updated { agent, .. } => {
+                self.fate = Some(Fate::Other(format!("run by agent {agent}")));
+            }
             Event::RolloutStarted { .. } => self.fate = None,
             Event::Collected => self.collected = true,
             Event::Admitted { .. }

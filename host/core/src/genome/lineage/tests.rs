@@ -195,6 +195,31 @@ fn the_tree_shows_who_came_from_whom_and_what_became_of_them() {
 }
 
 #[test]
+fn what_is_active_again_is_not_called_rolled_back() {
+    let back = vec![
+        ("one", stored(None)),
+        ("one", promoted(None)),
+        ("two", stored(Some("one"))),
+        ("two", promoted(Some("one"))),
+        ("two", rolled_back("one")),
+        ("two", promoted(Some("one"))),
+    ];
+    let line = |events: &[(&'static str, Event)], name| {
+        let drawing = tree(&record(events.to_vec()), "echo");
+        let short = &genome(name).hex()[..12];
+        drawing.lines().find(|line| line.contains(short)).unwrap().to_owned()
+    };
+    let two = line(&back, "two");
+    assert!(two.contains("● active") && !two.contains("rolled back"), "{two}");
+    // Before, it was; and of what is gone again it is told again.
+    assert!(line(&back[..5], "two").contains("rolled back: slower"));
+    let gone = [&back[..], &[("two", rolled_back("one"))]].concat();
+    assert!(line(&gone, "two").contains("rolled back: slower"));
+    let one = line(&gone, "one");
+    assert!(one.contains("● active") && !one.contains("rolled back"), "{one}");
+}
+
+#[test]
 fn a_long_lineage_is_drawn_without_leaving_the_terminal() {
     let names: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
     let mut events = vec![(names[0].as_str(), stored(None))];
