@@ -74,7 +74,7 @@ fn work_answers_each_line_and_names_the_bad_ones() {
         "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"nobody\"}\n";
     let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
     let ended = Chimera::end(work.write_stdin(format!("{good}\n{bad}")));
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert_eq!(ended.code, 3, "{}", ended.err);
     let mut outputs: Vec<u64> = ended
         .out
         .lines()
@@ -141,7 +141,7 @@ fn an_id_names_one_piece_of_work() {
     let line = |payload: u8| format!("{{\"id\": \"{id}\", \"payload\": {payload}}}\n");
     let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
     let ended = Chimera::end(work.write_stdin(line(1) + &line(1) + &line(2)));
-    assert_eq!(ended.code, 1);
+    assert_eq!(ended.code, 3);
     assert_eq!(ended.out.lines().count(), 2, "the same twice is one task: {}", ended.out);
     assert!(ended.err.contains(&format!("line 3: id {id} was used")), "{}", ended.err);
 }
@@ -203,6 +203,61 @@ fn purge_all_asks(chimera: &Chimera) {
     // What there is nothing of is not asked about.
     assert_eq!(well(chimera, &["dead-letters", "purge", "--all"]), "0 tasks purged");
     assert_eq!(well(chimera, &["dead-letters", "purge", "--all", "--yes"]), "0 tasks purged");
+}
+
+#[test]
+fn a_list_names_its_columns_and_says_what_its_time_is() {
+    let chimera = Chimera::new();
+    well(&chimera, &["task", "submit", "--type", "hostile", "--task", r#"{"do": "fail"}"#]);
+    let list = |state| well(&chimera, &["task", "list", "--state", state]);
+    let waiting = list("waiting");
+    let head = chimera.run(&["task", "list"]).err;
+    let heads = ["TASK", "STATE", "PRIORITY", "ATTEMPTS", "SUBMITTED", "TIME", "TYPE"];
+    assert!(heads.iter().all(|name| head.contains(name)), "{head}");
+    assert!(waiting.contains("  since 20"), "{waiting}");
+    well(&chimera, &["task", "submit", "--type", "echo", "--delay", "3600"]);
+    assert!(list("delayed").contains("  due 20"));
+    well(&chimera, &["work", "--agent", &agent("hostile")]);
+    let dead = list("dead");
+    assert!(dead.contains("  ended 20") && dead.ends_with("hostile  failed"), "{dead}");
+    // The columns stand under their heads.
+    assert_eq!(head.find("TYPE"), dead.find("hostile"), "{head}{dead}");
+    // In JSON every time has the form that the task's own times have.
+    for task in json_of(&chimera, &["task", "list", "--state", "all", "--json"]).as_array().unwrap()
+    {
+        for time in ["at", "submitted_at"] {
+            assert!(task[time].as_str().unwrap().ends_with('Z'), "{task}");
+        }
+    }
+}
+
+#[test]
+fn work_ends_as_the_table_of_exit_codes_says() {
+    let chimera = Chimera::new();
+    let work = |lines: &str| {
+        let arguments = ["work", "--agent", &agent("hostile"), "--tasks", "-"];
+        let mut work = chimera.command(&arguments);
+        Chimera::end(work.write_stdin(lines.to_owned())).code
+    };
+    let fails = r#"{"payload": {"do": "fail"}}"#;
+    let hoards = r#"{"payload": {"do": "hoard"}}"#;
+    assert_eq!(work("not json\n"), 3, "a task is wrong");
+    assert_eq!(work(fails), 1, "the agent failed");
+    assert_eq!(work(hoards), 5, "a quota was met");
+    assert_eq!(work(&format!("not json\n{fails}\n")), 1, "what failed counts first");
+}
+
+#[test]
+fn debug_says_what_is_done() {
+    let chimera = Chimera::new();
+    let run = ["run", &guest_path("echo").display().to_string(), "--task", "1"];
+    let quiet = chimera.run(&run).err;
+    let debug = chimera.run(&[&run[..], &["--debug"]].concat()).err;
+    for words in ["the settings are read", "the component is loaded", "a run has ended"] {
+        assert!(debug.contains(words) && !quiet.contains(words), "{words}: {debug}");
+    }
+    let list = chimera.run(&["task", "list", "--debug"]).err;
+    assert!(list.contains("its queue is opened here"), "{list}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod api;
 mod bounds;
 mod deploy;
+mod drain;
 mod effects;
 mod events;
 mod evolution;

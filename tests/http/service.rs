@@ -224,6 +224,10 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     service.rewrite("");
     let done = service.chimera.run(&reload);
     assert!(done.out.starts_with("echo removed: 1 tasks wait for it"), "{}{}", done.out, done.err);
+    // A queue without agents is shown.
+    let top = service.chimera.run(&["top", "--once", "--data-dir", data.to_str().unwrap()]).out;
+    let queue = top.lines().find(|line| line.contains("no agents")).unwrap();
+    assert!(queue.contains("echo") && queue.contains('1'), "{top}");
     service.rewrite(&declare("echo", &echo, 1));
     assert_eq!(service.chimera.run(&reload).out, "echo started\n");
 
@@ -500,7 +504,7 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     let failed =
         chimera(&["task", "submit", "--type", "hostile", "--task", r#"{"do": "fail"}"#, "--wait"]);
     assert!(failed.0 == 1 && failed.1.is_empty() && failed.2.contains("as asked"), "{failed:?}");
-    assert_eq!(well(&["dead-letters", "purge", "--all"]), "1 task purged");
+    assert_eq!(well(&["dead-letters", "purge", "--all", "--yes"]), "1 task purged");
 
     let top = well(&["top", "--once"]);
     for words in ["healthy · 2 agents", "succeeded    1", "echo", "closed", "100 %"] {
@@ -516,7 +520,7 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     assert!(well(&["dead-letters", "show", &dead]).contains("1 of 1"));
     assert_eq!(well(&["dead-letters", "requeue", &dead]), "1 task back in the queue");
     ended(&dead);
-    assert_eq!(well(&["dead-letters", "purge", "--all"]), "1 task purged");
+    assert_eq!(well(&["dead-letters", "purge", "--all", "--yes"]), "1 task purged");
 
     service.signal(Signal::TERM);
     service.hears("ended in good order");

@@ -147,7 +147,9 @@ pub enum Layer4Error {
         reason: String,
     },
     /// The fabric was not started, or is shutting down.
-    #[error("the fabric is {state}; tasks are taken between `start` and `shutdown`")]
+    #[error(
+        "the host is {state}; it takes tasks while it runs, and what is queued stays until it is started again"
+    )]
     NotRunning {
         /// What it is instead.
         state: &'static str,

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chimera_layer4_core::{Layer4Config, json};
 use chimera_layer4_runtime::folders::OwnFolder;
@@ -136,6 +136,7 @@ impl Client {
         let mut client = Self { url, token: None, agent };
         let (status, _) = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
         client.token = token;
+        tracing::debug!(url = client.url, %status, "a host says that it serves the data folder");
         (status == StatusCode::NO_CONTENT).then_some(client)
     }
 
@@ -225,12 +226,18 @@ impl Client {
     ) -> anyhow::Result<(StatusCode, String)> {
         let request = self.request(method, path, kind, body)?;
         let agent = self.agent.clone();
+        let began = Instant::now();
         let sent = tokio::task::spawn_blocking(move || {
             let mut answer = agent.run(request)?;
             let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
             anyhow::Ok((answer.status(), text))
         });
-        sent.await?
+        let sent = sent.await?;
+        let (seconds, bytes) =
+            (began.elapsed().as_secs_f64(), sent.as_ref().map_or(0, |(_, text)| text.len()));
+        let status = sent.as_ref().map_or(0, |(status, _)| status.as_u16());
+        tracing::debug!(method, path, status, bytes, seconds, "the host was asked");
+        sent
     }
 }
 

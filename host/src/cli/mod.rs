@@ -74,6 +74,12 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     crate::fabric::raise_limit();
     let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
     let _logging = output.start_logging(&config, log)?;
+    tracing::debug!(
+        file = settings.layers.file(),
+        data_dir = config.data_dir.as_ref().map(|folder| folder.display().to_string()),
+        agents = settings.agents.len(),
+        "the settings are read"
+    );
     if let Command::Config { command } = &cli.command {
         return config::run(&settings, command, output);
     }

@@ -229,7 +229,8 @@ async fn list(
         return Ok(Exit::Success);
     }
     if !tasks.is_empty() {
-        output.line(&head())?;
+        // Not among the results, which a program may read line by line.
+        output.note(&head());
     }
     for task in &tasks {
         output.line(&line(task))?;

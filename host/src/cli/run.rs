@@ -69,6 +69,14 @@ pub(super) async fn run(
     fabric.start().await?;
     let genome = fabric.load(&component.bytes).await?;
     let loading = genome.loading();
+    tracing::debug!(
+        genome = %genome.digest(),
+        bytes = component.bytes.len(),
+        from_cache = loading.cached,
+        compile_seconds = loading.compile.as_secs_f64(),
+        load_seconds = loading.load.as_secs_f64(),
+        "the component is loaded"
+    );
     let starting = Instant::now();
     fabric.spawn_genome(genome, agent).await?;
     let started = starting.elapsed();
@@ -81,6 +89,14 @@ pub(super) async fn run(
         let task = Task { id: utils::generate_task_id(), ..template.clone() };
         let report = Box::pin(fabric.run_task(&task)).await?;
         walls.push(report.wall);
+        tracing::debug!(
+            task = %task.id,
+            wall_seconds = report.wall.as_secs_f64(),
+            waited_seconds = report.waited.as_secs_f64(),
+            instantiate_seconds = report.new_instance.map(|took| took.as_secs_f64()),
+            succeeded = report.result.is_ok(),
+            "a run has ended"
+        );
         if let Err(fault) = &report.result {
             exit = if failed == 0 { Exit::of_fault(fault) } else { exit };
             failed += 1;

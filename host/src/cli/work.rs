@@ -59,6 +59,16 @@ struct Tally {
     refused: u64,
     succeeded: u64,
     failed: u64,
+    /// By the first task that failed.
+    failure: Option<Exit>,
+}
+
+impl Tally {
+    /// What failed counts before what was refused: its agent had it.
+    fn exit(&self) -> Exit {
+        let refused = (self.refused > 0).then_some(Exit::BadInput);
+        self.failure.or(refused).unwrap_or(Exit::Success)
+    }
 }
 
 /// What every line has in common.
@@ -90,6 +100,7 @@ pub(super) async fn run(
     let fabric = Layer4Fabric::new(config)?;
     fabric.start().await?;
     for (name, bytes, agent) in agents {
+        tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
         fabric.register_agent_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
     }
     let terms = Terms { only: only.as_deref(), quota: &quota, output };
@@ -128,13 +139,12 @@ pub(super) async fn run(
         }
     }
     if !output.is_json() && args.tasks.is_some() {
-        let Tally { submitted, refused, succeeded, failed } = tally;
+        let Tally { submitted, refused, succeeded, failed, .. } = tally;
         output.note(&format!(
             "submitted {submitted} · refused {refused} · succeeded {succeeded} · failed {failed}"
         ));
     }
-    let well = tally.failed == 0 && tally.refused == 0;
-    Ok(if well { Exit::Success } else { Exit::AgentFailed })
+    Ok(tally.exit())
 }
 
 type NamedAgent = (String, Vec<u8>, AgentConfig);
@@ -299,6 +309,8 @@ fn report(result: ExecutionResult, output: &Output, tally: &mut Tally) -> anyhow
         tally.succeeded += 1;
     } else {
         tally.failed += 1;
+        let failure = result.fault.as_ref().map_or(Exit::AgentFailed, Exit::of_fault);
+        tally.failure.get_or_insert(failure);
     }
     if output.is_json() {
         let ended = Ended { event: "ended", result: &result };

@@ -421,7 +421,9 @@ impl Layer4Fabric {
         }
     }
 
-    fn check_running(&self) -> Layer4Result<()> {
+    /// # Errors
+    /// `NotRunning`, before `start` and from `shutdown` on.
+    pub(crate) fn check_running(&self) -> Layer4Result<()> {
         match self.state.load(Ordering::Acquire) {
             RUNNING => Ok(()),
             _ => Err(self.not_running()),

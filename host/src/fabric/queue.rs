@@ -228,12 +228,13 @@ impl Layer4Fabric {
         self.scheduler_or_its_rest()?.get(task_id).await?.ok_or(Layer4Error::TaskNotFound(task_id))
     }
 
-    /// Tasks in one state, in the order of their time.
+    /// Tasks as the filter says, also while tasks that run have their time at
+    /// the end.
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
     pub async fn list_tasks(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
-        self.scheduler()?.list(filter).await
+        self.scheduler_or_its_rest()?.list(filter).await
     }
 
     /// Puts dead letters back in the queue, with all their attempts. The answer
@@ -257,12 +258,13 @@ impl Layer4Fabric {
         Ok(done)
     }
 
-    /// What waits, runs and has ended.
+    /// What waits, runs and has ended, also while tasks that run have their time
+    /// at the end.
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
     pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
-        self.scheduler()?.stats().await
+        self.scheduler_or_its_rest()?.stats().await
     }
 
     /// The quota of a task that brings none.

@@ -79,6 +79,7 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
         let words = "agents are being loaded; ask again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "loading", words).after(1.0));
     }
+    app.fabric.check_running()?;
     // Asked of the store too: one that does not answer takes no tasks.
     app.fabric.get_scheduler_stats().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -41,7 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
 pub(crate) use self::reload::{ReloadDone, Reloaded, Reloads};
-pub(crate) use self::wire::{AttemptLog, Stats};
+pub(crate) use self::wire::{AttemptLog, Stats, TypeFigures};
 
 use self::auth::Guard;
 use self::extract::{Bodies, Uploads};

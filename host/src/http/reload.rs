@@ -94,7 +94,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn reload(State(app): State<App>) -> Json<Vec<Reloaded>> {
-    let gone = || Layer4Error::NotRunning { state: "not the one that reads a settings file" };
+    let gone = || Layer4Error::NotRunning {
+        state: "not one that reads a settings file, or is being shut down",
+    };
     let asked = app.reloads.as_ref().ok_or_else(gone)?.ask();
     let done = asked.await.map_err(|_| gone())?;
     let applied = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;

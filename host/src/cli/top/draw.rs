@@ -1,5 +1,7 @@
 //! Draws a view.
 
+use std::collections::BTreeMap;
+
 use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::scheduler::rota::SHARES;
 use ratatui::Frame;
@@ -9,9 +11,10 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
 use super::view::{Agent, View};
+use crate::http::TypeFigures;
 
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
-    let types = view.stats.agent_types.len() as u16;
+    let types = type_rows(view).len() as u16;
     let parts = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(9),
@@ -69,18 +72,23 @@ fn waiting(view: &View) -> Table<'_> {
 }
 
 fn types_table(view: &View) -> Table<'_> {
-    let rows = view.stats.agent_types.iter().map(|figures| {
-        let queued = view.stats.queued_by_type.get(&figures.agent_type).copied().unwrap_or(0);
-        Row::new([
-            figures.agent_type.clone(),
+    let rows = type_rows(view).into_iter().map(|(name, figures)| {
+        let queued = view.stats.queued_by_type.get(name).copied().unwrap_or(0);
+        let has_agents = view.agents.iter().any(|agent| agent.agent_type == name);
+        let of = |show: fn(&TypeFigures) -> String| figures.map(show).unwrap_or_default();
+        let running = of(|figures| figures.running.to_string());
+        let row = Row::new([
+            name.to_owned(),
             queued.to_string(),
-            figures.running.to_string(),
-            format!("{:.1}", figures.ended_per_second),
-            figures.succeeded.to_string(),
-            figures.failed.to_string(),
-            figures.retried.to_string(),
-            figures.breaker.to_string(),
-        ])
+            if has_agents { running } else { "no agents".to_owned() },
+            of(|figures| format!("{:.1}", figures.ended_per_second)),
+            of(|figures| figures.succeeded.to_string()),
+            of(|figures| figures.failed.to_string()),
+            of(|figures| figures.retried.to_string()),
+            of(|figures| figures.breaker.to_string()),
+        ]);
+        // Its tasks wait for an agent that nobody has declared.
+        if has_agents || queued == 0 { row } else { row.yellow() }
     });
     let widths = [24, 9, 9, 9, 11, 9, 9, 10].map(Constraint::Length);
     let heads =
@@ -88,9 +96,18 @@ fn types_table(view: &View) -> Table<'_> {
     Table::new(rows, widths).header(header(heads)).block(Block::bordered().title(" agent types "))
 }
 
+/// Every type that has agents or a queue, by name.
+fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeFigures>> {
+    let queued = view.stats.queued_by_type.keys().map(|name| (name.as_str(), None));
+    let known = view.stats.agent_types.iter();
+    queued.chain(known.map(|figures| (figures.agent_type.as_str(), Some(figures)))).collect()
+}
+
 fn agents_table(view: &View) -> Table<'_> {
     let rows = view.agents.iter().map(|agent| agent_row(view, agent));
-    let widths = [38, 16, 10, 7, 10, 7, 9, 6, 8, 9, 9, 7].map(Constraint::Length);
+    // The last digits of an identity tell it from others: the first are the time.
+    let [id, rest @ ..] = [12, 16, 10, 7, 10, 7, 9, 6, 8, 9, 9, 7];
+    let widths = [vec![Constraint::Min(id)], rest.map(Constraint::Length).to_vec()].concat();
     let heads = [
         "agent", "type", "health", "in hand", "done", "faults", "restarts", "cores", "MiB",
         "p50 ms", "p99 ms", "good",
@@ -106,7 +123,7 @@ fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
     let health = Cell::from(agent.health.status.as_str());
     let health = if well { health } else { health.style(Style::new().fg(Color::Red)) };
     Row::new([
-        Cell::from(agent.agent_id.as_str()),
+        Cell::from(short(&agent.agent_id)),
         agent.agent_type.as_str().into(),
         health,
         agent.tasks_in_hand.to_string().into(),
@@ -119,6 +136,12 @@ fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
         of_kpi(|kpi| format!("{:.2}", kpi.latency_p99_ms)).into(),
         of_kpi(|kpi| format!("{:.0} %", kpi.success_rate * 100.0)).into(),
     ])
+}
+
+/// The random end of an identity: of two that were made in one second, the
+/// first dozen digits are alike.
+fn short(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
 }
 
 fn header<const N: usize>(heads: [&'static str; N]) -> Row<'static> {
@@ -139,6 +162,13 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn agents_of_one_moment_have_short_names_that_differ() {
+        let ids = ["01a223c3-e5d8-7420-94ef-7b809673fce5", "01a223c3-e5d8-7420-94ef-7b809673fce6"];
+        assert_eq!(ids.map(short), ["7b809673fce5", "7b809673fce6"]);
+        assert_eq!(short("plain"), "plain");
+    }
 
     #[test]
     fn a_span_has_the_two_units_that_fit() {
