@@ -316,7 +316,11 @@ fn a_check_tells_every_component_that_is_no_file() {
     let file = folder.join("chimera.toml");
     let check = ["config", "check", "--config", file.to_str().unwrap()];
     let stored = format!("sha256:{}", "0".repeat(64));
-    let good = declare("echo", &guest_path("echo"), 1) + &declare("stored", Path::new(&stored), 1);
+    // Not the folder of the file, which others may enter.
+    let data_dir = format!("data_dir = {:?}\n", folder.join("data"));
+    let good = data_dir
+        + &declare("echo", &guest_path("echo"), 1)
+        + &declare("stored", Path::new(&stored), 1);
     fs::write(&file, &good).unwrap();
     assert_eq!(chimera.run(&check).code, 0);
 
@@ -324,6 +328,46 @@ fn a_check_tells_every_component_that_is_no_file() {
     fs::write(&file, good + &wrong).unwrap();
     let words = ["agents.gone in ", "gone.wasm: there is none", "agents.folder in ", "not a file"];
     chimera.refuses(3, &check, &words);
+}
+
+#[test]
+fn a_check_finds_what_a_start_would_stumble_over() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let (file, data) = (folder.join("chimera.toml"), folder.join("data"));
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let data_dir = format!("data_dir = {data:?}\n");
+    let echo = declare("echo", &guest_path("echo"), 1);
+    fs::write(&file, format!("{data_dir}log_dir = {:?}\n{echo}", folder.join("a/b/c"))).unwrap();
+    let good = chimera.run(&check);
+    assert_eq!(good.code, 0, "{}", good.err);
+    let left: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["chimera.toml"], "a look makes nothing");
+
+    let part = folder.join("part.wasm");
+    let whole = fs::read(guest_path("echo")).unwrap();
+    fs::write(&part, &whole[..whole.len() / 2]).unwrap();
+    let granted = "folders = [{ host = \"/not/there\", guest = \"/data\" }]\n";
+    // A folder in a file, and one that no file system has.
+    for log_dir in [file.join("logs"), "/proc/logs".into()] {
+        let settings = format!("{data_dir}log_dir = {log_dir:?}\n");
+        let agents = declare("part", &part, 1) + &echo + granted;
+        fs::write(&file, settings + &agents).unwrap();
+        let log_dir = format!("log_dir in {} is {}", file.display(), log_dir.display());
+        let words = [
+            log_dir.as_str(),
+            "which cannot be written to",
+            "agents.part in ",
+            "part.wasm: the component is malformed",
+            "agents.echo in ",
+            "granted folder /not/there: there is no such folder",
+        ];
+        chimera.refuses(3, &check, &words);
+    }
+    fs::write(&file, format!("{data_dir}http_ca_file = {part:?}\n{echo}")).unwrap();
+    chimera.refuses(3, &check, &["http_ca_file in ", "part.wasm"]);
 }
 
 #[test]
@@ -367,7 +411,9 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
         parameters = { password = "hush" }
         folders = [{ host = "/srv", guest = "/data", access = "read-write" }]
         http = ["https://*.Example.com:443"]
+        keyvalue = { max_mb = 8 }
         fresh = true
+        tasks_per_instance = 7
     "#;
     let file = folder.join("chimera.toml");
     fs::write(&file, config).unwrap();
@@ -388,7 +434,9 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
         "agents.echo.parameters = password\n",
         "agents.echo.folders = /srv as /data (read-write)\n",
         "agents.echo.http = https://*.example.com\n",
+        "agents.echo.keyvalue = max_mb 8\n",
         "agents.echo.fresh = true\n",
+        "agents.echo.tasks_per_instance = 7\n",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
@@ -402,6 +450,7 @@ fn declared_agents_are_shown_without_what_may_be_secret() {
     );
     assert_eq!(echo["folders"][0]["guest"], "/data");
     assert_eq!(echo["http"][0], "https://*.example.com");
+    assert_eq!(echo["keyvalue"]["max_mb"], 8);
 }
 
 #[test]

@@ -47,6 +47,15 @@ fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
     );
     let health = service.get("/health");
     assert_eq!((&health["status"], &health["agent_types_down"]), (&json!("healthy"), &json!({})));
+    // What takes a restart is said, and not taken for unchanged.
+    let others = "max_agents = 9\napi_token = \"0123456789abcdef\"\n";
+    service.rewrite(&(others.to_owned() + &hostile("broken", "in_init", "nothing") + &echo));
+    let done = service.chimera.run(&["reload", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!((done.code, done.out.as_str()), (0, "broken unchanged\necho unchanged\n"));
+    for setting in ["max_agents", "api_token"] {
+        let words = format!("{setting} has changed, which takes effect at a restart\n");
+        assert!(done.err.contains(&words), "{}", done.err);
+    }
     let (code, said) = service.end();
     assert!(code == 0 && said.contains("ended in good order\n"), "{said}");
 }

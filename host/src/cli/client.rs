@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use ureq::http::{Request, StatusCode, header};
+use ureq::http::{HeaderMap, Request, Response, StatusCode, header};
 
 use super::exit::BadInput;
 use crate::fabric::visit_data_folder;
@@ -134,8 +134,9 @@ impl Client {
             .into();
         // First without the token: whoever has the port may be another.
         let mut client = Self { url, token: None, agent };
-        let (status, _) = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
+        let answer = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
         client.token = token;
+        let status = answer.status();
         tracing::debug!(url = client.url, %status, "a host says that it serves the data folder");
         (status == StatusCode::NO_CONTENT).then_some(client)
     }
@@ -165,12 +166,35 @@ impl Client {
         kind: &'static str,
         body: Vec<u8>,
     ) -> anyhow::Result<T> {
-        let (status, text) = self.send(method, path, kind, body).await?;
+        Ok(self.answer(method, path, kind, body).await?.0)
+    }
+
+    /// As [`ask`](Self::ask), with the answer's headers.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_with_headers<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+    ) -> anyhow::Result<(T, HeaderMap)> {
+        self.answer(method, path, JSON, Vec::new()).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(T, HeaderMap)> {
+        let answer = self.send(method, path, kind, body).await?;
+        let (status, text) = (answer.status(), answer.body());
         if status.is_success() {
-            let text = if text.is_empty() { "null" } else { &text };
-            return Ok(serde_json::from_str(text)?);
+            let text = if text.is_empty() { "null" } else { text };
+            return Ok((serde_json::from_str(text)?, answer.headers().clone()));
         }
-        let refused: Result<Refused, _> = serde_json::from_str(&text);
+        let refused: Result<Refused, _> = serde_json::from_str(text);
         Err(refused.map_or_else(
             |_| anyhow::anyhow!("the host at {} answered {status}", self.url),
             anyhow::Error::from,
@@ -223,19 +247,19 @@ impl Client {
         path: &str,
         kind: &'static str,
         body: Vec<u8>,
-    ) -> anyhow::Result<(StatusCode, String)> {
+    ) -> anyhow::Result<Response<String>> {
         let request = self.request(method, path, kind, body)?;
         let agent = self.agent.clone();
         let began = Instant::now();
         let sent = tokio::task::spawn_blocking(move || {
             let mut answer = agent.run(request)?;
             let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
-            anyhow::Ok((answer.status(), text))
+            anyhow::Ok(answer.map(|_| text))
         });
         let sent = sent.await?;
         let (seconds, bytes) =
-            (began.elapsed().as_secs_f64(), sent.as_ref().map_or(0, |(_, text)| text.len()));
-        let status = sent.as_ref().map_or(0, |(status, _)| status.as_u16());
+            (began.elapsed().as_secs_f64(), sent.as_ref().map_or(0, |answer| answer.body().len()));
+        let status = sent.as_ref().map_or(0, |answer| answer.status().as_u16());
         tracing::debug!(method, path, status, bytes, seconds, "the host was asked");
         sent
     }

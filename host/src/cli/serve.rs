@@ -18,7 +18,7 @@ use super::settings::{self, Settings};
 use super::warnings;
 use crate::Layer4Fabric;
 use crate::fabric::{Applied, Descriptors, Outcome};
-use crate::http::{ReloadDone, Reloaded, Reloads, Server};
+use crate::http::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads, Server};
 use crate::traces;
 
 /// Serves until `interrupted`, and ends in good order then.
@@ -130,8 +130,10 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
         tracing::error!(error, "nothing was reloaded");
         error
     })?;
-    if settings.config != *config {
-        tracing::warn!("settings other than agents have changed; they take effect at a restart");
+    let needs_restart = config.changed(&settings.config);
+    if !needs_restart.is_empty() {
+        let settings = needs_restart.join(", ");
+        tracing::warn!(settings, "changed settings other than agents take effect at a restart");
     }
     let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
     for Applied { name, outcome } in &applied {
@@ -145,13 +147,15 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
             },
         }
     }
-    Ok(applied.into_iter().map(Reloaded::from).collect())
+    let agents = applied.into_iter().map(Reloaded::from).collect();
+    Ok(Arc::new(Reload { agents, needs_restart }))
 }
 
 /// `chimera reload`: has the host of the data folder do so.
 pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
     let client = Client::required(config).await?;
-    let done: Vec<Reloaded> = client.ask("POST", "/v1/reload", None).await?;
+    let (done, headers): (Vec<Reloaded>, _) = client.ask_with_headers("POST", "/v1/reload").await?;
+    let needs_restart = headers.get(NEEDS_RESTART).and_then(|names| names.to_str().ok());
     let failed = done.iter().any(|one| one.error.is_some());
     if output.is_json() {
         output.value(&done)?;
@@ -161,6 +165,9 @@ pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> an
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             output.line(&format!("{agent_type} {outcome}{why}"))?;
         }
+    }
+    for setting in needs_restart.into_iter().flat_map(|names| names.split(',')) {
+        output.note(&format!("{setting} has changed, which takes effect at a restart"));
     }
     Ok(if failed { Exit::BadInput } else { Exit::Success })
 }

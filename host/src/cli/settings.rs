@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::config::{
@@ -58,8 +59,15 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
     config.data_dir = config.data_dir.or_else(default_data_dir);
     config.otel_variables = otel_variables();
     // This is the program that compiles.
-    config.compile_program = config.compile_program.or_else(|| std::env::current_exe().ok());
+    config.compile_program = config.compile_program.or_else(this_program);
     Ok(Settings { config, agents, layers })
+}
+
+/// Where it was at the start: a file that is replaced while the program runs is
+/// no change of the settings.
+fn this_program() -> Option<PathBuf> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PROGRAM.get_or_init(|| std::env::current_exe().ok()).clone()
 }
 
 fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {

@@ -40,7 +40,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
-pub(crate) use self::reload::{ReloadDone, Reloaded, Reloads};
+pub(crate) use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
 pub(crate) use self::wire::{AttemptLog, Stats, TypeFigures};
 
 use self::auth::Guard;

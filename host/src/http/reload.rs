@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
 use chimera_layer4_core::Layer4Error;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
@@ -10,13 +12,24 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Json};
+use super::answer::Answer;
+use super::error::Problem;
 use super::{App, problems};
 use crate::fabric::{Applied, Outcome};
 
-/// What came of a reload: each agent type, or why the file could not be read.
-/// Shared, since everybody who waited for it has the same answer.
-pub(crate) type ReloadDone = Result<Arc<[Reloaded]>, Arc<str>>;
+/// What came of a reload, or why the file could not be read. Shared, since
+/// everybody who waited for it has the same answer.
+pub(crate) type ReloadDone = Result<Arc<Reload>, Arc<str>>;
+
+/// What came of a reload.
+pub(crate) struct Reload {
+    pub(crate) agents: Vec<Reloaded>,
+    /// Settings that have changed and are not in force before a restart.
+    pub(crate) needs_restart: Vec<&'static str>,
+}
+
+/// Names them to a client, by commas.
+pub(crate) const NEEDS_RESTART: &str = "chimera-needs-restart";
 
 /// Clients that want the settings file read and applied.
 ///
@@ -84,23 +97,33 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Applies the settings file as it is now, as SIGHUP does, without dropping a
 /// task. A file that cannot be read as a whole changes nothing. An agent type
-/// that fails stays as it was, and the others are applied.
+/// that fails stays as it was, and the others are applied. Other settings take
+/// effect at a restart: those that have changed are named in a header.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "host",
     operation_id = "reload_settings",
     responses(
-        (status = 200, description = "Each agent type and what became of it", body = Vec<Reloaded>),
+        (status = 200, description = "Each agent type and what became of it", body = Vec<Reloaded>,
+            headers(("chimera-needs-restart" = String,
+                description = "Settings, by commas, that have changed and take effect at a restart; absent where there are none"))),
         problems::Asking,
     )
 )]
-async fn reload(State(app): State<App>) -> Json<Vec<Reloaded>> {
+async fn reload(State(app): State<App>) -> Result<Response, Problem> {
     let gone = || Layer4Error::NotRunning {
         state: "not one that reads a settings file, or is being shut down",
     };
     let asked = app.reloads.as_ref().ok_or_else(gone)?.ask();
     let done = asked.await.map_err(|_| gone())?;
-    let applied = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
-    Ok(Answer(applied.to_vec()))
+    let done = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
+    let mut answer = Answer(&done.agents).into_response();
+    // The names of settings are ASCII.
+    if let Ok(names) = HeaderValue::from_str(&done.needs_restart.join(","))
+        && !names.is_empty()
+    {
+        answer.headers_mut().insert(NEEDS_RESTART, names);
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -116,17 +139,17 @@ mod tests {
         assert_eq!(waiting.len(), 1);
         let others: Vec<_> = (0..20).map(|_| reloads.ask()).collect();
         for asked in waiting {
-            asked.send(Err("the first".into())).unwrap();
+            assert!(asked.send(Err("the first".into())).is_ok());
         }
-        assert_eq!(&*first.await.unwrap().unwrap_err(), "the first");
+        assert_eq!(first.await.unwrap().err().as_deref(), Some("the first"));
         reloads.wanted().await;
         let waiting = reloads.take();
         assert_eq!(waiting.len(), 20);
         for asked in waiting {
-            asked.send(Err("the second".into())).unwrap();
+            assert!(asked.send(Err("the second".into())).is_ok());
         }
         for other in others {
-            assert_eq!(&*other.await.unwrap().unwrap_err(), "the second");
+            assert_eq!(other.await.unwrap().err().as_deref(), Some("the second"));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::layers::nearest;
+use super::meant::{allowed, meant};
 use super::{AgentDeclaration, Layers, PartialQuota};
 use crate::json::Tree;
 use crate::scheduler::submission::MOST_NAME_BYTES;
@@ -16,6 +16,27 @@ use crate::{Digest, FolderGrant, HttpGrant, KeyValueGrant, ResourceQuota};
 
 /// A name that is far too long is not repeated in full.
 const SHOWN_CHARS: usize = 100;
+
+/// What an agent's table may have.
+const FIELDS: [&str; 10] = [
+    "component",
+    "instances",
+    "quota",
+    "environment",
+    "parameters",
+    "folders",
+    "http",
+    "keyvalue",
+    "fresh",
+    "tasks_per_instance",
+];
+/// What its quota may have.
+const OF_THE_QUOTA: [&str; 4] = [
+    "quota.max_cpu_cores",
+    "quota.max_memory_mb",
+    "quota.max_execution_time_secs",
+    "quota.max_network_mbps",
+];
 
 /// The agents that the file declares, by type.
 ///
@@ -82,18 +103,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         fresh: reader.take("fresh").unwrap_or_default(),
         tasks_per_instance: reader.take("tasks_per_instance"),
     };
-    reader.complain_of_the_rest(&[
-        "component",
-        "instances",
-        "quota",
-        "environment",
-        "parameters",
-        "folders",
-        "http",
-        "keyvalue",
-        "fresh",
-        "tasks_per_instance",
-    ]);
+    reader.complain_of_the_rest(&FIELDS, &OF_THE_QUOTA);
     declaration
 }
 
@@ -129,12 +139,8 @@ fn quota(reader: &mut Reader) -> PartialQuota {
             max_execution_time_secs: quota.take("max_execution_time_secs"),
             max_network_mbps: quota.take("max_network_mbps"),
         };
-        quota.complain_of_the_rest(&[
-            "max_cpu_cores",
-            "max_memory_mb",
-            "max_execution_time_secs",
-            "max_network_mbps",
-        ]);
+        let fields = OF_THE_QUOTA.map(|field| field.trim_start_matches("quota."));
+        quota.complain_of_the_rest(&fields, &[]);
         read
     })
 }
@@ -174,7 +180,7 @@ fn keyvalue(reader: &mut Reader) -> Option<KeyValueGrant> {
     let table = reader.take("keyvalue")?;
     reader.inside("keyvalue.", table, |keyvalue| {
         let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
-        keyvalue.complain_of_the_rest(&["max_mb"]);
+        keyvalue.complain_of_the_rest(&["max_mb"], &[]);
         let grant = KeyValueGrant { max_mb };
         if let Err(wrong) = grant.check() {
             keyvalue.complain("max_mb", format!("is {wrong}"));
@@ -194,7 +200,7 @@ fn folder(reader: &mut Reader) -> Option<FolderGrant> {
     let host: Option<PathBuf> = reader.required("host");
     let guest: Option<String> = reader.required("guest");
     let access = reader.take("access").unwrap_or_default();
-    reader.complain_of_the_rest(&["host", "guest", "access"]);
+    reader.complain_of_the_rest(&["host", "guest", "access"], &[]);
     // Beside the file, or in the folder that the host was started in? Whoever
     // grants a folder says which.
     if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
@@ -254,9 +260,11 @@ impl Reader {
         self.complaints.push(format!("{}{field} {words}", self.within));
     }
 
-    fn complain_of_the_rest(&mut self, known: &[&str]) {
+    fn complain_of_the_rest(&mut self, known: &[&str], within: &[&str]) {
         for field in self.table.keys() {
-            let meant = nearest(field, known.iter().copied());
+            // One that belongs into a table of this one is named with it.
+            let all = known.iter().chain(within).copied();
+            let meant = meant(field, all, &allowed(known.iter().copied()));
             let field = shown(field);
             self.complaints.push(format!("unknown field `{}{field}`; {meant}", self.within));
         }
@@ -352,6 +360,8 @@ mod tests {
             [agents.two]
             component = "two.wasm"
             memory = 3
+            limits = { memory = 64 }
+            max_memory_mb = 64
             [agents.three]
             component = "three.wasm"
             instances = 11
@@ -364,7 +374,9 @@ mod tests {
                 "agents.one in /etc/chimera/chimera.toml: missing field `component`",
                 "agents.one in /etc/chimera/chimera.toml: instances has the wrong form: invalid value",
                 "agents.one in /etc/chimera/chimera.toml: fresh has the wrong form: invalid type",
-                "agents.two in /etc/chimera/chimera.toml: unknown field `memory`; did you mean ",
+                "agents.two in /etc/chimera/chimera.toml: unknown field `memory`; allowed are component, instances, quota,",
+                "agents.two in /etc/chimera/chimera.toml: unknown field `limits`; allowed are component",
+                "unknown field `max_memory_mb`; did you mean quota.max_memory_mb?",
                 "agents.three in /etc/chimera/chimera.toml: quota.max_memory_mb is 0",
                 "unknown field `quota.max_cpu_core`; did you mean max_cpu_cores?",
                 "declares 12 agents, and `max_agents` is 10",

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::meant::{allowed, meant};
 use super::resolve::{NOT_YET, SETTINGS};
 use crate::telemetry::shown;
 
 /// Variables with this prefix are settings, or mistakes. A setting that others
 /// have named keeps the name that it is known by.
-const PREFIX: &str = "LAYER4_";
+pub(super) const PREFIX: &str = "LAYER4_";
 
 /// The tables of the file.
 const TABLES: [&str; 2] = ["agents", "default_resource_quota"];
@@ -64,7 +65,7 @@ impl Layers {
             let is_known = !value.is_table() || TABLES.contains(&name);
             if !is_known {
                 let origin = format!("{} in {}", shown(name), shown(path));
-                let meant = nearest(name, TABLES.into_iter());
+                let meant = meant(name, TABLES.into_iter(), &allowed(TABLES.into_iter()));
                 self.complaints.push(format!("{origin}: there is no such table; {meant}"));
             }
             is_known
@@ -121,7 +122,7 @@ impl Layers {
         } else {
             let keys = SETTINGS.iter().flat_map(|setting| [setting.key, setting.variable]);
             let typed = origin.split(' ').next().unwrap_or(origin);
-            let meant = nearest(typed, keys.chain(TABLES));
+            let meant = meant(typed, keys.chain(TABLES), "`chimera config show` lists them");
             format!("{}: no such setting; {meant}", shown(origin))
         });
     }
@@ -130,6 +131,16 @@ impl Layers {
     #[must_use]
     pub fn source(&self, key: &str) -> &str {
         self.get(key).map_or("default", |typed| &typed.origin)
+    }
+
+    /// A complaint that begins with a setting's name, with where it was typed instead.
+    #[must_use]
+    pub fn with_origin(&self, complaint: String) -> String {
+        let typed = complaint.split_once(' ').and_then(|(key, rest)| Some((self.get(key)?, rest)));
+        match typed {
+            Some((typed, rest)) => format!("{} {rest}", typed.origin),
+            None => complaint,
+        }
     }
 
     /// The file, where one was added; else nothing.
@@ -153,13 +164,6 @@ fn said(error: &toml::de::Error, text: &str) -> String {
     let line = before.map(|before| before.matches('\n').count() + 1);
     let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
     format!("{place}{}", error.message())
-}
-
-/// The known name that is most like the one typed.
-pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
-    let best = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    best.map_or_else(String::new, |name| format!("did you mean {name}?"))
 }
 
 /// Whether a value replaces one that is there.

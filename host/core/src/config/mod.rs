@@ -8,6 +8,7 @@
 mod agents;
 mod declared;
 mod layers;
+mod meant;
 mod resolve;
 mod secret;
 
@@ -252,6 +253,21 @@ impl Layer4Config {
     #[must_use]
     pub fn max_component_bytes(&self) -> u64 {
         self.max_component_mb.saturating_mul(crate::quota::MEBIBYTE)
+    }
+
+    /// The settings, by their keys, that have another value in `other`.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        // What is not shown is compared as it is.
+        let is_hidden = |key: &str| match key {
+            "api_token" => self.api_token != other.api_token,
+            "otlp_endpoint" => self.otlp_endpoint != other.otlp_endpoint,
+            _ => false,
+        };
+        let changed = |setting: &&Setting| {
+            (setting.show)(self) != (setting.show)(other) || is_hidden(setting.key)
+        };
+        SETTINGS.iter().filter(changed).map(|setting| setting.key).collect()
     }
 
     /// Every field that is out of range, for a configuration made by hand.

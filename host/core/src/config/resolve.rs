@@ -180,19 +180,10 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     reader.one("debug_mode", "`true` or `false`", &mut config.debug_mode);
     // What only settings together can have wrong. One that did not parse has its
     // default here, of which there is nothing to complain.
-    let together = config.complaints().into_iter().map(|words| with_origin(layers, words));
+    let together = config.complaints().into_iter().map(|words| layers.with_origin(words));
     reader.complaints.extend(together);
 
     if reader.complaints.is_empty() { Ok(config) } else { Err(reader.complaints) }
-}
-
-/// A complaint that begins with a setting's name, with where it was typed instead.
-fn with_origin(layers: &Layers, complaint: String) -> String {
-    let typed = complaint.split_once(' ').and_then(|(key, rest)| Some((layers.get(key)?, rest)));
-    match typed {
-        Some((typed, rest)) => format!("{} {rest}", typed.origin),
-        None => complaint,
-    }
 }
 
 struct Reader<'a> {
@@ -386,6 +377,58 @@ mod tests {
                 Err(complaints) => complaints.join("\n"),
             };
             assert!(said.contains("(secret)@") && !said.contains("hu"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_has_changed_is_named_also_where_it_is_not_shown() {
+        let values = [
+            ("max_agents", "3"),
+            ("default_resource_quota.max_cpu_cores", "0.5"),
+            ("default_resource_quota.max_memory_mb", "3"),
+            ("default_resource_quota.max_execution_time_secs", "3"),
+            ("default_resource_quota.max_network_mbps", "none"),
+            ("task_queue_capacity", "3"),
+            ("heartbeat_interval_secs", "3"),
+            ("agent_timeout_secs", "3"),
+            ("max_component_mb", "3"),
+            ("compile_cpu_secs", "3"),
+            ("compile_memory_mb", "300"),
+            ("data_dir", "/a"),
+            ("compile_program", "/b"),
+            ("task_store", "memory"),
+            ("max_store_mb", "300"),
+            ("drain_timeout_secs", "3"),
+            ("result_retention_secs", "3"),
+            ("result_retention_count", "3"),
+            ("dead_letter_retention_secs", "3"),
+            ("dead_letter_retention_count", "3"),
+            ("kpi_reporting_interval_secs", "3"),
+            ("bind_address", "::1"),
+            ("metrics_port", "3"),
+            ("api_token", "one-of-sixteen-or-more"),
+            ("max_connections", "3"),
+            ("log_dir", "/c"),
+            ("http_ca_file", "/d"),
+            ("recorded_tasks", "3"),
+            ("recorded_redaction", "$.a"),
+            ("otlp_endpoint", "http://a:b@c"),
+            ("debug_mode", "true"),
+        ];
+        let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        assert_eq!(values.map(|(key, _)| key).to_vec(), keys, "each has a value here");
+        let with = |key: &str, value: &str| {
+            resolve(&Layers::new().with_flag(key, value.to_owned(), "a test")).unwrap()
+        };
+        let before = Layer4Config::default();
+        for (key, value) in values {
+            assert_eq!(before.changed(&with(key, value)), [key]);
+        }
+        assert_eq!(before.changed(&before), [""; 0]);
+        let secrets = [("api_token", "another-of-sixteen"), ("otlp_endpoint", "http://a:x@c")];
+        for (key, other) in secrets {
+            let (_, value) = values.into_iter().find(|(known, _)| *known == key).unwrap();
+            assert_eq!(with(key, value).changed(&with(key, other)), [key]);
         }
     }
 

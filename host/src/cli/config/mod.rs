@@ -1,12 +1,12 @@
 //! `chimera config …`: what the settings come to, and where each is from.
 
+mod check;
+
 use std::fmt::Display;
-use std::io;
-use std::path::Path;
 
 use chimera_layer4_core::config::{AgentDeclaration, SETTINGS};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{Digest, FolderGrant, Layer4Error, ResourceQuota};
+use chimera_layer4_core::{FolderGrant, KeyValueGrant, Layer4Error, ResourceQuota};
 use serde_json::{Map, Value, json};
 
 use super::args::ConfigCommand;
@@ -33,7 +33,8 @@ pub(super) fn run(
 }
 
 fn check(settings: &Settings, output: &Output) -> anyhow::Result<()> {
-    let complaints = missing_components(settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let complaints = runtime.block_on(check::complaints(settings, *output));
     if !complaints.is_empty() {
         return Err(Layer4Error::Configuration(complaints).into());
     }
@@ -43,33 +44,6 @@ fn check(settings: &Settings, output: &Output) -> anyhow::Result<()> {
     }
     let words = format!("the settings are good; {} agent types are declared", names.len());
     Ok(output.line(&words)?)
-}
-
-fn missing_components(Settings { agents, layers, .. }: &Settings) -> Vec<String> {
-    let missing = agents.iter().filter_map(|(name, agent)| {
-        let component = &agent.component;
-        let reason = missing(component)?;
-        let words = format!(
-            "agents.{name} in {}: component is {}: {reason}; give a file, or the digest of a genome",
-            layers.file(),
-            component.display()
-        );
-        Some(shown(&words))
-    });
-    missing.collect()
-}
-
-/// Why there is no such file; a genome's digest names none.
-fn missing(component: &Path) -> Option<String> {
-    if component.to_str().is_some_and(|text| text.parse::<Digest>().is_ok()) {
-        return None;
-    }
-    match std::fs::metadata(component) {
-        Ok(found) if found.is_file() => None,
-        Ok(_) => Some("it is not a file".into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("there is none".into()),
-        Err(error) => Some(error.to_string()),
-    }
 }
 
 fn as_json(Settings { config, agents, layers }: &Settings) -> Map<String, Value> {
@@ -85,16 +59,30 @@ fn as_json(Settings { config, agents, layers }: &Settings) -> Map<String, Value>
 
 /// Values of variables and parameters may be secrets: their names are all.
 fn agent_as_json(agent: &AgentDeclaration, defaults: &ResourceQuota) -> Value {
+    // Field by field, so that none that is added is left out.
+    let AgentDeclaration {
+        component,
+        instances,
+        quota,
+        environment,
+        parameters,
+        folders,
+        http,
+        keyvalue,
+        fresh,
+        tasks_per_instance,
+    } = agent;
     json!({
-        "component": agent.component.display().to_string(),
-        "instances": agent.instances,
-        "quota": agent.quota.or(defaults),
-        "environment": agent.environment.keys().collect::<Vec<_>>(),
-        "parameters": agent.parameters.keys().collect::<Vec<_>>(),
-        "folders": agent.folders,
-        "http": agent.http,
-        "fresh": agent.fresh,
-        "tasks_per_instance": agent.tasks_per_instance,
+        "component": component.display().to_string(),
+        "instances": instances,
+        "quota": quota.or(defaults),
+        "environment": environment.keys().collect::<Vec<_>>(),
+        "parameters": parameters.keys().collect::<Vec<_>>(),
+        "folders": folders,
+        "http": http,
+        "keyvalue": keyvalue,
+        "fresh": fresh,
+        "tasks_per_instance": tasks_per_instance,
     })
 }
 
@@ -109,10 +97,22 @@ fn as_text(Settings { config, agents, layers }: &Settings) -> Vec<String> {
 }
 
 fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota) -> Vec<String> {
-    let component = agent.component.display();
+    // As above.
+    let AgentDeclaration {
+        component,
+        instances,
+        quota,
+        environment,
+        parameters,
+        folders,
+        http,
+        keyvalue,
+        fresh,
+        tasks_per_instance,
+    } = agent;
     let mut lines = vec![
-        format!("agents.{name} = {component}, {} of it", agent.instances),
-        format!("agents.{name}.quota = {}", quota(&agent.quota.or(defaults))),
+        format!("agents.{name} = {}, {instances} of it", component.display()),
+        format!("agents.{name}.quota = {}", quota_as_text(&quota.or(defaults))),
     ];
     let mut list = |what: &str, words: Vec<String>| {
         if !words.is_empty() {
@@ -120,15 +120,18 @@ fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota)
         }
     };
     // Their values may be secrets.
-    list("environment", agent.environment.keys().cloned().collect());
-    list("parameters", agent.parameters.keys().cloned().collect());
-    list("folders", agent.folders.iter().map(folder).collect());
-    list("http", agent.http.iter().map(ToString::to_string).collect());
-    list("fresh", agent.fresh.then(|| "true".to_owned()).into_iter().collect());
+    list("environment", environment.keys().cloned().collect());
+    list("parameters", parameters.keys().cloned().collect());
+    list("folders", folders.iter().map(folder).collect());
+    list("http", http.iter().map(ToString::to_string).collect());
+    let room = |KeyValueGrant { max_mb }: &KeyValueGrant| format!("max_mb {max_mb}");
+    list("keyvalue", keyvalue.iter().map(room).collect());
+    list("fresh", fresh.then(|| "true".to_owned()).into_iter().collect());
+    list("tasks_per_instance", tasks_per_instance.iter().map(ToString::to_string).collect());
     lines
 }
 
-fn quota(quota: &ResourceQuota) -> String {
+fn quota_as_text(quota: &ResourceQuota) -> String {
     let network = quota.max_network_mbps.as_ref();
     let parts: [(&str, &dyn Display); 4] = [
         ("max_cpu_cores", &quota.max_cpu_cores),
