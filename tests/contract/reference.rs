@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use chimera_layer4::queue::retry::LONGEST_ASKED_DELAY;
 use chimera_layer4::queue::settle::{Counts, blames_agent, settle, without_run};
 use chimera_layer4::queue::submission::MOST_TASK_BYTES;
-use chimera_layer4::queue::{BreakerPolicy, Ran, RetryBudget, RetryPolicy, Settlement, Timestamp};
+use chimera_layer4::queue::{
+    BreakerPolicy, Moment, Ran, RetryBudget, RetryPolicy, Settlement, Timestamp,
+};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{
     Breach, Call, Fault, GuestFault, HostFault, InstancePolicy, Layer4Config, LimitSource,
@@ -68,7 +70,7 @@ fn becomes(fault: &Fault) -> String {
     let ran = Ran { result, genome: None, agent_id: None, log: LogTail::default() };
     let first = Counts { attempt: 1, max_attempts: 3, host_faults: 0 };
     let policy = RetryPolicy::default();
-    match settle(ran, first, &policy, &mut RetryBudget::new(), now, 0.0) {
+    match settle(ran, first, &policy, &mut RetryBudget::new(), now, Moment(0), 0.0) {
         Settlement::Succeeded(_) => "succeeded".into(),
         Settlement::Retry { host: false, .. } => "tried again".into(),
         Settlement::Retry { host: true, .. } => {

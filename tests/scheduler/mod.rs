@@ -8,6 +8,7 @@ mod store;
 mod submitters;
 
 mod behaviour;
+mod clock;
 mod failures;
 mod simulation;
 mod survival;

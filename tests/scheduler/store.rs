@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use chimera_layer4::queue::machine::Refused;
 use chimera_layer4::queue::record::{TaskRecord, TaskSummary};
 use chimera_layer4::queue::store::{
-    CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, MemoryStore, Retention, Settled,
-    StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
+    CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, MemoryStore, Retention, SET_MS,
+    Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
 };
 use chimera_layer4::queue::{Bounds, Submission, Timestamp};
 use chimera_layer4::{Digest, TaskId};
@@ -34,12 +34,14 @@ pub(super) enum Op {
     Requeue,
     Purge,
     Sweep,
+    /// That the clock was set.
+    Clock,
     Retain,
     Read,
 }
 
 /// Those that write.
-pub(super) const WRITES: [Op; 10] = [
+pub(super) const WRITES: [Op; 11] = [
     Op::Submit,
     Op::Claim,
     Op::Start,
@@ -49,6 +51,7 @@ pub(super) const WRITES: [Op; 10] = [
     Op::Requeue,
     Op::Purge,
     Op::Sweep,
+    Op::Clock,
     Op::Retain,
 ];
 
@@ -62,6 +65,9 @@ struct State {
     asked: BTreeMap<Op, usize>,
     endings: BTreeMap<TaskId, usize>,
     requeued: BTreeMap<TaskId, usize>,
+    /// How far ahead the hosts' clock is, and how often it was set.
+    ahead_ms: Option<i64>,
+    clock_sets: usize,
 }
 
 /// What outlives a host.
@@ -133,12 +139,19 @@ pub(super) struct Handle {
     disk: Arc<Disk>,
     gone: AtomicBool,
     unavailable: Mutex<BTreeSet<Op>>,
+    /// Which setting of the clock this host told of last, if of any.
+    told_of: Mutex<Option<usize>>,
 }
 
 impl Handle {
     pub(super) fn new(disk: &Arc<Disk>) -> Arc<Self> {
         let disk = Arc::clone(disk);
-        Arc::new(Self { disk, gone: AtomicBool::new(false), unavailable: Mutex::default() })
+        Arc::new(Self {
+            disk,
+            gone: AtomicBool::new(false),
+            unavailable: Mutex::default(),
+            told_of: Mutex::default(),
+        })
     }
 
     /// The host went down: what is on its way to the disk does not arrive.
@@ -168,6 +181,9 @@ impl Handle {
             if state.unavailable.contains(&op) || self.failing().contains(&op) {
                 return Err(StoreError::Unavailable { reason: "scripted".into() });
             }
+            if !matches!(op, Op::Read | Op::Clock) && self.is_behind(state.clock_sets) {
+                return Err(StoreError::Unavailable { reason: "the clock was set".into() });
+            }
         }
         let done = work.await?;
         let late = self.disk.lock().late_answers.get(&op).copied();
@@ -178,6 +194,15 @@ impl Handle {
         // What was done is done, but who asked does not hear of it.
         self.is_there()?;
         Ok(done)
+    }
+
+    /// Whether another host told of a clock that was set, and this one has not yet.
+    fn is_behind(&self, clock_sets: usize) -> bool {
+        self.telling().is_some_and(|told_of| told_of < clock_sets)
+    }
+
+    fn telling(&self) -> MutexGuard<'_, Option<usize>> {
+        self.told_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_there(&self) -> Result<(), StoreError> {
@@ -267,6 +292,18 @@ impl TaskStore for Handle {
             let swept = self.disk.rows.sweep(now, bounds).await?;
             self.disk.ended(&swept.ended);
             Ok(swept)
+        })
+        .await
+    }
+
+    async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
+        self.ask(Op::Clock, async {
+            self.disk.rows.clock_was_set(was, is).await?;
+            let mut state = self.disk.lock();
+            let before = state.ahead_ms.replace(is).unwrap_or(was);
+            state.clock_sets += usize::from(before.abs_diff(is) >= SET_MS);
+            *self.telling() = Some(state.clock_sets);
+            Ok(())
         })
         .await
     }

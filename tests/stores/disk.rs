@@ -14,17 +14,29 @@ use chimera_layer4::{Digest, TaskId};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::at;
+use super::{accept, at, claim_one, given, record, retry, run, settle};
 
 pub(super) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// After all that a test lets happen.
 pub(super) async fn open(folder: &Path) -> Result<(SqliteStore, Recovered), StoreError> {
+    open_at(folder, LATE).await
+}
+
+pub(super) async fn open_at(
+    folder: &Path,
+    millis: u64,
+) -> Result<(SqliteStore, Recovered), StoreError> {
     let folder = folder.to_owned();
-    let options = SqliteOptions { folder, now: at(0), bounds: Bounds::default(), max_bytes: None };
+    let options =
+        SqliteOptions { folder, now: at(millis), bounds: Bounds::default(), max_bytes: None };
     SqliteStore::open(options).await
 }
+
+/// Later than anything in a test.
+const LATE: u64 = 1 << 40;
 
 /// A store that is closed and opened anew before whatever is asked of it, as
 /// long as nobody holds a lease, which would be lost.
@@ -108,6 +120,10 @@ impl TaskStore for Reopened {
         self.anew().await.sweep(now, bounds).await
     }
 
+    async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
+        self.anew().await.clock_was_set(was, is).await
+    }
+
     async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
         self.anew().await.retain(now, retention).await
     }
@@ -127,4 +143,25 @@ impl TaskStore for Reopened {
     async fn close(&self) {
         self.store.lock().await.close().await;
     }
+}
+
+/// The host goes down, the clock is set back by an hour, and another comes up.
+#[test]
+fn a_retry_waits_no_longer_for_a_clock_that_was_set_back_while_no_host_was_up() {
+    const HOUR: u64 = 3_600_000;
+    let folder = folder();
+    run(async {
+        let (store, _) = open_at(folder.path(), HOUR).await.unwrap();
+        accept(&store, HOUR, [given(1), given(2).not_before(HOUR + 9)]).await;
+        let lease = claim_one(&store, HOUR).await.lease;
+        settle(&store, HOUR + 5, lease, retry(HOUR + 2005, 1, HOUR + 5)).await.unwrap();
+        store.close().await;
+        let (store, _) = open_at(folder.path(), 100).await.unwrap();
+        assert_eq!(record(&store, 1).await.at, at(2100));
+        assert_eq!(record(&store, 2).await.at, at(HOUR + 9), "that is a time of day");
+        store.close().await;
+        let (store, _) = open_at(folder.path(), 600).await.unwrap();
+        assert!(record(&store, 1).await.at <= at(2600));
+        store.close().await;
+    });
 }

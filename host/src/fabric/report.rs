@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use super::Layer4Fabric;
 use crate::events::{Event, Events};
 use crate::metrics::{Sheet, Snapshot};
+use crate::scheduler::moment;
 use crate::traces::Trace;
 
 impl Layer4Fabric {
@@ -42,13 +43,9 @@ impl Layer4Fabric {
                 record.state
             )]));
         };
-        let now = SystemTime::now().into();
         let agent_type = &record.task.target_agent_type;
-        self.watch.metrics.kpis().validated(agent_type, genome, now, accuracy);
-        if let Some(result) = &record.result {
-            let of = (task_id, result.completed_at);
-            self.watch.trials.judged(agent_type, genome, of, accuracy);
-        }
+        self.watch.metrics.kpis().validated(agent_type, genome, moment(), accuracy);
+        self.watch.trials.judged(agent_type, genome, task_id, accuracy);
         self.watch.recorder.judged(task_id, accuracy).await;
         Ok(())
     }
@@ -71,7 +68,7 @@ impl Layer4Fabric {
             agents: self.get_active_agents(),
             queue,
             kept: self.may_keep_by_key().await,
-            accuracy: metrics.kpis().accuracy_by_type(SystemTime::now().into()),
+            accuracy: metrics.kpis().accuracy_by_type(moment()),
             load: metrics.load_now(),
             subscribers: self.watch.events.listeners(),
         };

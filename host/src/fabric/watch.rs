@@ -107,7 +107,10 @@ impl Watch {
         let agent_type = &entry.agent.config().agent_type;
         let genome = entry.agent.genome().digest();
         let runner = Runner { agent_id: entry.id(), agent_type, genome };
-        self.metrics.ran(&runner, report, SystemTime::now().into());
+        self.metrics.ran(&runner, report);
+        if report.result.is_ok() {
+            self.trials.answered(agent_type, task.id);
+        }
         // What is made again goes to the champion alone: counted, it would be held
         // against it.
         if attempt <= 1 {

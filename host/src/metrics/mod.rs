@@ -34,7 +34,7 @@ use self::guest::GuestMetrics;
 use self::load::{Load, LoadNow};
 use self::runs::RunMetrics;
 use self::tasks::TaskMetrics;
-use crate::scheduler::TaskChange;
+use crate::scheduler::{TaskChange, moment};
 
 /// Counts what happens in one fabric.
 pub struct MetricsCollector {
@@ -116,7 +116,7 @@ impl MetricsCollector {
     }
 
     /// A run ended.
-    pub(crate) fn ran(&self, runner: &Runner<'_>, report: &RunReport, at: Timestamp) {
+    pub(crate) fn ran(&self, runner: &Runner<'_>, report: &RunReport) {
         let Runner { agent_id, agent_type, genome } = *runner;
         self.runs.ran(agent_type, report);
         if !report.telemetry.metrics.is_empty() {
@@ -124,7 +124,7 @@ impl MetricsCollector {
             self.runs.of(agent_type).dropped("series", dropped);
         }
         let run = RunSample {
-            at,
+            at: moment(),
             wall: report.wall,
             success: report.result.is_ok(),
             cpu_seconds: report.usage.cpu_seconds,
@@ -143,10 +143,10 @@ impl MetricsCollector {
         self.load.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    /// Key figures of each agent and genome.
+    /// Key figures of each agent and genome, said at this time.
     #[must_use]
     pub fn kpis_at(&self, now: Timestamp) -> Vec<KpiReport> {
-        self.kpis().reports(now)
+        self.kpis().reports(moment(), now)
     }
 
     pub(crate) fn kpis(&self) -> MutexGuard<'_, Kpis> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chimera_layer4_core::Digest;
-use chimera_layer4_core::scheduler::{Breaker, BreakerPolicy, BreakerState, Timestamp};
+use chimera_layer4_core::scheduler::{Breaker, BreakerPolicy, BreakerState, Moment};
 
 use super::stats::GenomeBreaker;
 use super::{Arm, Placement};
@@ -45,7 +45,7 @@ impl Arms {
 
     /// The genomes that agents run now; none: no agent is up, but one that would
     /// take so many `slots` is started for the first task.
-    pub(super) fn renew(&mut self, told: &Arc<[Arm]>, slots: usize, now: Timestamp) {
+    pub(super) fn renew(&mut self, told: &Arc<[Arm]>, slots: usize, now: Moment) {
         if told.is_empty() {
             self.arms.values_mut().for_each(|arm| arm.slots = None);
             self.of(None).slots = Some(slots);
@@ -73,7 +73,7 @@ impl Arms {
 
     /// How many more runs may begin, over all genomes. `most` says how many an
     /// agent's slots may have on their way.
-    pub(super) fn room(&self, now: Timestamp, most: impl Fn(usize) -> usize) -> usize {
+    pub(super) fn room(&self, now: Moment, most: impl Fn(usize) -> usize) -> usize {
         let room = |(_, arm, slots): (_, &OfGenome, usize)| {
             let wanted = most(slots).saturating_sub(arm.running);
             arm.breaker.room(now, wanted, arm.running)
@@ -83,7 +83,7 @@ impl Arms {
 
     /// Chooses who runs a task, of those that are meant for it, the first before
     /// the others; the run is counted until [`left`](Self::left).
-    pub(super) fn place(&mut self, meant: &[Digest], now: Timestamp) -> Placement {
+    pub(super) fn place(&mut self, meant: &[Digest], now: Moment) -> Placement {
         let may = |arm: &OfGenome| arm.breaker.room(now, 1, arm.running) > 0;
         let well = meant.iter().find(|genome| self.arms.get(&Some(**genome)).is_none_or(may));
         // A breaker opened after the claim: the run is on its way as others are.
@@ -108,7 +108,7 @@ impl Arms {
         place: &Placement,
         ran: Option<Digest>,
         success: bool,
-        now: Timestamp,
+        now: Moment,
         chance: f64,
     ) {
         let runs = |genome: &Digest| self.told.iter().any(|arm| arm.genome == *genome);
@@ -119,7 +119,7 @@ impl Arms {
     }
 
     /// The worst of all genomes that agents run.
-    pub(super) fn state(&self, now: Timestamp) -> BreakerState {
+    pub(super) fn state(&self, now: Moment) -> BreakerState {
         let states = || self.current().map(|(_, arm, _)| arm.breaker.state(now));
         [BreakerState::Open, BreakerState::HalfOpen]
             .into_iter()
@@ -128,7 +128,7 @@ impl Arms {
     }
 
     /// When the first of those that are open is tried again.
-    pub(super) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn open_until(&self, now: Moment) -> Option<Moment> {
         let until = self.current().filter_map(|(_, arm, _)| arm.breaker.open_until());
         until.filter(|until| *until > now).min()
     }
@@ -139,7 +139,7 @@ impl Arms {
     }
 
     /// Each genome that agents run.
-    pub(super) fn each(&self, now: Timestamp) -> Vec<GenomeBreaker> {
+    pub(super) fn each(&self, now: Moment) -> Vec<GenomeBreaker> {
         let each = |(genome, arm, _): (Option<Digest>, &OfGenome, usize)| {
             let (state, opened) = (arm.breaker.state(now), arm.breaker.opened());
             genome.map(|genome| GenomeBreaker { genome, state, opened })

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::scheduler::Timestamp;
 use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeRoom};
 use tokio::time::{Instant, timeout};
 
@@ -20,13 +19,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Claims whenever there may be something to claim, until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
-        let now = shared.now();
-        let (rooms, retried) = shared.types().rooms(shared.runner.capacity(), now);
+        let moment = shared.time.moment();
+        let (rooms, retried) = shared.types().rooms(shared.runner.capacity(), moment);
         let most = shared.options.in_hand.saturating_sub(shared.in_hand.count());
         let most = most.min(MOST_AT_ONCE);
-        let mut wait = retried.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
+        let mut wait = retried.map_or(LONGEST_WAIT, |at| at.since(moment).min(LONGEST_WAIT));
         if !rooms.is_empty() && most > 0 {
-            match claim(&shared, rooms, most, now).await {
+            match claim(&shared, rooms, most).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(StoreError::Unavailable { reason }) => {
@@ -51,17 +50,19 @@ async fn claim(
     shared: &Arc<Shared>,
     rooms: Vec<TypeRoom>,
     most: usize,
-    now: Timestamp,
 ) -> Result<bool, StoreError> {
     // Before the phase is looked at: a shutdown waits for a claim on its way.
     let claiming = shared.in_hand.claiming();
-    if !shared.is_claiming() {
+    if !shared.is_claiming() || !shared.time.is_known() {
         return Ok(false);
     }
+    let reading = shared.time.for_write().await;
+    let now = reading.now;
     let until = now.after(shared.options.lease);
     let request = ClaimRequest { owner: shared.owner, now, until, rooms, most };
     let asked = Instant::now();
     let claim = shared.store.claim(request).await?;
+    drop(reading);
     let moved = !claim.tasks.is_empty() || !claim.ended.is_empty();
     if !claim.tasks.is_empty() {
         shared.types().claim_took(asked.elapsed().as_secs_f64());

@@ -176,7 +176,13 @@ pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
     let now = shared.now();
     let attempt = claimed.counts.attempt;
     let meant = shared.runner.meant_for(&claimed.body, attempt);
-    let place = shared.types().began(target_agent_type, *priority, attempt <= 1, &meant, now);
+    let place = shared.types().began(
+        target_agent_type,
+        *priority,
+        attempt <= 1,
+        &meant,
+        shared.time.moment(),
+    );
     let shared = Arc::clone(shared);
     let age = now.since(claimed.submitted_at);
     shared.observe(&claimed.body, now, Change::Started { attempt, age });
@@ -196,7 +202,8 @@ pub(super) async fn back(shared: &Shared, claimed: Vec<Claimed>) {
         genome: None,
     };
     let settled = claimed.into_iter().map(give_back).collect();
-    if let Err(error) = shared.store.settle(settled, shared.now()).await {
+    let reading = shared.time.for_write().await;
+    if let Err(error) = shared.store.settle(settled, reading.now).await {
         tracing::warn!(%error, "tasks could not be given back; their leases run out");
     }
 }
@@ -260,23 +267,20 @@ async fn see_through(
     drop(stopped);
     // Without a result the lease is lost, and the task somebody else's.
     let Some(ran) = ran else { return };
-    let now = shared.now();
+    let (now, ahead_ms) = shared.time.now_and_ahead();
     let result = shared.waiters.has(task.id).then(|| ran.result.clone());
     let told = Told::of(&ran);
+    let both = (now, shared.time.moment());
     let settlement =
         shared
             .types()
-            .settle(&task.target_agent_type, place, ran, claimed.counts, now, || shared.chance());
-    let again = match &settlement {
-        Settlement::Retry { at, .. } => Some(*at),
-        _ => None,
-    };
+            .settle(&task.target_agent_type, place, ran, claimed.counts, both, || shared.chance());
     let has_ended = matches!(
         settlement,
         Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_)
     );
-    let settled = Settled { lease: claimed.lease, settlement, genome: told.genome };
-    let verdict = record(shared, &settled, now).await;
+    let mut settled = Settled { lease: claimed.lease, settlement, genome: told.genome };
+    let verdict = record(shared, &mut settled, now, ahead_ms).await;
     match verdict {
         Some(Ok(state)) if state.has_ended() => {
             // Taken back meanwhile, it is cancelled whatever the run brought.
@@ -292,7 +296,9 @@ async fn see_through(
         Some(Ok(_)) => {
             let (mut words, attempt) = (String::new(), claimed.counts.attempt);
             shared.observe(task, now, goes_on(&settled.settlement, attempt, &mut words));
-            shared.keeper.by(again);
+            if let Settlement::Retry { at, .. } = settled.settlement {
+                shared.keeper.by(Some(at));
+            }
             shared.work.notify_one();
         }
         Some(Err(refused)) => {
@@ -395,10 +401,24 @@ fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
 }
 
 /// Tells the store until it has heard; `None` when it never will.
-async fn record(shared: &Shared, settled: &Settled, now: Timestamp) -> Option<Verdict> {
+async fn record(
+    shared: &Shared,
+    settled: &mut Settled,
+    mut now: Timestamp,
+    mut ahead_ms: i64,
+) -> Option<Verdict> {
     let mut patience = PATIENCE;
     loop {
-        match shared.store.settle(vec![settled.clone()], now).await {
+        let reading = shared.time.for_write().await;
+        // The clock may be set before the store can write.
+        let by = reading.ahead_ms.saturating_sub(ahead_ms);
+        (ahead_ms, now) = (reading.ahead_ms, now.set_by(by));
+        if let Settlement::Retry { at, .. } = &mut settled.settlement {
+            *at = at.set_by(by);
+        }
+        let verdicts = shared.store.settle(vec![settled.clone()], now).await;
+        drop(reading);
+        match verdicts {
             Ok(mut verdicts) => return verdicts.pop(),
             Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
                 // Said once for each: there may be thousands, on a full disk.

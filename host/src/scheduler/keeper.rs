@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chimera_layer4_core::TaskId;
-use chimera_layer4_core::scheduler::Timestamp;
+use chimera_layer4_core::scheduler::store::SET_MS;
+use chimera_layer4_core::scheduler::{Moment, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -58,38 +59,73 @@ impl Alarm {
 /// Keeps time until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
     let third = shared.options.lease / 3;
-    let mut extend_by = shared.now().after(third);
+    let mut extend_at = shared.time.moment().after(third);
     let mut missed = false;
     let mut retain_at = Instant::now();
     loop {
-        let now = shared.now();
-        // Ahead by more than it was set: the clock was set back.
-        if missed || now >= extend_by || extend_by.since(now) > third {
+        // First of all: what is due by a clock that was set is not due.
+        let in_step = keep_in_step(&shared).await;
+        let (now, moment) = (shared.now(), shared.time.moment());
+        if missed || moment >= extend_at {
             missed = !extend(&shared, now).await;
-            extend_by = now.after(third);
+            extend_at = moment.after(third);
         }
         // Leases are looked at only when every heartbeat was heard: where the
-        // clock was set or the store was away, what runs here is not lost.
-        if !missed {
+        // store was away, what runs here is not lost.
+        let is_well = in_step && !missed;
+        if is_well {
             sweep(&shared, now).await;
         }
         shared.tell_again().await;
         // A little at a time, until something else is due.
-        let due = || shared.keeper.get().map_or(extend_by, |due| due.min(extend_by));
         let mut more = false;
-        while Instant::now() >= retain_at && !missed {
-            more = retain(&shared, now).await;
+        while Instant::now() >= retain_at && is_well {
+            more = retain(&shared).await;
             // A store in memory would never let others have the thread.
             tokio::task::yield_now().await;
             retain_at = if more { retain_at } else { Instant::now() + RETENTION };
-            if due() <= shared.now() {
+            if until_due(&shared, extend_at).is_zero() {
                 break;
             }
         }
-        let sleep = due().since(shared.now()).min(LONGEST_SLEEP);
-        let sleep = if missed { PATIENCE } else { sleep };
+        let sleep = until_due(&shared, extend_at).min(LONGEST_SLEEP);
+        let sleep = if is_well { sleep } else { PATIENCE };
         let sleep = if more { Duration::ZERO } else { sleep };
         let _ = timeout(sleep, shared.keeper.sooner.notified()).await;
+    }
+}
+
+/// Until there is something to do.
+fn until_due(shared: &Shared, extend_at: Moment) -> Duration {
+    let heartbeat = extend_at.since(shared.time.moment());
+    let due = shared.keeper.get();
+    due.map_or(heartbeat, |due| due.since(shared.now()).min(heartbeat))
+}
+
+/// Tells the store of this host's clock, and when it was set; whether it has heard.
+async fn keep_in_step(shared: &Shared) -> bool {
+    let Some(set) = shared.time.was_set() else { return true };
+    let by_ms = set.is.saturating_sub(set.was);
+    let _alone = shared.time.without_writes().await;
+    match shared.store.clock_was_set(set.was, set.is).await {
+        Ok(()) => {
+            if by_ms.unsigned_abs() >= SET_MS {
+                tracing::warn!(
+                    by_ms,
+                    "the system's clock was set, or the machine slept; what waits for a time goes with it"
+                );
+            }
+            shared.time.told(set);
+            // The first claim waits for it.
+            shared.work.notify_one();
+            // Times from before mean nothing now; a sweep says what is due.
+            shared.keeper.clear();
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, by_ms, "the store has not heard what the clock shows");
+            false
+        }
     }
 }
 
@@ -135,8 +171,8 @@ async fn sweep(shared: &Shared, now: Timestamp) {
 }
 
 /// Forgets some of what need not be kept; whether more may be left.
-async fn retain(shared: &Shared, now: Timestamp) -> bool {
-    match shared.store.retain(now, shared.options.retention).await {
+async fn retain(shared: &Shared) -> bool {
+    match shared.store.retain(shared.time.at_the_earliest(), shared.options.retention).await {
         Ok(forgotten) => forgotten > 0,
         Err(error) => {
             tracing::warn!(%error, "ended tasks could not be forgotten");

@@ -14,16 +14,17 @@ mod observe;
 mod options;
 mod stats;
 mod taking;
+mod time;
 mod types;
 mod waiters;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::{CancelAnswer, Filter, Promise, TaskStore};
+use chimera_layer4_core::scheduler::store::{CancelAnswer, Filter, Promise, StoreError, TaskStore};
 use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
 use chimera_layer4_core::{
     Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
@@ -37,9 +38,11 @@ pub use self::handle::TaskHandle;
 pub use self::observe::{Change, End, Observe, TaskChange};
 pub use self::options::{Clock, SchedulerOptions};
 pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
+pub(crate) use self::time::moment;
 
 use self::hand::InHand;
 use self::taking::{TakeBack, Taken};
+use self::time::Time;
 use self::types::Types;
 use self::waiters::Waiters;
 
@@ -117,6 +120,7 @@ struct Shared {
     store: Arc<dyn TaskStore>,
     runner: Arc<dyn RunTask>,
     options: SchedulerOptions,
+    time: Time,
     owner: Owner,
     phase: AtomicU8,
     types: Mutex<Types>,
@@ -168,6 +172,7 @@ impl Scheduler {
             work: Notify::new(),
             keeper: keeper::Alarm::default(),
             chance: Mutex::new(chance),
+            time: Time::new(Arc::clone(&options.clock)),
             options,
         };
         Self { shared: Arc::new(shared), loops: Mutex::default() }
@@ -189,8 +194,9 @@ impl Scheduler {
         if begun.is_err() {
             return;
         }
-        let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
+        // First the keeper, which tells the store of the clock before anything is claimed.
         let keeper = tokio::spawn(keeper::run(Arc::clone(shared)));
+        let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
         self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, keeper]);
     }
 
@@ -285,7 +291,7 @@ impl Scheduler {
         let shared = &self.shared;
         // Registered first: a run that ends at once still finds its waiter.
         let ended = shared.waiters.register(id);
-        match shared.store.cancel(id, shared.now()).await? {
+        match shared.cancel(id).await? {
             CancelAnswer::Cancelled => {
                 shared.ended(&[id]).await;
                 Ok(true)
@@ -326,7 +332,9 @@ impl Scheduler {
     /// # Errors
     /// `Store`.
     pub async fn requeue(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
-        let requeued = self.shared.store.requeue(ids, self.shared.now()).await?;
+        let reading = self.shared.time.for_write().await;
+        let requeued = self.shared.store.requeue(ids, reading.now).await?;
+        drop(reading);
         self.shared.work.notify_one();
         Ok(requeued)
     }
@@ -346,7 +354,7 @@ impl Scheduler {
     pub async fn stats(&self) -> Layer4Result<SchedulerStats> {
         let store = self.shared.store.stats().await?;
         let now = self.shared.now();
-        let types = self.shared.types().stats(now);
+        let types = self.shared.types().stats(self.shared.time.moment());
         let in_hand = self.shared.in_hand.count();
         Ok(SchedulerStats::new(store, types, in_hand, now))
     }
@@ -398,12 +406,8 @@ impl Drop for Scheduler {
 }
 
 impl Shared {
-    fn wall(&self) -> SystemTime {
-        (self.options.clock)()
-    }
-
     fn now(&self) -> Timestamp {
-        self.wall().into()
+        self.time.now()
     }
 
     fn chance(&self) -> f64 {
@@ -445,9 +449,14 @@ impl Shared {
         })
     }
 
+    async fn cancel(&self, id: TaskId) -> Result<CancelAnswer, StoreError> {
+        let reading = self.time.for_write().await;
+        self.store.cancel(id, reading.now).await
+    }
+
     /// Takes back a task that its submitter has given up.
     async fn take_back(&self, id: TaskId) {
-        match self.store.cancel(id, self.now()).await {
+        match self.cancel(id).await {
             Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
             Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}

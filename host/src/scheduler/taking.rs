@@ -78,7 +78,7 @@ impl Shared {
         if shared.phase.load(Ordering::Acquire) >= DRAINING {
             return Err(shared.not_running());
         }
-        let wall = shared.wall();
+        let wall = shared.time.wall();
         let heads: Vec<Head> = batch.iter().map(Head::of).collect();
         let judged: Vec<Judged> = batch.iter().map(|one| shared.judge(one, wall)).collect();
         let (mut new, mut again) = (Vec::new(), Vec::new());
@@ -90,7 +90,8 @@ impl Shared {
             }
         }
         let due = new.iter().filter_map(Head::due).min();
-        let now = Timestamp::from(wall);
+        let reading = shared.time.for_write().await;
+        let now = reading.now;
         let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
         let refused = |error: &StoreError| {
             heads.iter().for_each(|_| shared.options.observer.refused(error.code()));
@@ -106,6 +107,7 @@ impl Shared {
             shared.work.notify_one();
             answers = shared.store.submit(new, terms).await.inspect_err(refused)?.into_iter();
         }
+        drop(reading);
         shared.work.notify_one();
         shared.keeper.by(due);
         let answer = |(head, judged): (Head, Judged)| {
@@ -157,7 +159,7 @@ impl Shared {
                 head.id
             )])),
             Submitted::Full { queued } => Err(Layer4Error::QueueFull {
-                retry_after: self.types().retry_after(&head.agent_type, queued, self.now()),
+                retry_after: self.types().retry_after(&head.agent_type, queued, self.time.moment()),
                 agent_type: head.agent_type,
                 capacity: self.options.capacity,
             }),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::settle::{self, Counts, Ran};
 use chimera_layer4_core::scheduler::store::TypeRoom;
 use chimera_layer4_core::scheduler::{
-    BreakerPolicy, BreakerState, RetryBudget, RetryPolicy, Settlement, Timestamp,
+    BreakerPolicy, BreakerState, Moment, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
 use chimera_layer4_core::{Digest, Priority};
 use tracing::field::display;
@@ -49,7 +49,7 @@ struct OfType {
     /// How long a run takes, in seconds; from the claim's answer to its end.
     run_seconds: f64,
     ended_per_second: f64,
-    last_end: Timestamp,
+    last_end: Moment,
     succeeded: u64,
     failed: u64,
     retried: u64,
@@ -64,7 +64,7 @@ impl OfType {
             budget: RetryBudget::new(),
             run_seconds: 0.0,
             ended_per_second: 0.0,
-            last_end: Timestamp(0),
+            last_end: Moment(0),
             succeeded: 0,
             failed: 0,
             retried: 0,
@@ -82,7 +82,7 @@ impl OfType {
         ahead.clamp(0.0, MOST_AHEAD) as usize
     }
 
-    fn rate(&self, now: Timestamp) -> f64 {
+    fn rate(&self, now: Moment) -> f64 {
         let quiet = now.since(self.last_end).as_secs_f64();
         self.ended_per_second * (-quiet / RATE_SECONDS).exp()
     }
@@ -102,8 +102,8 @@ impl Types {
     pub(super) fn rooms(
         &mut self,
         capacity: Vec<Capacity>,
-        now: Timestamp,
-    ) -> (Vec<TypeRoom>, Option<Timestamp>) {
+        now: Moment,
+    ) -> (Vec<TypeRoom>, Option<Moment>) {
         let mut rooms = Vec::new();
         let mut retried = None;
         let claim_seconds = self.claim_seconds;
@@ -137,7 +137,7 @@ impl Types {
         priority: Priority,
         first: bool,
         meant: &[Digest],
-        now: Timestamp,
+        now: Moment,
     ) -> Placement {
         let of_type = self.of(agent_type);
         of_type.running += 1;
@@ -171,34 +171,35 @@ impl Types {
         place: &Placement,
         ran: Ran,
         counts: Counts,
-        now: Timestamp,
+        (now, moment): (Timestamp, Moment),
         mut chance: impl FnMut() -> f64,
     ) -> Settlement {
         let retry = self.retry;
         let of_type = self.of(agent_type);
         if let Some(blamed) = settle::blames_agent(ran.result.fault.as_ref()) {
             let (genome, opened) = (ran.genome, of_type.arms.opened());
-            of_type.arms.record(place, genome, !blamed, now, chance());
+            of_type.arms.record(place, genome, !blamed, moment, chance());
             if of_type.arms.opened() > opened {
                 let (genome, error) = (genome.map(display), ran.result.error.as_deref());
                 tracing::warn!(agent_type, genome, error, "a circuit breaker opened; runs wait");
             }
         }
-        let settlement = settle::settle(ran, counts, &retry, &mut of_type.budget, now, chance());
+        let budget = &mut of_type.budget;
+        let settlement = settle::settle(ran, counts, &retry, budget, now, moment, chance());
         match &settlement {
             Settlement::Succeeded(_) => of_type.succeeded += 1,
             Settlement::Dead { .. } => of_type.failed += 1,
             Settlement::Retry { .. } => of_type.retried += 1,
             Settlement::GiveBack | Settlement::Cancelled(_) => {}
         }
-        of_type.ended_per_second = of_type.rate(now) + 1.0 / RATE_SECONDS;
-        of_type.last_end = now;
+        of_type.ended_per_second = of_type.rate(moment) + 1.0 / RATE_SECONDS;
+        of_type.last_end = moment;
         settlement
     }
 
     /// When a submitter to a full queue may come back: when a tenth of what is
     /// queued has ended, at the rate of the last seconds.
-    pub(super) fn retry_after(&mut self, name: &str, queued: usize, now: Timestamp) -> Duration {
+    pub(super) fn retry_after(&mut self, name: &str, queued: usize, now: Moment) -> Duration {
         let rate = self.of(name).rate(now);
         if rate <= 0.0 {
             return LATEST.min(Duration::from_secs(5));
@@ -207,7 +208,7 @@ impl Types {
         Duration::try_from_secs_f64(seconds).unwrap_or(LATEST).clamp(SOONEST, LATEST)
     }
 
-    pub(super) fn stats(&self, now: Timestamp) -> Vec<TypeStats> {
+    pub(super) fn stats(&self, now: Moment) -> Vec<TypeStats> {
         let mut stats: Vec<TypeStats> = self
             .by_name
             .iter()

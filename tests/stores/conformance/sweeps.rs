@@ -24,6 +24,7 @@ on_every_store! {
     a_deadline_ends_what_is_queued_and_only_that,
     the_next_event_is_named,
     a_sweep_is_bounded_and_says_that_more_is_left,
+    a_clock_that_is_set_moves_what_is_relative,
 }
 
 const B: Bounds = Bounds { crashes: 3, lost_claims: 10 };
@@ -221,4 +222,29 @@ async fn a_sweep_is_bounded_and_says_that_more_is_left(store: &dyn TaskStore) {
     }
     assert_eq!((promoted, lost, ended), (600, 600, 600));
     assert!(rounds > 1, "one sweep does not hold up claims for long");
+}
+
+async fn a_clock_that_is_set_moves_what_is_relative(store: &dyn TaskStore) {
+    const MINUTE: i64 = 60_000;
+    accept(store, 100_000, [given(1), given(2).not_before(105_000)]).await;
+    let lease = claim_one(store, 100_000).await.lease;
+    accept(store, 100_000, [given(3)]).await;
+    settle(store, 100_020, lease, retry(101_000, 1, 100_020)).await.unwrap();
+    let times = async || {
+        let mut times = Vec::new();
+        for n in 1..=3 {
+            times.push(record(store, n).await.at);
+        }
+        times
+    };
+    let before = [101_000, 105_000, 100_000].map(at);
+    assert_eq!(times().await, before);
+    store.clock_was_set(7, 300).await.unwrap();
+    assert_eq!(times().await, before, "it is not exact");
+    store.clock_was_set(300, 300 - MINUTE).await.unwrap();
+    assert_eq!(times().await, [41_000, 105_000, 40_000].map(at));
+    assert_eq!(store.sweep(at(41_000), B).await.unwrap().promoted, 1);
+    store.clock_was_set(300 - MINUTE, 300).await.unwrap();
+    assert_eq!(times().await, [101_000, 105_000, 100_000].map(at));
+    assert_eq!(ids(&claim_all(store, 101_000).await), numbered([3, 1]));
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::Timestamp;
+use crate::scheduler::{Moment, Timestamp};
 use crate::{AgentId, Digest, TaskId};
 
 /// How far back a window reaches.
@@ -35,7 +35,7 @@ pub struct Validation {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunSample {
     /// When.
-    pub at: Timestamp,
+    pub at: Moment,
     /// How long it took.
     pub wall: Duration,
     /// Whether the agent returned an output.
@@ -84,23 +84,23 @@ pub struct KpiReport {
 #[derive(Debug, Default)]
 pub struct Kpis {
     runs: HashMap<(AgentId, Digest), Window<RunSample>>,
-    accuracy: HashMap<(String, Digest), Window<(Timestamp, f64)>>,
+    accuracy: HashMap<(String, Digest), Window<(Moment, f64)>>,
 }
 
 #[derive(Debug)]
 struct Window<T> {
     agent_type: String,
-    newest: Timestamp,
+    newest: Moment,
     entries: VecDeque<T>,
 }
 
 impl<T> Window<T> {
     fn new(agent_type: &str) -> Self {
-        let newest = Timestamp::default();
+        let newest = Moment::default();
         Self { agent_type: agent_type.to_owned(), newest, entries: VecDeque::new() }
     }
 
-    fn push(&mut self, at: Timestamp, entry: T) {
+    fn push(&mut self, at: Moment, entry: T) {
         if self.entries.len() >= MOST_RUNS {
             self.entries.pop_front();
         }
@@ -118,19 +118,20 @@ impl Kpis {
     }
 
     /// Layer 3 judged an output of a genome.
-    pub fn validated(&mut self, agent_type: &str, genome: Digest, at: Timestamp, accuracy: f64) {
+    pub fn validated(&mut self, agent_type: &str, genome: Digest, at: Moment, accuracy: f64) {
         let key = (agent_type.to_owned(), genome);
         make_room(&mut self.accuracy, &key);
         let window = self.accuracy.entry(key);
         window.or_insert_with(|| Window::new(agent_type)).push(at, (at, accuracy));
     }
 
-    /// How each agent did; those that ran nothing in the window are forgotten.
+    /// How each agent did, said `at` this time of day; those that ran nothing in
+    /// the window are forgotten.
     #[must_use]
-    pub fn reports(&mut self, now: Timestamp) -> Vec<KpiReport> {
+    pub fn reports(&mut self, now: Moment, at: Timestamp) -> Vec<KpiReport> {
         self.runs.retain(|_, window| now.since(window.newest) <= WINDOW);
         self.accuracy.retain(|_, window| now.since(window.newest) <= WINDOW);
-        let report = |(key, window)| self.report(key, window, now);
+        let report = |(key, window)| self.report(key, window, now, at);
         let mut reports: Vec<_> = self.runs.iter().filter_map(report).collect();
         reports.sort_by_key(|report| (report.agent_id, report.genome));
         reports
@@ -139,7 +140,7 @@ impl Kpis {
     /// Mean accuracy of each agent type's outputs in the window, all genomes
     /// together, where something was said of them.
     #[must_use]
-    pub fn accuracy_by_type(&self, now: Timestamp) -> Vec<(String, f64)> {
+    pub fn accuracy_by_type(&self, now: Moment) -> Vec<(String, f64)> {
         let mut by_type: HashMap<&str, (f64, usize)> = HashMap::new();
         for ((agent_type, _), window) in &self.accuracy {
             let (sum, count) = by_type.entry(agent_type).or_default();
@@ -160,7 +161,8 @@ impl Kpis {
         &self,
         (agent_id, genome): &(AgentId, Digest),
         window: &Window<RunSample>,
-        now: Timestamp,
+        now: Moment,
+        at: Timestamp,
     ) -> Option<KpiReport> {
         let recent: Vec<&RunSample> =
             window.entries.iter().filter(|run| now.since(run.at) <= WINDOW).collect();
@@ -178,7 +180,7 @@ impl Kpis {
             agent_id: *agent_id,
             agent_type: window.agent_type.clone(),
             genome: *genome,
-            at: now,
+            at,
             window_secs: WINDOW.as_secs(),
             runs,
             latency_ms: quantile(0.5),
@@ -192,7 +194,7 @@ impl Kpis {
     }
 }
 
-fn recent_accuracy(window: &Window<(Timestamp, f64)>, now: Timestamp) -> Vec<f64> {
+fn recent_accuracy(window: &Window<(Moment, f64)>, now: Moment) -> Vec<f64> {
     let recent = window.entries.iter().filter(|(at, _)| now.since(*at) <= WINDOW);
     recent.map(|(_, accuracy)| *accuracy).collect()
 }
@@ -223,12 +225,14 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
+    const SAID: Timestamp = Timestamp(7);
+
     fn agent(n: u128) -> AgentId {
         AgentId::from(Uuid::from_u128(n))
     }
 
     fn run(at: u64, millis: u64, success: bool) -> RunSample {
-        let (at, wall) = (Timestamp(at), Duration::from_millis(millis));
+        let (at, wall) = (Moment(at), Duration::from_millis(millis));
         RunSample { at, wall, success, cpu_seconds: 0.5, memory_mb: millis as f64 }
     }
 
@@ -240,17 +244,17 @@ mod tests {
         for millis in 1..=100 {
             kpis.ran(agent(1), "echo", genome, run(300_001, millis, millis > 10));
         }
-        kpis.validated("echo", genome, Timestamp(0), 0.0);
-        kpis.validated("echo", genome, Timestamp(300_001), 0.5);
-        kpis.validated("echo", genome, Timestamp(300_001), 1.0);
-        let [report] = &kpis.reports(Timestamp(300_001))[..] else { panic!("one agent ran") };
+        kpis.validated("echo", genome, Moment(0), 0.0);
+        kpis.validated("echo", genome, Moment(300_001), 0.5);
+        kpis.validated("echo", genome, Moment(300_001), 1.0);
+        let [report] = &kpis.reports(Moment(300_001), SAID)[..] else { panic!("one agent ran") };
         assert_eq!((report.runs, report.latency_ms), (100, 50.0));
         assert_eq!((report.latency_p95_ms, report.latency_p99_ms), (95.0, 99.0));
         assert_eq!((report.success_rate, report.accuracy), (0.9, Some(0.75)));
         assert_eq!((report.cpu_seconds, report.memory_peak_mb), (0.5, 100.0));
-        assert_eq!(kpis.accuracy_by_type(Timestamp(300_001)), [("echo".to_owned(), 0.75)]);
-        assert!(kpis.reports(Timestamp(700_000)).is_empty(), "all of it is long ago");
-        assert!(kpis.accuracy_by_type(Timestamp(700_000)).is_empty());
+        assert_eq!(kpis.accuracy_by_type(Moment(300_001)), [("echo".to_owned(), 0.75)]);
+        assert!(kpis.reports(Moment(700_000), SAID).is_empty(), "all of it is long ago");
+        assert!(kpis.accuracy_by_type(Moment(700_000)).is_empty());
     }
 
     #[test]
@@ -258,7 +262,7 @@ mod tests {
         let mut kpis = Kpis::default();
         kpis.ran(agent(1), "echo", Digest::of(b"one"), run(1, 1, true));
         kpis.ran(agent(1), "echo", Digest::of(b"two"), run(1, 2, false));
-        let rates: Vec<_> = kpis.reports(Timestamp(1)).iter().map(|r| r.success_rate).collect();
+        let rates: Vec<_> = kpis.reports(Moment(1), SAID).iter().map(|r| r.success_rate).collect();
         assert_eq!(rates.iter().sum::<f64>(), 1.0);
         assert_eq!(rates.len(), 2);
     }
@@ -270,7 +274,7 @@ mod tests {
         for at in 0..2 * MOST_RUNS as u64 {
             kpis.ran(agent(0), "echo", genome, run(at, at, true));
         }
-        assert_eq!(kpis.reports(Timestamp(2048))[0].runs, MOST_RUNS);
+        assert_eq!(kpis.reports(Moment(2048), SAID)[0].runs, MOST_RUNS);
         for n in 1..=MOST_WINDOWS as u128 {
             kpis.ran(agent(n), "echo", genome, run(10_000 + n as u64, 1, true));
         }

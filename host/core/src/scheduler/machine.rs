@@ -352,6 +352,18 @@ impl Progress {
         Ok(Self { fence, ..Self::submitted(now, None, self.max_attempts) })
     }
 
+    /// Whether `at` moves with a clock that is set. It does not where a task waits
+    /// for the time of its first run, which its submitter named, or has ended.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        let ran_before = self.attempts > 0 || self.host_faults > 0;
+        match self.state {
+            TaskState::Waiting | TaskState::Claimed | TaskState::Running => true,
+            TaskState::Delayed => ran_before,
+            TaskState::Succeeded | TaskState::Dead | TaskState::Cancelled => false,
+        }
+    }
+
     fn waiting(self, now: Timestamp) -> Self {
         Self { state: TaskState::Waiting, at: now, owner: None, ..self }
     }

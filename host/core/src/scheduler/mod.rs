@@ -17,7 +17,7 @@ pub mod submission;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
 pub use machine::{Bounds, Progress, Refused, TaskState};
-pub use record::{Attempt, AttemptError, DeadReason, Owner, TaskRecord, Timestamp};
+pub use record::{Attempt, AttemptError, DeadReason, Moment, Owner, TaskRecord, Timestamp};
 pub use retry::{RetryBudget, RetryPolicy};
 pub use settle::{Ran, Settlement};
 pub use submission::{Submission, SubmitOptions};

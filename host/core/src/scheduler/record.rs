@@ -81,10 +81,37 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The same instant for a clock that was set by so many milliseconds.
+    #[must_use]
+    pub fn set_by(self, by_ms: i64) -> Self {
+        Self(self.0.saturating_add_signed(by_ms))
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self::default().after(since)
+    }
+}
+
+/// Milliseconds on a clock that nobody sets, which says nothing of the time of
+/// day. What is relative and lives no longer than the process is told by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// Later by a duration, which counts in whole milliseconds.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(Timestamp(self.0).after(duration).0)
+    }
+
+    /// The time from `earlier` to this; zero when it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 

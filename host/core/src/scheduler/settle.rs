@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::record::{Attempt, AttemptError, DeadReason, Timestamp};
+use super::record::{Attempt, AttemptError, DeadReason, Moment, Timestamp};
 use super::retry::{RetryBudget, RetryPolicy};
 use crate::telemetry::LogTail;
 use crate::{
@@ -116,7 +116,8 @@ fn next(fault: &Fault) -> Next {
     }
 }
 
-/// Decides what becomes of the task. `chance` is drawn from 0.0 to 1.0.
+/// Decides what becomes of the task. `chance` is drawn from 0.0 to 1.0; `now` and
+/// `moment` are the same instant, by the system's clock and by a steady one.
 #[must_use]
 pub fn settle(
     ran: Ran,
@@ -124,6 +125,7 @@ pub fn settle(
     policy: &RetryPolicy,
     budget: &mut RetryBudget,
     now: Timestamp,
+    moment: Moment,
     chance: f64,
 ) -> Settlement {
     let Ran { result, genome, agent_id, log } = ran;
@@ -145,7 +147,7 @@ pub fn settle(
         Next::Retry { at_least } => {
             let backoff = policy.delay(counts.attempt, chance, at_least);
             // Over its budget a retry is slowed, never dropped.
-            let delay = if budget.withdraw(now) { backoff } else { backoff.max(policy.cap()) };
+            let delay = if budget.withdraw(moment) { backoff } else { backoff.max(policy.cap()) };
             Settlement::Retry { at: now.after(delay), failed, host: false }
         }
         Next::HostRetry if counts.host_faults >= policy.host_faults() => {

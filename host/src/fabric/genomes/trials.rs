@@ -3,10 +3,9 @@
 //! Every run of the host passes here, so where no rollout is under way it costs
 //! one look at a counter.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
 
 use chimera_layer4_core::genome::{Finding, Lane, Observation, Rollout, Side, rollout};
 use chimera_layer4_core::scheduler::settle::blames_agent;
@@ -22,8 +21,9 @@ use crate::scheduler::Placement;
 /// Names who a task is for: tasks with the same one stay on the same side.
 const KEY: &str = "rollout-key";
 
-/// Judgements of one trial. More than its most runs of both sides at a quarter.
-const MOST_JUDGED: usize = 100_000;
+/// Runs of one trial that can still be judged; beyond, the oldest cannot. More
+/// than its most runs of both sides at a quarter.
+const MOST_UNJUDGED: usize = 100_000;
 
 /// A rollout that tasks are shared out by.
 pub(in crate::fabric) struct Live {
@@ -31,9 +31,7 @@ pub(in crate::fabric) struct Live {
     rollout: Mutex<Rollout>,
     /// The champion's agents that the candidate is held against; empty: all.
     control: HashSet<AgentId>,
-    began: SystemTime,
-    /// Tasks whose output was judged: once is enough.
-    judged: Mutex<HashSet<TaskId>>,
+    unjudged: Mutex<Unjudged>,
     /// It has gone on a step, or has ended.
     pub(super) changed: Notify,
     /// It has ended, and what follows is done.
@@ -49,8 +47,7 @@ impl Live {
             agent_type,
             rollout: Mutex::new(rollout),
             control,
-            began: SystemTime::now(),
-            judged: Mutex::default(),
+            unjudged: Mutex::default(),
             changed: Notify::new(),
             over: watch::Sender::new(false),
             outcome: Mutex::default(),
@@ -64,10 +61,13 @@ impl Live {
     }
 
     /// Whether a judgement counts: the first of a task that ran since the trial
-    /// began, while there is room to remember which.
-    fn is_news(&self, task_id: TaskId, ended: SystemTime) -> bool {
-        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        ended >= self.began && judged.len() < MOST_JUDGED && judged.insert(task_id)
+    /// began.
+    fn is_news(&self, task_id: TaskId) -> bool {
+        self.unjudged().tasks.remove(&task_id)
+    }
+
+    fn unjudged(&self) -> MutexGuard<'_, Unjudged> {
+        self.unjudged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the rollout has ended and everything that follows is done:
@@ -133,6 +133,27 @@ impl Live {
     }
 }
 
+/// Tasks that ran since a trial began, and whose output nobody has judged.
+#[derive(Default)]
+struct Unjudged {
+    tasks: HashSet<TaskId>,
+    /// The oldest first, those too that were judged.
+    order: VecDeque<TaskId>,
+}
+
+impl Unjudged {
+    fn ran(&mut self, task_id: TaskId) {
+        if self.tasks.insert(task_id) {
+            self.order.push_back(task_id);
+        }
+        while self.order.len() > MOST_UNJUDGED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.tasks.remove(&oldest);
+        }
+    }
+}
+
 /// Rollouts by agent type.
 #[derive(Default)]
 pub(in crate::fabric) struct Trials {
@@ -177,6 +198,13 @@ impl Trials {
         }
     }
 
+    /// A task has an output, which may be judged.
+    pub(in crate::fabric) fn answered(&self, agent_type: &str, task_id: TaskId) {
+        if let Some(live) = self.get(agent_type) {
+            live.unjudged().ran(task_id);
+        }
+    }
+
     /// A run ended.
     pub(in crate::fabric) fn ran(
         &self,
@@ -194,16 +222,16 @@ impl Trials {
         });
     }
 
-    /// Layer 3 judged the output of a task that ended then.
+    /// Layer 3 judged the output of a task.
     pub(in crate::fabric) fn judged(
         &self,
         agent_type: &str,
         genome: Digest,
-        (task_id, ended): (TaskId, SystemTime),
+        task_id: TaskId,
         accuracy: f64,
     ) {
         let Some(live) = self.get(agent_type) else { return };
-        if !live.is_news(task_id, ended) {
+        if !live.is_news(task_id) {
             return;
         }
         live.change(genome, |rollout, side| rollout.judge(side, accuracy));

@@ -45,7 +45,8 @@ impl GenomeStore {
             }
             disk::sync_folder(&layout.blobs())?;
         }
-        let swept = sweep::sweep(layout, &named, Some(self.opened_at), Fate::Remove)?;
+        let swept =
+            sweep::sweep(layout, &named, Some(self.opened.at_the_earliest()), Fate::Remove)?;
         Ok(Collected { removed, freed_bytes: freed_bytes + swept.bytes })
     }
 }

@@ -39,7 +39,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use chimera_layer4_core::Digest;
 
@@ -75,7 +75,7 @@ pub struct GenomeStore {
     /// Whether the index may be seen and not last: its folder did not sync.
     in_doubt: AtomicBool,
     holds: Holds,
-    opened_at: SystemTime,
+    opened: Opened,
 }
 
 impl GenomeStore {
@@ -93,7 +93,7 @@ impl GenomeStore {
             changing: Mutex::default(),
             in_doubt: AtomicBool::default(),
             holds: Holds::default(),
-            opened_at: SystemTime::now(),
+            opened: Opened::now(),
         };
         store.mark()?;
         // A killed process may have left an index that is seen and not yet on the disk.
@@ -179,3 +179,23 @@ impl GenomeStore {
 
 /// Whoever has this is the one that changes the store.
 struct Changing<'a>(#[expect(dead_code, reason = "held, never looked into")] MutexGuard<'a, ()>);
+
+/// When a store was opened, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    wall: SystemTime,
+    steady: Instant,
+}
+
+impl Opened {
+    fn now() -> Self {
+        Self { wall: SystemTime::now(), steady: Instant::now() }
+    }
+
+    /// As the system's clock shows now or showed then: a file from before that is
+    /// from before the store was opened, also where the clock was set since.
+    fn at_the_earliest(self) -> SystemTime {
+        let now = SystemTime::now().checked_sub(self.steady.elapsed());
+        now.map_or(self.wall, |now| now.min(self.wall))
+    }
+}

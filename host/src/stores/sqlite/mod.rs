@@ -269,6 +269,10 @@ impl TaskStore for SqliteStore {
         self.ask(Commit::Written, move |desk| desk.sweep(now, bounds)).await
     }
 
+    async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
+        self.ask(Commit::Written, move |desk| desk.clock_was_set(was, is)).await
+    }
+
     async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
         self.ask(Commit::Written, move |desk| desk.retain(now, &retention)).await
     }

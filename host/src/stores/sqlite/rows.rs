@@ -42,6 +42,12 @@ const NEXT_EVENT: &str = "
         UNION ALL SELECT min(deadline) FROM tasks
             WHERE deadline IS NOT NULL AND state IN (0, 1)
     )";
+/// As `Progress::is_relative` says. No index would do, and it is seldom.
+const SHIFT: &str = "
+    UPDATE tasks SET at = max(0, at + ?1)
+    WHERE state IN (0, 2, 3) OR (state = 1 AND (attempts > 0 OR host_faults > 0))";
+const FAILED_AT: &str =
+    "SELECT attempt ->> 'ended_at' FROM attempts WHERE seq = ?1 ORDER BY n DESC LIMIT 1";
 /// Counted here, since SQLite would sort every task to group them.
 const CENSUS: &str = "SELECT state, agent_type, priority FROM tasks";
 const FIND_KEY: &str =
@@ -235,6 +241,16 @@ impl Rows for SqliteRows {
         self.select(TIMED, params![Sql(state), Sql(until), Sql(limit as u64)])
     }
 
+    fn shift(&mut self, by_ms: i64) -> rusqlite::Result<()> {
+        self.execute(SHIFT, [by_ms])
+    }
+
+    fn failed_at(&mut self, row: &Row) -> rusqlite::Result<Option<Timestamp>> {
+        let mut failed = self.connection.prepare_cached(FAILED_AT)?;
+        let failed = failed.query_row([Sql(row.seq)], |row| row.get::<_, Option<Sql<_>>>(0));
+        Ok(failed.optional()?.flatten().map(|failed| failed.0))
+    }
+
     fn overdue(&mut self, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Row>> {
         self.select(OVERDUE, params![Sql(now), Sql(limit as u64)])
     }
@@ -314,6 +330,7 @@ mod tests {
             (NEXT_EVENT, "INDEX deadlines (deadline>?)"),
             (FIND_KEY, "PRIMARY KEY (key=?)"),
             (BODY, "PRIMARY KEY (rowid=?)"),
+            (FAILED_AT, "PRIMARY KEY (seq=?)"),
             (INSERT_ATTEMPT, "PRIMARY KEY (seq=?)"),
             (UPDATE, "PRIMARY KEY (rowid=?)"),
             (REMOVE[0], "INDEX key_of (seq=?)"),

@@ -66,7 +66,10 @@ impl Writer {
         let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
         let mut writer =
             Self { desk, commit: Commit::Synced, failed: None, reader, _folder: folder };
-        let lost = |desk: &mut Desk<SqliteRows>| desk.lose_all(options.now, options.bounds);
+        let lost = |desk: &mut Desk<SqliteRows>| {
+            desk.make_up(options.now)?;
+            desk.lose_all(options.now, options.bounds)
+        };
         let swept = match leases {
             Leases::Ended => writer.transaction(Commit::Synced, lost)?,
             Leases::Kept => Swept::default(),

@@ -10,6 +10,7 @@ use crate::scheduler::retry::LONGEST_ASKED_DELAY;
 use crate::telemetry::{LogLevel, LogLine};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
+const MOMENT: Moment = Moment(7);
 /// The first of three attempts, no fault of the host before it.
 const FIRST: Counts = Counts { attempt: 1, max_attempts: 3, host_faults: 0 };
 /// Waits as long as the policy may.
@@ -165,7 +166,7 @@ fn ran(fault: Option<Fault>) -> Ran {
 }
 
 fn settled(fault: Fault, counts: Counts, budget: &mut RetryBudget, chance: f64) -> Settlement {
-    settle(ran(Some(fault)), counts, &RetryPolicy::default(), budget, NOW, chance)
+    settle(ran(Some(fault)), counts, &RetryPolicy::default(), budget, NOW, MOMENT, chance)
 }
 
 fn first(fault: Fault) -> Settlement {
@@ -180,7 +181,7 @@ fn wait(settlement: &Settlement) -> Duration {
 
 fn empty() -> RetryBudget {
     let mut budget = RetryBudget::new();
-    while budget.withdraw(NOW) {}
+    while budget.withdraw(MOMENT) {}
     budget
 }
 
@@ -200,7 +201,8 @@ fn every_fault_leads_where_the_table_says() {
 fn an_output_is_a_success_and_speaks_for_the_agent() {
     let (run, mut budget) = (ran(None), empty());
     let last = Counts { attempt: 3, ..FIRST };
-    let settlement = settle(run.clone(), last, &RetryPolicy::default(), &mut budget, NOW, WHOLE);
+    let settlement =
+        settle(run.clone(), last, &RetryPolicy::default(), &mut budget, NOW, MOMENT, WHOLE);
     assert_eq!(settlement, Settlement::Succeeded(run.result));
     assert_eq!(blames_agent(None), Some(false));
 }
@@ -230,7 +232,7 @@ fn a_host_that_fails_a_task_again_and_again_gives_it_up() {
 
     let none = RetryPolicy::new(Duration::from_secs(1), Duration::from_secs(1), 0).unwrap();
     let run = ran(Some(host_fault()));
-    let settlement = settle(run, FIRST, &none, &mut RetryBudget::new(), NOW, WHOLE);
+    let settlement = settle(run, FIRST, &none, &mut RetryBudget::new(), NOW, MOMENT, WHOLE);
     assert_eq!(kind(&settlement), Kind::Dead(DeadReason::HostFault));
 }
 
@@ -276,7 +278,7 @@ fn only_a_retry_of_the_agents_own_fault_takes_from_the_budget() {
     for (fault, expected, _) in table() {
         let mut budget = RetryBudget::new();
         let _ = settled(fault.clone(), FIRST, &mut budget, WHOLE);
-        let left = std::iter::from_fn(|| budget.withdraw(NOW).then_some(())).count();
+        let left = std::iter::from_fn(|| budget.withdraw(MOMENT).then_some(())).count();
         assert_eq!(left, if expected == Kind::Retry { 9 } else { 10 }, "{fault:?}");
     }
 }
@@ -358,7 +360,7 @@ proptest! {
         let policy = RetryPolicy::default();
         let mut budget = if spent { empty() } else { RetryBudget::new() };
         let run = ran(Some(which.get(&faults).clone()));
-        let settlement = settle(run.clone(), counts, &policy, &mut budget, NOW, chance);
+        let settlement = settle(run.clone(), counts, &policy, &mut budget, NOW, MOMENT, chance);
         match settlement {
             Settlement::Retry { at, failed, host } => {
                 prop_assert!(at >= NOW);

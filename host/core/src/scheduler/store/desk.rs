@@ -5,17 +5,20 @@
 //! beside the rows is derived from them: counted anew by [`Desk::recount`], or put
 //! back as it was when a transaction is.
 
+pub(super) mod clock;
+mod stats;
+
 use std::collections::HashMap;
 
 use super::requests::{
     CancelAnswer, Claim, ClaimRequest, Extension, Handed, Lease, NewTask, Retention, Settled,
-    StoreStats, SubmitTerms, Submitted, Swept, Verdict,
+    SubmitTerms, Submitted, Swept, Verdict,
 };
 use super::rows::{NewRow, Row, Rows};
 use super::{ENDED, TaskState};
 use crate::scheduler::machine::{Bounds, Loss, Progress, Refused};
 use crate::scheduler::record::{Attempt, AttemptError, DeadReason, Timestamp};
-use crate::scheduler::rota::{Room, Rota, SHARES};
+use crate::scheduler::rota::{Room, Rota};
 use crate::scheduler::settle::{Counts, Settlement, cancelled, expired, lost};
 use crate::telemetry::LogTail;
 use crate::{Digest, ExecutionResult, HostFault, Priority, TaskId};
@@ -32,6 +35,9 @@ pub struct Desk<R> {
     by_state: [usize; TaskState::ALL.len()],
     /// Waiting and delayed tasks of each type, by the type's number.
     queued: HashMap<u32, usize>,
+    /// By how many milliseconds the clock of those who ask is ahead of a steady
+    /// one; `None` before the first of them said so.
+    ahead: Option<i64>,
 }
 
 /// What a [`Desk`] counts beside its rows.
@@ -40,6 +46,7 @@ pub struct Counted {
     rota: Rota,
     by_state: [usize; TaskState::ALL.len()],
     queued: HashMap<u32, usize>,
+    ahead: Option<i64>,
 }
 
 impl<R: Rows> Desk<R> {
@@ -53,6 +60,7 @@ impl<R: Rows> Desk<R> {
             rota: Rota::default(),
             by_state: Default::default(),
             queued: HashMap::new(),
+            ahead: None,
         };
         desk.recount()?;
         Ok(desk)
@@ -66,14 +74,15 @@ impl<R: Rows> Desk<R> {
     /// What is counted now, to be put back if a transaction is rolled back.
     #[must_use]
     pub fn counted(&self) -> Counted {
-        let Self { rota, by_state, queued, .. } = self;
-        Counted { rota: rota.clone(), by_state: *by_state, queued: queued.clone() }
+        let Self { rota, by_state, queued, ahead, .. } = self;
+        let (rota, queued) = (rota.clone(), queued.clone());
+        Counted { rota, by_state: *by_state, queued, ahead: *ahead }
     }
 
     /// Counts as before, without reading a row.
     pub fn put_back(&mut self, counted: Counted) {
-        let Counted { rota, by_state, queued } = counted;
-        (self.rota, self.by_state, self.queued) = (rota, by_state, queued);
+        let Counted { rota, by_state, queued, ahead } = counted;
+        (self.rota, self.by_state, self.queued, self.ahead) = (rota, by_state, queued, ahead);
     }
 
     /// Counts everything anew.
@@ -286,7 +295,7 @@ impl<R: Rows> Desk<R> {
             Settlement::Succeeded(_) => was.finish(fence, now),
             Settlement::Retry { at, host: false, .. } => was.retry(fence, *at, now),
             Settlement::Retry { at, host: true, .. } => was.retry_host(fence, *at, now),
-            Settlement::GiveBack => was.give_back(fence, row.submitted_at, now),
+            Settlement::GiveBack => was.give_back(fence, row.submitted_at.min(now), now),
             Settlement::Dead { .. } => was.dead_letter(fence, now),
             Settlement::Cancelled(_) => was.stop_cancelled(fence, now),
         };
@@ -492,40 +501,6 @@ impl<R: Rows> Desk<R> {
             }
         }
         Ok(forgotten)
-    }
-
-    /// Counts; see [`TaskStore::stats`](super::TaskStore::stats).
-    ///
-    /// # Errors
-    /// The rows failed.
-    pub fn stats(&mut self) -> Result<StoreStats, R::Error> {
-        let mut stats = StoreStats::default();
-        for (state, count) in TaskState::ALL.into_iter().zip(self.by_state) {
-            stats.by_state.push((state, count as u64));
-        }
-        for (priority, _) in SHARES {
-            stats.waiting_by_priority.push((priority, self.rota.waiting(priority) as u64));
-            stats.oldest_waiting.extend(self.oldest(priority)?.map(|at| (priority, at)));
-        }
-        for (agent_type, count) in self.queued.iter().filter(|(_, count)| **count > 0) {
-            let name = self.rows.type_name(*agent_type)?.unwrap_or_default();
-            stats.queued_by_type.push((name, *count as u64));
-        }
-        stats.queued_by_type.sort();
-        Ok(stats)
-    }
-
-    fn oldest(&mut self, priority: Priority) -> Result<Option<Timestamp>, R::Error> {
-        let types: Vec<u32> = self.queued.keys().copied().collect();
-        let mut oldest = None;
-        for agent_type in types {
-            if self.rota.waiting_of(priority, agent_type) > 0 {
-                let first = self.rows.waiting(priority, agent_type, 1)?;
-                let since = first.first().map(|row| row.progress.at);
-                oldest = [oldest, since].into_iter().flatten().min();
-            }
-        }
-        Ok(oldest)
     }
 
     /// The one way a row changes, so that the counts stay true.

@@ -13,7 +13,7 @@ use super::requests::{
 };
 use super::rows::{Census, NewRow, Row, Rows};
 use super::{StoreError, TaskStore};
-use crate::scheduler::machine::{Bounds, Refused, TaskState};
+use crate::scheduler::machine::{Bounds, Progress, Refused, TaskState};
 use crate::scheduler::record::{Attempt, TaskRecord, TaskSummary, Timestamp};
 use crate::scheduler::submission::Submission;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
@@ -110,6 +110,10 @@ impl TaskStore for MemoryStore {
 
     async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError> {
         self.with(|desk| desk.sweep(now, bounds))
+    }
+
+    async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
+        self.with(|desk| desk.clock_was_set(was, is))
     }
 
     async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
@@ -336,6 +340,20 @@ impl Rows for MemoryRows {
         let from = (state, Timestamp(0), 0, TaskId::from(uuid::Uuid::nil()));
         let until = (state, until, u64::MAX, TaskId::from(uuid::Uuid::max()));
         Ok(self.rows(self.timed.range(from..=until).map(|(_, _, _, id)| *id), limit))
+    }
+
+    fn shift(&mut self, by_ms: i64) -> Result<(), Infallible> {
+        let rows: Vec<Row> = self.tasks.values().map(|kept| kept.row).collect();
+        for row in rows.iter().filter(|row| row.progress.is_relative()) {
+            let at = row.progress.at.set_by(by_ms);
+            self.update(row, &Row { progress: Progress { at, ..row.progress }, ..*row })?;
+        }
+        Ok(())
+    }
+
+    fn failed_at(&mut self, row: &Row) -> Result<Option<Timestamp>, Infallible> {
+        let kept = self.tasks.get(&row.id);
+        Ok(kept.and_then(|kept| kept.attempts.last()).map(|attempt| attempt.ended_at))
     }
 
     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Row>, Infallible> {

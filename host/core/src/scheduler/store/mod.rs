@@ -12,6 +12,7 @@ mod rows;
 
 use async_trait::async_trait;
 
+pub use self::desk::clock::SET_MS;
 pub use self::desk::{Counted, Desk};
 pub use self::memory::MemoryStore;
 pub use self::requests::{
@@ -141,6 +142,20 @@ pub trait TaskStore: Send + Sync + 'static {
     /// # Errors
     /// Nothing was changed.
     async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError>;
+
+    /// The system's clock was set: by so many milliseconds as it was ahead of a
+    /// steady one, `was`, and is now, `is`. Told by several hosts, it was set once.
+    /// What is relative goes with it: since when a task waits, when a run is made
+    /// again, how long a lease lasts. A start that was set for a time of day, and
+    /// deadlines, stay. A host says how far ahead its clock is as it starts, too.
+    ///
+    /// The times that a host hands over are of the clock that it told of last. A
+    /// store with several hosts must therefore answer `Unavailable` to those that
+    /// have not told of a clock yet which another one told of.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError>;
 
     /// Forgets ended tasks beyond what is to be kept. Bounded; more may be left.
     /// The answer is how many were forgotten.

@@ -172,6 +172,19 @@ pub trait Rows {
         limit: usize,
     ) -> Result<Vec<Row>, Self::Error>;
 
+    /// Adds so many milliseconds to the `at` of every task that waits or is leased,
+    /// and of those delayed that have run before.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn shift(&mut self, by_ms: i64) -> Result<(), Self::Error>;
+
+    /// When the task's latest attempt ended.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn failed_at(&mut self, row: &Row) -> Result<Option<Timestamp>, Self::Error>;
+
     /// Queued tasks whose deadline is `now` or before, in the order of deadlines.
     ///
     /// # Errors

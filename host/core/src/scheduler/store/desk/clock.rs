@@ -1,0 +1,43 @@
+//! A clock that was set: what is relative moves with it.
+
+use super::Desk;
+use crate::scheduler::machine::{Progress, TaskState};
+use crate::scheduler::record::Timestamp;
+use crate::scheduler::store::rows::{Row, Rows};
+
+/// A clock that was set by fewer milliseconds is one that is not exact.
+pub const SET_MS: u64 = 500;
+
+impl<R: Rows> Desk<R> {
+    /// Moves what is relative; see [`TaskStore`](crate::scheduler::store::TaskStore).
+    ///
+    /// # Errors
+    /// The rows failed.
+    pub fn clock_was_set(&mut self, was: i64, is: i64) -> Result<(), R::Error> {
+        let by = is.saturating_sub(self.ahead.unwrap_or(was));
+        if by.unsigned_abs() >= SET_MS {
+            self.rows.shift(by)?;
+        }
+        self.ahead = Some(is);
+        Ok(())
+    }
+
+    /// Lets runs that are to be made again wait as long as they were to, where
+    /// the clock was set back while nobody had the store open.
+    ///
+    /// # Errors
+    /// The rows failed.
+    pub fn make_up(&mut self, now: Timestamp) -> Result<(), R::Error> {
+        for row in self.rows.timed(TaskState::Delayed, Timestamp(u64::MAX), usize::MAX)? {
+            if row.progress.at <= now || !row.progress.is_relative() {
+                continue;
+            }
+            let Some(failed_at) = self.rows.failed_at(&row)?.filter(|failed| *failed > now) else {
+                continue;
+            };
+            let at = now.after(row.progress.at.since(failed_at));
+            self.change(&row, &Row { progress: Progress { at, ..row.progress }, ..row })?;
+        }
+        Ok(())
+    }
+}
