@@ -13,6 +13,7 @@ mod metrics;
 mod openapi;
 mod queue;
 pub(crate) mod service;
+mod settings;
 mod starts;
 mod traces;
 

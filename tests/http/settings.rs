@@ -1,0 +1,155 @@
+//! `chimera config`: what a settings file says, and what a start would stumble over.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::service::declare;
+use crate::cli::Chimera;
+use crate::harness::guest_path;
+
+#[test]
+fn a_check_tells_every_component_that_is_no_file() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("chimera.toml");
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let stored = format!("sha256:{}", "0".repeat(64));
+    // Not the folder of the file, which others may enter.
+    let data_dir = format!("data_dir = {:?}\n", folder.join("data"));
+    let good = data_dir
+        + &declare("echo", &guest_path("echo"), 1)
+        + &declare("stored", Path::new(&stored), 1);
+    fs::write(&file, &good).unwrap();
+    assert_eq!(chimera.run(&check).code, 0);
+
+    let wrong = declare("gone", Path::new("gone.wasm"), 1) + &declare("folder", &folder, 1);
+    fs::write(&file, good + &wrong).unwrap();
+    let words = ["agents.gone in ", "gone.wasm: there is none", "agents.folder in ", "not a file"];
+    chimera.refuses(3, &check, &words);
+}
+
+#[test]
+fn a_check_finds_what_a_start_would_stumble_over() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let (file, data) = (folder.join("chimera.toml"), folder.join("data"));
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let data_dir = format!("data_dir = {data:?}\n");
+    let echo = declare("echo", &guest_path("echo"), 1);
+    fs::write(&file, format!("{data_dir}log_dir = {:?}\n{echo}", folder.join("a/b/c"))).unwrap();
+    let good = chimera.run(&check);
+    assert_eq!(good.code, 0, "{}", good.err);
+    let left: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["chimera.toml"], "a look makes nothing");
+
+    let part = folder.join("part.wasm");
+    let whole = fs::read(guest_path("echo")).unwrap();
+    fs::write(&part, &whole[..whole.len() / 2]).unwrap();
+    let granted = "folders = [{ host = \"/not/there\", guest = \"/data\" }]\n";
+    // A folder in a file, and one that no file system has.
+    for log_dir in [file.join("logs"), "/proc/logs".into()] {
+        let settings = format!("{data_dir}log_dir = {log_dir:?}\n");
+        let agents = declare("part", &part, 1) + &echo + granted;
+        fs::write(&file, settings + &agents).unwrap();
+        let log_dir = format!("log_dir in {} is {}", file.display(), log_dir.display());
+        let words = [
+            log_dir.as_str(),
+            "which cannot be written to",
+            "agents.part in ",
+            "part.wasm: the component is malformed",
+            "agents.echo in ",
+            "granted folder /not/there: there is no such folder",
+        ];
+        chimera.refuses(3, &check, &words);
+    }
+    fs::write(&file, format!("{data_dir}http_ca_file = {part:?}\n{echo}")).unwrap();
+    chimera.refuses(3, &check, &["http_ca_file in ", "part.wasm"]);
+}
+
+#[test]
+fn the_settings_are_shown_with_their_sources_and_without_secrets() {
+    let chimera = Chimera::new();
+    let shown = |arguments: &[&str]| {
+        let mut command = chimera.command(arguments);
+        let command =
+            command.env("LAYER4_API_TOKEN", "0123456789abcdef").env("LAYER4_MAX_AGENTS", "3");
+        let ended = Chimera::end(command);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(!ended.out.contains("0123456789abcdef"), "{}", ended.out);
+        ended.out
+    };
+    let text = shown(&["config", "show", "--port", "7"]);
+    for line in [
+        "max_agents = 3  (LAYER4_MAX_AGENTS)",
+        "metrics_port = 7  (--port)",
+        "api_token = (secret)  (LAYER4_API_TOKEN)",
+        "max_connections = 4096  (default)",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let shown: Value = serde_json::from_str(&shown(&["config", "show", "--json"])).unwrap();
+    assert_eq!(shown["max_agents"]["value"], "3");
+    assert_eq!(shown["drain_timeout_secs"]["source"], "default");
+}
+
+#[test]
+fn declared_agents_are_shown_without_what_may_be_secret() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    let config = r#"
+        otlp_endpoint = "http://me:hush@localhost:4318"
+        [agents.echo]
+        component = "echo\u001b[2J.wasm"
+        instances = 0
+        quota = { max_memory_mb = 77 }
+        environment = { TOKEN = "hush" }
+        parameters = { password = "hush" }
+        folders = [{ host = "/srv", guest = "/data", access = "read-write" }]
+        http = ["https://*.Example.com:443"]
+        keyvalue = { max_mb = 8 }
+        fresh = true
+        tasks_per_instance = 7
+    "#;
+    let file = folder.join("chimera.toml");
+    fs::write(&file, config).unwrap();
+    let show = |more: &[&str]| {
+        let mut arguments = vec!["config", "show", "--config", file.to_str().unwrap()];
+        arguments.extend(more);
+        let ended = chimera.run(&arguments);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(!ended.out.contains("hush") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+        ended.out
+    };
+    let text = show(&[]);
+    for words in [
+        "otlp_endpoint = http://(secret)@localhost:4318",
+        "echo\\u{1b}[2J.wasm, 0 of it",
+        "agents.echo.quota = max_cpu_cores 1, max_memory_mb 77",
+        "agents.echo.environment = TOKEN\n",
+        "agents.echo.parameters = password\n",
+        "agents.echo.folders = /srv as /data (read-write)\n",
+        "agents.echo.http = https://*.example.com\n",
+        "agents.echo.keyvalue = max_mb 8\n",
+        "agents.echo.fresh = true\n",
+        "agents.echo.tasks_per_instance = 7\n",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let shown: Value = serde_json::from_str(&show(&["--json"])).unwrap();
+    let echo = &shown["agents"]["echo"];
+    assert_eq!((&echo["instances"], &echo["fresh"]), (&0.into(), &true.into()));
+    assert_eq!(echo["quota"]["max_memory_mb"], 77);
+    assert_eq!(
+        (&echo["environment"][0], &echo["parameters"][0]),
+        (&"TOKEN".into(), &"password".into())
+    );
+    assert_eq!(echo["folders"][0]["guest"], "/data");
+    assert_eq!(echo["http"][0], "https://*.example.com");
+    assert_eq!(echo["keyvalue"]["max_mb"], 8);
+}
