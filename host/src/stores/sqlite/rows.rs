@@ -47,7 +47,7 @@ const SHIFT: &str = "
     UPDATE tasks SET at = max(0, at + ?1)
     WHERE state IN (0, 2, 3) OR (state = 1 AND (attempts > 0 OR host_faults > 0))";
 const FAILED_AT: &str =
-    "SELECT attempt ->> 'ended_at' FROM attempts WHERE seq = ?1 ORDER BY n DESC LIMIT 1";
+    "SELECT attempt -> 'ended_at' FROM attempts WHERE seq = ?1 ORDER BY n DESC LIMIT 1";
 /// Counted here, since SQLite would sort every task to group them.
 const CENSUS: &str = "SELECT state, agent_type, priority FROM tasks";
 const FIND_KEY: &str =
@@ -247,8 +247,9 @@ impl Rows for SqliteRows {
 
     fn failed_at(&mut self, row: &Row) -> rusqlite::Result<Option<Timestamp>> {
         let mut failed = self.connection.prepare_cached(FAILED_AT)?;
-        let failed = failed.query_row([Sql(row.seq)], |row| row.get::<_, Option<Sql<_>>>(0));
-        Ok(failed.optional()?.flatten().map(|failed| failed.0))
+        let failed = failed.query_row([Sql(row.seq)], |row| row.get::<_, Option<String>>(0));
+        // In either form of a time; without one the retry stays when it was to be.
+        Ok(failed.optional()?.flatten().and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     fn overdue(&mut self, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Row>> {
