@@ -55,6 +55,7 @@ fn faults() -> Vec<Fault> {
     let host = [
         HostFault::NoRoom { message: text() },
         HostFault::Folder { path: text(), reason: text() },
+        HostFault::NoDescriptors { message: text() },
         HostFault::NoAgent { message: text() },
         HostFault::Internal { message: text() },
     ];
