@@ -100,6 +100,12 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
     let order = json!({ "second": ["b", { "get": "a" }] });
     let denied = call(&fabric, "nobody", order).await;
     assert!(denied["error"].as_str().unwrap().contains("AccessDenied"), "{denied}");
+    let order = json!({ "second": ["b\u{1b}", { "get": "a" }] });
+    let report = Box::pin(fabric.run_task(&task("nobody", order))).await.unwrap();
+    let [line] = &report.telemetry.log[..] else { panic!("{:?}", report.telemetry.log) };
+    for words in ["`--keyvalue=16`", "`keyvalue = { max_mb = 16 }`", "the bucket was b\\u{1b}"] {
+        assert!(line.level == LogLevel::Warn && line.message.contains(words), "{line:?}");
+    }
 
     let fill = |key: &'static str, bytes: usize| {
         call(&fabric, "keeper", json!({ "second": ["b", { "fill": [key, bytes] }] }))

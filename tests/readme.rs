@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chimera_layer4::config::SETTINGS;
 
+use crate::cli::Chimera;
 use crate::harness::{guests_target, program, root};
 use crate::shell::outside_of_cargo;
 
@@ -107,4 +108,25 @@ fn every_setting_is_in_the_table_and_nothing_else() {
     }
     let rows = ["| `LAYER4_", "| `OTEL_"].map(|start| text.matches(start).count());
     assert_eq!(rows.iter().sum::<usize>(), SETTINGS.len());
+}
+
+/// The program lists the keys that it knows when it meets one that it does not.
+#[test]
+fn every_key_of_an_agents_table_has_a_row() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("chimera.toml");
+    std::fs::write(&file, "[agents.a]\ncomponent = \"a.wasm\"\nzzzzzzzz = 1\n").unwrap();
+    let refused = chimera.run(&["config", "check", "--config", file.to_str().unwrap()]);
+    let known = refused.err.split("`zzzzzzzz`; allowed are ").nth(1);
+    let known =
+        known.and_then(|rest| rest.lines().next()).unwrap_or_else(|| panic!("{}", refused.err));
+    let text = readme();
+    let table = text.split("Each table `[agents.NAME]`").nth(1).unwrap();
+    let table = table.split("\n\n").nth(1).unwrap();
+    for key in known.split(", ") {
+        assert!(table.contains(&format!("\n| `{key}` |")), "the README lacks a row for {key}");
+    }
+    assert_eq!(table.matches("\n| `").count(), known.split(", ").count(), "and has no others");
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use chimera_layer4_core::KeyValueGrant;
 use chimera_layer4_core::keyvalue::{ABSENT, Change};
+use chimera_layer4_core::telemetry::LogLevel;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
 
 use super::{Answer, Bucket, Draft, Error, KEYS, OPEN_BYTES, check_bucket};
+use crate::executor::bindings::words;
 use crate::executor::sandbox::Sandbox;
 
 type Store<'a> = StoreContextMut<'a, Sandbox>;
@@ -99,13 +102,27 @@ pub(super) fn link(
 
 fn open(store: &mut Store<'_>, name: String) -> wasmtime::Result<Answer<Resource<Bucket>>> {
     let sandbox = store.data_mut();
-    let Some(space) = sandbox.space.clone() else { return Ok(Err(Error::AccessDenied)) };
+    let Some(space) = sandbox.space.clone() else {
+        sandbox.log.line(LogLevel::Warn, &denied(&name));
+        return Ok(Err(Error::AccessDenied));
+    };
     if let Err(error) = check_bucket(&name) {
         return Ok(Err(error));
     }
     let held = Arc::new(sandbox.memory.instance().charge(OPEN_BYTES)?);
     let threads = sandbox.limits.threads.clone();
     Ok(Ok(sandbox.table.push(Bucket { space, name, threads, _held: held })?))
+}
+
+/// Why `open` was refused. The guest gets a code, and its author needs the grant
+/// that would help, which stands first because a line of the log is cut at its end.
+fn denied(bucket: &str) -> String {
+    let room = KeyValueGrant::default().max_mb;
+    let bucket = words(bucket);
+    format!(
+        "the host denied a key-value store: `--keyvalue={room}` or `keyvalue = {{ max_mb = {room} }}` \
+         grants one of {room} MiB; the bucket was {bucket}"
+    )
 }
 
 pub(super) fn get(store: &Store<'_>, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
