@@ -1,5 +1,7 @@
 //! What the questions are asked of: queues and tasks, and where they are.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -61,7 +63,9 @@ pub(crate) fn target() -> PathBuf {
 }
 
 pub(crate) fn folder() -> Result<TempDir> {
-    Ok(tempfile::Builder::new().prefix("scheduler-").tempdir_in(target())?)
+    // A host refuses a data folder that others can enter.
+    let closed = Permissions::from_mode(0o700);
+    Ok(tempfile::Builder::new().prefix("scheduler-").permissions(closed).tempdir_in(target())?)
 }
 
 /// A store in this folder, set as the host sets it.

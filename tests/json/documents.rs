@@ -282,7 +282,7 @@ async fn by_http(api: &Api, documents: &[Document]) {
 }
 
 async fn by_library_and_http(count: usize) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::folders::data_folder();
     let config = Layer4Config {
         data_dir: Some(folder.path().to_owned()),
         task_store: TaskStoreKind::Embedded,
@@ -309,7 +309,7 @@ async fn by_library_and_http(count: usize) {
 }
 
 fn by_cli(count: usize) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::folders::data_folder();
     let component = folder.path().join("mirror.wasm");
     std::fs::write(&component, mirror()).unwrap();
     let service = Service::start(Chimera::new(), &declare("mirror", &component, 1));
