@@ -19,6 +19,8 @@ const FIXTURES: &str = "tests/guests/";
 const THIS: &str = "tests/tidy.rs";
 /// Past this a file is normally two ideas.
 const MOST_LINES: usize = 600;
+/// Folders that builds leave beside the sources.
+const MADE: [&str; 3] = ["target", "build", "node_modules"];
 
 #[test]
 fn core_decides_and_touches_nothing() -> io::Result<()> {
@@ -386,7 +388,7 @@ fn walk(folder: &Path, path: &str, files: &mut Vec<Source>) -> io::Result<()> {
         let path = format!("{path}{name}");
         if entry.file_type()?.is_dir() {
             let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&name.as_str());
-            if name != "target" && !hidden {
+            if !MADE.contains(&name.as_str()) && !hidden {
                 walk(&entry.path(), &format!("{path}/"), files)?;
             }
         } else if let Ok(text) = String::from_utf8(fs::read(entry.path())?) {
