@@ -1,12 +1,11 @@
 //! The record: what it tells later, and what damage does to it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::config::{AgentDeclaration, PartialQuota, TaskStoreKind};
+use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::genome::Plan;
 use chimera_layer4::genome::lineage::{Event, Retention};
 use chimera_layer4::{Digest, Layer4Config, NewGenome};
@@ -17,6 +16,7 @@ use super::variants::Variant;
 use super::{host_of, host_with, running};
 use crate::cli::Chimera;
 use crate::harness::{config_of, execute, guest, guest_path, settings};
+use crate::http::declared;
 use crate::http::service::Service;
 
 pub(super) fn durable() -> (TempDir, Layer4Config) {
@@ -140,23 +140,6 @@ async fn recorded_tasks_that_are_damaged_keep_no_host_down() {
     fabric.shutdown().await.unwrap();
 }
 
-/// A settings file with one agent of this component.
-fn declared(component: &Path) -> BTreeMap<String, AgentDeclaration> {
-    let declaration = AgentDeclaration {
-        component: component.to_owned(),
-        instances: 1,
-        quota: PartialQuota::default(),
-        environment: BTreeMap::new(),
-        parameters: BTreeMap::new(),
-        folders: Vec::new(),
-        http: Vec::new(),
-        keyvalue: None,
-        fresh: false,
-        tasks_per_instance: None,
-    };
-    BTreeMap::from([("variant".to_owned(), declaration)])
-}
-
 /// The record says who really runs where the one in charge cannot any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so() {
@@ -165,7 +148,7 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
     let [file, better] = [1, 2].map(|version| Variant::version(version).bytes());
     fs::write(&component, &file).unwrap();
     let fabric = crate::harness::fabric(config.clone()).await;
-    fabric.apply_agents(&declared(&component), |_| {}).await;
+    fabric.apply_agents(&declared("variant", component.clone()), |_| {}).await;
     fabric.promote_genome("variant", better.clone(), "ada").await.unwrap();
     fabric.shutdown().await.unwrap();
     drop(fabric);
@@ -175,7 +158,7 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
     fs::write(&path, damaged).unwrap();
 
     let fabric = crate::harness::fabric(config).await;
-    fabric.apply_agents(&declared(&component), |_| {}).await;
+    fabric.apply_agents(&declared("variant", component.clone()), |_| {}).await;
     let in_charge = Digest::of(&file);
     assert_eq!(running(&fabric), [in_charge]);
     let history = fabric.genome_history("variant").await.unwrap();
@@ -194,7 +177,7 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
 async fn a_reload_during_a_trial_has_the_last_word() {
     let folder = tempfile::tempdir().unwrap();
     let component = folder.path().join("variant.wasm");
-    let declared = || declared(&component);
+    let declared = || declared("variant", component.clone());
     let fabric = Arc::new(crate::harness::fabric(settings()).await);
     let put = |version| fs::write(&component, Variant::version(version).bytes()).unwrap();
     put(0);

@@ -17,10 +17,13 @@ mod settings;
 mod starts;
 mod traces;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chimera_layer4::config::{AgentDeclaration, PartialQuota};
 use chimera_layer4::http::Server;
 use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, Layer4Result};
 use serde_json::Value;
@@ -144,4 +147,21 @@ fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
     let mut response = agent.run(request).unwrap();
     let body = response.body_mut().read_to_string().unwrap();
     Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+}
+
+/// A settings file with one agent of this component.
+pub(crate) fn declared(name: &str, component: PathBuf) -> BTreeMap<String, AgentDeclaration> {
+    let declaration = AgentDeclaration {
+        component,
+        instances: 1,
+        quota: PartialQuota::default(),
+        environment: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+        folders: Vec::new(),
+        http: Vec::new(),
+        keyvalue: None,
+        fresh: false,
+        tasks_per_instance: None,
+    };
+    BTreeMap::from([(name.to_owned(), declaration)])
 }

@@ -1,14 +1,11 @@
 //! `/v1/tasks` and `/v1/dead-letters`.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4::Layer4Config;
-use chimera_layer4::config::{AgentDeclaration, PartialQuota};
 use serde_json::{Value, json};
 
-use super::Api;
+use super::{Api, declared};
 use crate::harness::{guest_path, settings};
 
 fn echo(payload: Value) -> Value {
@@ -130,23 +127,6 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "agent-type-not-found"));
     assert_eq!(submit("k").await.json(), first.json());
     api.end().await.unwrap();
-}
-
-/// A settings file with one agent of this component.
-fn declared(name: &str, component: PathBuf) -> BTreeMap<String, AgentDeclaration> {
-    let declaration = AgentDeclaration {
-        component,
-        instances: 1,
-        quota: PartialQuota::default(),
-        environment: BTreeMap::new(),
-        parameters: BTreeMap::new(),
-        folders: Vec::new(),
-        http: Vec::new(),
-        keyvalue: None,
-        fresh: false,
-        tasks_per_instance: None,
-    };
-    BTreeMap::from([(name.to_owned(), declaration)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
