@@ -349,13 +349,13 @@ fn random_documents_come_back_to_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "long: some ten minutes"]
+#[ignore = "long: some two minutes"]
 async fn long_random_documents_come_back_or_are_refused() {
     by_library_and_http(100_000).await;
 }
 
 #[test]
-#[ignore = "long: some minutes"]
+#[ignore = "long: a minute"]
 fn long_random_documents_come_back_to_the_command_line() {
     by_cli(1_000);
 }
