@@ -30,6 +30,7 @@ mod hostile_binaries;
 mod http;
 mod json;
 mod languages;
+mod memory;
 mod network;
 mod queue;
 mod readme;
