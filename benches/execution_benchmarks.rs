@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use chimera_layer4::toolchain::{self, Stop};
+use chimera_layer4_toolchain::{self as toolchain, Stop};
 use criterion::Criterion;
 
 use self::report::Report;

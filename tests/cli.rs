@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use chimera_layer4::toolchain::{self, Stop};
+use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

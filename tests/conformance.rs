@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use chimera_layer4::conformance::{Check, Expected, Options, Report, Sample, Verdict, check};
 use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric};
+use chimera_layer4_conformance::{Check, Expected, Options, Report, Sample, Verdict, check};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::toolchain::{self, Stop};
 use chimera_layer4::{AgentConfig, InstancePolicy, Layer4Config, Layer4Fabric, utils};
+use chimera_layer4_toolchain::{self as toolchain, Stop};
 
 use crate::scene::{CAPACITY, target};
 

@@ -37,22 +37,13 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub mod cli;
-pub mod conformance;
-pub mod events;
-pub mod evolution;
-pub mod fabric;
-pub mod http;
-mod locks;
-pub mod metrics;
-pub mod scheduler;
-pub mod stores;
-pub mod toolchain;
-mod traces;
-pub mod utils;
+#[cfg(feature = "http")]
+pub use chimera_layer4_server as http;
 
+pub use chimera_layer4_contract::wit;
 pub use chimera_layer4_core::genome;
 pub use chimera_layer4_core::scheduler as queue;
+pub use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
     ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
@@ -61,14 +52,12 @@ pub use chimera_layer4_core::{
     ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json, keyvalue,
     telemetry,
 };
-pub use chimera_layer4_runtime::genome::wit;
-pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
-pub use evolution::{Evolution, EvolutionError, EvolutionOptions, EvolutionSummary};
-pub use fabric::{
+pub use chimera_layer4_fabric::metrics::MetricsCollector;
+pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};
+pub use chimera_layer4_fabric::{
     ActiveAgent, AdmittedGenome, AgentSource, BenchTask, Benchmark, GenomeDetail, GenomeDiff,
     GenomeRef, GenomeSummary, Layer4Fabric, NewGenome, RolloutView, StateCarried, Swapped,
-    SystemHealth, SystemStatus, open_queue,
+    SystemHealth, SystemStatus, events, fabric, metrics, open_queue, scheduler, utils,
 };
-pub use metrics::MetricsCollector;
-pub use queue::{Submission, SubmitOptions, TaskState};
-pub use scheduler::{SchedulerStats, TaskHandle};
+pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
+pub use chimera_layer4_stores as stores;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chimera_layer4::evolution::{Fate, Generator, Stage, Why};
-use chimera_layer4::{EvolutionError, EvolutionOptions};
+use chimera_layer4_evolution::{EvolutionError, EvolutionOptions};
+use chimera_layer4_evolution::{Fate, Generator, Stage, Why};
 
 use super::{component, evolve, fell, options, scoring};
 use crate::harness::{guest, small_quota};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chimera_layer4::evolution::{Fate, Stage, Why};
-use chimera_layer4::{EvolutionError, EvolutionOptions};
+use chimera_layer4_evolution::{EvolutionError, EvolutionOptions};
+use chimera_layer4_evolution::{Fate, Stage, Why};
 
 use super::{evolve, fell, options, scoring, sh};
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use chimera_layer4::evolution::{Feature, Generator, Why};
+use chimera_layer4::Digest;
 use chimera_layer4::genome::Axis;
-use chimera_layer4::{Digest, EvolutionOptions};
+use chimera_layer4_evolution::EvolutionOptions;
+use chimera_layer4_evolution::{Feature, Generator, Why};
 
 use super::{evolve, lines, options};
 use crate::harness::{guest, guests_target, root};
@@ -81,7 +82,7 @@ async fn with_axes_the_fittest_of_every_kind_are_kept() {
     let (outcome, _) = evolve(options.clone()).await;
     let best = outcome.unwrap().best;
     let state = std::fs::read(folder.path().join("evolution/packer/state.json")).unwrap();
-    let state: chimera_layer4::evolution::State = serde_json::from_slice(&state).unwrap();
+    let state: chimera_layer4_evolution::State = serde_json::from_slice(&state).unwrap();
     let elites = state.archive.elites();
     assert!(elites.len() > 1, "{elites:#?}");
     for elite in elites {

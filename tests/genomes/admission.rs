@@ -1,8 +1,8 @@
 //! What a genome goes through before it may run.
 
 use chimera_layer4::genome::lineage::{Event, Stage};
-use chimera_layer4::toolchain::{self, Stop};
 use chimera_layer4::{Digest, Layer4Error, NewGenome};
+use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::json;
 
 use super::host_of;

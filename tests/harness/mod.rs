@@ -7,10 +7,9 @@ use std::sync::{Mutex, OnceLock};
 
 use chimera_layer4::{
     AgentConfig, AgentId, ExecutionResult, Layer4Config, Layer4Fabric, ResourceQuota, Task,
-    config::TaskStoreKind,
-    toolchain::{self, Stop},
-    utils,
+    config::TaskStoreKind, utils,
 };
+use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::Value;
 
 /// The program `chimera`, as cargo built it for these tests.

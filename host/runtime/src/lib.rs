@@ -3,13 +3,11 @@
 //! The only crate that knows wasmtime. It turns bytes into a [`Genome`]
 //! (inspected, compiled in a process of its own, linked) and a genome into an
 //! [`Agent`] that runs tasks inside enforced limits and says what each one
-//! cost. Nothing outside this crate sees a wasmtime type. [`folders`] judges the
-//! folders that compiled code and everything else of a host's is kept in.
+//! cost. Nothing outside this crate sees a wasmtime type.
 
 #![forbid(unsafe_code)]
 
 pub mod executor;
-pub mod folders;
 pub mod genome;
 
 pub use executor::{Agent, Executor, ExecutorOptions, RunReport};

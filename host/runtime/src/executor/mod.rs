@@ -50,7 +50,8 @@ use self::room::Rooms;
 use self::sandbox::Sandbox;
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
-use crate::genome::{Genome, Loading, cache, componentize};
+use crate::genome::{Genome, Loading, cache};
+use chimera_layer4_contract::componentize;
 
 /// Where the code of a genome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::{Layer4Error, Layer4Result};
 
-use crate::folders::{Access, FolderError, OwnFolder};
+use chimera_layer4_folders::{Access, FolderError, OwnFolder};
 
 /// Compiled code kept; the oldest goes first.
 const KEPT_BYTES: u64 = 4 << 30;

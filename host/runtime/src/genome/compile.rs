@@ -129,7 +129,7 @@ impl Compiler {
     fn record(engine: &Engine, digest: &Digest) -> String {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        super::contract::VERSION.hash(&mut hasher);
+        chimera_layer4_contract::world::VERSION.hash(&mut hasher);
         format!("{}-{:016x}.json", digest.hex(), hasher.finish())
     }
 

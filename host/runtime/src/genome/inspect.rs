@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
-use super::contract;
 use crate::executor::grants::{config, keyvalue, logging};
+use chimera_layer4_contract::world;
 
 /// What was found in a component that meets the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +80,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
             return Err(Refusal::NotAComponent { found: "a WIT package without code".into() });
         }
     };
-    let (version, reasons) = contract::conformance(&resolve, world);
+    let (version, reasons) = world::conformance(&resolve, world);
     if !reasons.is_empty() {
-        return Err(Refusal::WrongContract { contract: contract::VERSION.into(), reasons });
+        return Err(Refusal::WrongContract { contract: world::VERSION.into(), reasons });
     }
     Ok(Inspection {
         digest: Digest::of(bytes),

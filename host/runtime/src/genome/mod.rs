@@ -6,12 +6,7 @@
 
 pub(crate) mod cache;
 pub mod compile;
-pub mod componentize;
-pub mod contract;
-mod foreign;
 pub mod inspect;
-mod types;
-pub mod wit;
 pub mod worker;
 
 use std::time::Duration;

@@ -15,9 +15,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
-use super::componentize::componentize;
 use super::inspect::{Inspection, inspect};
 use crate::executor::{engine, sandbox};
+use chimera_layer4_contract::componentize::componentize;
 
 /// What one compilation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +179,7 @@ fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
     let linker = sandbox::linker(&engine).map_err(failed)?;
     if let Err(error) = linker.instantiate_pre(&component) {
         let reasons = vec![format!("an import does not fit: {error:#}")];
-        let contract = super::contract::VERSION.into();
+        let contract = chimera_layer4_contract::world::VERSION.into();
         return Ok(Some(Refusal::WrongContract { contract, reasons }));
     }
     Ok(None)

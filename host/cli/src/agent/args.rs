@@ -1,0 +1,160 @@
+//! The arguments of `chimera agent …` as they are typed.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+
+use crate::args::GrantArgs;
+use chimera_layer4_toolchain::Language;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Make the project of a new agent
+    New(NewArgs),
+    /// Build a project into a component and print its path
+    Build(BuildArgs),
+    /// Build, check and run an agent again whenever its sources change
+    #[command(after_help = DEV_HELP)]
+    Dev(DevArgs),
+    /// Say what a component is, imports, needs and can do
+    Inspect(InspectArgs),
+    /// Say whether a component meets the contract, and if not, where
+    #[command(after_help = CHECK_HELP, mut_group("GrantArgs", |grants| grants.requires("run")))]
+    Check(Box<CheckArgs>),
+}
+
+impl AgentCommand {
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::New(args) => args.json,
+            Self::Build(args) => args.json,
+            Self::Dev(args) => args.json,
+            Self::Inspect(args) => args.json,
+            Self::Check(args) => args.json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The folder to make; its last part names the agent
+    pub(crate) folder: PathBuf,
+    /// The language to write it in
+    #[arg(long, value_name = "LANGUAGE", default_value = Language::Rust.name(), value_parser = language())]
+    pub(crate) lang: Language,
+    /// For Rust, the SDK's folder; without it `guest-sdk` is looked for above
+    /// the new folder, above this one and above the program, and where there is
+    /// none the project names the SDK's version
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) sdk: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const CHECK_HELP: &str = "\
+With --run the component is driven through the contract, and each thing that it
+asks for is a line: pass, warn, fail or not seen, with the reason. What fails
+gives the exit code 4; not seen is what no task led to.
+
+Each line of --tasks is a JSON object, of which only the payload is needed:
+  {\"payload\": …, \"type\": \"…\", \"metadata\": {\"…\": \"…\"}, \"expect\": \"invalid-input\"}
+`type` is the declared task type that it is an example of; `expect` is result,
+invalid-input, unavailable or failed.
+
+Examples:
+  chimera agent check --run my-agent/ --task '{\"text\": \"hello\"}'
+  chimera agent check --run agent.wasm --tasks tasks.jsonl --bad-param limit=-1";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A component, or a project's folder, which is built first
+    #[arg(value_name = "COMPONENT|FOLDER")]
+    pub(crate) agent: PathBuf,
+    /// Run it, too: tasks of every shape, calls in the wrong order, 10,000 tasks in a row
+    #[arg(long)]
+    pub(crate) run: bool,
+    /// A payload that is to give a result; may be given several times. Without
+    /// any, some common ones are tried
+    #[arg(long, value_name = "JSON|@FILE", requires = "run")]
+    pub(crate) task: Vec<String>,
+    /// Tasks, one to a line
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(crate) tasks: Option<PathBuf>,
+    /// A parameter that `init` is to refuse
+    #[arg(long, value_name = "NAME=VALUE", requires = "run")]
+    pub(crate) bad_param: Vec<String>,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the time is for each
+    /// call, and 10 unless it is given
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', requires = "run")]
+    pub(crate) quota: Vec<String>,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const DEV_HELP: &str = "\
+A change that does not build, is no agent or does not start is told with the
+reason, and the last good one goes on. State goes along where the agent exports
+it. With --type the agents of the host that serves the data folder are swapped,
+otherwise one on a host of this command's own. Ctrl-C ends.
+
+Examples:
+  chimera agent dev . --task '{\"text\": \"hello\"}'
+  chimera agent dev . --task @rows.json --param limit=10 --dir data::/data
+  chimera agent dev . --type parser";
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The agent's folder
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Run this task on each new version: JSON or @FILE, which is read each time
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) task: Option<String>,
+    /// Swap into the agents of this type, in the host that serves the data folder
+    #[arg(long = "type", value_name = "NAME", conflicts_with_all = ["quota", "GrantArgs"])]
+    pub(crate) agent_type: Option<String>,
+    /// With --type: an interface that it may import although the one in charge does not
+    #[arg(long, value_name = "INTERFACE", value_delimiter = ',', requires = "agent_type")]
+    pub(crate) allow: Vec<String>,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) quota: Vec<String>,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    /// Print events as JSON, one to a line: watching, changed, built, started,
+    /// swapped, unchanged, ran, failed
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A component, or a project's folder, which is built first
+    #[arg(value_name = "COMPONENT|FOLDER")]
+    pub(crate) agent: PathBuf,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn language() -> impl TypedValueParser<Value = Language> {
+    let names = PossibleValuesParser::new(Language::ALL.map(Language::name));
+    names.try_map(|name| name.parse::<Language>())
+}

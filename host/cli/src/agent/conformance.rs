@@ -1,0 +1,76 @@
+//! `chimera agent check --run`: a component driven through the contract.
+
+use std::path::Path;
+
+use chimera_layer4_core::{InstancePolicy, Layer4Config, Layer4Result, ResourceQuota};
+
+use super::args::CheckArgs;
+use crate::component::Component;
+use crate::exit::BadInput;
+use crate::output::Output;
+use crate::{progress, task};
+use chimera_layer4_conformance as conformance;
+use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
+use chimera_layer4_fabric::Layer4Fabric;
+
+/// Seconds for each call, unless they are given: whoever checks an agent waits
+/// for the one that hangs.
+const CALL_SECS: u64 = 10;
+
+/// What was typed. The time for a task is that for every other call too.
+pub(super) fn options(config: &mut Layer4Config, args: &CheckArgs) -> Result<Options, BadInput> {
+    let defaults = &config.default_resource_quota;
+    let max_execution_time_secs = defaults.max_execution_time_secs.min(CALL_SECS);
+    let defaults = ResourceQuota { max_execution_time_secs, ..defaults.clone() };
+    let quota = task::quota(&defaults, &args.quota)?;
+    config.agent_timeout_secs = quota.max_execution_time_secs;
+    let agent = task::agent("checked", quota, &args.grants, InstancePolicy::default())?;
+    let mut options = Options::new(agent);
+    for typed in &args.task {
+        options.samples.push(Sample::new(task::payload(typed)?));
+    }
+    if let Some(path) = &args.tasks {
+        options.samples.extend(samples(path)?);
+    }
+    for typed in &args.bad_param {
+        options.bad_parameters.push(task::parameter("--bad-param", typed)?);
+    }
+    Ok(options)
+}
+
+fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
+    let name = format!("--tasks {}", path.display());
+    let file = std::fs::File::open(path).map_err(|error| BadInput(format!("{name}: {error}")))?;
+    let text = task::read(file, &name)?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let read = |(number, line): (u32, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let form = "{\"payload\": …, \"type\": …, \"metadata\": {…}, \"expect\": …}";
+            let why = task::in_line(&error);
+            BadInput(format!("{name}, line {number}: {why}; a line is like {form}"))
+        })
+    };
+    lines.map(read).collect()
+}
+
+/// Drives it, with a word to whoever waits.
+pub(super) async fn run(
+    fabric: &Layer4Fabric,
+    component: &Component,
+    options: &Options,
+    output: Output,
+) -> Layer4Result<Report> {
+    let _bar = progress::Bar::new(output, &format!("checking {}", component.name));
+    conformance::check(fabric, &component.bytes, options).await
+}
+
+/// The table, and how many lines came out how.
+pub(super) fn print(report: &Report, output: &Output) -> std::io::Result<()> {
+    for line in &report.lines {
+        output.line(&format!("{:8}  {:14}  {}", line.verdict, line.check, line.reason))?;
+    }
+    let count = |verdict| format!("{} {verdict}", report.count(verdict));
+    let counts = [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::NotSeen].map(count);
+    let (tasks, seconds) = (report.tasks, report.seconds);
+    output.line(&format!("{} · {tasks} tasks in {seconds:.1} s", counts.join(" · ")))
+}

@@ -1,0 +1,89 @@
+//! A host of this command's own, which keeps nothing but compiled code.
+
+use std::time::Duration;
+
+use chimera_layer4_core::genome::lineage::Retention;
+use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, JsonText, Layer4Config};
+use serde_json::json;
+
+use super::{Put, Ran};
+use crate::agent::args::DevArgs;
+use crate::agent::dev::Failed;
+use crate::component::Component;
+use crate::exit::despite_agents;
+use crate::genome::door::new_genome;
+use crate::task;
+use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::fabric::NewGenome;
+
+/// A version of a minute ago is of no use any more.
+const NOTHING_OLD: Retention = Retention { ancestors: 0, quiet_for: Duration::ZERO };
+
+pub(in crate::agent::dev) struct Own {
+    fabric: Layer4Fabric,
+    agent: AgentConfig,
+    running: Option<Running>,
+}
+
+struct Running {
+    agent: AgentId,
+    genome: Digest,
+}
+
+impl Own {
+    pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
+        let quota = task::quota(&config.default_resource_quota, &args.quota)?;
+        let agent = task::agent("agent", quota, &args.grants, InstancePolicy::default())?;
+        let fabric = Layer4Fabric::new(config)?;
+        fabric.start().await?;
+        Ok(Self { fabric, agent, running: None })
+    }
+
+    pub(super) fn running(&self) -> Option<Digest> {
+        self.running.as_ref().map(|running| running.genome)
+    }
+
+    pub(super) async fn put(&mut self, component: Component) -> Result<Put, Failed> {
+        let loaded = self.fabric.load(&component.bytes).await.map_err(failed("check"))?;
+        let genome = loaded.digest();
+        let Some(running) = &mut self.running else {
+            self.agent.agent_type = component.name;
+            let spawned = self.fabric.spawn_genome(loaded, self.agent.clone()).await;
+            let agent = spawned.map_err(failed("start"))?;
+            self.running = Some(Running { agent, genome });
+            return Ok(Put::Started { genome });
+        };
+        if running.genome == genome {
+            return Ok(Put::Unchanged { genome });
+        }
+        // Its author may import what they like; what it is granted is typed.
+        let allow = loaded.inspection().imports.iter().map(|import| import.name.clone()).collect();
+        let agent_type = Some(self.agent.agent_type.clone());
+        let new = NewGenome { agent_type, allow, ..new_genome(component.bytes) };
+        self.fabric.push_genome(new).await.map_err(failed("start"))?;
+        let swapped = self.fabric.update_agent_genome(running.agent, genome).await;
+        let swapped = swapped.map_err(failed("swap"))?;
+        running.genome = genome;
+        if let Err(error) = self.fabric.collect_genomes(NOTHING_OLD).await {
+            tracing::warn!(%error, "earlier versions stay on the disk until this command ends");
+        }
+        Ok(Put::Swapped { genome, state: json!(swapped.state) })
+    }
+
+    pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
+        let AgentConfig { agent_type, resource_quota, .. } = &self.agent;
+        let task = super::task(agent_type, payload, resource_quota);
+        let report = self.fabric.run_task(&task).await?;
+        let (wall_seconds, telemetry) = (report.wall.as_secs_f64(), Some(report.telemetry.clone()));
+        Ok(Ran { result: report.into_result(task.id), wall_seconds, telemetry })
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        despite_agents(self.fabric.shutdown().await)?;
+        Ok(())
+    }
+}
+
+fn failed(during: &'static str) -> impl FnOnce(chimera_layer4_core::Layer4Error) -> Failed {
+    move |error| Failed { during, error: error.into() }
+}

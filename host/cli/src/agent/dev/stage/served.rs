@@ -1,0 +1,130 @@
+//! The agents of one type in the host that serves the data folder. They go on
+//! with the last good version when this command ends.
+
+use chimera_layer4_core::json::Tree;
+use chimera_layer4_core::scheduler::record::TaskRecord;
+use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
+use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Put, Ran};
+use crate::agent::dev::Failed;
+use crate::client::Client;
+use crate::door::{Queue, encoded};
+use crate::exit::BadInput;
+use crate::genome::door::{Genomes, new_genome};
+use chimera_layer4_fabric::fabric::NewGenome;
+
+/// For one look at a task that goes on.
+const LOOK: &str = "60s";
+
+pub(in crate::agent::dev) struct Served {
+    client: Client,
+    agent_type: String,
+    allow: Vec<String>,
+    quota: ResourceQuota,
+    running: Option<Digest>,
+}
+
+#[derive(Deserialize)]
+struct Type {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    agent_type: String,
+    genome: Digest,
+}
+
+#[derive(Deserialize)]
+struct Pushed {
+    genome: Digest,
+}
+
+#[derive(Deserialize)]
+struct Promoted {
+    state: Tree,
+}
+
+impl Served {
+    pub(super) async fn open(
+        config: Layer4Config,
+        agent_type: &str,
+        allow: &[String],
+    ) -> anyhow::Result<Self> {
+        let Some(client) = Client::of(&config).await? else {
+            let words = "--type: no host serves this data folder; start `chimera serve`, or leave \
+                         out --type for a host of this command's own";
+            return Err(BadInput(words.into()).into());
+        };
+        let types: Vec<Type> = client.ask("GET", "/v1/agent-types", None).await?;
+        let names: Vec<&str> = types.iter().map(|one| one.name.as_str()).collect();
+        if !names.contains(&agent_type) {
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let words =
+                format!("--type: the host has no agent type {agent_type:?}; it has {known}");
+            return Err(BadInput(words).into());
+        }
+        let mut served = Self {
+            client,
+            agent_type: agent_type.to_owned(),
+            allow: allow.to_vec(),
+            quota: config.default_resource_quota,
+            running: None,
+        };
+        served.running = served.in_charge().await?;
+        Ok(served)
+    }
+
+    pub(super) fn running(&self) -> Option<Digest> {
+        self.running
+    }
+
+    async fn in_charge(&self) -> anyhow::Result<Option<Digest>> {
+        let agents: Vec<Agent> = self.client.ask("GET", "/v1/agents", None).await?;
+        let of_type = agents.iter().find(|agent| agent.agent_type == self.agent_type);
+        Ok(of_type.map(|agent| agent.genome))
+    }
+
+    pub(super) async fn put(&mut self, bytes: Vec<u8>) -> Result<Put, Failed> {
+        let genome = self.push(bytes).await.map_err(Failed::during("check"))?;
+        self.promote(genome).await.map_err(Failed::during("swap"))
+    }
+
+    async fn push(&self, bytes: Vec<u8>) -> anyhow::Result<Digest> {
+        let (agent_type, allow) = (Some(self.agent_type.clone()), self.allow.clone());
+        let new = NewGenome { agent_type, allow, ..new_genome(bytes) };
+        let pushed = Genomes::Host(self.client.clone()).push(new).await?;
+        let Pushed { genome } = serde_json::from_value(pushed)?;
+        Ok(genome)
+    }
+
+    async fn promote(&mut self, genome: Digest) -> anyhow::Result<Put> {
+        // Asked each time: somebody else may have put another one in charge.
+        self.running = self.in_charge().await?;
+        if self.running == Some(genome) {
+            return Ok(Put::Unchanged { genome });
+        }
+        let path = format!("/v1/agent-types/{}/genome", encoded(&self.agent_type));
+        let body = Some(json!({ "genome": genome }));
+        let Promoted { state: Tree(state) } = self.client.ask("PUT", &path, body).await?;
+        self.running = Some(genome);
+        Ok(Put::Swapped { genome, state })
+    }
+
+    pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
+        let task = super::task(&self.agent_type, payload, &self.quota);
+        let submission = Submission { task, options: SubmitOptions::default() };
+        let id = Queue::Host(self.client.clone()).submit(submission).await?;
+        loop {
+            let path = format!("/v1/tasks/{id}?wait={LOOK}");
+            let record: TaskRecord = self.client.ask("GET", &path, None).await?;
+            if let Some(result) = record.result {
+                let wall_seconds = result.execution_time_ms as f64 / 1000.0;
+                return Ok(Ran { result, wall_seconds, telemetry: None });
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A host that serves, seen from another process on its machine.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chimera_layer4_core::{Layer4Config, json};
+use chimera_layer4_folders::OwnFolder;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use ureq::http::{HeaderMap, Request, Response, StatusCode, header};
+
+use super::exit::BadInput;
+use chimera_layer4_fabric::fabric::visit_data_folder;
+
+/// In the data folder, beside the lock: who serves it, and where.
+const FILE: &str = "chimera.address";
+const LOCK: &str = "chimera.lock";
+/// A number and an address.
+const LONGEST_NOTICE: u64 = 1024;
+/// For one answer. A reload waits for tasks in hand, which have minutes.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Says where this process serves the data folder, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Notice(Option<PathBuf>);
+
+impl Notice {
+    /// `folder`: the data folder; `None`: there is nothing to serve from it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn put(folder: Option<&OwnFolder>, url: &str) -> std::io::Result<Self> {
+        let Some(folder) = folder else { return Ok(Self(None)) };
+        // Whole or not at all, and nobody else's business.
+        folder.write_whole(FILE, format!("{} {url}\n", std::process::id()).as_bytes())?;
+        Ok(Self(Some(folder.path().join(FILE))))
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // One that is left behind names a process that is gone.
+        self.0.take().map(std::fs::remove_file);
+    }
+}
+
+/// What bodies mostly are.
+pub(super) const JSON: &str = "application/json";
+
+/// One event of a stream: its name and what it says.
+pub(super) type Event = (String, Value);
+
+/// Events that have come and were not looked at yet.
+const UNREAD: usize = 64;
+
+/// The codes of `Refusal`, and of a genome that was not admitted.
+const REFUSALS: [&str; 9] = [
+    "genome-rejected",
+    "component-too-large",
+    "not-a-component",
+    "malformed-component",
+    "wrong-contract",
+    "import-not-granted",
+    "does-not-compile",
+    "component-over-limits",
+    "missing-environment",
+];
+
+/// What a host refused, in its own words.
+#[derive(Debug, Deserialize, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct Refused {
+    #[serde(default)]
+    pub(super) status: u16,
+    pub(super) code: String,
+    detail: String,
+}
+
+impl Refused {
+    /// Whether a component was refused before it ran.
+    pub(super) fn is_of_a_component(&self) -> bool {
+        REFUSALS.contains(&self.code.as_str())
+    }
+
+    /// Whether another question may be answered.
+    pub(super) fn is_askers(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+}
+
+/// The API of a host.
+#[derive(Clone)]
+pub(super) struct Client {
+    url: String,
+    token: Option<String>,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// The host that has the data folder open and serves, if there is one.
+    ///
+    /// # Errors
+    /// Another user could change the folder: what it says of a host may be
+    /// theirs, and would be told the token.
+    pub(super) async fn of(config: &Layer4Config) -> anyhow::Result<Option<Self>> {
+        let Some(folder) = visit_data_folder(config)? else { return Ok(None) };
+        let Some(url) = serving(&folder) else { return Ok(None) };
+        Ok(Self::at(url, config).await)
+    }
+
+    /// As [`of`](Self::of), for what takes a host.
+    ///
+    /// # Errors
+    /// There is none, or as [`of`](Self::of).
+    pub(super) async fn required(config: &Layer4Config) -> anyhow::Result<Self> {
+        Self::of(config).await?.ok_or_else(|| {
+            BadInput("no host serves this data folder; start `chimera serve`".into()).into()
+        })
+    }
+
+    /// The host at an address, if it answers.
+    async fn at(url: String, config: &Layer4Config) -> Option<Self> {
+        let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            // It is on this machine.
+            .proxy(None)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        // First without the token: whoever has the port may be another.
+        let mut client = Self { url, token: None, agent };
+        let answer = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
+        client.token = token;
+        let status = answer.status();
+        tracing::debug!(url = client.url, %status, "a host says that it serves the data folder");
+        (status == StatusCode::NO_CONTENT).then_some(client)
+    }
+
+    /// Asks, and reads the answer.
+    ///
+    /// # Errors
+    /// [`Refused`] with the host's words; otherwise the connection failed.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<T> {
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        self.ask_with(method, path, JSON, body).await
+    }
+
+    /// As [`ask`](Self::ask), with a body of any kind.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_with<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<T> {
+        Ok(self.answer(method, path, kind, body).await?.0)
+    }
+
+    /// As [`ask`](Self::ask), with the answer's headers.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_with_headers<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+    ) -> anyhow::Result<(T, HeaderMap)> {
+        self.answer(method, path, JSON, Vec::new()).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(T, HeaderMap)> {
+        let answer = self.send(method, path, kind, body).await?;
+        let (status, text) = (answer.status(), answer.body());
+        if status.is_success() {
+            let text = if text.is_empty() { "null" } else { text };
+            return Ok((serde_json::from_str(text)?, answer.headers().clone()));
+        }
+        let refused: Result<Refused, _> = serde_json::from_str(text);
+        Err(refused.map_or_else(
+            |_| anyhow::anyhow!("the host at {} answered {status}", self.url),
+            anyhow::Error::from,
+        ))
+    }
+
+    /// The events of a stream, read on a thread of its own until the stream ends
+    /// or nobody wants them any more.
+    pub(super) fn events(&self, path: &str) -> mpsc::Receiver<Event> {
+        let (tell, events) = mpsc::channel(UNREAD);
+        let request = self.request("GET", path, JSON, Vec::new());
+        let agent = self.agent.clone();
+        tokio::task::spawn_blocking(move || {
+            let patient = |request| agent.configure_request(request).timeout_global(None).build();
+            let answer = request.map(patient).map(|request| agent.run(request));
+            let Ok(Ok(answer)) = answer else { return };
+            let mut name = String::new();
+            for line in
+                BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok)
+            {
+                if let Some(event) = line.strip_prefix("event: ") {
+                    name = event.to_owned();
+                } else if let Some(Ok(data)) = line.strip_prefix("data: ").map(json::tree)
+                    && tell.blocking_send((std::mem::take(&mut name), data)).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        events
+    }
+
+    fn request(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> ureq::http::Result<Request<Vec<u8>>> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.header(header::CONTENT_TYPE, kind).body(body)
+    }
+
+    async fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Response<String>> {
+        let request = self.request(method, path, kind, body)?;
+        let agent = self.agent.clone();
+        let began = Instant::now();
+        let sent = tokio::task::spawn_blocking(move || {
+            let mut answer = agent.run(request)?;
+            let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+            anyhow::Ok(answer.map(|_| text))
+        });
+        let sent = sent.await?;
+        let (seconds, bytes) =
+            (began.elapsed().as_secs_f64(), sent.as_ref().map_or(0, |answer| answer.body().len()));
+        let status = sent.as_ref().map_or(0, |answer| answer.status().as_u16());
+        tracing::debug!(method, path, status, bytes, seconds, "the host was asked");
+        sent
+    }
+}
+
+/// Where the process serves that has the folder's lock, if it said so.
+fn serving(folder: &OwnFolder) -> Option<String> {
+    let notice = folder.open_file(FILE).ok()?;
+    let mut text = String::new();
+    notice.take(LONGEST_NOTICE).read_to_string(&mut text).ok()?;
+    let (pid, url) = text.trim().split_once(' ')?;
+    let lock = folder.open_file(LOCK).ok()?;
+    // What nobody holds says nothing: its process is gone.
+    if lock.try_lock_shared().is_ok() {
+        return None;
+    }
+    let mut holder = String::new();
+    lock.take(LONGEST_NOTICE).read_to_string(&mut holder).ok()?;
+    (holder.trim() == pid).then(|| url.to_owned())
+}

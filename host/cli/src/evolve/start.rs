@@ -1,0 +1,55 @@
+//! What an evolution begins with.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::{Digest, Layer4Config};
+
+use super::args::EvolveArgs;
+use crate::component;
+use crate::door::must_be_data_folder;
+use crate::exit::BadInput;
+use crate::genome::door::Genomes;
+use crate::output::Output;
+use chimera_layer4_fabric::fabric::read_component;
+
+/// The component that was named, or the one in charge of the agent type.
+pub(super) async fn component(
+    config: &Layer4Config,
+    args: &EvolveArgs,
+    output: Output,
+) -> anyhow::Result<Arc<[u8]>> {
+    let most = config.max_component_bytes();
+    if let Some(path) = &args.start {
+        return Ok(component::read(path, most, output).await?.bytes.into());
+    }
+    let genome = in_charge(config, &args.agent_type).await?;
+    let Some(data) = &config.data_dir else { return Err(nobody(&args.agent_type)) };
+    // The store is an OCI image layout, where a component is the blob of its digest.
+    let blob = data.join("genomes/blobs/sha256").join(genome.hex());
+    let bytes = read_component(&blob, most).await?;
+    if Digest::of(&bytes) != genome {
+        let words = "it is damaged; `chimera genome verify` puts it aside";
+        return Err(BadInput(format!("{}: {words}", blob.display())).into());
+    }
+    Ok(bytes.into())
+}
+
+async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Digest> {
+    // Nothing is in charge where nothing was ever kept, and looking makes no folder.
+    if must_be_data_folder(config).is_err() {
+        return Err(nobody(agent_type));
+    }
+    let stored = Genomes::open(config.clone()).await?.list().await?;
+    let stored = stored.as_array().into_iter().flatten();
+    let mut names = stored.filter_map(|one| {
+        let of = one["active_for"].as_array()?;
+        let active = of.iter().any(|name| name.as_str() == Some(agent_type));
+        if active { one["genome"].as_str()?.parse().ok() } else { None }
+    });
+    names.next().ok_or_else(|| nobody(agent_type))
+}
+
+fn nobody(agent_type: &str) -> anyhow::Error {
+    let words = format!("no genome is in charge of {agent_type:?} here; give --start COMPONENT");
+    BadInput(words).into()
+}

@@ -1,0 +1,176 @@
+//! The command line: parse, run, map to an exit code.
+//!
+//! Everything it does goes through the library; only here are flags, the
+//! environment and the terminal known.
+
+mod agent;
+mod args;
+mod client;
+mod component;
+mod config;
+mod door;
+mod evolve;
+mod exit;
+mod follow;
+mod genome;
+mod keyvalue;
+mod output;
+mod progress;
+mod queue;
+mod run;
+mod serve;
+mod settings;
+mod task;
+mod top;
+mod warnings;
+mod weights;
+mod wit;
+mod work;
+
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::config::TaskStoreKind;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::agent::args::AgentCommand;
+use self::args::{Cli, Command};
+use self::exit::Exit;
+use self::output::{Log, Output};
+
+/// Runs the program on the process's own arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help on standard output and mistakes on standard error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    let output = Output::new(cli.command.wants_json());
+    match dispatch(cli, &output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
+    if let Command::CompileComponent = cli.command {
+        chimera_layer4_runtime::genome::worker::serve()?;
+        return Ok(Exit::Success);
+    }
+    if let Command::Wit(args) = &cli.command {
+        return wit::run(args, output);
+    }
+    let settings = settings::resolve(&cli.settings)?;
+    let mut config = settings.config.clone();
+    chimera_layer4_fabric::fabric::raise_limit();
+    let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
+    let _logging = output.start_logging(&config, log)?;
+    tracing::debug!(
+        file = settings.layers.file(),
+        data_dir = config.data_dir.as_ref().map(|folder| folder.display().to_string()),
+        agents = settings.agents.len(),
+        "the settings are read"
+    );
+    if let Command::Config { command } = &cli.command {
+        return config::run(&settings, command, output);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut interrupted = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        // These hear of the first signal and end in good order.
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let told = async { drop(told.await) };
+        let command = match cli.command {
+            Command::Work(args) => {
+                let work = Box::pin(work::run(config, args, output, told));
+                return until_told_twice(work, tell, interrupted).await;
+            }
+            Command::Agent { command: AgentCommand::Dev(args) } => {
+                config.task_store = TaskStoreKind::Memory;
+                let dev = Box::pin(agent::dev::run(config, args, output, told));
+                return until_told_twice(dev, tell, interrupted).await;
+            }
+            Command::Serve => {
+                let serve = Box::pin(serve::run(settings, cli.settings, output, told));
+                return until_told_twice(serve, tell, interrupted).await;
+            }
+            command => command,
+        };
+        // One-shot runs keep nothing, so that several may go on at once.
+        let kept = matches!(
+            command,
+            Command::Task { .. }
+                | Command::DeadLetters { .. }
+                | Command::Genome { .. }
+                | Command::KeyValue { .. }
+                | Command::Evolve(_)
+        );
+        if !kept {
+            config.task_store = TaskStoreKind::Memory;
+        }
+        tokio::select! {
+            // A signal that came first counts, also when the work ended by it.
+            biased;
+            () = interrupted() => Ok(Exit::Interrupted),
+            done = one_shot(config, command, output) => done,
+        }
+    });
+    // A guest may have left a thread waiting, for a pipe without a writer, say.
+    runtime.shutdown_background();
+    done
+}
+
+/// Tells `work` of the first signal; a second one ends it at once.
+async fn until_told_twice(
+    mut work: Pin<Box<dyn Future<Output = anyhow::Result<Exit>> + '_>>,
+    tell: tokio::sync::oneshot::Sender<()>,
+    mut interrupted: impl AsyncFnMut(),
+) -> anyhow::Result<Exit> {
+    tokio::select! {
+        biased;
+        () = interrupted() => drop(tell.send(())),
+        done = &mut work => return done,
+    }
+    tokio::select! {
+        biased;
+        () = interrupted() => Ok(Exit::Interrupted),
+        done = work => done,
+    }
+}
+
+async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(args) => run::run(config, args, output).await,
+        Command::Agent { command } => agent::run(config, command, output).await,
+        Command::Task { command } => queue::task(config, command, output).await,
+        Command::DeadLetters { command } => queue::dead_letters(config, command, output).await,
+        Command::Top(args) => top::run(&config, &args, output).await,
+        Command::Genome { command } => genome::run(config, command, output).await,
+        Command::Rollout { command } => genome::rollout::run(&config, command, output).await,
+        Command::Evolve(args) => evolve::run(config, *args, output).await,
+        Command::KeyValue { command } => keyvalue::run(config, command, output).await,
+        Command::Reload { .. } => serve::ask_for_reload(&config, output).await,
+        // They are run before this.
+        Command::Work(_)
+        | Command::Serve
+        | Command::Config { .. }
+        | Command::Wit(_)
+        | Command::CompileComponent => Ok(Exit::Success),
+    }
+}

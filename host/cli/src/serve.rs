@@ -1,0 +1,173 @@
+//! `chimera serve`: the host as a service.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::config::AgentDeclaration;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::SettingsArgs;
+use super::client::{Client, Notice};
+use super::exit::{Exit, despite_agents};
+use super::output::Output;
+use super::progress::Bar;
+use super::settings::{self, Settings};
+use super::warnings;
+use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::fabric::{Applied, Descriptors, Outcome};
+use chimera_layer4_fabric::traces;
+use chimera_layer4_server::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads, Server};
+
+/// Serves until `interrupted`, and ends in good order then.
+pub(super) async fn run(
+    settings: Settings,
+    flags: SettingsArgs,
+    output: &Output,
+    interrupted: impl Future<Output = ()>,
+) -> anyhow::Result<Exit> {
+    // Heard from here on; before, it would end the program.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let fabric = Arc::new(Layer4Fabric::new(settings.config.clone())?);
+    warnings::tell(&settings, fabric.data_folder());
+    let Settings { config, agents, .. } = settings;
+    for reason in traces::without_effect(&config) {
+        tracing::warn!(reason, "a variable of OpenTelemetry's has no effect");
+    }
+    let Descriptors { limit, clients, agents: for_agents } = fabric.descriptors();
+    output.note(&format!(
+        "of {limit} file descriptors {clients} are for connections (`max_connections` is {}), \
+         {for_agents} for agents",
+        config.max_connections
+    ));
+    // First the address: where another host has it, nothing else is touched.
+    let reloads = Reloads::default();
+    let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
+    fabric.await_agents(agents.keys().cloned());
+    fabric.start().await?;
+    let (address, ready) = (server.address(), server.not_ready());
+    let url = format!("http://{address}");
+    // The API answers from here on. Commands find it by this: once a probe hears
+    // that the host is ready, so does every command.
+    let _notice = Notice::put(fabric.data_folder(), &url)?;
+    // Probes are answered and signals heard meanwhile: loading may take minutes.
+    let work = async {
+        load(&fabric, &agents, output).await?;
+        ready.store(true, Ordering::Release);
+        output.note(&format!("listening on {url}"));
+        loop {
+            let hung_up = tokio::select! {
+                Some(()) = hangup.recv() => true,
+                () = reloads.wanted() => false,
+            };
+            let waiting = reloads.take();
+            // Their wish may have been met together with others' already.
+            if hung_up || !waiting.is_empty() {
+                let done = reload(&fabric, &config, &flags).await;
+                for asked in waiting {
+                    // Whoever asked may have gone.
+                    let _ = asked.send(done.clone());
+                }
+            }
+        }
+    };
+    let failed: anyhow::Result<Infallible> = tokio::select! {
+        served = server.run(interrupted) => {
+            let but = if despite_agents(served)? { "" } else { ", but for agents whose own `shutdown` failed: the log names them" };
+            output.note(&format!("ended in good order{but}"));
+            return Ok(Exit::Success);
+        }
+        failed = work => failed,
+    };
+    // Why it could not go on is what counts; the log has the rest.
+    drop(fabric.shutdown().await);
+    failed.map(|never| match never {})
+}
+
+/// Loads the declared agents. A type that fails is down until a reload, and the
+/// others are served.
+///
+/// # Errors
+/// All types failed: there is nothing to serve.
+async fn load(
+    fabric: &Layer4Fabric,
+    agents: &BTreeMap<String, AgentDeclaration>,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let bar = Bar::new(*output, "loading agents");
+    let applied = fabric.apply_agents(agents, |name| bar.say(name)).await;
+    drop(bar);
+    let (count, mut down) = (applied.len(), Vec::new());
+    for Applied { name, outcome } in applied {
+        if let Outcome::Failed(error) = outcome {
+            tracing::error!(agent_type = name, %error, "not started");
+            down.push((name, error));
+        }
+    }
+    let up = count - down.len();
+    if up == 0
+        && let Some((name, error)) = down.into_iter().next()
+    {
+        return Err(anyhow::Error::from(error).context(format!("agents.{name}")));
+    }
+    output.note(&match up {
+        up if up == count => format!("{count} agent types are up"),
+        up => format!(
+            "{up} of {count} agent types are up; the log says why the others are not, and \
+             `chimera reload` tries them again"
+        ),
+    });
+    Ok(())
+}
+
+/// Applies the file as it is now. A file that cannot be read changes nothing; an
+/// agent type that fails stays as it was. Both are logged.
+async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
+    let settings = settings::resolve(flags).map_err(|error| {
+        let error = format!("{error:#}");
+        tracing::error!(error, "nothing was reloaded");
+        error
+    })?;
+    let needs_restart = config.changed(&settings.config);
+    if !needs_restart.is_empty() {
+        let settings = needs_restart.join(", ");
+        tracing::warn!(settings, "changed settings other than agents take effect at a restart");
+    }
+    let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
+    for Applied { name, outcome } in &applied {
+        match outcome {
+            Outcome::Failed(error) => tracing::error!(agent_type = name, %error, "not reloaded"),
+            done => match done.note(name) {
+                Some(note) => {
+                    tracing::warn!(agent_type = name, done = done.word(), note, "reloaded")
+                }
+                None => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
+            },
+        }
+    }
+    let agents = applied.into_iter().map(Reloaded::from).collect();
+    Ok(Arc::new(Reload { agents, needs_restart }))
+}
+
+/// `chimera reload`: has the host of the data folder do so.
+pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
+    let client = Client::required(config).await?;
+    let (done, headers): (Vec<Reloaded>, _) = client.ask_with_headers("POST", "/v1/reload").await?;
+    let needs_restart = headers.get(NEEDS_RESTART).and_then(|names| names.to_str().ok());
+    let failed = done.iter().any(|one| one.error.is_some());
+    if output.is_json() {
+        output.value(&done)?;
+    } else {
+        for Reloaded { agent_type, outcome, error, note } in &done {
+            let why = error.as_ref().or(note.as_ref());
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            output.line(&format!("{agent_type} {outcome}{why}"))?;
+        }
+    }
+    for setting in needs_restart.into_iter().flat_map(|names| names.split(',')) {
+        output.note(&format!("{setting} has changed, which takes effect at a restart"));
+    }
+    Ok(if failed { Exit::BadInput } else { Exit::Success })
+}

@@ -1,0 +1,7 @@
+//! The contract `chimera:agent`: its text, and what holds a component against it.
+
+pub mod componentize;
+mod foreign;
+mod types;
+pub mod wit;
+pub mod world;

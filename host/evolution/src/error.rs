@@ -1,0 +1,59 @@
+//! Why an evolution did not go on.
+
+use std::path::PathBuf;
+
+use chimera_layer4_core::Layer4Error;
+
+/// What ended it, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EvolutionError {
+    /// Options are out of range; every complaint is listed.
+    #[error("{}", .0.join("; "))]
+    Options(Vec<String>),
+    /// Somebody else is at it.
+    #[error("{} is in use: another process evolves this agent type; wait for it, or give another folder", .0.display())]
+    Busy(PathBuf),
+    /// What is there was begun otherwise.
+    #[error(
+        "{} is of an evolution with other options: {}; give the same to go on with it, or begin anew (`--fresh`), which forgets it",
+        .path.display(), .differences.join("; ")
+    )]
+    Differs {
+        /// The state.
+        path: PathBuf,
+        /// Each option with what it was and what it is.
+        differences: Vec<String>,
+    },
+    /// The state on disk cannot be used or written.
+    #[error("{}: {reason}", .path.display())]
+    State {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The start does not do what it is to be improved at.
+    #[error("the start cannot be improved: {0}")]
+    Start(String),
+    /// The generator made nothing, several times in a row.
+    #[error(
+        "the generator failed {times} times in a row, the last time because {last}; mend it and give the same command to go on"
+    )]
+    Generator {
+        /// How often.
+        times: u32,
+        /// Why it failed at last.
+        last: String,
+    },
+    /// The host failed.
+    #[error(transparent)]
+    Fabric(#[from] Layer4Error),
+}
+
+impl EvolutionError {
+    /// For whatever the disk says of a file.
+    pub(super) fn of(path: &std::path::Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |error| EvolutionError::State { path: path.clone(), reason: error.to_string() }
+    }
+}

@@ -1,0 +1,306 @@
+//! An evolution's folder: one for each agent type.
+//!
+//! ```text
+//! state.json              all that is known; replaced as a whole
+//! candidates.jsonl        a line for each candidate
+//! components/<hex>.wasm   the elites, hashed again whenever they are read
+//! out/                    where the generator writes; emptied before each call
+//! lock                    held by whoever is at it
+//! ```
+//!
+//! Files are written under another name, synced and renamed. A component is
+//! there before the state that names it, and goes after it.
+
+mod files;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_folders::{Access, FolderError, OwnFolder};
+
+use self::files::{TEMPORARY, append, gone, place};
+use super::error::EvolutionError;
+use super::state::{self, Candidate, State};
+use chimera_layer4_folders::locks;
+
+/// Of a state: ten thousand elites with their evidence are a tenth of it.
+const MOST_STATE_BYTES: u64 = 256 << 20;
+/// Of all lines: a hundred thousand of them.
+const MOST_JOURNAL_BYTES: u64 = 1 << 30;
+/// Of the name of a folder.
+const LONGEST_NAME: usize = 200;
+const STATE: &str = "state.json";
+const JOURNAL: &str = "candidates.jsonl";
+const COMPONENTS: &str = "components";
+const OUT: &str = "out";
+const WASM: &str = ".wasm";
+
+type Done<T> = Result<T, EvolutionError>;
+
+/// A folder that this process alone works in.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Held as long as it is open.
+    _lock: File,
+}
+
+impl Folder {
+    pub(super) fn open(root: &Path, agent_type: &str) -> Done<Self> {
+        let path = of(root, agent_type);
+        let opened = || {
+            let folder = OwnFolder::make(&path, Access::Readable)?;
+            folder.make_in(COMPONENTS)?;
+            let lock = folder.open_or_make("lock")?;
+            Ok((folder, lock))
+        };
+        let (folder, lock) = opened().map_err(|error: FolderError| EvolutionError::State {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        // Absolute, since the generator may be elsewhere.
+        let path = folder.path().to_path_buf();
+        match locks::take(&lock) {
+            Ok(true) => Ok(Self { path, _lock: lock }),
+            Ok(false) => Err(EvolutionError::Busy(path)),
+            Err(error) => Err(EvolutionError::of(&path)(error)),
+        }
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    /// Forgets everything, the state first: what is left without it is swept.
+    pub(super) fn clear(&self) -> Done<()> {
+        for name in [STATE, JOURNAL] {
+            let path = self.path.join(name);
+            gone(fs::remove_file(&path)).map_err(EvolutionError::of(&path))?;
+        }
+        self.sweep(&HashSet::new())
+    }
+
+    pub(super) fn read_state(&self) -> Done<Option<State>> {
+        read_state(&self.path)
+    }
+
+    /// Cuts off lines that the state does not know of, reads the others, and
+    /// removes components that it does not name.
+    pub(super) fn recover(&self, state: &mut State) -> Done<()> {
+        let path = self.path.join(JOURNAL);
+        let damaged = |reason: String| EvolutionError::State { path: path.clone(), reason };
+        let mut options = File::options();
+        options.create(true).read(true).write(true).truncate(false);
+        let mut journal = options.open(&path).map_err(EvolutionError::of(&path))?;
+        let length = journal.metadata().map_err(EvolutionError::of(&path))?.len();
+        if length < state.journal_bytes || state.journal_bytes > MOST_JOURNAL_BYTES {
+            return Err(damaged(format!(
+                "it has {length} bytes, and the state knows of {}; begin anew (`--fresh`)",
+                state.journal_bytes
+            )));
+        }
+        journal.set_len(state.journal_bytes).map_err(EvolutionError::of(&path))?;
+        let mut text = String::new();
+        journal.read_to_string(&mut text).map_err(EvolutionError::of(&path))?;
+        for line in text.lines() {
+            let candidate: Candidate = serde_json::from_str(line)
+                .map_err(|error| damaged(format!("{error}; begin anew (`--fresh`)")))?;
+            state.known.extend(candidate.genome);
+            state.taken.extend(candidate.file);
+        }
+        state.known.insert(state.terms.start);
+        self.remove_but(&self.path, |name| !name.starts_with(TEMPORARY))?;
+        self.sweep(&state.evidence.keys().copied().collect())
+    }
+
+    /// A component, if it is what its name says.
+    pub(super) fn component(&self, genome: Digest) -> Done<Vec<u8>> {
+        let path = self.component_path(genome);
+        let bytes = fs::read(&path).map_err(EvolutionError::of(&path))?;
+        if Digest::of(&bytes) == genome {
+            return Ok(bytes);
+        }
+        let reason = "it is damaged: its digest is another; begin anew (`--fresh`)".to_owned();
+        Err(EvolutionError::State { path, reason })
+    }
+
+    pub(super) fn component_path(&self, genome: Digest) -> PathBuf {
+        self.path.join(COMPONENTS).join(format!("{}{WASM}", genome.hex()))
+    }
+
+    /// The generator's folder, empty.
+    pub(super) fn empty_out(&self) -> Done<PathBuf> {
+        let path = self.path.join(OUT);
+        gone(fs::remove_dir_all(&path)).map_err(EvolutionError::of(&path))?;
+        fs::create_dir(&path).map_err(EvolutionError::of(&path))?;
+        Ok(path)
+    }
+
+    /// Writes down a candidate that is through: its component if it stays, its
+    /// line, and the state.
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        state: &mut State,
+        candidate: &Candidate,
+        component: Option<Arc<[u8]>>,
+    ) -> Done<()> {
+        let mut line = serde_json::to_vec(candidate).map_err(Layer4Error::from)?;
+        line.push(b'\n');
+        let at = state.journal_bytes;
+        state.journal_bytes += line.len() as u64;
+        let text = serde_json::to_vec(state).map_err(Layer4Error::from)?;
+        let (genome, elites) = (candidate.genome, state.evidence.keys().copied().collect());
+        self.on_disk(move |folder| {
+            if let (Some(bytes), Some(genome)) = (component, genome) {
+                let path = folder.component_path(genome);
+                place(&path, &bytes).map_err(EvolutionError::of(&path))?;
+            }
+            let path = folder.path.join(JOURNAL);
+            append(&path, at, &line).map_err(EvolutionError::of(&path))?;
+            let path = folder.state();
+            place(&path, &text).map_err(EvolutionError::of(&path))?;
+            folder.sweep(&elites)
+        })
+        .await
+    }
+
+    /// Writes the first state, with the start's component.
+    pub(super) async fn keep_start(
+        self: &Arc<Self>,
+        state: &State,
+        component: Arc<[u8]>,
+    ) -> Done<()> {
+        let start = state.terms.start;
+        self.on_disk(move |folder| {
+            let path = folder.component_path(start);
+            place(&path, &component).map_err(EvolutionError::of(&path))
+        })
+        .await?;
+        self.keep_state(state).await
+    }
+
+    pub(super) async fn keep_state(self: &Arc<Self>, state: &State) -> Done<()> {
+        let text = serde_json::to_vec(state).map_err(Layer4Error::from)?;
+        self.on_disk(move |folder| {
+            let path = folder.state();
+            place(&path, &text).map_err(EvolutionError::of(&path))
+        })
+        .await
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: impl FnOnce(&Folder) -> Done<T> + Send + 'static,
+    ) -> Done<T> {
+        let folder = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || what(&folder)).await;
+        done.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
+    }
+
+    /// Removes every component but these, and whatever a crash left of a write.
+    fn sweep(&self, elites: &HashSet<Digest>) -> Done<()> {
+        let kept: HashSet<String> =
+            elites.iter().map(|one| format!("{}{WASM}", one.hex())).collect();
+        self.remove_but(&self.path.join(COMPONENTS), |name| kept.contains(name))
+    }
+
+    fn remove_but(&self, folder: &Path, kept: impl Fn(&str) -> bool) -> Done<()> {
+        for entry in fs::read_dir(folder).map_err(EvolutionError::of(folder))? {
+            let entry = entry.map_err(EvolutionError::of(folder))?;
+            if !kept(&entry.file_name().to_string_lossy()) {
+                gone(fs::remove_file(entry.path())).map_err(EvolutionError::of(folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The state in a folder, whether anybody is at it or not.
+pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
+    let path = folder.join(STATE);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(EvolutionError::of(&path))?,
+    };
+    let mut text = Vec::new();
+    let read = file.take(MOST_STATE_BYTES).read_to_end(&mut text);
+    read.map_err(EvolutionError::of(&path))?;
+    let wrong = |reason: String| EvolutionError::State { path: path.clone(), reason };
+    let state: State = serde_json::from_slice(&text)
+        .map_err(|error| wrong(format!("it is no state: {error}; begin anew (`--fresh`)")))?;
+    match state.version {
+        state::VERSION => Ok(Some(state)),
+        other => Err(wrong(format!(
+            "its form is of version {other}, this host reads {}; begin anew (`--fresh`)",
+            state::VERSION
+        ))),
+    }
+}
+
+/// The folder of an agent type.
+pub(super) fn of(root: &Path, agent_type: &str) -> PathBuf {
+    root.join(name(agent_type))
+}
+
+/// Why an agent type cannot have a folder, if so.
+pub(super) fn complaint(agent_type: &str) -> Option<String> {
+    let length = name(agent_type).len();
+    (!(1..=LONGEST_NAME).contains(&length)).then(|| {
+        format!(
+            "the agent type {agent_type:?} takes {length} bytes; allowed is 1 to {LONGEST_NAME}"
+        )
+    })
+}
+
+/// Fit for a file system: whatever is not plain, as its bytes.
+fn name(agent_type: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let one =
+        |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    agent_type.bytes().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_agent_type_has_a_folder_of_its_own_below_the_root() {
+        let root = Path::new("/evolution");
+        for (agent_type, folder) in
+            [("packer", "packer"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), ("ü", "%C3%BC")]
+        {
+            assert_eq!(of(root, agent_type), root.join(folder));
+        }
+        assert!(complaint("").is_some() && complaint(&"ü".repeat(40)).is_some());
+        assert_eq!(complaint("packer"), None);
+    }
+
+    #[test]
+    fn one_process_has_the_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let held = Folder::open(root.path(), "a").unwrap();
+        let refused = Folder::open(root.path(), "a").unwrap_err();
+        assert!(matches!(refused, EvolutionError::Busy(_)), "{refused}");
+        Folder::open(root.path(), "b").unwrap();
+        drop(held);
+        Folder::open(root.path(), "a").unwrap();
+    }
+
+    #[test]
+    fn a_flipped_bit_is_found_when_a_component_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path(), "a").unwrap();
+        let genome = Digest::of(b"one");
+        place(&folder.component_path(genome), b"one").unwrap();
+        assert_eq!(folder.component(genome).unwrap(), b"one");
+        fs::write(folder.component_path(genome), b"one!").unwrap();
+        assert!(folder.component(genome).unwrap_err().to_string().contains("damaged"));
+        folder.sweep(&HashSet::new()).unwrap();
+        assert!(!folder.component_path(genome).exists());
+    }
+}

@@ -1,0 +1,117 @@
+//! The states of evolutions, for whoever looks at a host.
+//!
+//! They are read from the data folder, where `chimera evolve` keeps them: an
+//! evolution is a process of its own, so that it never shares the machine's
+//! memory with tasks that somebody waits for.
+
+use std::path::{Path, PathBuf};
+
+use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
+use serde::Serialize;
+
+use super::error::EvolutionError;
+use super::folder;
+use super::state::{State, Why};
+use chimera_layer4_fabric::Layer4Fabric;
+
+/// In the data folder.
+const FOLDER: &str = "evolution";
+/// Folders that are listed.
+const MOST_LISTED: usize = 1_000;
+
+/// An evolution in short.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct EvolutionSummary {
+    /// The agent type.
+    pub agent_type: String,
+    /// Generations that are through.
+    pub generation: u32,
+    /// Candidates that are through.
+    pub candidates: u64,
+    /// The fittest so far.
+    pub best: Digest,
+    /// Its score; the start has 0.5.
+    pub score: f64,
+    /// What its outputs report on the training tasks, in the mean.
+    pub objective: Option<f64>,
+    /// Processor time of all runs, in seconds.
+    pub cpu_seconds: f64,
+    /// Whether it has ended.
+    pub done: bool,
+    /// Why.
+    pub ended: Option<Why>,
+}
+
+/// Where evolutions are kept in a data folder.
+#[must_use]
+pub fn folder_in(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
+
+/// Every evolution of a host's data folder, by agent type.
+///
+/// # Errors
+/// `Internal` when the folder cannot be read. A state that cannot is left
+/// out, and the log says why.
+pub async fn list(fabric: &Layer4Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
+    let Some(folder) = fabric.data_dir().map(folder_in) else { return Ok(Vec::new()) };
+    on_disk(move || summaries(&folder)).await
+}
+
+/// All that is known of the evolution of an agent type, with its elites and
+/// its last candidates.
+///
+/// # Errors
+/// `EvolutionNotFound`; `Internal` when its state cannot be read.
+pub async fn find(fabric: &Layer4Fabric, agent_type: &str) -> Layer4Result<State> {
+    let unknown = || Layer4Error::EvolutionNotFound { agent_type: agent_type.to_owned() };
+    let folder = fabric.data_dir().map(folder_in).ok_or_else(unknown)?;
+    let own = folder::of(&folder, agent_type);
+    let found = on_disk(move || folder::read_state(&own).map_err(internal)).await?;
+    found.ok_or_else(unknown)
+}
+
+fn summaries(folder: &Path) -> Layer4Result<Vec<EvolutionSummary>> {
+    let failed = |error| internal(EvolutionError::of(folder)(error));
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut all = Vec::new();
+    for entry in entries.take(MOST_LISTED) {
+        match folder::read_state(&entry.map_err(failed)?.path()) {
+            Ok(state) => all.extend(state.map(summary)),
+            Err(error) => tracing::warn!(%error, "an evolution is not listed"),
+        }
+    }
+    all.sort_by(|one, next| one.agent_type.cmp(&next.agent_type));
+    Ok(all)
+}
+
+fn summary(state: State) -> EvolutionSummary {
+    let best = state.archive.best();
+    let (genome, score) =
+        best.map_or((state.terms.start, 0.5), |best| (best.genome, best.fitness.score));
+    EvolutionSummary {
+        objective: state.evidence.get(&genome).and_then(|evidence| evidence.all.objective),
+        agent_type: state.terms.agent_type,
+        generation: state.generation,
+        candidates: state.candidates,
+        best: genome,
+        score,
+        cpu_seconds: state.cpu_seconds,
+        done: state.ended.is_some(),
+        ended: state.ended,
+    }
+}
+
+fn internal(error: EvolutionError) -> Layer4Error {
+    Layer4Error::Internal(error.to_string())
+}
+
+async fn on_disk<T: Send + 'static>(
+    read: impl FnOnce() -> Layer4Result<T> + Send + 'static,
+) -> Layer4Result<T> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
+}

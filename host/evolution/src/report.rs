@@ -1,0 +1,219 @@
+//! What came of an evolution, said honestly.
+//!
+//! The best was chosen by the training tasks, so its figures there flatter it.
+//! What it is worth is what it does on held-out tasks, which nothing was chosen
+//! by. There the start and the best run each task twice, the one first and then
+//! the other first, so that whatever else the machine does falls on both.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::genome::fitness::{Measurements, Scored};
+use chimera_layer4_core::genome::{Comparison, Margins, Measured, Pair, compare, pareto_front};
+use chimera_layer4_core::{Digest, Layer4Error};
+use serde::{Deserialize, Serialize};
+
+use super::cascade::{Course, End};
+use super::error::EvolutionError;
+use super::folder::Folder;
+use super::measure::{Measure, measured, number};
+use super::options::EvolutionOptions;
+use super::state::{Fate, State, Why};
+use chimera_layer4_fabric::Layer4Fabric;
+
+/// Of each interval of the comparison.
+const CONFIDENCE: f64 = 0.95;
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Outcome {
+    /// The agent type.
+    pub agent_type: String,
+    /// Why it ended.
+    pub ended: Why,
+    /// Generations that are through.
+    pub generations: u32,
+    /// Candidates that are through.
+    pub candidates: u64,
+    /// Processor time of their runs and the start's, in seconds.
+    pub cpu_seconds: f64,
+    /// The genome that it began with.
+    pub start: Digest,
+    /// The fittest; the start itself where nothing fitter was found.
+    pub best: Digest,
+    /// What the fittest was made from.
+    pub parents: Vec<Digest>,
+    /// Its score; the start has 0.5.
+    pub score: f64,
+    /// On the tasks that it was chosen by.
+    pub train: Figures,
+    /// On those that nothing was chosen by; absent where none were given, or
+    /// the best is the start.
+    pub held_out: Option<Figures>,
+    /// The elites that no other beats in everything.
+    pub pareto: Vec<Digest>,
+    /// Why the last candidate that fell did, where one did lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fall: Option<String>,
+}
+
+/// The start and the best on the same tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Figures {
+    /// The start.
+    pub start: Measurements,
+    /// The best.
+    pub best: Measurements,
+    /// On how many tasks the best's objective is better, and so on; absent where
+    /// none was asked for, or the runs were not paired.
+    pub objective: Option<Counted>,
+    /// Everything else, with intervals; absent where the runs were not paired.
+    pub comparison: Option<Comparison>,
+}
+
+/// Tasks that both did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Counted {
+    /// The best's objective is higher.
+    pub better: u64,
+    /// They are the same.
+    pub same: u64,
+    /// The best's is lower.
+    pub worse: u64,
+}
+
+pub(super) async fn outcome(
+    fabric: &Layer4Fabric,
+    options: &EvolutionOptions,
+    folder: &Folder,
+    state: &State,
+) -> Result<Outcome, EvolutionError> {
+    let start = state.terms.start;
+    let best = state.archive.best();
+    let (genome, score) = best.map_or((start, 0.5), |best| (best.genome, best.fitness.score));
+    let evidence = state.evidence.get(&genome);
+    let held_out = if genome == start || options.held_out.is_empty() {
+        None
+    } else {
+        let best: Arc<[u8]> = folder.component(genome)?.into();
+        let course = Course { fabric, options };
+        let shown = held_out(&course, [&options.start, &best]).await;
+        Some(shown.map_err(|end| match end {
+            End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
+            End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
+            End::Host(error) => error.into(),
+        })?)
+    };
+    Ok(Outcome {
+        agent_type: state.terms.agent_type.clone(),
+        ended: state.ended.unwrap_or(Why::Generations),
+        generations: state.generation,
+        candidates: state.candidates,
+        cpu_seconds: state.cpu_seconds,
+        start,
+        best: genome,
+        parents: evidence.map_or_else(Vec::new, |evidence| evidence.parents.clone()),
+        score,
+        train: Figures {
+            start: state.reference.all,
+            best: evidence.map_or(state.reference.all, |evidence| evidence.all),
+            objective: None,
+            comparison: None,
+        },
+        held_out,
+        pareto: pareto(state),
+        last_fall: state.recent.iter().rev().find_map(|candidate| match &candidate.fate {
+            Fate::Fell { why, .. } => Some(why.clone()),
+            Fate::Scored { .. } | Fate::Known => None,
+        }),
+    })
+}
+
+fn pareto(state: &State) -> Vec<Digest> {
+    let (genomes, scored): (Vec<_>, Vec<_>) =
+        state.evidence.iter().map(|(genome, evidence)| (*genome, scored(&evidence.all))).unzip();
+    pareto_front(&scored).into_iter().filter_map(|at| genomes.get(at).copied()).collect()
+}
+
+fn scored(of: &Measurements) -> Scored {
+    let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
+    Scored {
+        success: share(of.succeeded, of.tasks),
+        agreement: (of.checked > 0).then(|| share(of.agreed, of.checked)),
+        latency: of.latency_ms,
+        cpu: of.cpu_seconds,
+        memory: of.memory_peak_mb,
+        size: of.size_bytes,
+    }
+}
+
+/// One run of a held-out task.
+struct Run {
+    measured: Measured,
+    objective: Option<f64>,
+}
+
+async fn held_out(course: &Course<'_>, sides: [&Arc<[u8]>; 2]) -> Result<Figures, End> {
+    let [start, best] = sides;
+    let mut measures = sides.map(|bytes| Measure::new(course.options, bytes.len() as u64));
+    let [of_start, of_best] = &mut measures;
+    // Both under the type's own name, which an agent is told; so one after the
+    // other, in either order.
+    let mut old = all(course, start, of_start).await?;
+    let mut new = all(course, best, of_best).await?;
+    new.extend(all(course, best, of_best).await?);
+    old.extend(all(course, start, of_start).await?);
+    let pairs: Vec<Pair> = old
+        .iter()
+        .zip(&new)
+        .map(|(old, new)| Pair { champion: old.measured, candidate: new.measured })
+        .collect();
+    let (asked, tasks) = (course.options.objective.is_some(), course.options.held_out.len());
+    Ok(Figures {
+        start: of_start.so_far(),
+        best: of_best.so_far(),
+        objective: asked.then(|| count(old.iter().zip(&new).take(tasks))),
+        comparison: Some(compare(&pairs, CONFIDENCE, &Margins::default())),
+    })
+}
+
+async fn all(
+    course: &Course<'_>,
+    component: &[u8],
+    measure: &mut Measure<'_>,
+) -> Result<Vec<Run>, End> {
+    let genome = course.fabric.load(component).await.map_err(End::Host)?;
+    let agent = course.spawn(genome).await?;
+    let ran = tasks(course, measure).await;
+    let ended = course.end(agent).await;
+    let ran = ran?;
+    ended?;
+    Ok(ran)
+}
+
+async fn tasks(course: &Course<'_>, measure: &mut Measure<'_>) -> Result<Vec<Run>, End> {
+    let mut runs = Vec::with_capacity(course.options.held_out.len());
+    for task in &course.options.held_out {
+        let report = course.run(task).await.map_err(End::Host)?;
+        let fell = |why| End::Fell(super::Stage::AllTasks, why);
+        measure.add(task, &report).map_err(fell)?;
+        let pointer = course.options.objective.as_deref();
+        let output = report.result.as_ref().ok();
+        let objective = pointer.zip(output).and_then(|(at, output)| number(output, at).ok());
+        runs.push(Run { measured: measured(task, &report), objective });
+    }
+    Ok(runs)
+}
+
+/// Of each task's first runs: the second ones are for the clock.
+fn count<'a>(runs: impl Iterator<Item = (&'a Run, &'a Run)>) -> Counted {
+    let mut counted = Counted::default();
+    for (old, new) in runs {
+        match old.objective.zip(new.objective).map(|(old, new)| new.total_cmp(&old)) {
+            Some(std::cmp::Ordering::Greater) => counted.better += 1,
+            Some(std::cmp::Ordering::Equal) => counted.same += 1,
+            Some(std::cmp::Ordering::Less) => counted.worse += 1,
+            None => {}
+        }
+    }
+    counted
+}

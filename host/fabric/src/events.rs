@@ -1,0 +1,250 @@
+//! What happens, as it happens, for whoever listens.
+//!
+//! A listener that is slower than what happens loses the oldest events and is
+//! told how many; it holds up nobody. One that was away hears what is kept of
+//! the events since (`feed`).
+
+mod feed;
+
+use chimera_layer4_core::metrics::KpiReport;
+use chimera_layer4_core::scheduler::{DeadReason, TaskState, Timestamp};
+use chimera_layer4_core::{AgentId, Digest, Priority, TaskId};
+use serde::{Serialize, Serializer};
+
+pub use self::feed::{Events, Following, Missed, Position};
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Counts, from one, what happened since the start of the host, whether
+    /// somebody listened or not.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            sequence: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            at: Option<Timestamp>,
+            #[serde(flatten)]
+            what: &'a What,
+        }
+        // A report has a time of its own: an object has a key once.
+        let at = (!matches!(self.what, What::Kpi(_))).then_some(self.at);
+        Written { sequence: self.sequence, at, what: &self.what }.serialize(to)
+    }
+}
+
+impl Event {
+    /// The task that it is about, if it is about one.
+    #[must_use]
+    pub fn task_id(&self) -> Option<TaskId> {
+        match &self.what {
+            What::Task(event) => Some(event.task_id),
+            What::AgentStarted { .. }
+            | What::AgentEnded { .. }
+            | What::AgentRestarted { .. }
+            | What::GenomeSwapped { .. }
+            | What::RolloutStep { .. }
+            | What::RolloutEnded { .. }
+            | What::Kpi(_)
+            | What::HostEnded {} => None,
+        }
+    }
+
+    /// Its name on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match &self.what {
+            What::Task(event) => match event.change {
+                TaskEventKind::Submitted => "task-submitted",
+                TaskEventKind::Started { .. } => "task-started",
+                TaskEventKind::Progress { .. } => "task-progress",
+                TaskEventKind::Retried { .. } => "task-retried",
+                TaskEventKind::GivenBack => "task-given-back",
+                TaskEventKind::Ended { .. } => "task-ended",
+            },
+            What::AgentStarted { .. } => "agent-started",
+            What::AgentEnded { .. } => "agent-ended",
+            What::AgentRestarted { .. } => "agent-restarted",
+            What::GenomeSwapped { .. } => "genome-swapped",
+            What::RolloutStep { .. } => "rollout-step",
+            What::RolloutEnded { .. } => "rollout-ended",
+            What::Kpi(_) => "kpi",
+            What::HostEnded {} => "host-ended",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum What {
+    /// To a task.
+    Task(TaskEvent),
+    /// An agent began.
+    AgentStarted {
+        /// Which.
+        agent_id: AgentId,
+        /// Its type.
+        agent_type: String,
+        /// What it runs.
+        genome: Digest,
+    },
+    /// An agent was ended.
+    AgentEnded {
+        /// Which.
+        agent_id: AgentId,
+        /// Its type.
+        agent_type: String,
+    },
+    /// An agent was restarted.
+    AgentRestarted {
+        /// Which.
+        agent_id: AgentId,
+        /// Its type.
+        agent_type: String,
+    },
+    /// Another genome took over in agents of a type.
+    GenomeSwapped {
+        /// The type.
+        agent_type: String,
+        /// What they ran before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<Digest>,
+        /// What they run now.
+        to: Digest,
+    },
+    /// A candidate is given a share of a type's tasks.
+    RolloutStep {
+        /// The type.
+        agent_type: String,
+        /// The candidate.
+        candidate: Digest,
+        /// Its share from now on, from 0 to 1.
+        share: f64,
+    },
+    /// A rollout ended.
+    RolloutEnded {
+        /// The type.
+        agent_type: String,
+        /// The candidate.
+        candidate: Digest,
+        /// promoted, rolled-back, aborted or inconclusive.
+        outcome: &'static str,
+        /// Runs of the candidate.
+        tasks: u64,
+        /// In words.
+        why: String,
+    },
+    /// Key figures were taken.
+    Kpi(KpiReport),
+    /// Nothing more will be told.
+    HostEnded {},
+}
+
+/// Something that happened to a task.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskEvent {
+    /// Which.
+    pub task_id: TaskId,
+    /// Its agent type.
+    pub agent_type: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// What.
+    #[serde(flatten)]
+    pub change: TaskEventKind,
+}
+
+/// What happened to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum TaskEventKind {
+    /// It was taken.
+    Submitted,
+    /// It was handed out to be run.
+    Started {
+        /// Which attempt, from one.
+        attempt: u32,
+    },
+    /// Its agent says how far it is.
+    Progress {
+        /// From 0.0 to 1.0.
+        fraction: f64,
+        /// What is being done.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// A run failed and is made again.
+    Retried {
+        /// Which attempt failed.
+        attempt: u32,
+        /// Not before this.
+        again: Timestamp,
+        /// What failed.
+        error: String,
+    },
+    /// Its runner stopped.
+    GivenBack,
+    /// It ended.
+    Ended {
+        /// Succeeded, dead or cancelled.
+        state: TaskState,
+        /// Why it is dead.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<DeadReason>,
+        /// What went wrong.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_every_key_once_and_its_times_in_one_form() {
+        let report = KpiReport {
+            agent_id: uuid::Uuid::nil().into(),
+            agent_type: "echo".into(),
+            genome: Digest::of(b"genome"),
+            at: Timestamp(1_700_000_000_000),
+            window_secs: 60,
+            runs: 1,
+            latency_ms: 1.0,
+            latency_p95_ms: 1.0,
+            latency_p99_ms: 1.0,
+            success_rate: 1.0,
+            accuracy: None,
+            cpu_seconds: 0.1,
+            memory_peak_mb: 1.0,
+        };
+        let task = TaskEvent {
+            task_id: uuid::Uuid::nil().into(),
+            agent_type: "echo".into(),
+            priority: Priority::Normal,
+            change: TaskEventKind::Retried {
+                attempt: 1,
+                again: report.at,
+                error: "at a time".into(),
+            },
+        };
+        let at = report.at;
+        for what in [What::Kpi(report), What::Task(task), What::HostEnded {}] {
+            let text = serde_json::to_string(&Event { sequence: 1, at, what }).unwrap();
+            for key in ["at", "sequence", "agent_type"] {
+                assert!(text.matches(&format!("\"{key}\":")).count() <= 1, "{key}: {text}");
+            }
+            assert!(text.contains("\"at\":\"2023-11-14T22:13:20.000Z\""), "{text}");
+            assert!(!text.contains("1700000000000"), "{text}");
+        }
+    }
+}

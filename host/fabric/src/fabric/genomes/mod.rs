@@ -1,0 +1,240 @@
+//! Genomes: what is stored, which is in charge, and how another takes over.
+//!
+//! The lineage says which genome is in charge of an agent type; it is written
+//! before the agents change, so a host that goes down in between comes back
+//! with the new one. Nothing takes over that was not admitted (`admit`). A
+//! genome takes over at once (`swap`) or by a rollout (`rollout`), whose trial
+//! hears of every run (`trials`).
+
+mod admit;
+mod aside;
+mod bench;
+mod declared;
+mod history;
+mod keeper;
+mod layout;
+mod record;
+mod rollout;
+mod state;
+mod swap;
+mod trials;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use chimera_layer4_core::config::TaskStoreKind;
+use chimera_layer4_core::genome::lineage::Event;
+use chimera_layer4_core::{Digest, Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_runtime::Genome;
+use tempfile::TempDir;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::task::JoinSet;
+
+pub use self::admit::{AdmittedGenome, GenomeRef, NewGenome};
+pub use self::bench::{BenchTask, Benchmark};
+pub use self::history::{GenomeDetail, GenomeDiff, GenomeSummary};
+pub(super) use self::record::Recorder;
+pub use self::rollout::{RolloutView, SideView};
+pub use self::state::StateCarried;
+pub use self::swap::Swapped;
+pub(super) use self::trials::Trials;
+pub use chimera_layer4_stores::genomes::Report as GenomeReport;
+
+use super::Layer4Fabric;
+use super::agents::Entry;
+use super::crew::Crew;
+use super::watch::Watch;
+use chimera_layer4_stores::genomes::{
+    GenomeStore, GenomeStoreOptions, GenomeStoreResult, Lineage, NewEntry, Recordings,
+    RecordingsOptions,
+};
+
+/// Agent types whose tasks are recorded.
+const MOST_TYPES: usize = 1000;
+/// Bytes of one agent type's recorded tasks.
+const RECORDED_BYTES: u64 = 64 << 20;
+
+/// What the fabric has of genomes beyond those that run.
+pub(super) struct Genomes {
+    store: GenomeStore,
+    lineage: Lineage,
+    recordings: Arc<Recordings>,
+    crew: Arc<Crew>,
+    watch: Arc<Watch>,
+    /// By agent type: one change of who is in charge at a time.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One benchmark at a time, so that all have the share of one.
+    benching: tokio::sync::Semaphore,
+    /// Rollouts that are seen through.
+    keepers: Beside,
+    /// Agents that were replaced, and end.
+    ending: Beside,
+    /// For an agent's own `shutdown`.
+    agent_timeout: Duration,
+    /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
+    closed: OnceCell<()>,
+    /// Held so that the folder goes when this does.
+    _scratch: Option<TempDir>,
+}
+
+impl Genomes {
+    /// Opens the store of the data folder, or one that goes with the fabric
+    /// where the host keeps nothing.
+    fn open(config: &Layer4Config, crew: Arc<Crew>, watch: Arc<Watch>) -> Layer4Result<Self> {
+        let (folder, scratch) = folder(config)?;
+        let options = GenomeStoreOptions { folder, max_genome_bytes: config.max_component_bytes() };
+        let (store, recovered) = GenomeStore::open(&options)?;
+        let stored = store.list()?;
+        // A store that is new has no index either.
+        if let Some(complaint) = recovered.index.filter(|_| !stored.is_empty()) {
+            tracing::warn!(complaint, "the index of genomes was made anew from what is stored");
+        }
+        let recordings = RecordingsOptions {
+            max_tasks: config.recorded_tasks,
+            max_bytes: RECORDED_BYTES,
+            max_types: MOST_TYPES,
+            seed: fastrand::u64(..),
+        };
+        Ok(Self {
+            lineage: Lineage::open(&store)?,
+            recordings: Arc::new(Recordings::open_or_begin(&store, recordings)?),
+            store,
+            crew,
+            watch,
+            turns: Mutex::default(),
+            benching: tokio::sync::Semaphore::new(1),
+            keepers: Beside::default(),
+            ending: Beside::default(),
+            agent_timeout: config.agent_timeout(),
+            closed: OnceCell::new(),
+            _scratch: scratch,
+        })
+    }
+
+    /// Ends the rollouts that were under way when the last host went down. A
+    /// host does so as it starts, not a command that only opens the store: the
+    /// warning belongs in the host's log.
+    pub(super) async fn close_interrupted_rollouts(self: &Arc<Self>) -> Layer4Result<()> {
+        let close = || async {
+            let genomes = Arc::clone(self);
+            let closed = tokio::task::spawn_blocking(move || genomes.close_interrupted()).await;
+            closed.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?
+        };
+        self.closed.get_or_try_init(close).await.copied()
+    }
+
+    /// Has something done with the disk, away from the threads that run guests.
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: impl FnOnce(&Genomes) -> GenomeStoreResult<T> + Send + 'static,
+    ) -> Layer4Result<T> {
+        let genomes = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || what(&genomes)).await;
+        let done = done.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?;
+        Ok(done?)
+    }
+
+    /// The right to change who is in charge of a type.
+    pub(super) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(agent_type.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    async fn record(self: &Arc<Self>, entries: Vec<NewEntry>) -> Layer4Result<()> {
+        self.on_disk(move |genomes| genomes.lineage.append_all(&entries).map(drop)).await
+    }
+
+    /// A stored genome, compiled and linked.
+    async fn load(self: &Arc<Self>, genome: Digest) -> Layer4Result<Arc<Genome>> {
+        let bytes = self.on_disk(move |genomes| genomes.store.get(&genome)).await?;
+        self.crew.load(&bytes).await
+    }
+
+    /// Ends agents that were replaced: what they have in hand finishes.
+    fn retire(&self, replaced: Vec<Arc<Entry>>) {
+        let timeout = self.agent_timeout;
+        for entry in replaced {
+            self.watch.ended(&entry);
+            self.ending.spawn(async move {
+                if let Err(error) = super::end(&entry, timeout).await {
+                    super::not_in_good_order(&entry, &error);
+                }
+            });
+        }
+    }
+
+    /// Sees no rollout through any more, and waits for agents that end.
+    pub(super) async fn shut_down(&self) {
+        self.keepers.take().abort_all();
+        self.watch.trials.end_all();
+        let mut ending = self.ending.take();
+        while ending.join_next().await.is_some() {}
+    }
+}
+
+/// What goes on beside whoever began it, and ends with the fabric at the latest.
+#[derive(Default)]
+struct Beside(Mutex<JoinSet<()>>);
+
+impl Beside {
+    fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
+        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(what);
+    }
+
+    fn take(&self) -> JoinSet<()> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Something that happens now.
+fn entry(genome: Digest, agent_type: Option<&str>, event: Event) -> NewEntry {
+    let at = SystemTime::now().into();
+    NewEntry { at, genome, agent_type: agent_type.map(str::to_owned), event }
+}
+
+/// Where the host keeps what it has; `None`: it keeps nothing.
+fn kept(config: &Layer4Config) -> Option<PathBuf> {
+    let folder = config.data_dir.as_ref()?;
+    (config.task_store == TaskStoreKind::Embedded).then(|| folder.join("genomes"))
+}
+
+fn folder(config: &Layer4Config) -> Layer4Result<(PathBuf, Option<TempDir>)> {
+    if let Some(folder) = kept(config) {
+        return Ok((folder, None));
+    }
+    let scratch = tempfile::Builder::new().prefix("chimera-genomes-").tempdir();
+    let scratch = scratch.map_err(|error| {
+        let words = format!("no temporary folder for genomes: {error}; set `data_dir`");
+        Layer4Error::Configuration(vec![words])
+    })?;
+    Ok((scratch.path().join("genomes"), Some(scratch)))
+}
+
+impl Layer4Fabric {
+    pub(super) fn keeps_genomes(&self) -> bool {
+        kept(&self.config).is_some()
+    }
+
+    /// Opened when it is first needed: a run that keeps nothing needs none.
+    pub(super) async fn genomes(&self) -> Layer4Result<&Arc<Genomes>> {
+        let open = || async {
+            let (config, crew, watch) =
+                (self.config.clone(), Arc::clone(&self.crew), Arc::clone(&self.watch));
+            let opened = tokio::task::spawn_blocking(move || Genomes::open(&config, crew, watch));
+            let opened = opened.await;
+            let opened = opened.map_err(|error| Layer4Error::Internal(error.to_string()))??;
+            let opened = Arc::new(opened);
+            self.watch.recorder.start(&opened.recordings);
+            Ok(opened)
+        };
+        self.genomes.get_or_try_init(open).await
+    }
+}

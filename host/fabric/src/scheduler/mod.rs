@@ -1,0 +1,518 @@
+//! [`Scheduler`]: moves tasks from the store to whoever runs them, and back.
+//!
+//! What is decided is decided in [`chimera_layer4_core::scheduler`], without a clock; here are
+//! the loops that wait. One loop claims and hands out (`dispatch`), each task
+//! in hand is a future of its own (`hand`), and one loop does what time brings
+//! (`keeper`). The scheduler knows its store and its runner as traits.
+
+mod arms;
+mod dispatch;
+mod hand;
+mod handle;
+mod keeper;
+mod observe;
+mod options;
+mod stats;
+mod taking;
+mod time;
+mod types;
+mod waiters;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
+use chimera_layer4_core::scheduler::store::{CancelAnswer, Filter, Promise, StoreError, TaskStore};
+use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
+use chimera_layer4_core::{
+    Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub use self::handle::TaskHandle;
+pub use self::observe::{Change, End, Observe, TaskChange};
+pub use self::options::{Clock, SchedulerOptions};
+pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
+pub(crate) use self::time::moment;
+
+use self::hand::InHand;
+use self::taking::{TakeBack, Taken};
+use self::time::Time;
+use self::types::Types;
+use self::waiters::Waiters;
+
+/// Runs that one agent type can take at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// The type.
+    pub agent_type: Arc<str>,
+    /// Runs at once.
+    pub slots: usize,
+    /// The genome, where agents are up and all run the same. A claim is then
+    /// also a start; otherwise [`RunTask::prepare`] comes first.
+    pub genome: Option<Digest>,
+    /// What its agents run, each genome once. None: no agent is up yet.
+    pub arms: Arc<[Arm]>,
+}
+
+/// The agents of a type that run one genome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arm {
+    /// The genome.
+    pub genome: Digest,
+    /// Runs that they can take at once.
+    pub slots: usize,
+}
+
+/// Who runs a task, as the scheduler chose when it handed the task out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The genome; `None`: whichever there is.
+    pub genome: Option<Digest>,
+    /// Genomes of the type whose breakers were not closed then.
+    pub resting: Vec<Digest>,
+}
+
+/// Whoever runs tasks.
+#[async_trait]
+pub trait RunTask: Send + Sync + 'static {
+    /// The types that can be run now, with their slots. Asked before each claim.
+    fn capacity(&self) -> Vec<Capacity>;
+
+    /// Makes ready to run a task of a type; the genome that will run it.
+    ///
+    /// # Errors
+    /// Why no agent could be made ready.
+    async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
+
+    /// Whether new tasks of a type are taken, whoever runs them and when.
+    ///
+    /// # Errors
+    /// Why not; a repeat of what was taken before is answered all the same.
+    fn takes(&self, _agent_type: &str) -> Layer4Result<()> {
+        Ok(())
+    }
+
+    /// The genomes that may run a task, the one that is meant for it first.
+    /// None: whichever there is.
+    fn meant_for(&self, _task: &Task, _attempt: u32) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    /// Runs a task once, on the genome of its placement if agents still run it.
+    /// Dropping the future ends the run.
+    async fn run(&self, task: &Task, attempt: u32, place: &Placement) -> Ran;
+}
+
+/// Takes tasks, has them run, and keeps at it until each has ended.
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    loops: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the loops and the tasks in hand share.
+struct Shared {
+    store: Arc<dyn TaskStore>,
+    runner: Arc<dyn RunTask>,
+    options: SchedulerOptions,
+    time: Time,
+    owner: Owner,
+    phase: AtomicU8,
+    types: Mutex<Types>,
+    in_hand: InHand,
+    waiters: Arc<Waiters>,
+    /// Tasks that have ended, whose result could not be read for their waiters.
+    untold: Mutex<Vec<TaskId>>,
+    /// Tasks that ended without a run, of which nobody was told yet.
+    unobserved: Mutex<Vec<TaskId>>,
+    /// Something waits, or a slot is free.
+    work: Notify,
+    keeper: keeper::Alarm,
+    chance: Mutex<fastrand::Rng>,
+}
+
+/// For a store to hear of runs that a shutdown ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// For a run that is cancelled to end and the store to hear of it. A guest is
+/// stopped within milliseconds; a store that cannot write takes longer.
+const LAST_OF_A_CANCELLED: Duration = Duration::from_secs(10);
+
+const NEW: u8 = 0;
+const RUNNING: u8 = 1;
+const DRAINING: u8 = 2;
+const STOPPED: u8 = 3;
+
+impl Scheduler {
+    /// A scheduler over this store and runner; nothing runs before
+    /// [`start`](Self::start), but tasks are taken.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn TaskStore>,
+        runner: Arc<dyn RunTask>,
+        options: SchedulerOptions,
+    ) -> Self {
+        let mut chance = fastrand::Rng::with_seed(options.seed);
+        let owner = Owner(Uuid::from_u128(chance.u128(..)));
+        let shared = Shared {
+            store,
+            runner,
+            owner,
+            phase: AtomicU8::new(NEW),
+            types: Mutex::new(Types::new(&options)),
+            in_hand: InHand::default(),
+            waiters: Arc::default(),
+            untold: Mutex::default(),
+            unobserved: Mutex::default(),
+            work: Notify::new(),
+            keeper: keeper::Alarm::default(),
+            chance: Mutex::new(chance),
+            time: Time::new(Arc::clone(&options.clock)),
+            options,
+        };
+        Self { shared: Arc::new(shared), loops: Mutex::default() }
+    }
+
+    /// Tells of tasks that ended before this scheduler was made, as it starts.
+    #[must_use]
+    pub fn with_ended(self, ids: Vec<TaskId>) -> Self {
+        self.shared.unobserved().extend(ids);
+        self
+    }
+
+    /// Begins to run tasks, those too that the store held before. Started
+    /// twice is the same as once.
+    pub fn start(&self) {
+        let shared = &self.shared;
+        let begun =
+            shared.phase.compare_exchange(NEW, RUNNING, Ordering::AcqRel, Ordering::Acquire);
+        if begun.is_err() {
+            return;
+        }
+        // First the keeper, which tells the store of the clock before anything is claimed.
+        let keeper = tokio::spawn(keeper::run(Arc::clone(shared)));
+        let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, keeper]);
+    }
+
+    /// Takes a task and answers when it is on disk: whatever happens then, it
+    /// ends once.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `QueueFull`, `IdempotencyKeyTaken`, `Store`; nothing
+    /// was taken.
+    pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
+        let mut answers = self.submit_batch(vec![submission]).await?;
+        answers.pop().unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+    }
+
+    /// Takes several tasks with one wait for the disk, each answered by itself.
+    ///
+    /// # Errors
+    /// `Store` when none could be taken.
+    pub async fn submit_batch(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+        let taken = Arc::clone(&self.shared).take(batch, Promise::Durable).await?;
+        Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
+    }
+
+    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// for the results: each is told as it is known, without a look into the store.
+    ///
+    /// # Errors
+    /// As [`submit_batch`](Self::submit_batch).
+    pub async fn submit_tracked(
+        &self,
+        batch: Vec<Submission>,
+    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+        let shared = &self.shared;
+        // First the ears, then the tasks: one that ends at once is heard.
+        let waiting: Vec<_> =
+            batch.iter().map(|one| shared.waiters.register(one.task.id)).collect();
+        let taken = Arc::clone(shared).take(batch, Promise::Durable).await?;
+        let handle = |(taken, waiting)| match taken {
+            Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(waiting))),
+            Ok(Taken::Before(first)) => Ok(TaskHandle::new(shared, first, None)),
+            Err(error) => Err(error),
+        };
+        Ok(taken.into_iter().zip(waiting).map(handle).collect())
+    }
+
+    /// Takes a task and waits for how it ends. The task is on disk when its
+    /// result is. Dropping the future takes the task back.
+    ///
+    /// A task that was submitted before, by its id or its key, is waited for.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); `NotRunning` when the scheduler is shut
+    /// down first: the task stays queued then, where the store outlives the
+    /// process, and is waited for again by submitting it under the same id.
+    pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
+        let shared = &self.shared;
+        let waiting = shared.waiters.register(submission.task.id);
+        let taking = Arc::clone(shared).take(vec![submission], Promise::WithResult);
+        let mut guard = TakeBack::new(Arc::clone(shared), taking);
+        match guard.taken().await? {
+            Taken::New(_) => {
+                let result = waiting.heard().await.ok_or_else(|| shared.not_running());
+                guard.disarm();
+                result
+            }
+            Taken::Before(first) => {
+                drop(waiting);
+                self.wait(first).await
+            }
+        }
+    }
+
+    /// Waits for how a task ends.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `Store`; `NotRunning` when the scheduler is shut down first.
+    pub async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        self.shared.wait(id).await
+    }
+
+    /// Takes a task back: at once when it is queued, otherwise its run is ended.
+    /// The answer, which is whether it was queued, comes when the task is
+    /// cancelled; if the store does not hear of a run's end within ten seconds,
+    /// before that.
+    ///
+    /// # Errors
+    /// `TaskNotFound`, `TaskEnded`, `Store`.
+    pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
+        let shared = &self.shared;
+        // Registered first: a run that ends at once still finds its waiter.
+        let ended = shared.waiters.register(id);
+        match shared.cancel(id).await? {
+            CancelAnswer::Cancelled => {
+                shared.ended(&[id]).await;
+                Ok(true)
+            }
+            CancelAnswer::Requested => {
+                // Where another host runs it, that one hears of it with its heartbeat.
+                if shared.in_hand.take_back(id)
+                    && timeout(LAST_OF_A_CANCELLED, ended.heard()).await.is_err()
+                {
+                    tracing::warn!(%id, "a cancelled run has not ended yet");
+                }
+                Ok(false)
+            }
+            CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
+            CancelAnswer::Unknown => Err(Layer4Error::TaskNotFound(id)),
+        }
+    }
+
+    /// All that is known of a task.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn get(&self, id: TaskId) -> Layer4Result<Option<TaskRecord>> {
+        Ok(self.shared.store.get(id).await?)
+    }
+
+    /// Tasks in one state, in the order of their time.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
+        Ok(self.shared.store.list(filter).await?)
+    }
+
+    /// Puts dead letters back in the queue, with all their attempts. The
+    /// answer is those that were dead.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn requeue(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        let reading = self.shared.time.for_write().await;
+        let requeued = self.shared.store.requeue(ids, reading.now).await?;
+        drop(reading);
+        self.shared.work.notify_one();
+        Ok(requeued)
+    }
+
+    /// Forgets tasks that have ended. The answer is those that had.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn purge(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+        Ok(self.shared.store.purge(ids).await?)
+    }
+
+    /// What waits, runs and has ended.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn stats(&self) -> Layer4Result<SchedulerStats> {
+        let store = self.shared.store.stats().await?;
+        let now = self.shared.now();
+        let types = self.shared.types().stats(self.shared.time.moment());
+        let in_hand = self.shared.in_hand.count();
+        Ok(SchedulerStats::new(store, types, in_hand, now))
+    }
+
+    /// Tasks claimed and not settled yet.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.shared.in_hand.count()
+    }
+
+    /// Looks for work: slots have become free, or types known, outside of the
+    /// scheduler's sight.
+    pub fn capacity_changed(&self) {
+        self.shared.work.notify_one();
+    }
+
+    /// Claims nothing more, lets what runs finish within `limit`, gives back
+    /// the rest as if it had not been claimed, and closes the store. What the
+    /// store does not hear soon after that is lost with its lease. Shut down
+    /// twice is the same as once.
+    pub async fn shutdown(&self, limit: Duration) {
+        let shared = &self.shared;
+        shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
+        if timeout(limit, shared.in_hand.none_left()).await.is_err() {
+            shared.in_hand.stop_all();
+            if timeout(LAST_WORDS, shared.in_hand.none_left()).await.is_err() {
+                tracing::warn!("the store did not hear how the last runs ended");
+            }
+        }
+        shared.phase.store(STOPPED, Ordering::Release);
+        self.end_loops();
+        shared.store.close().await;
+        shared.waiters.dismiss();
+    }
+
+    fn end_loops(&self) {
+        let loops = std::mem::take(&mut *self.loops.lock().unwrap_or_else(PoisonError::into_inner));
+        loops.into_iter().for_each(|handle| handle.abort());
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.phase.store(STOPPED, Ordering::Release);
+        self.end_loops();
+        // Each run in hand is dropped, and given back if the store can write.
+        self.shared.in_hand.stop_all();
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    fn chance(&self) -> f64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    fn types(&self) -> MutexGuard<'_, Types> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer what became of a task.
+    fn observe(&self, task: &Task, at: Timestamp, what: Change<'_>) {
+        let (agent_type, priority) = (task.target_agent_type.as_str(), task.priority);
+        self.options.observer.task(&TaskChange { id: task.id, agent_type, priority, at, what });
+    }
+
+    fn is_claiming(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == RUNNING
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == STOPPED
+    }
+
+    fn not_running(&self) -> Layer4Error {
+        Layer4Error::NotRunning { state: "shutting down" }
+    }
+
+    async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        // First the ear, then the look: an end in between is heard.
+        let waiting = self.waiters.register(id);
+        let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+        if let Some(result) = record.result {
+            return Ok(result);
+        }
+        waiting.heard().await.ok_or_else(|| match self.has_stopped() {
+            true => self.not_running(),
+            false => Layer4Error::TaskNotFound(id),
+        })
+    }
+
+    async fn cancel(&self, id: TaskId) -> Result<CancelAnswer, StoreError> {
+        let reading = self.time.for_write().await;
+        self.store.cancel(id, reading.now).await
+    }
+
+    /// Takes back a task that its submitter has given up.
+    async fn take_back(&self, id: TaskId) {
+        match self.cancel(id).await {
+            Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
+            Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
+            Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
+            Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
+        }
+    }
+
+    /// Tells of tasks that ended without a run: to the observer, and to those
+    /// who wait for them.
+    async fn ended(&self, ids: &[TaskId]) {
+        for id in ids {
+            match self.store.get(*id).await {
+                Ok(Some(record)) => {
+                    observe::ended(&*self.options.observer, &record);
+                    if let Some(result) = &record.result {
+                        self.waiters.tell(result);
+                    }
+                }
+                Ok(None) => self.waiters.forget(*id),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "how a task ended could not be read yet");
+                    self.unobserved().push(*id);
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait for these tasks how they ended.
+    async fn tell(&self, ended: &[TaskId]) {
+        for id in ended.iter().filter(|id| self.waiters.has(**id)) {
+            match self.store.get(*id).await {
+                Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
+                Ok(Some(_)) => {}
+                // Forgotten already: nobody will say any more.
+                Ok(None) => self.waiters.forget(*id),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a result could not be read yet");
+                    self.untold().push(*id);
+                }
+            }
+        }
+    }
+
+    /// Tells those who could not be told before.
+    async fn tell_again(&self) {
+        let unobserved = std::mem::take(&mut *self.unobserved());
+        self.ended(&unobserved).await;
+        let untold = std::mem::take(&mut *self.untold());
+        self.tell(&untold).await;
+    }
+
+    fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.unobserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

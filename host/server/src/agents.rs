@@ -1,0 +1,132 @@
+//! `/v1/agents` and `/v1/agent-types`: who runs, and how.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use chimera_layer4_core::{AgentId, Layer4Error};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::extract::Id;
+use super::problems;
+use super::wire::AgentType;
+use chimera_layer4_fabric::ActiveAgent;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, end))
+        .routes(routes!(restart))
+        .routes(routes!(check))
+        .routes(routes!(types))
+        .routes(routes!(status))
+}
+
+/// Every agent that runs, with its health, oldest first.
+#[utoipa::path(
+    get, path = "/v1/agents", tag = "agents",
+    operation_id = "list_agents",
+    responses(
+        (status = 200, description = "The agents", body = Vec<ActiveAgent>),
+        problems::Asking,
+    )
+)]
+async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
+    Answer(app.fabric.get_active_agents())
+}
+
+/// Every agent that runs, under the specification's name.
+#[utoipa::path(
+    get, path = "/agents/status", tag = "agents",
+    operation_id = "get_agents_status",
+    responses(
+        (status = 200, description = "The agents", body = Vec<ActiveAgent>),
+        problems::Looking,
+    )
+)]
+async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
+    Answer(app.fabric.get_active_agents())
+}
+
+/// One agent.
+#[utoipa::path(
+    get, path = "/v1/agents/{id}", tag = "agents",
+    operation_id = "get_agent", params(("id" = AgentId, Path)),
+    responses(
+        (status = 200, description = "The agent", body = ActiveAgent),
+        problems::Finding,
+    )
+)]
+async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
+    let agents = app.fabric.get_active_agents();
+    let found = agents.into_iter().find(|agent| agent.agent_id == id);
+    Ok(Answer(found.ok_or(Layer4Error::AgentNotFound(id))?))
+}
+
+/// Replaces an agent's instances; tasks in hand finish in the old ones.
+#[utoipa::path(
+    post, path = "/v1/agents/{id}/restart", tag = "agents",
+    operation_id = "restart_agent", params(("id" = AgentId, Path)),
+    responses(
+        (status = 204, description = "It is restarted"),
+        problems::Handling,
+    )
+)]
+async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
+    app.fabric.restart_agent(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks an agent how it is now, and restarts it if it is not well.
+#[utoipa::path(
+    post, path = "/v1/agents/{id}/check", tag = "agents",
+    operation_id = "check_agent", params(("id" = AgentId, Path)),
+    responses(
+        (status = 200, description = "How it is", body = ActiveAgent),
+        problems::Finding,
+    )
+)]
+async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
+    Ok(Answer(app.fabric.check_agent(id).await?))
+}
+
+/// Ends an agent; tasks in hand finish first. It is ended also when its own
+/// `shutdown` fails, of which the log tells.
+#[utoipa::path(
+    delete, path = "/v1/agents/{id}", tag = "agents",
+    operation_id = "end_agent", params(("id" = AgentId, Path)),
+    responses(
+        (status = 204, description = "It is ended"),
+        problems::Finding,
+    )
+)]
+async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
+    match app.fabric.shutdown_agent(id).await {
+        Err(error) if error.is_of_an_agent() => {
+            tracing::warn!(agent = %id, %error, "an agent did not end in good order");
+        }
+        ended => ended?,
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The agent types that tasks may target.
+#[utoipa::path(
+    get, path = "/v1/agent-types", tag = "agents",
+    operation_id = "list_agent_types",
+    responses(
+        (status = 200, description = "The types", body = Vec<AgentType>),
+        problems::Looking,
+    )
+)]
+async fn types(State(app): State<App>) -> Answer<Vec<AgentType>> {
+    let running = app.fabric.get_active_agents();
+    let agents = |name: &str| {
+        let of_type = running.iter().filter(|agent| agent.agent_type == name);
+        of_type.map(|agent| agent.agent_id).collect()
+    };
+    let names = app.fabric.agent_types().into_iter();
+    Answer(names.map(|name| AgentType { agents: agents(&name), name }).collect())
+}

@@ -1,0 +1,298 @@
+//! `/v1/genomes`: what is stored, what became of it, what may run.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::Digest;
+use chimera_layer4_core::genome::Entry;
+use chimera_layer4_core::genome::lineage::{Retention, Source};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::extract::{Id, Json as Body, Params};
+use super::problems;
+use chimera_layer4_fabric::fabric::{
+    AdmittedGenome, GenomeDetail, GenomeDiff, GenomeReport as Report, GenomeSummary, NewGenome,
+};
+
+/// A component by its own type, and as clients declare bytes that they know nothing of.
+const BYTES: [&str; 2] = ["application/wasm", "application/octet-stream"];
+/// A century, and longer than any lineage: more is a slip.
+const MOST_DAYS: u64 = 36_500;
+const MOST_ANCESTORS: u64 = 1000;
+/// Characters of an agent type's name and of an author's.
+const MOST_NAME: usize = 256;
+/// Recorded tasks that a genome is tried with.
+const MOST_SAMPLES: usize = 100;
+/// Characters of all interfaces that are allowed.
+const MOST_ALLOWED: usize = 4096;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(push, list))
+        .routes(routes!(verify))
+        .routes(routes!(collect))
+        .routes(routes!(show))
+        .routes(routes!(diff))
+        .routes(routes!(pin, unpin))
+        .routes(routes!(lineage))
+}
+
+/// What is said of a genome that is handed in.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Pushed {
+    /// The agent type that it is for: it is tried with that type's settings.
+    #[param(min_length = 1, max_length = 256)]
+    agent_type: Option<String>,
+    /// Who made it.
+    #[serde(default)]
+    #[param(required = false, max_length = 256)]
+    author: String,
+    /// The genome that it was made from.
+    #[param(value_type = Option<Digest>)]
+    parent: Option<Digest>,
+    /// Interfaces, by commas, that it may import although its parent does not.
+    #[serde(default)]
+    #[param(required = false, max_length = 4096)]
+    allow: String,
+    /// Recorded tasks of the type that it must do without a fault.
+    #[serde(default)]
+    #[param(required = false, maximum = 100)]
+    samples: usize,
+    /// Where it comes from, which the record then says on your word: `api`, which
+    /// is what is taken without it, `file`, `evolution`, or `oci:…`.
+    #[param(max_length = 4096)]
+    source: Option<String>,
+}
+
+/// The bytes of a component.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "a schema")]
+struct Component(Vec<u8>);
+
+/// Admits a component and stores it; nothing takes over by that. The body is
+/// the component.
+#[utoipa::path(
+    post, path = "/v1/genomes", tag = "genomes",
+    operation_id = "push_genome", params(Pushed),
+    request_body(
+        content = inline(Component), content_type = "application/octet-stream",
+        description = "The component; `application/wasm` is taken too"
+    ),
+    responses(
+        (status = 200, description = "It is stored already", body = AdmittedGenome),
+        (status = 201, description = "It is admitted and stored", body = AdmittedGenome),
+        problems::Pushing,
+    )
+)]
+async fn push(
+    State(app): State<App>,
+    Params(said): Params<Pushed>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let texts = [("agent_type", said.agent_type.as_deref().unwrap_or("-"), MOST_NAME)];
+    let texts = texts.into_iter().chain([
+        ("author", said.author.as_str(), MOST_NAME),
+        ("allow", said.allow.as_str(), MOST_ALLOWED),
+        ("source", said.source.as_deref().unwrap_or_default(), MOST_ALLOWED),
+    ]);
+    for (name, text, most) in texts {
+        if text.chars().count() > most || (name == "agent_type" && text.is_empty()) {
+            let length = text.chars().count();
+            let words = format!("{name} has {length} characters; allowed are up to {most}");
+            return Err(Problem::invalid(words));
+        }
+    }
+    if said.samples > MOST_SAMPLES {
+        let words = format!("samples is {}; allowed is 0 to {MOST_SAMPLES}", said.samples);
+        return Err(Problem::invalid(words));
+    }
+    let source = said.source.as_deref().map_or(Ok(Source::Api), str::parse);
+    let source = source.map_err(Problem::invalid)?;
+    let most = app.fabric.max_component_bytes();
+    // Read first: whoever still sends would not hear what is wrong with it.
+    let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
+    let typed = headers.get(header::CONTENT_TYPE).and_then(|typed| typed.to_str().ok());
+    if !typed.is_some_and(|typed| BYTES.contains(&typed)) {
+        let words = format!(
+            "the content type is {:?}; allowed are {}",
+            typed.unwrap_or_default(),
+            BYTES.join(" and ")
+        );
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-wasm", words));
+    }
+    let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let new = NewGenome {
+        author: said.author,
+        source,
+        parent: said.parent,
+        agent_type: said.agent_type,
+        allow: allow.map(str::to_owned).collect(),
+        recorded_samples: said.samples,
+        ..NewGenome::new(bytes)
+    };
+    let admitted = app.fabric.push_genome(new).await?;
+    let status = if admitted.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Answer(admitted)).into_response())
+}
+
+/// The stored genomes, in the order of their digests.
+#[utoipa::path(
+    get, path = "/v1/genomes", tag = "genomes",
+    operation_id = "list_genomes",
+    responses((status = 200, description = "The genomes", body = Vec<GenomeSummary>), problems::Asking)
+)]
+async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
+    Ok(Answer(app.fabric.genomes_stored().await?))
+}
+
+/// All that is known of a genome.
+#[utoipa::path(
+    get, path = "/v1/genomes/{genome}", tag = "genomes",
+    operation_id = "get_genome", params(("genome" = Digest, Path)),
+    responses((status = 200, description = "The genome", body = GenomeDetail), problems::Finding)
+)]
+async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDetail> {
+    Ok(Answer(app.fabric.genome_detail(genome).await?))
+}
+
+/// How a genome differs from another.
+#[utoipa::path(
+    get, path = "/v1/genomes/{genome}/diff/{other}", tag = "genomes",
+    operation_id = "diff_genomes", params(("genome" = Digest, Path), ("other" = Digest, Path)),
+    responses((status = 200, description = "The difference", body = GenomeDiff), problems::Finding)
+)]
+async fn diff(
+    State(app): State<App>,
+    Id((genome, other)): Id<(Digest, Digest)>,
+) -> Json<GenomeDiff> {
+    Ok(Answer(app.fabric.genome_diff(genome, other).await?))
+}
+
+/// Keeps a genome whatever else is collected.
+#[utoipa::path(
+    put, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    operation_id = "pin_genome", params(("genome" = Digest, Path)),
+    responses((status = 204, description = "It is kept"), problems::Finding)
+)]
+async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
+    app.fabric.pin_genome(genome, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps a genome no longer than others.
+#[utoipa::path(
+    delete, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    operation_id = "unpin_genome", params(("genome" = Digest, Path)),
+    responses((status = 204, description = "It is as others are"), problems::Finding)
+)]
+async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
+    app.fabric.pin_genome(genome, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a check of every stored genome found.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Verified {
+    /// Genomes that were hashed.
+    pub genomes: usize,
+    /// Bytes that were hashed.
+    pub bytes: u64,
+    /// What is damaged, each in words with where it is kept.
+    pub findings: Vec<String>,
+}
+
+/// Hashes every stored genome; what is damaged is put aside.
+#[utoipa::path(
+    post, path = "/v1/genomes/verify", tag = "genomes",
+    operation_id = "verify_genomes",
+    responses((status = 200, description = "What was found", body = Verified), problems::Asking)
+)]
+async fn verify(State(app): State<App>) -> Json<Verified> {
+    Ok(Answer(app.fabric.verify_genomes().await?.into()))
+}
+
+impl From<Report> for Verified {
+    fn from(report: Report) -> Self {
+        let findings = report.findings.iter().map(ToString::to_string);
+        let findings = report.index.iter().cloned().chain(findings).collect();
+        Self { genomes: report.genomes, bytes: report.bytes, findings }
+    }
+}
+
+/// What of it may go.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CollectRequest {
+    /// Generations of ancestors that stay behind each genome in use; 10 when left out.
+    #[schema(minimum = 0, maximum = 1000)]
+    ancestors: Option<usize>,
+    /// Days that a genome stays after the last thing that happened to it; 30
+    /// when left out.
+    #[schema(minimum = 0, maximum = 36500)]
+    quiet_days: Option<u32>,
+}
+
+/// What went.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Gone {
+    /// Genomes that are stored no longer.
+    pub removed: Vec<Digest>,
+    /// Bytes that are free again.
+    pub freed_bytes: u64,
+}
+
+/// Removes genomes that nobody uses. The record of them stays.
+#[utoipa::path(
+    post, path = "/v1/genomes/collect", tag = "genomes",
+    operation_id = "collect_genomes", request_body = CollectRequest,
+    responses((status = 200, description = "What went", body = Gone), problems::Telling)
+)]
+async fn collect(State(app): State<App>, Body(wanted): Body<CollectRequest>) -> Json<Gone> {
+    let within = |name: &str, value: Option<u64>, most: u64| match value {
+        Some(value) if value > most => {
+            Err(Problem::invalid(format!("{name} is {value}; allowed is 0 to {most}")))
+        }
+        _ => Ok(()),
+    };
+    within("ancestors", wanted.ancestors.map(|count| count as u64), MOST_ANCESTORS)?;
+    within("quiet_days", wanted.quiet_days.map(u64::from), MOST_DAYS)?;
+    let retention = Retention::of(wanted.ancestors, wanted.quiet_days);
+    let collected = app.fabric.collect_genomes(retention).await?;
+    Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
+}
+
+/// What happened for an agent type.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Lineage {
+    /// Drawn for a terminal.
+    pub tree: String,
+    /// One by one, oldest first.
+    pub entries: Vec<Entry>,
+}
+
+/// Which genomes an agent type had, and why.
+#[utoipa::path(
+    get, path = "/v1/agent-types/{name}/lineage", tag = "genomes",
+    operation_id = "get_lineage", params(("name" = String, Path, min_length = 1, max_length = 256)),
+    responses((status = 200, description = "The record", body = Lineage), problems::Finding)
+)]
+async fn lineage(State(app): State<App>, Id(name): Id<String>) -> Json<Lineage> {
+    let entries = app.fabric.genome_history(&name).await?;
+    if entries.is_empty() {
+        // Nothing is recorded of a type that runs since it was not asked for yet.
+        app.fabric.must_know(&name)?;
+    }
+    Ok(Answer(Lineage { tree: app.fabric.genome_tree(&name).await?, entries }))
+}

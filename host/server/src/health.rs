@@ -1,0 +1,114 @@
+//! How the host is: for people, supervisors and Prometheus.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::answer::{Answer, Json};
+use super::error::Problem;
+use super::problems;
+use super::wire::{Health, Stats};
+use chimera_layer4_fabric::SystemStatus;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(stats))
+}
+
+/// How the host is.
+#[utoipa::path(
+    get, path = "/health", tag = "host",
+    operation_id = "get_health",
+    responses(
+        (status = 200, description = "It takes tasks", body = Health),
+        (status = 503, description = "It does not", body = Health),
+        problems::Looking,
+    )
+)]
+async fn health(State(app): State<App>) -> Response {
+    let health = app.fabric.get_health().await;
+    let (status, word) = match health.status {
+        SystemStatus::Healthy => (StatusCode::OK, "healthy"),
+        SystemStatus::Degraded => (StatusCode::OK, "degraded"),
+        SystemStatus::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
+    };
+    let answer = Health {
+        status: word,
+        timestamp: health.timestamp,
+        active_agents: health.active_agents,
+        pending_tasks: health.pending_tasks,
+        uptime_seconds: health.uptime.as_secs_f64(),
+        agent_types_down: health.agent_types_down,
+    };
+    (status, Answer(answer)).into_response()
+}
+
+/// Whether the process answers at all.
+#[utoipa::path(
+    get, path = "/livez", tag = "host",
+    operation_id = "get_livez", security(()),
+    responses(
+        (status = 204, description = "It does"),
+        problems::Looking,
+    )
+)]
+async fn livez() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// Whether to send it work.
+#[utoipa::path(
+    get, path = "/readyz", tag = "host",
+    operation_id = "get_readyz", security(()),
+    responses(
+        (status = 204, description = "Yes"),
+        problems::Asking,
+    )
+)]
+async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
+    if !app.ready.load(Ordering::Acquire) {
+        let words = "agents are being loaded; ask again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "loading", words).after(1.0));
+    }
+    app.fabric.check_running()?;
+    // Asked of the store too: one that does not answer takes no tasks.
+    app.fabric.get_scheduler_stats().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everything counted, in Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "host",
+    operation_id = "get_metrics",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        problems::Looking,
+    )
+)]
+async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let text = app.fabric.metrics_text().await?;
+    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, format)], text).into_response())
+}
+
+/// What waits, runs and has ended.
+#[utoipa::path(
+    get, path = "/scheduler/stats", tag = "host",
+    operation_id = "get_scheduler_stats",
+    responses(
+        (status = 200, description = "The figures", body = Stats),
+        problems::Asking,
+    )
+)]
+async fn stats(State(app): State<App>) -> Json<Stats> {
+    Ok(Answer(app.fabric.get_scheduler_stats().await?.into()))
+}

@@ -1,0 +1,189 @@
+//! The HTTP API: the only user of axum.
+//!
+//! It does nothing that [`Layer4Fabric`] cannot: a request is read and bounded
+//! (`extract`), a handler asks the fabric, `error` is the one table from errors
+//! to statuses. `wire` has the shapes that are the API's own.
+
+mod agents;
+mod answer;
+mod auth;
+mod dead_letters;
+mod document;
+mod error;
+mod events;
+mod evolution;
+mod extract;
+mod genomes;
+mod health;
+mod keyvalue;
+mod layers;
+mod limits;
+mod listening;
+mod problems;
+mod reload;
+mod rollouts;
+mod room;
+mod router;
+mod shapes;
+mod tasks;
+mod wire;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum_server::Handle;
+use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use hyper_util::rt::TokioTimer;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use self::genomes::{Gone, Lineage, Verified};
+pub use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
+pub use self::wire::{AttemptLog, Stats, TypeFigures};
+
+use self::auth::Guard;
+use self::extract::{Bodies, Uploads};
+use self::limits::Refusals;
+use self::room::Connections;
+use chimera_layer4_fabric::Layer4Fabric;
+
+/// A head that is not here by then is not coming; so also the first request of
+/// a connection, and what an idle one is kept for.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes read of one head before it is refused, give or take a read. Names, a
+/// token and a trace take a fraction of it.
+const HEAD_BYTES: usize = 64 << 10;
+/// After the last task has ended, for its answer to be sent.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// A quarter of the connections is always left for those who do not wait.
+fn most_waits(connections: usize) -> usize {
+    (connections / 4 * 3).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+/// What handlers share.
+#[derive(Clone)]
+struct App {
+    fabric: Arc<Layer4Fabric>,
+    guard: Guard,
+    bodies: Bodies,
+    uploads: Uploads,
+    /// Requests that may wait at once. A client that has gone is not told from one
+    /// that still waits before its answer is written, so that waiting may not
+    /// take up every connection.
+    waits: Arc<Semaphore>,
+    /// Set once the agents that the settings file declares are up.
+    ready: Arc<AtomicBool>,
+    refusals: Arc<Refusals>,
+    /// Where somebody reads a settings file.
+    reloads: Option<Reloads>,
+}
+
+impl App {
+    /// The right to wait for something; without it the answer is as if the time
+    /// were over.
+    fn turn_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waits).try_acquire_owned().ok()
+    }
+}
+
+/// The API of a fabric, bound to its address.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: App,
+    connections: Connections,
+}
+
+impl Server {
+    /// Takes the address that the configuration names.
+    ///
+    /// # Errors
+    /// `Communication` when it cannot be had.
+    pub fn bind(fabric: Arc<Layer4Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
+        let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
+        let refused = |error: io::Error| {
+            Layer4Error::Communication(format!(
+                "cannot listen on {wanted}: {error}; set `metrics_port` or `bind_address`"
+            ))
+        };
+        let listener = TcpListener::bind(wanted).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let most = fabric.descriptors().clients;
+        let guard = Guard::new(config.api_token.as_ref(), address);
+        let app = App {
+            fabric,
+            guard,
+            bodies: Bodies::default(),
+            uploads: Uploads::default(),
+            waits: Arc::new(Semaphore::new(most_waits(most))),
+            ready: Arc::new(AtomicBool::new(true)),
+            refusals: Arc::default(),
+            reloads: None,
+        };
+        let connections = Connections::new(most);
+        Ok(Self { listener, address, app, connections })
+    }
+
+    /// Tells `reloads` of clients that want the settings file read again.
+    #[must_use]
+    pub fn with_reloads(mut self, reloads: Reloads) -> Self {
+        self.app.reloads = Some(reloads);
+        self
+    }
+
+    /// Says that it is not ready for work, until somebody sets the answer.
+    pub fn not_ready(&self) -> Arc<AtomicBool> {
+        self.app.ready.store(false, Ordering::Release);
+        Arc::clone(&self.app.ready)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `ended`, then shuts the fabric down, answering meanwhile, takes
+    /// no more connections, and lets the last answers go out.
+    ///
+    /// # Errors
+    /// `Communication` when connections cannot be taken, and what the fabric's
+    /// own shutdown failed with.
+    pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
+        let Self { listener, address, app, connections } = self;
+        let fabric = Arc::clone(&app.fabric);
+        let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
+        let handle = Handle::new();
+        let mut server = axum_server::from_tcp(listener)
+            .map_err(failed)?
+            .acceptor(connections)
+            .handle(handle.clone())
+            .first_request_timeout(HEAD_TIMEOUT);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            // A client that has said all still waits for its answer.
+            .half_close(true)
+            .max_buf_size(HEAD_BYTES);
+        let serve = server.http1_only().serve(router::router(app, address)?.into_make_service());
+        tokio::pin!(serve);
+        tokio::select! {
+            () = ended => {}
+            served = &mut serve => return served.map_err(failed),
+        }
+        // Tasks that run have their time, and who waits for them is answered.
+        let drain = async {
+            let shut = fabric.shutdown().await;
+            handle.graceful_shutdown(Some(LAST_ANSWERS));
+            shut
+        };
+        let (shut, served) = tokio::join!(drain, serve);
+        served.map_err(failed).and(shut)
+    }
+}

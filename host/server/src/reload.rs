@@ -1,0 +1,157 @@
+//! `/v1/reload`: the settings file as it is now.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use chimera_layer4_core::Layer4Error;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answer::Answer;
+use super::error::Problem;
+use super::{App, problems};
+use chimera_layer4_fabric::fabric::{Applied, Outcome};
+
+/// What came of a reload, or why the file could not be read. Shared, since
+/// everybody who waited for it has the same answer.
+pub type ReloadDone = Result<Arc<Reload>, Arc<str>>;
+
+/// What came of a reload.
+pub struct Reload {
+    /// What became of each agent type of the file.
+    pub agents: Vec<Reloaded>,
+    /// Settings that have changed and are not in force before a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Names them to a client, by commas.
+pub const NEEDS_RESTART: &str = "chimera-needs-restart";
+
+/// Clients that want the settings file read and applied.
+///
+/// One reload at a time. Whoever asks while one is under way may have changed
+/// the file since it was read, so all of these wait for one more.
+#[derive(Clone, Default)]
+pub struct Reloads(Arc<Asked>);
+
+#[derive(Default)]
+struct Asked {
+    /// No more than there may be connections.
+    waiting: Mutex<Vec<oneshot::Sender<ReloadDone>>>,
+    arrived: Notify,
+}
+
+impl Reloads {
+    fn ask(&self) -> oneshot::Receiver<ReloadDone> {
+        let (tell, told) = oneshot::channel();
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        self.0.arrived.notify_one();
+        told
+    }
+
+    /// Waits until somebody has asked.
+    pub async fn wanted(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    /// Everybody who has asked so far. Whoever takes them reads the file after
+    /// that, and answers each.
+    pub fn take(&self) -> Vec<oneshot::Sender<ReloadDone>> {
+        std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What became of an agent type.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Reloaded {
+    /// The agent type.
+    pub agent_type: String,
+    /// started, unchanged, replaced, removed or failed.
+    pub outcome: String,
+    /// Why it failed; it is as it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What its operator may want to know, such as how many tasks wait for a
+    /// type that was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl From<Applied> for Reloaded {
+    fn from(Applied { name, outcome }: Applied) -> Self {
+        let error = match &outcome {
+            Outcome::Failed(error) => Some(error.to_string()),
+            _ => None,
+        };
+        let (note, outcome) = (outcome.note(&name), outcome.word().to_owned());
+        Self { agent_type: name, outcome, error, note }
+    }
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(reload))
+}
+
+/// Applies the settings file as it is now, as SIGHUP does, without dropping a
+/// task. A file that cannot be read as a whole changes nothing. An agent type
+/// that fails stays as it was, and the others are applied. Other settings take
+/// effect at a restart: those that have changed are named in a header.
+#[utoipa::path(
+    post, path = "/v1/reload", tag = "host",
+    operation_id = "reload_settings",
+    responses(
+        (status = 200, description = "Each agent type and what became of it", body = Vec<Reloaded>,
+            headers(("chimera-needs-restart" = String,
+                description = "Settings, by commas, that have changed and take effect at a restart; absent where there are none"))),
+        problems::Asking,
+    )
+)]
+async fn reload(State(app): State<App>) -> Result<Response, Problem> {
+    let gone = || Layer4Error::NotRunning {
+        state: "not one that reads a settings file, or is being shut down",
+    };
+    let asked = app.reloads.as_ref().ok_or_else(gone)?.ask();
+    let done = asked.await.map_err(|_| gone())?;
+    let done = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
+    let mut answer = Answer(&done.agents).into_response();
+    // The names of settings are ASCII.
+    if let Ok(names) = HeaderValue::from_str(&done.needs_restart.join(","))
+        && !names.is_empty()
+    {
+        answer.headers_mut().insert(NEEDS_RESTART, names);
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_ask_during_a_reload_share_the_next() {
+        let reloads = Reloads::default();
+        let first = reloads.ask();
+        reloads.wanted().await;
+        let waiting = reloads.take();
+        assert_eq!(waiting.len(), 1);
+        let others: Vec<_> = (0..20).map(|_| reloads.ask()).collect();
+        for asked in waiting {
+            assert!(asked.send(Err("the first".into())).is_ok());
+        }
+        assert_eq!(first.await.unwrap().err().as_deref(), Some("the first"));
+        reloads.wanted().await;
+        let waiting = reloads.take();
+        assert_eq!(waiting.len(), 20);
+        for asked in waiting {
+            assert!(asked.send(Err("the second".into())).is_ok());
+        }
+        for other in others {
+            assert_eq!(other.await.unwrap().err().as_deref(), Some("the second"));
+        }
+    }
+}
