@@ -38,14 +38,14 @@ fn seen(pid: u32) -> Seen {
     Seen { resident_mib: field("VmRSS:") >> 10, descriptors, threads: field("Threads:") }
 }
 
-fn status(pid: u32, name: &str) -> u64 {
+pub(crate) fn status(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// From now on, the most that the process has resident is counted anew.
-fn forget_peak(pid: u32) {
+pub(crate) fn forget_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
 }
 
