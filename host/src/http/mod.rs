@@ -41,6 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::genomes::{Gone, Lineage, Verified};
 pub(crate) use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
+pub(crate) use self::shapes::labels;
 pub(crate) use self::wire::{AttemptLog, Stats, TypeFigures};
 
 use self::auth::Guard;
