@@ -8,7 +8,7 @@ use chimera_layer4::{AgentConfig, KeyValueGrant, Layer4Config, Layer4Fabric, New
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
-use crate::harness::{config_of, execute, fabric, guest, guest_path, settings, task};
+use crate::harness::{config_of, execute, fabric, guest, guest_path, root, settings, task};
 use crate::http::service::Service;
 
 /// A host with an agent of each of these types, which may keep so much.
@@ -31,6 +31,25 @@ async fn call(fabric: &Layer4Fabric, agent: &str, order: Value) -> Value {
     let done = execute(fabric, agent, order).await;
     assert!(done.success, "{done:?}");
     done.output.to_value()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_of_the_guide_counts_in_its_bucket() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (guide, sample) = (read("agents/LANGUAGES.md"), read("tests/guests/counts/src/sample.rs"));
+    let (_, sample) = sample.split_once("\n\n").unwrap();
+    assert!(guide.contains(&format!("```rust,ignore\n{sample}```\n")), "they differ");
+
+    let fabric = fabric(settings()).await;
+    fabric.spawn_agent(&guest("counts"), keeper("counts", Some(16))).await.unwrap();
+    for (word, count) in [("one", 1), ("one", 2), ("other", 1)] {
+        assert_eq!(call(&fabric, "counts", json!(word)).await, count);
+    }
+    let without = keeper("without", None);
+    fabric.spawn_agent(&guest("counts"), without).await.unwrap();
+    let error = execute(&fabric, "without", json!("one")).await.error.unwrap();
+    assert!(error.contains("opening the bucket"), "{error}");
+    fabric.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

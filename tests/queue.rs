@@ -72,8 +72,11 @@ fn work_answers_each_line_and_names_the_bad_ones() {
     let good = (0..500).map(|n| format!("{{\"payload\": {n}}}\n")).collect::<String>();
     let bad =
         "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"nobody\"}\n";
+    // Labels take ten times their text, so they are counted while they are read.
+    let labels: Vec<String> = (0..10_001).map(|n| format!("\"{n}\":\"\"")).collect();
+    let many = format!("{{\"payload\": 1, \"metadata\": {{{}}}}}\n", labels.join(","));
     let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
-    let ended = Chimera::end(work.write_stdin(format!("{good}\n{bad}")));
+    let ended = Chimera::end(work.write_stdin(format!("{good}\n{bad}{many}")));
     assert_eq!(ended.code, 3, "{}", ended.err);
     let mut outputs: Vec<u64> = ended
         .out
@@ -82,8 +85,10 @@ fn work_answers_each_line_and_names_the_bad_ones() {
         .collect();
     outputs.sort_unstable();
     assert_eq!(outputs, (0..500).collect::<Vec<_>>());
-    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"nobody\"", "refused 3"]
-    {
+    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"nobody\""] {
+        assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+    }
+    for words in ["line 505: not a task", "expected an object of up to 10000 texts", "refused 4"] {
         assert!(ended.err.contains(words), "{words}\n{}", ended.err);
     }
 }

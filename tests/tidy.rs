@@ -6,6 +6,8 @@
 //! git, since a source archive has no git. Every complaint names a file and
 //! says what to do.
 
+mod json;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;

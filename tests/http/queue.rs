@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4::Layer4Config;
+use chimera_layer4::{AgentSource, Layer4Config, Submission, SubmitOptions, Task, utils};
 use serde_json::{Value, json};
 
 use super::{Api, declared};
-use crate::harness::{guest_path, settings};
+use crate::harness::{guest_path, settings, small_quota, task};
 
 fn echo(payload: Value) -> Value {
     json!({ "target_agent_type": "echo", "payload": payload })
@@ -100,7 +100,8 @@ async fn a_key_names_one_piece_of_work() {
     api.end().await.unwrap();
 }
 
-/// What has changed since does not matter: the deadline is over, the type gone.
+/// What has changed since does not matter: the deadline is over, the type gone. The
+/// library answers as the API does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let api = Api::new(&["echo"]).await;
@@ -126,6 +127,28 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let unknown = submit("new type").await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "agent-type-not-found"));
     assert_eq!(submit("k").await.json(), first.json());
+
+    let by_library = async |payload: Value, key: &str| {
+        let task = Task { deadline: Some(deadline), ..task("echo", payload) };
+        let options = SubmitOptions { idempotency_key: Some(key.into()), ..Default::default() };
+        api.fabric.execute(Submission { task, options }).await
+    };
+    let again = by_library(json!(1), "k").await.unwrap();
+    assert_eq!(again.task_id.to_string(), first.json()["id"].as_str().unwrap());
+    assert_eq!(again.output, first.json()["result"]["output"]);
+    let codes = [
+        by_library(json!(2), "k").await.unwrap_err().code(),
+        by_library(json!(1), "another").await.unwrap_err().code(),
+        api.fabric.execute_task(task("nobody", json!(1))).await.unwrap_err().code(),
+    ];
+    assert_eq!(codes, ["idempotency-key-taken", "agent-type-not-found", "agent-type-not-found"]);
+
+    // Nor does a type matter whose component cannot be had any more.
+    let quota = utils::agent_config("echo", small_quota());
+    let gone = AgentSource::File("/nowhere.wasm".into());
+    api.fabric.register_agent_type("echo", gone, quota).unwrap();
+    assert_eq!(by_library(json!(1), "k").await.unwrap().output, again.output);
+    assert_ne!(by_library(json!(1), "another").await.unwrap_err().code(), "agent-type-not-found");
     api.end().await.unwrap();
 }
 

@@ -306,6 +306,11 @@ fn a_start_that_cannot_be_is_told_at_once() {
     fs::write(&file, format!("{}max_agents = 0\n", "# much\n".repeat(150_000))).unwrap();
     let words = ["the settings file", "it is larger than 1 MiB"];
     chimera.refuses(3, &["config", "check", "--config", config], &words);
+
+    // Nor is less than that read if it would take hundreds.
+    fs::write(&file, format!("x = [{}]\n", "{a=0},".repeat(170_000))).unwrap();
+    let words = ["chimera.toml would take some 232 MiB of memory; allowed are 27"];
+    chimera.refuses(3, &["config", "check", "--config", config], &words);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! JSON of others, from the door to the guest and back to whoever looks.
 
 mod documents;
+mod inputs;
 
 use chimera_layer4::{Layer4Config, utils};
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chimera_layer4_core::scheduler::record::TaskRecord;
 use chimera_layer4_core::{Layer4Config, json};
 use chimera_layer4_folders::OwnFolder;
 use serde::Deserialize;
@@ -13,7 +14,8 @@ use tokio::sync::mpsc;
 use ureq::http::{HeaderMap, Request, Response, StatusCode, header};
 
 use super::exit::BadInput;
-use chimera_layer4_fabric::fabric::visit_data_folder;
+use chimera_layer4_fabric::fabric::{KeptByKey, visit_data_folder};
+use chimera_layer4_server::Stats;
 
 /// In the data folder, beside the lock: who serves it, and where.
 const FILE: &str = "chimera.address";
@@ -91,6 +93,35 @@ impl Refused {
     }
 }
 
+/// What an answer of the host is read as. serde_json alone would give some keys
+/// of a `Value` a private meaning, so each type says that it holds none.
+pub(super) trait Answer: Sized {
+    /// # Errors
+    /// It is of another shape.
+    fn read(text: &str) -> serde_json::Result<Self>;
+}
+
+/// A type of which serde knows every field: no `Value` is in it.
+pub(super) trait Typed: DeserializeOwned {}
+
+impl Typed for () {}
+impl Typed for KeptByKey {}
+impl Typed for Stats {}
+impl Typed for TaskRecord {}
+impl<T: Typed> Typed for Vec<T> {}
+
+impl<T: Typed> Answer for T {
+    fn read(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+}
+
+impl Answer for Value {
+    fn read(text: &str) -> serde_json::Result<Self> {
+        json::tree(text)
+    }
+}
+
 /// The API of a host.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -145,7 +176,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Refused`] with the host's words; otherwise the connection failed.
-    pub(super) async fn ask<T: DeserializeOwned>(
+    pub(super) async fn ask<T: Answer>(
         &self,
         method: &'static str,
         path: &str,
@@ -159,7 +190,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub(super) async fn ask_with<T: DeserializeOwned>(
+    pub(super) async fn ask_with<T: Answer>(
         &self,
         method: &'static str,
         path: &str,
@@ -173,7 +204,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub(super) async fn ask_with_headers<T: DeserializeOwned>(
+    pub(super) async fn ask_with_headers<T: Answer>(
         &self,
         method: &'static str,
         path: &str,
@@ -181,7 +212,7 @@ impl Client {
         self.answer(method, path, JSON, Vec::new()).await
     }
 
-    async fn answer<T: DeserializeOwned>(
+    async fn answer<T: Answer>(
         &self,
         method: &'static str,
         path: &str,
@@ -192,7 +223,7 @@ impl Client {
         let (status, text) = (answer.status(), answer.body());
         if status.is_success() {
             let text = if text.is_empty() { "null" } else { text };
-            return Ok((serde_json::from_str(text)?, answer.headers().clone()));
+            return Ok((T::read(text)?, answer.headers().clone()));
         }
         let refused: Result<Refused, _> = serde_json::from_str(text);
         Err(refused.map_or_else(

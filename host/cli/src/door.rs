@@ -11,7 +11,7 @@ use chimera_layer4_core::{JsonText, Layer4Config, Layer4Error, Priority, Resourc
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Client, JSON, Refused};
+use super::client::{Client, JSON, Refused, Typed};
 use super::exit::BadInput;
 use chimera_layer4_fabric::fabric::open_queue;
 use chimera_layer4_fabric::scheduler::Scheduler;
@@ -73,6 +73,10 @@ struct Page {
 struct Done {
     ids: Vec<TaskId>,
 }
+
+impl Typed for Submitted {}
+impl Typed for Page {}
+impl Typed for Done {}
 
 impl Queue {
     /// # Errors
@@ -159,7 +163,7 @@ impl Queue {
             },
             Queue::Host(client) => {
                 let path = format!("/v1/tasks/{id}/cancel");
-                client.ask::<Value>("POST", &path, None).await.map(|_| true)
+                client.ask("POST", &path, None).await.map(|_: Value| true)
             }
         };
         cancelled.map_err(|error| match error.downcast_ref::<Refused>() {

@@ -10,7 +10,7 @@ use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SettingsArgs;
-use super::client::{Client, Notice};
+use super::client::{Client, Notice, Typed};
 use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
@@ -150,6 +150,8 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
     let agents = applied.into_iter().map(Reloaded::from).collect();
     Ok(Arc::new(Reload { agents, needs_restart }))
 }
+
+impl Typed for Reloaded {}
 
 /// `chimera reload`: has the host of the data folder do so.
 pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {

@@ -19,6 +19,7 @@ use super::args::WorkArgs;
 use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::{component, task};
+use chimera_layer4_server::labels;
 use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
@@ -48,7 +49,7 @@ struct Line {
     /// Seconds from now.
     delay: Option<u64>,
     attempts: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "labels")]
     metadata: BTreeMap<String, String>,
 }
 

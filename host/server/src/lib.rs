@@ -41,6 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::genomes::{Gone, Lineage, Verified};
 pub use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
+pub use self::shapes::labels;
 pub use self::wire::{AttemptLog, Stats, TypeFigures};
 
 use self::auth::Guard;

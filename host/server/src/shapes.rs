@@ -69,7 +69,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ReadsAll<T> {
 const MOST_LABELS: usize = 10_000;
 
 /// Labels by name, bounded while they are read.
-pub(super) fn labels<'de, D: Deserializer<'de>>(
+pub fn labels<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     deserializer.deserialize_map(ReadsLabels)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::client::{Client, Typed};
 use chimera_layer4_server::Stats;
 
 /// A host at one moment.
@@ -54,6 +54,10 @@ pub(super) struct Kpi {
     pub(super) latency_p99_ms: f64,
     pub(super) success_rate: f64,
 }
+
+impl Typed for Health {}
+impl Typed for Agent {}
+impl Typed for Kpi {}
 
 impl View {
     /// The host as it is now.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::meant::{allowed, meant};
 use super::resolve::{NOT_YET, SETTINGS};
+use super::weight::too_much;
 use crate::telemetry::shown;
 
 /// Variables with this prefix are settings, or mistakes. A setting that others
@@ -29,12 +30,27 @@ pub(super) struct Typed {
     pub(super) origin: String,
 }
 
-/// A configuration file that is not TOML.
+/// A configuration file that is not read.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} is not valid TOML: {reason}")]
-pub struct InvalidFile {
-    path: String,
-    reason: String,
+pub enum InvalidFile {
+    /// It is not TOML.
+    #[error("{path} is not valid TOML: {reason}")]
+    NotToml {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is not large, and what becomes of it is.
+    #[error("the values of {path} would take some {mib} MiB of memory; allowed are {most} for it")]
+    TooMuch {
+        /// The file.
+        path: String,
+        /// What they would take.
+        mib: usize,
+        /// What they may take.
+        most: usize,
+    },
 }
 
 impl Layers {
@@ -47,11 +63,15 @@ impl Layers {
     /// Adds a file, under the environment and the flags.
     ///
     /// # Errors
-    /// [`InvalidFile`] when the text is not TOML. Unknown keys are complaints
+    /// [`InvalidFile`] when the text is not TOML, or its values would take more
+    /// than a multiple of it. Unknown keys are complaints
     /// of [`resolve`](super::resolve()).
     pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, InvalidFile> {
+        if let Some((mib, most)) = too_much(text) {
+            return Err(InvalidFile::TooMuch { path: path.into(), mib, most });
+        }
         let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            InvalidFile { path: path.into(), reason: said(&error, text) }
+            InvalidFile::NotToml { path: path.into(), reason: said(&error, text) }
         })?;
         self.file = path.to_owned();
         match table.remove("agents") {

@@ -11,6 +11,7 @@ mod layers;
 mod meant;
 mod resolve;
 mod secret;
+mod weight;
 
 // An address is a value; what connects to it is in `std::net`.
 use core::net::{IpAddr, Ipv4Addr};

@@ -137,7 +137,9 @@ impl Layer4Fabric {
     ///
     /// A task that was taken always has a result: `success` says how it ended
     /// and `fault` why. What the agent logged goes to the host's log, under the
-    /// target `agent`. Dropping the future cancels the task.
+    /// target `agent`. Dropping the future cancels the task. A task that was
+    /// submitted before, by its id or its key, is waited for, also when no agent
+    /// of its type is left.
     ///
     /// # Errors
     /// Before the task is taken: as [`submit`](Self::submit), and what starting
@@ -154,7 +156,10 @@ impl Layer4Fabric {
     pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
         let scheduler = self.scheduler()?;
         // Whoever waits would rather hear at once that no agent can be had.
-        self.crew.make_ready(&submission.task.target_agent_type).await?;
+        if let Err(error) = self.crew.make_ready(&submission.task.target_agent_type).await {
+            // What was done before needs none.
+            return scheduler.execute_again(submission, error).await;
+        }
         scheduler.capacity_changed();
         scheduler.execute(submission).await
     }

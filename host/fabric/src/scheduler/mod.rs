@@ -272,6 +272,20 @@ impl Scheduler {
         }
     }
 
+    /// Waits for how the task ended, or ends, that a submission repeats, by its id
+    /// or its key. Nothing is taken.
+    ///
+    /// # Errors
+    /// `otherwise` where it repeats none; else as [`execute`](Self::execute).
+    pub async fn execute_again(
+        &self,
+        submission: Submission,
+        otherwise: Layer4Error,
+    ) -> Layer4Result<ExecutionResult> {
+        let first = self.shared.repeated(submission, otherwise).await?;
+        self.wait(first).await
+    }
+
     /// Waits for how a task ends.
     ///
     /// # Errors

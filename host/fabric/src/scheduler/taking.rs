@@ -128,6 +128,28 @@ impl Shared {
         Ok(heads.into_iter().zip(judged).map(answer).collect())
     }
 
+    /// The task that a submission repeats. One that repeats none is refused with
+    /// what its submitter ran into.
+    ///
+    /// # Errors
+    /// Nothing is repeated, or its key or id names something else.
+    pub(super) async fn repeated(
+        &self,
+        one: Submission,
+        otherwise: Layer4Error,
+    ) -> Layer4Result<TaskId> {
+        let head = Head::of(&one);
+        let refused = |error: &Layer4Error| self.options.observer.refused(error.code());
+        if let Judged::Refused(error) = self.judge(&one, self.time.wall()) {
+            return Err(error).inspect_err(refused);
+        }
+        let now = self.time.for_write().await.now;
+        let repeats = self.store.repeats(vec![one]).await.map_err(Layer4Error::from);
+        let first = repeats.inspect_err(refused)?.pop().flatten();
+        let taken = first.map_or(Err(otherwise), |answer| self.taken(answer, head, now));
+        taken.map(Taken::id).inspect_err(refused)
+    }
+
     /// What is to be done with a submission.
     fn judge(&self, one: &Submission, wall: SystemTime) -> Judged {
         if !one.complaints_of_form().is_empty() {

@@ -4,6 +4,7 @@
 //! write those for several platforms, or beside attestations. One manifest may
 //! have several tags.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chimera_layer4_core::Digest;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use super::{SHOWN, document};
 use crate::genomes::folder::Layout;
-use crate::genomes::oci::{Annotations, Descriptor, INDEX, MANIFEST, Manifest, REF_NAME};
+use crate::genomes::oci::{Descriptor, INDEX, MANIFEST, Manifest};
 
 /// Indexes that are read for one search. Real layouts have a handful.
 const MOST_INDEXES: usize = 64;
@@ -26,7 +27,8 @@ struct Index {
 }
 
 /// What an index names. A digest of another kind than this host reads is in
-/// nobody's way unless it is meant, so it is text until then.
+/// nobody's way unless it is meant, so it is text until then. An index may name
+/// a hundred thousand, so what is not needed of each is not kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Named {
@@ -34,12 +36,24 @@ struct Named {
     digest: String,
     size: u64,
     #[serde(default)]
-    annotations: Option<Annotations>,
+    annotations: Option<Tagged>,
+}
+
+#[derive(Deserialize)]
+struct Tagged {
+    #[serde(default, rename = "org.opencontainers.image.ref.name")]
+    tag: Option<String>,
+}
+
+/// A manifest that may be the one that is meant.
+struct Candidate {
+    descriptor: Descriptor,
+    tag: Option<String>,
 }
 
 impl Named {
     fn tag(&self) -> Option<&str> {
-        Some(self.annotations.as_ref()?.get(REF_NAME)?.as_str())
+        self.annotations.as_ref()?.tag.as_deref()
     }
 
     fn is(&self, reference: &str) -> bool {
@@ -52,8 +66,7 @@ impl Named {
 
     fn descriptor(&self) -> Result<Descriptor, String> {
         let digest: Digest = self.digest.parse().map_err(|error| format!("{error}"))?;
-        let annotations = self.annotations.clone();
-        Ok(Descriptor { annotations, ..Descriptor::new(&self.media_type, digest, self.size) })
+        Ok(Descriptor::new(&self.media_type, digest, self.size))
     }
 }
 
@@ -62,8 +75,8 @@ pub(super) struct Search<'a> {
     layout: &'a Layout,
     /// Indexes that were read.
     read: usize,
-    /// What each tag means, in all that was read.
-    tags: BTreeMap<String, BTreeSet<String>>,
+    /// The digest that each tag means in all that was read, unless there are several.
+    tags: BTreeMap<String, Option<String>>,
 }
 
 impl<'a> Search<'a> {
@@ -82,9 +95,9 @@ impl<'a> Search<'a> {
         let mut answering = self.answering(&top, reference)?;
         // Two tags on one manifest are two ways to say the same.
         let mut seen = BTreeSet::new();
-        answering.retain(|manifest| seen.insert(manifest.digest));
+        answering.retain(|one| seen.insert(one.descriptor.digest));
         match (answering.as_slice(), reference) {
-            ([one], _) => self.read_manifest(one),
+            ([one], _) => self.read_manifest(&one.descriptor),
             ([], Some(reference)) => {
                 let named = top.iter().map(|named| (named.tag(), named.digest.clone()));
                 Err(format!("it has no {reference:?}; {}", self.names(named)))
@@ -99,7 +112,7 @@ impl<'a> Search<'a> {
         &mut self,
         level: &[Named],
         reference: Option<&str>,
-    ) -> Result<Vec<Descriptor>, String> {
+    ) -> Result<Vec<Candidate>, String> {
         let is_meant = |named: &&Named| reference.is_none_or(|reference| named.is(reference));
         let meant: Vec<&Named> = level.iter().filter(is_meant).collect();
         if meant.is_empty() {
@@ -112,7 +125,10 @@ impl<'a> Search<'a> {
                     let below = self.read_index(named)?;
                     manifests.extend(self.answering(&below, None)?);
                 }
-                Ok(manifest) => manifests.push(manifest),
+                Ok(descriptor) => {
+                    let tag = named.tag().map(str::to_owned);
+                    manifests.push(Candidate { descriptor, tag });
+                }
                 Err(error) => wrong = Some(error),
             }
         }
@@ -124,7 +140,7 @@ impl<'a> Search<'a> {
         &mut self,
         level: &[Named],
         reference: Option<&str>,
-    ) -> Result<Vec<Descriptor>, String> {
+    ) -> Result<Vec<Candidate>, String> {
         let (mut manifests, mut unread) = (Vec::new(), None);
         for index in level.iter().filter(|named| named.is_index()) {
             match self.read_index(index) {
@@ -152,7 +168,14 @@ impl<'a> Search<'a> {
     fn note(&mut self, Index { manifests }: Index) -> Vec<Named> {
         for named in &manifests {
             if let Some(tag) = named.tag() {
-                self.tags.entry(tag.to_owned()).or_default().insert(named.digest.clone());
+                match self.tags.entry(tag.to_owned()) {
+                    Entry::Vacant(new) => drop(new.insert(Some(named.digest.clone()))),
+                    Entry::Occupied(mut known) => {
+                        if known.get().as_ref() != Some(&named.digest) {
+                            known.insert(None);
+                        }
+                    }
+                }
             }
         }
         manifests
@@ -167,9 +190,10 @@ impl<'a> Search<'a> {
     }
 
     /// Beside a component there may be what tells of it, or what runs elsewhere.
-    fn only_component(&self, several: &[Descriptor]) -> Result<Manifest, String> {
+    fn only_component(&self, several: &[Candidate]) -> Result<Manifest, String> {
         let mut components = Vec::new();
-        let manifests = several.iter().filter(|named| named.media_type == MANIFEST);
+        let all = several.iter().map(|one| &one.descriptor);
+        let manifests = all.filter(|named| named.media_type == MANIFEST);
         for named in manifests.take(MOST_MANIFESTS + 1) {
             let manifest = self.read_manifest(named)?;
             components.extend(manifest.component().is_some().then_some(manifest));
@@ -179,7 +203,7 @@ impl<'a> Search<'a> {
             _ => {
                 let named = several
                     .iter()
-                    .map(|named| (named.annotation(REF_NAME), named.digest.to_string()));
+                    .map(|one| (one.tag.as_deref(), one.descriptor.digest.to_string()));
                 Err(format!("{} manifests answer; {}", several.len(), self.names(named)))
             }
         }
@@ -187,16 +211,14 @@ impl<'a> Search<'a> {
 
     /// What to ask for instead: a tag where it means only this one, else the digest.
     fn names<'n>(&self, named: impl Iterator<Item = (Option<&'n str>, String)>) -> String {
-        let is_clear = |tag: &&str| self.tags.get(*tag).is_none_or(|meant| meant.len() == 1);
-        let mut names: Vec<String> = named
-            .map(|(tag, digest)| match tag.filter(is_clear) {
-                Some(tag) => tag.chars().take(TAG_CHARS).collect(),
-                None => digest,
-            })
-            .collect();
-        let more = names.len().saturating_sub(SHOWN);
-        names.truncate(SHOWN);
+        let is_clear = |tag: &&str| self.tags.get(*tag).is_none_or(Option::is_some);
+        let mut names = named.map(|(tag, digest)| match tag.filter(is_clear) {
+            Some(tag) => tag.chars().take(TAG_CHARS).collect(),
+            None => digest,
+        });
+        let shown: Vec<String> = names.by_ref().take(SHOWN).collect();
+        let more = names.count();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        format!("name one of {}{more}", names.join(", "))
+        format!("name one of {}{more}", shown.join(", "))
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Put, Ran};
 use crate::agent::dev::Failed;
-use crate::client::Client;
+use crate::client::{Client, Typed};
 use crate::door::{Queue, encoded};
 use crate::exit::BadInput;
 use crate::genome::door::{Genomes, new_genome};
@@ -47,6 +47,10 @@ struct Pushed {
 struct Promoted {
     state: Tree,
 }
+
+impl Typed for Type {}
+impl Typed for Agent {}
+impl Typed for Promoted {}
 
 impl Served {
     pub(super) async fn open(
