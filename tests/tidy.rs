@@ -26,78 +26,33 @@ const MADE: [&str; 3] = ["target", "build", "node_modules"];
 
 #[test]
 fn core_decides_and_touches_nothing() -> io::Result<()> {
-    check(&[
-        Rule::instead(
-            "core does no I/O, reads no clock and no environment: let the caller hand it in",
-        )
-        .inside(&["host/core/"])
-        .never(&["std::fs", "std::net", "std::process", "std::env", "tokio::"])
-        .never(&["SystemTime::now", "Instant::now"]),
-        Rule::instead("core is the lowest layer: move what both need into it")
-            .inside(&["host/core/"])
-            .never(&["chimera_layer4::", "chimera_layer4_runtime::", "chimera_agent_sdk::"]),
-    ])
+    check(&[Rule::instead(
+        "core does no I/O, reads no clock and no environment: let the caller hand it in",
+    )
+    .inside(&["host/core/"])
+    .never(&["std::fs", "std::net", "std::process", "std::env", "tokio::"])
+    .never(&["SystemTime::now", "Instant::now"])])
 }
 
+/// Which crate may depend on which is the compiler's and cargo-deny's to check.
 #[test]
-fn imports_point_downwards() -> io::Result<()> {
+fn each_library_has_one_user_inside_its_crate() -> io::Result<()> {
     check(&[
-        Rule::instead("the runtime lies below the fabric: let the fabric hand it in")
-            .inside(&["host/runtime/"])
-            .never(&["chimera_layer4::", "chimera_agent_sdk::"]),
-        Rule::instead("the command line is on top: move what it shares out of it")
-            .inside(&["host/src/"])
-            .except(&["host/src/cli/", "host/src/main.rs", "host/src/lib.rs"])
-            .never(&["crate::cli", "super::cli", "chimera_layer4::cli"]),
-        Rule::instead("the fabric does not know who uses it: let the user hand it in")
-            .inside(&["host/src/fabric/", "host/src/stores/"])
-            .never(&["crate::http", "super::http", "crate::layers", "super::layers"])
-            .never(&["crate::toolchain", "super::toolchain"]),
-        Rule::instead("the conformance suite sees what an embedder sees: go through the fabric")
-            .inside(&["host/src/conformance/"])
-            .never(&["crate::http", "crate::evolution", "crate::scheduler", "crate::toolchain"]),
-        Rule::instead("only the command line asks for the conformance suite")
-            .inside(&["host/src/"])
-            .except(&["host/src/cli/", "host/src/conformance/", "host/src/lib.rs"])
-            .never(&["crate::conformance", "super::conformance"]),
-        Rule::instead("only the fabric wires stores: go through it")
-            .inside(&["host/src/"])
-            .except(&["host/src/fabric/", "host/src/stores/", "host/src/lib.rs"])
-            .never(&["crate::stores", "super::stores"]),
-    ])
-}
-
-#[test]
-fn each_library_has_one_user() -> io::Result<()> {
-    check(&[
-        Rule::instead("only the runtime knows wasmtime: use what `chimera_layer4_runtime` offers")
-            .except(&["host/runtime/", "benches/"])
-            .never(&["wasmtime::", "wasmtime_wasi::", "wasmtime_wasi_http::"]),
-        Rule::instead("arguments belong to host/src/cli: pass plain values")
-            .except(&["host/src/cli/"])
-            .never(&["clap::"]),
-        Rule::instead("routes belong to host/src/http: pass plain values")
-            .except(&["host/src/http/"])
-            .never(&["axum::", "axum_server::", "tower_http::"]),
-        Rule::instead("metrics belong to host/src/metrics: count through the collector")
-            .except(&["host/src/metrics/"])
+        Rule::instead("metrics belong to host/fabric/src/metrics: count through the collector")
+            .except(&["host/fabric/src/metrics/"])
             .never(&["prometheus::", "sysinfo::"]),
-        Rule::instead("traces belong to host/src/traces: begin spans through it")
+        Rule::instead("traces belong to host/fabric/src/traces: begin spans through it")
             // The test that stands in for a collector reads what one is sent.
-            .except(&["host/src/traces/", "tests/http/traces.rs"])
+            .except(&["host/fabric/src/traces/", "tests/http/traces.rs"])
             .never(&["opentelemetry::", "opentelemetry_sdk::", "opentelemetry_otlp::"]),
-        Rule::instead("databases belong to host/src/stores: use the stores' traits")
-            // The benches measure against it; the crash test has eyes of its own.
-            .except(&["host/src/stores/", "benches/", "tests/"])
-            .never(&["redis::", "rusqlite::"]),
     ])
 }
 
 #[test]
 fn the_environment_is_read_in_one_place() -> io::Result<()> {
-    check(&[Rule::instead("host/src/cli/settings.rs alone reads the environment: take a setting")
+    check(&[Rule::instead("host/cli/src/settings.rs alone reads the environment: take a setting")
         .inside(&["host/", "guest-sdk/"])
-        .except(&["host/src/cli/settings.rs"])
+        .except(&["host/cli/src/settings.rs"])
         .never(&["env::var", "env::vars", "env::var_os", "env::vars_os"])
         .never(&["env::set_var", "env::remove_var"])])
 }

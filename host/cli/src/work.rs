@@ -19,8 +19,8 @@ use super::args::WorkArgs;
 use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::{component, task};
-use chimera_layer4_server::labels;
 use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
+use chimera_layer4_server::labels;
 
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;

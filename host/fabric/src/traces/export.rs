@@ -93,7 +93,7 @@ fn ourselves(said: Resource) -> Resource {
     let named = service.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
     let mut ours = vec![KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))];
     if !named {
-        ours.push(KeyValue::new("service.name", env!("CARGO_PKG_NAME")));
+        ours.push(KeyValue::new("service.name", "chimera_layer4"));
     }
     let said = said.iter().filter(|(key, _)| named || key.as_str() != "service.name");
     let said = said.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
