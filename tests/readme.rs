@@ -93,7 +93,7 @@ fn ci_runs_the_two_commands_before_it_prepares_anything() {
     let first =
         ["a newcomer's machine", "the README's first command", "the README's second command"];
     assert_eq!(names.collect::<Vec<_>>(), first);
-    assert!(text.contains(r#"command" bare cargo test --workspace"#));
+    assert!(text.contains(r#"command" covered bare cargo test --workspace"#));
     let again = "cargo test --workspace --locked";
     let runs = text.lines().filter(|line| line.contains(again) && !line.contains("--ignored"));
     assert_eq!(runs.count(), 0, "the tests run once");
