@@ -4,6 +4,9 @@
 //! Each test has a host in a process of its own, looked at from outside, through
 //! `/proc`.
 
+mod instances;
+mod shares;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -50,9 +53,14 @@ pub(crate) fn forget_peak(pid: u32) {
 }
 
 fn ask(service: &Service, agent: &str, payload: Value) -> Value {
+    ask_within(service, agent, payload, QUOTA)
+}
+
+/// A task that may have so many mebibytes.
+fn ask_within(service: &Service, agent: &str, payload: Value, memory: u64) -> Value {
     let body = json!({
         "target_agent_type": agent, "payload": payload, "max_attempts": 1,
-        "resource_quota": { "max_memory_mb": QUOTA, "max_execution_time_secs": 120 },
+        "resource_quota": { "max_memory_mb": memory, "max_execution_time_secs": 120 },
     });
     let request = ureq::post(format!("{}/v1/tasks?wait=120s", service.url()));
     let mut answer = request.send_json(&body).unwrap();

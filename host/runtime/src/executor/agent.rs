@@ -238,7 +238,7 @@ impl Agent {
         instance.watch(options.progress);
         let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
         let ended = instance.execute(task, &limits, &mut driver).await;
-        let Ended { result, memory_peak, telemetry, instance, .. } = ended;
+        let Ended { result, memory_peak, telemetry, held, instance, .. } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
             None => None,
@@ -251,6 +251,7 @@ impl Agent {
             new_instance,
             shutdown_fault,
             telemetry,
+            _held: held.map(Arc::new),
         }
     }
 

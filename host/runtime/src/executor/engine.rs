@@ -16,7 +16,7 @@ use wasmtime::{
 use super::ticker::{Running, Ticker};
 
 /// Stack for guest code. A recursion that needs more is a fault.
-const WASM_STACK: usize = 512 * 1024;
+pub(super) const WASM_STACK: usize = 512 * 1024;
 /// Stack of a call: the guest's part and what host functions need on top.
 const CALL_STACK: usize = 2 * 1024 * 1024;
 /// Core instances in one component. Interpreters bring some thirty.

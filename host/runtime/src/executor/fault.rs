@@ -32,8 +32,7 @@ const LAST_WORDS_BYTES: usize = 1024;
 /// Who is to blame for `error`, which ended `during`.
 pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     if let Some(over) = error.downcast_ref::<OverMemory>() {
-        let (quota, set_by, detail) = (QuotaKind::Memory, over.set_by, over.to_string());
-        return Breach { quota, during, set_by, detail }.into();
+        return of_memory(*over, during);
     }
     if let Some(short) = error.downcast_ref::<Short>() {
         let said = short.to_string();
@@ -60,6 +59,12 @@ pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     }
     let code = error.downcast_ref::<Trap>().map_or(TrapCode::Other, |trap| trap_code(*trap));
     GuestFault::Trap { during, code, message: trap_message(error, code) }.into()
+}
+
+/// More memory than the quota was asked for.
+pub(crate) fn of_memory(over: OverMemory, during: Call) -> Fault {
+    let (quota, set_by, detail) = (QuotaKind::Memory, over.set_by, over.to_string());
+    Breach { quota, during, set_by, detail }.into()
 }
 
 /// The fault with what the guest wrote last, where it ended in the middle of a

@@ -24,12 +24,13 @@ use super::grants::telemetry::OnProgress;
 use super::limits::agent::AgentLimits;
 use super::limits::bucket::Shares;
 use super::limits::cpu::metered;
+use super::limits::hosted::Hosted;
 use super::limits::memory::OverMemory;
 use super::limits::network::{Connected, Reach, Traffic};
 use super::limits::run::{RunLimits, WallLimit};
 use super::linked::Guest;
 use super::output;
-use super::sandbox::Sandbox;
+use super::sandbox::{Reported, Sandbox};
 use super::setup::AgentSetup;
 use crate::genome::Genome;
 
@@ -116,6 +117,8 @@ pub(super) struct Ended {
     pub(super) result: Result<JsonText, Fault>,
     pub(super) memory_peak: u64,
     pub(super) telemetry: RunTelemetry,
+    /// What the telemetry is charged to the agent.
+    pub(super) held: Option<[Hosted; 3]>,
     /// Names of the spans that were still open.
     pub(super) left_open: Vec<String>,
     /// The instance, where it may be used again.
@@ -132,7 +135,7 @@ impl Instance {
         let mut instance = Self::instantiate(blueprint, driver, wall).await?;
         match instance.init(blueprint, driver, wall).await {
             Ok(()) => Ok(instance),
-            Err(fault) => Err(fault::with_last_words(fault, &instance.take_telemetry().log)),
+            Err(fault) => Err(fault::with_last_words(fault, &instance.take_reported().0.log)),
         }
     }
 
@@ -191,7 +194,7 @@ impl Instance {
         let _connected = self.begin(driver);
         let sandbox = self.store.data_mut();
         // What was said since the last task is not this task's.
-        drop(sandbox.take_telemetry());
+        drop(sandbox.take_reported());
         sandbox.recorder.start_run();
         if let Err(over) = sandbox.memory.start_run(limits.memory) {
             return self.not_started(over);
@@ -209,15 +212,17 @@ impl Instance {
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
         });
         let sandbox = self.store.data_mut();
+        let result = result.map_err(|fault| sandbox.handles.explained(fault));
         sandbox.memory.end_run();
         sandbox.recorder.watch(None);
         if !alive {
             sandbox.http.note_if_held_back();
         }
         let (memory_peak, left_open) = (sandbox.memory.peak(), sandbox.recorder.left_open());
-        let telemetry = sandbox.take_telemetry();
+        let Reported { telemetry, held } = sandbox.take_reported();
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
-        Ended { result, memory_peak, telemetry, left_open, instance: alive.then_some(self) }
+        let instance = alive.then_some(self);
+        Ended { result, memory_peak, telemetry, held: Some(held), left_open, instance }
     }
 
     /// The instance holds more than the run may. Another task may allow it, so
@@ -230,7 +235,8 @@ impl Instance {
         let memory_peak = self.store.data().memory.peak();
         let (telemetry, left_open) = (RunTelemetry::default(), Vec::new());
         let instance = (set_by == LimitSource::Task).then_some(self);
-        Ended { result: Err(breach.into()), memory_peak, telemetry, left_open, instance }
+        let result = Err(breach.into());
+        Ended { result, memory_peak, telemetry, held: None, left_open, instance }
     }
 
     pub(super) async fn health(
@@ -260,11 +266,7 @@ impl Instance {
     /// were open until now.
     pub(super) fn take_reported(&mut self) -> (RunTelemetry, Vec<String>) {
         let left_open = self.store.data_mut().recorder.left_open();
-        (self.take_telemetry(), left_open)
-    }
-
-    fn take_telemetry(&mut self) -> RunTelemetry {
-        self.store.data_mut().take_telemetry()
+        (self.store.data_mut().take_reported().telemetry, left_open)
     }
 
     /// Bytes of memories and tables, now and at the most since its last task

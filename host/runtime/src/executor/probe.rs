@@ -108,7 +108,7 @@ impl Probe {
         let (metadata, payload) = (&BTreeMap::new(), Some(payload));
         let handed = HandedTask { task, attempt, metadata, payload };
         let ended = instance.execute(handed, &limits, &mut driver).await;
-        let Ended { result, memory_peak, telemetry, left_open, instance } = ended;
+        let Ended { result, memory_peak, telemetry, left_open, instance, .. } = ended;
         self.instance = instance;
         Called {
             answer: result,

@@ -1,10 +1,12 @@
 //! What one run did and cost.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{ExecutionResult, Fault, JsonText, ResourceUsage, RunTelemetry, TaskId};
 
+use super::limits::hosted::Hosted;
 use super::limits::network::Traffic;
 
 /// How a run ended, what it used and what the agent said meanwhile.
@@ -25,6 +27,8 @@ pub struct RunReport {
     pub shutdown_fault: Option<Fault>,
     /// What the agent reported.
     pub telemetry: RunTelemetry,
+    /// What the telemetry is charged to the agent, until the report is dropped.
+    pub(super) _held: Option<Arc<[Hosted; 3]>>,
 }
 
 impl RunReport {
@@ -58,6 +62,7 @@ impl RunReport {
             new_instance: None,
             shutdown_fault: None,
             telemetry: RunTelemetry::default(),
+            _held: None,
         }
     }
 }

@@ -5,16 +5,19 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::HostFault;
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::telemetry::{LogLevel, LogLine, RunTelemetry};
+use chimera_layer4_core::{Call, Fault, HostFault};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::telemetry;
+use super::engine::WASM_STACK;
+use super::fault;
 use super::grants::folders::Opened;
+use super::grants::handles::Handles;
 use super::grants::http::{Heads, Http, Network};
 use super::grants::keyvalue::Space;
 use super::grants::log::Log;
@@ -22,6 +25,7 @@ use super::grants::stdio::GuestStream;
 use super::grants::telemetry::Recorder;
 use super::grants::{config, folders, http, keyvalue, logging};
 use super::limits::agent::AgentLimits;
+use super::limits::hosted::Hosted;
 use super::limits::memory::MemoryMeter;
 use super::setup::AgentSetup;
 
@@ -29,6 +33,9 @@ use super::setup::AgentSetup;
 pub(crate) const BYTES_PER_HOST_CALL: usize = 4 * 1024 * 1024;
 /// Live handles to resources: streams, folders, spans.
 pub(crate) const HANDLES: usize = 4096;
+/// What an instance takes that does not grow: the stack of its calls, which it
+/// keeps between them, and the store.
+const FIXED_BYTES: usize = WASM_STACK + 64 * 1024;
 /// Random bytes for one call.
 const RANDOM_BYTES: u64 = 1024 * 1024;
 
@@ -48,6 +55,14 @@ pub(crate) struct Sandbox {
     pub(super) space: Option<Space>,
     pub(super) http: Http,
     pub(super) heads: Heads,
+    pub(super) handles: Handles,
+    _fixed: Hosted,
+}
+
+/// What an agent reported, charged to it as long as it is kept.
+pub(crate) struct Reported {
+    pub(crate) telemetry: RunTelemetry,
+    pub(crate) held: [Hosted; 3],
 }
 
 impl Sandbox {
@@ -58,8 +73,11 @@ impl Sandbox {
         keyvalue: &Arc<dyn KeyValueStore>,
         limits: &Arc<AgentLimits>,
         network: &Arc<Network>,
-    ) -> Result<Store<Self>, HostFault> {
-        let log = Log::default();
+    ) -> Result<Store<Self>, Fault> {
+        let hosted = || Hosted::nothing(&limits.memory);
+        let fixed = Hosted::of(&limits.memory, FIXED_BYTES)
+            .map_err(|over| fault::of_memory(over, Call::Instantiate))?;
+        let log = Log::new(hosted());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         let (wasi, opened) = wasi(setup, &log, limits)?;
@@ -72,11 +90,13 @@ impl Sandbox {
             table,
             memory,
             limits: Arc::clone(limits),
-            recorder: Recorder::new(),
+            recorder: Recorder::new(hosted()),
             setup: Arc::clone(setup),
             space: space(setup, keyvalue),
-            http: Http::new(&setup.grants.http, network),
+            http: Http::new(&setup.grants.http, network, hosted()),
             heads,
+            handles: Handles::new(hosted()),
+            _fixed: fixed,
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
@@ -88,15 +108,15 @@ impl Sandbox {
     }
 
     /// Takes what the guest reported since the run started.
-    pub(crate) fn take_telemetry(&mut self) -> RunTelemetry {
-        let mut telemetry = self.recorder.take();
-        let (lines, dropped) = self.log.take();
+    pub(crate) fn take_reported(&mut self) -> Reported {
+        let (mut telemetry, recorded) = self.recorder.take();
+        let (lines, dropped, logged) = self.log.take();
         telemetry.log = lines;
         let level = LogLevel::Warn;
-        let denied = self.http.take_notes().into_iter();
-        telemetry.log.extend(denied.map(|message| LogLine { level, message }));
+        let (denied, noted) = self.http.take_notes();
+        telemetry.log.extend(denied.into_iter().map(|message| LogLine { level, message }));
         telemetry.dropped.log_bytes += dropped;
-        telemetry
+        Reported { telemetry, held: [recorded, logged, noted] }
     }
 }
 
@@ -127,12 +147,14 @@ fn wasi(
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.look_at_handles();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for Sandbox {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.look_at_handles();
         self.http.view(&mut self.table)
     }
 }

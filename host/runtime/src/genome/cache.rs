@@ -2,7 +2,7 @@
 //!
 //! wasmtime loads what it finds there as machine code. Whoever can write to
 //! the folder can therefore run code as the host, so it is opened by the rules
-//! of [`folders`](crate::folders), and whatever is in it is judged before any of
+//! of [`chimera_layer4_folders`], and whatever is in it is judged before any of
 //! it is loaded.
 //!
 //! `code` is wasmtime's cache, which throws away what it does not know; so the

@@ -9,6 +9,8 @@ use crate::hoards::Kept;
 
 /// Behaves as the parameters `in_init` and `in_shutdown` and each task say.
 struct Hostile {
+    /// Tasks at once, by the parameter `at_once`.
+    instances: u32,
     in_shutdown: String,
     health: HealthStatus,
     mute: bool,
@@ -42,6 +44,7 @@ impl WasmAgent for Hostile {
             |name| config.optional_parameter::<String>(name).ok().flatten().unwrap_or_default();
         misbehave(&word("in_init"));
         Ok(Self {
+            instances: config.parameter_or("at_once", 1)?,
             in_shutdown: word("in_shutdown"),
             health: HealthStatus::Healthy,
             mute: false,
@@ -51,10 +54,18 @@ impl WasmAgent for Hostile {
         })
     }
 
+    fn get_capabilities(&self) -> Capabilities {
+        Capabilities::new().with_max_concurrent_tasks(self.instances)
+    }
+
     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
         let order: Order = task.payload()?;
         if order.signal {
             std::fs::write("/data/started", "").or_failed("telling that the task has started")?;
+        }
+        if order.what == "fill" {
+            self.kept.hoard("hoard-timers", order.amount);
+            return fill(&order.then).or_failed("telling that all is full");
         }
         if let Some(hoarded) = self.kept.hoard(&order.what, order.amount) {
             return hoarded.map_err(AgentError::failed);
@@ -133,6 +144,36 @@ fn misbehave(what: &str) {
         "dawdle" => dawdle(),
         _ => {}
     }
+}
+
+/// Uses the stack and says as much as the host keeps of words, tells through a file
+/// that it has, and ends when another file says so. Its own stack is no part of
+/// what other orders have.
+#[inline(never)]
+fn fill(name: &str) -> std::io::Result<Value> {
+    black_box(deep(6000));
+    black_box([1_u8; 800 * 1024]);
+    let large = "v".repeat(256);
+    let spans: Vec<_> = (0..32).map(|_| Telemetry.start_tracking(&large)).collect();
+    for span in &spans {
+        (0..8).for_each(|n| span.set_attribute(&format!("attribute_{n}"), &large));
+    }
+    for n in 0..256_u32 {
+        let labels = [("label", large.as_str())];
+        Telemetry.record_metric_with("flood", f64::from(n), &labels);
+        Telemetry.log(Level::Info, "y".repeat(4000));
+        println!("{}", "z".repeat(4000));
+    }
+    std::fs::write(format!("/data/full-{name}"), "")?;
+    while !std::path::Path::new("/data/go").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(json!(spans.len()))
+}
+
+/// Calls that lie on the host's own stack, and take little of the guest's.
+fn deep(calls: u64) -> u64 {
+    if calls == 0 { 0 } else { black_box(deep(calls - 1)).wrapping_add(calls) }
 }
 
 fn spin() {

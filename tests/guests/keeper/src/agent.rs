@@ -4,10 +4,14 @@
 use chimera_agent_sdk::prelude::*;
 
 use crate::bindings::wasi::config::store as config;
+use crate::bindings::wasi::keyvalue0_2_0_draft2::store::{Bucket, open};
 use crate::bindings::wasi::logging::logging;
 use crate::{first, second};
 
-struct Keeper;
+/// Keeps the buckets that it is told to open until it is told to let go.
+struct Keeper {
+    open: Vec<Bucket>,
+}
 
 #[derive(Deserialize)]
 #[serde(crate = "serde", rename_all = "kebab-case")]
@@ -16,6 +20,9 @@ enum Order {
     First(String, What),
     /// Of `wasi:keyvalue@0.2.0-draft2`.
     Second(String, What),
+    /// Opens so many buckets and keeps them.
+    Open(usize),
+    LetGo,
     Config(String),
     ConfigAll,
     /// Context and message.
@@ -44,13 +51,24 @@ impl WasmAgent for Keeper {
     type Output = Value;
 
     fn init(_config: Config) -> Result<Self, AgentError> {
-        Ok(Self)
+        Ok(Self { open: Vec::new() })
     }
 
     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> {
         Ok(match task.payload()? {
             Order::First(bucket, what) => told(first::call(&bucket, what)),
             Order::Second(bucket, what) => told(second::call(&bucket, what)),
+            Order::Open(count) => {
+                let opened = (0..count).map(|_| open("kept")).collect::<Result<Vec<_>, _>>();
+                told(opened.map(|opened| {
+                    self.open.extend(opened);
+                    json!(self.open.len())
+                }))
+            }
+            Order::LetGo => {
+                self.open = Vec::new();
+                Value::Null
+            }
             Order::Config(key) => told(config::get(&key).map(|value| json!(value))),
             Order::ConfigAll => told(config::get_all().map(|all| json!(all))),
             Order::Log(context, message) => {

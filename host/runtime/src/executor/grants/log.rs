@@ -6,7 +6,8 @@
 //!
 //! wasmtime-wasi's own stream keeps every write until it is flushed, an empty
 //! one too, so a guest that writes nothing for ever fills the host's memory.
-//! Here a write costs its bytes and its bookkeeping, and what is left out is counted.
+//! Here a write costs its bytes and its bookkeeping, is charged to the agent, and
+//! what is left out is counted.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
 
 use crate::executor::bindings::{WORDS, words};
+use crate::executor::limits::hosted::Hosted;
 
 /// Bytes of each kind that are kept from the start of a run.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -23,8 +25,15 @@ const LAST_BYTES: usize = 16 * 1024;
 const ENTRY_BYTES: usize = 64;
 
 /// What one instance said since it was last looked at.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Arc<Mutex<Said>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Log(Arc<Mutex<Room>>);
+
+/// What was said, and what that is charged.
+#[derive(Debug)]
+struct Room {
+    said: Said,
+    held: Hosted,
+}
 
 #[derive(Debug, Default)]
 struct Said {
@@ -70,11 +79,31 @@ impl Entry {
     }
 }
 
+impl Room {
+    /// Whether the agent may hold so much more of words, which is charged then.
+    fn has(&mut self, more: usize) -> bool {
+        let Said { taken: [lines, streams], last_bytes, .. } = self.said;
+        // What is added to grows by doubling, and of more than the end only that is kept.
+        let more = 2 * (more.min(FIRST_BYTES + LAST_BYTES) + ENTRY_BYTES);
+        self.held.cover(lines + 2 * (streams + last_bytes) + more).is_ok()
+    }
+}
+
 impl Log {
+    /// An empty one, whose words are charged on `held`.
+    pub(crate) fn new(held: Hosted) -> Self {
+        Self(Arc::new(Mutex::new(Room { said: Said::default(), held })))
+    }
+
     /// Adds a line of the log.
     pub(crate) fn line(&self, level: LogLevel, message: &str) {
         let line = words(message);
-        let mut said = self.lock();
+        let mut room = self.lock();
+        if !room.has(line.len()) {
+            room.said.dropped += message.len() as u64;
+            return;
+        }
+        let said = &mut room.said;
         said.dropped += message.len().saturating_sub(WORDS) as u64;
         let has_room = said.room(Kind::Line) > 0;
         let entry = said.entry(Kind::Line, level, line.as_bytes());
@@ -90,26 +119,36 @@ impl Log {
         if bytes.is_empty() {
             return;
         }
-        let mut said = self.lock();
+        let mut room = self.lock();
+        if !room.has(bytes.len()) {
+            room.said.dropped += bytes.len() as u64;
+            return;
+        }
+        let said = &mut room.said;
         let (first, rest) = bytes.split_at_checked(said.room(Kind::Stream)).unwrap_or((bytes, &[]));
         if !first.is_empty() {
             let entry = said.entry(Kind::Stream, level, first);
             said.add_first(entry);
         }
         if !rest.is_empty() {
-            let entry = said.entry(Kind::Stream, level, rest);
+            let left_out = rest.len().saturating_sub(LAST_BYTES);
+            let rest = rest.get(left_out..).unwrap_or_default();
+            let entry = Entry { is_cut: left_out > 0, ..said.entry(Kind::Stream, level, rest) };
+            said.dropped += left_out as u64;
             said.add_last(entry);
         }
     }
 
-    /// Takes the lines so far and the number of bytes that were left out.
-    pub(crate) fn take(&self) -> (Vec<LogLine>, u64) {
-        let mut guard = self.lock();
-        if guard.count == 0 && guard.dropped == 0 {
-            return (Vec::new(), 0);
+    /// Takes the lines so far, the number of bytes that were left out, and what
+    /// the lines are charged.
+    pub(crate) fn take(&self) -> (Vec<LogLine>, u64, Hosted) {
+        let mut room = self.lock();
+        let held = room.held.take();
+        if room.said.count == 0 && room.said.dropped == 0 {
+            return (Vec::new(), 0, held);
         }
-        let mut said = std::mem::take(&mut *guard);
-        drop(guard);
+        let mut said = std::mem::take(&mut room.said);
+        drop(room);
         said.trim();
         let Said { first: mut entries, last, mut dropped, .. } = said;
         entries.extend(last);
@@ -118,10 +157,10 @@ impl Log {
         for same in entries.chunk_by(Entry::goes_on_in) {
             dropped += push_lines(same, &mut lines);
         }
-        (lines, dropped)
+        (lines, dropped, held)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Said> {
+    fn lock(&self) -> MutexGuard<'_, Room> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,6 +221,7 @@ impl Said {
             let Some(oldest) = self.last.front_mut() else { return };
             if oldest.kind == Kind::Stream && oldest.bytes.len() > over {
                 oldest.bytes.drain(..over);
+                oldest.bytes.shrink_to(2 * LAST_BYTES);
                 oldest.is_cut = true;
                 self.last_bytes -= over;
                 self.dropped += over as u64;
@@ -208,18 +248,23 @@ fn join(before: Option<&mut Entry>, entry: Entry) -> (usize, Option<Entry>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::limits::memory::AgentMemory;
 
     const INFO: LogLevel = LogLevel::Info;
     const WARN: LogLevel = LogLevel::Warn;
 
+    fn log() -> Log {
+        Log::new(Hosted::nothing(&AgentMemory::new(0)))
+    }
+
     fn taken(log: &Log) -> (Vec<(LogLevel, String)>, u64) {
-        let (lines, dropped) = log.take();
+        let (lines, dropped, _) = log.take();
         (lines.into_iter().map(|line| (line.level, line.message)).collect(), dropped)
     }
 
     #[test]
     fn streams_and_lines_stand_in_the_order_they_came() {
-        let log = Log::default();
+        let log = log();
         log.write(INFO, b"one\ntw");
         log.write(INFO, b"o\n");
         log.line(LogLevel::Error, "between\n");
@@ -232,12 +277,12 @@ mod tests {
         ];
         let expected = expected.map(|(level, text)| (level, text.to_owned())).to_vec();
         assert_eq!(taken(&log), (expected, 0));
-        assert_eq!(log.take(), (Vec::new(), 0), "the next run starts empty");
+        assert_eq!(taken(&log), (Vec::new(), 0), "the next run starts empty");
     }
 
     #[test]
     fn of_a_flood_the_start_and_the_end_are_kept_and_the_rest_is_counted() {
-        let log = Log::default();
+        let log = log();
         let written: usize = (0..100_000)
             .map(|n| {
                 let line = format!("{n:09}\n");
@@ -258,7 +303,7 @@ mod tests {
 
     #[test]
     fn one_kind_does_not_take_the_room_of_the_other() {
-        let log = Log::default();
+        let log = log();
         log.write(INFO, &vec![b'x'; 4 * FIRST_BYTES]);
         log.line(WARN, "said");
         for _ in 0..10_000 {
@@ -271,5 +316,19 @@ mod tests {
         assert_eq!(lines.last(), Some(&(WARN, "the end".to_owned())));
         // Empty lines cost their bookkeeping, and so does a change between streams.
         assert!(lines.len() <= (2 * FIRST_BYTES + 2 * LAST_BYTES) / ENTRY_BYTES, "{}", lines.len());
+    }
+    #[test]
+    fn words_that_the_agent_may_not_hold_are_left_out_and_counted() {
+        let agent = AgentMemory::new(0);
+        let other = Hosted::of(&agent, 880 * 1024).unwrap();
+        let log = Log::new(Hosted::nothing(&agent));
+        (0..1000).for_each(|_| log.line(INFO, &"y".repeat(100)));
+        let (lines, dropped) = taken(&log);
+        assert!((10..200).contains(&lines.len()), "{}", lines.len());
+        assert_eq!(dropped, 100 * (1000 - lines.len() as u64));
+        drop(other);
+        (0..300).for_each(|_| log.line(INFO, &"y".repeat(100)));
+        assert_eq!(log.take().0.len(), 300, "another instance let go");
+        assert!(Hosted::of(&agent, 896 * 1024).is_ok(), "what was taken is given back");
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod folders;
+pub(crate) mod handles;
 pub(crate) mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod log;

@@ -12,6 +12,7 @@ use wasmtime::component::Resource;
 
 use crate::executor::bindings::telemetry::{Host, HostSpan, Label, Level};
 use crate::executor::bindings::words;
+use crate::executor::limits::hosted::Hosted;
 use crate::executor::sandbox::Sandbox;
 
 const METRICS: usize = 256;
@@ -44,12 +45,15 @@ pub(crate) struct Recorder {
     report_bytes: usize,
     open: Vec<usize>,
     kept: RunTelemetry,
+    /// What `kept` is charged.
+    held: Hosted,
     on_progress: Option<OnProgress>,
     told: Option<Instant>,
 }
 
 impl Recorder {
-    pub(crate) fn new() -> Self {
+    /// An empty one, whose words are charged on `held`.
+    pub(crate) fn new(held: Hosted) -> Self {
         let started = Instant::now();
         Self {
             run: 0,
@@ -57,6 +61,7 @@ impl Recorder {
             report_bytes: 0,
             open: Vec::new(),
             kept: RunTelemetry::default(),
+            held,
             on_progress: None,
             told: None,
         }
@@ -65,7 +70,8 @@ impl Recorder {
     /// Starts a run. A handle from an earlier one no longer means anything.
     pub(crate) fn start_run(&mut self) {
         let on_progress = self.on_progress.take();
-        *self = Self { run: self.run + 1, on_progress, ..Self::new() };
+        let held = self.held.take();
+        *self = Self { run: self.run + 1, on_progress, ..Self::new(held) };
     }
 
     /// Tells how far the run is that starts next.
@@ -89,21 +95,23 @@ impl Recorder {
         spans.map(|span| span.name.clone()).collect()
     }
 
-    /// Ends what is still open and takes all that the run reported.
-    pub(crate) fn take(&mut self) -> RunTelemetry {
+    /// Ends what is still open and takes all that the run reported, and what
+    /// that is charged.
+    pub(crate) fn take(&mut self) -> (RunTelemetry, Hosted) {
         while let Some(index) = self.open.last().copied() {
             self.close(index);
         }
-        std::mem::take(&mut self.kept)
+        (std::mem::take(&mut self.kept), self.held.take())
     }
 
     /// Whether there is room for so much more of spans and metrics.
     fn has_room(&mut self, bytes: usize) -> bool {
         let wanted = self.report_bytes + bytes;
-        if wanted <= REPORT_BYTES {
+        let has_room = wanted <= REPORT_BYTES && self.held.cover(wanted).is_ok();
+        if has_room {
             self.report_bytes = wanted;
         }
-        wanted <= REPORT_BYTES
+        has_room
     }
 
     fn dropped(&mut self) -> &mut Dropped {
@@ -147,6 +155,7 @@ impl Recorder {
         if let Some((_, old)) = span.attributes.iter_mut().find(|(known, _)| *known == name) {
             *old = value;
         } else if span.attributes.len() < LABELS {
+            span.attributes.reserve_exact(1);
             span.attributes.push((name, value));
         }
     }
@@ -173,7 +182,9 @@ impl Recorder {
 }
 
 fn cut(text: &str, bytes: usize) -> String {
-    words(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default())
+    let mut kept = words(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default());
+    kept.shrink_to_fit();
+    kept
 }
 
 /// Prometheus' alphabet for names, and a length that fits a label.
@@ -187,6 +198,7 @@ fn is_metric_name(name: &str) -> bool {
 impl Host for Sandbox {
     fn start_tracking(&mut self, name: String) -> wasmtime::Result<Resource<SpanHandle>> {
         let handle = self.recorder.open(&name);
+        self.look_at_handles();
         Ok(self.table.push(handle)?)
     }
 
@@ -251,17 +263,22 @@ impl HostSpan for Sandbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::limits::memory::AgentMemory;
+
+    fn recorder() -> Recorder {
+        Recorder::new(Hosted::nothing(&AgentMemory::new(0)))
+    }
 
     #[test]
     fn spans_nest_and_the_open_ones_end_with_the_run() {
-        let mut recorder = Recorder::new();
+        let mut recorder = recorder();
         let outer = recorder.open("outer");
         let inner = recorder.open("inner");
         recorder.attribute(inner.index.unwrap(), "rows", "1");
         recorder.attribute(inner.index.unwrap(), "rows", "2");
         recorder.close(outer.index.unwrap());
         assert_eq!(recorder.left_open(), ["inner"]);
-        let kept = recorder.take();
+        let (kept, _) = recorder.take();
         assert_eq!(kept.spans[1].parent, Some(0));
         assert_eq!(kept.spans[1].attributes, [("rows".to_string(), "2".to_string())]);
         assert!(recorder.open.is_empty());
@@ -269,14 +286,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let mut recorder = Recorder::new();
+        let mut recorder = recorder();
         for _ in 0..1000 {
             recorder.metric("rows_total", 1.0, &[]);
             recorder.open("span");
         }
         recorder.metric("not a name", 1.0, &[]);
         recorder.metric("nan", f64::NAN, &[]);
-        let kept = recorder.take();
+        let (kept, _) = recorder.take();
         assert_eq!(
             (kept.metrics.len(), kept.dropped.metrics),
             (METRICS, 1000 - METRICS as u64 + 2)
@@ -286,23 +303,34 @@ mod tests {
 
     #[test]
     fn spans_and_metrics_are_bounded_by_their_bytes_too() {
-        let mut recorder = Recorder::new();
+        let mut recorder = recorder();
         let label = |n: usize| Label { name: format!("label_{n}"), value: "v".repeat(1000) };
         let labels: Vec<_> = (0..LABELS).map(label).collect();
         (0..METRICS).for_each(|_| recorder.metric("large", 1.0, &labels));
         let span = recorder.open("span");
         (0..LABELS).for_each(|n| recorder.attribute(0, &n.to_string(), &"v".repeat(1000)));
         assert!(span.index.is_some_and(|index| index == 0) || recorder.kept.spans.is_empty());
-        let kept = recorder.take();
+        let (kept, _) = recorder.take();
         assert!(kept.metrics.len() < 30, "each takes 5 KiB: {}", kept.metrics.len());
         assert_eq!(kept.dropped.metrics as usize, METRICS - kept.metrics.len());
     }
 
     #[test]
+    fn what_the_agent_may_not_hold_is_counted() {
+        let agent = AgentMemory::new(0);
+        let _other = Hosted::of(&agent, 888 * 1024).unwrap();
+        let mut recorder = Recorder::new(Hosted::nothing(&agent));
+        (0..200).for_each(|_| recorder.metric("rows_total", 1.0, &[]));
+        let (kept, _) = recorder.take();
+        assert!((10..200).contains(&kept.metrics.len()), "{}", kept.metrics.len());
+        assert_eq!(kept.dropped.metrics as usize, 200 - kept.metrics.len());
+    }
+
+    #[test]
     fn a_handle_of_an_earlier_run_means_nothing() {
-        let mut recorder = Recorder::new();
+        let mut recorder = recorder();
         let old = recorder.open("old");
-        recorder.take();
+        drop(recorder.take());
         recorder.start_run();
         assert_ne!(old.run, recorder.run);
     }

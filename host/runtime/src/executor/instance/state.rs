@@ -22,7 +22,7 @@ impl Instance {
                 let said = said.map_err(|error| bindings::agent_error(&error, Call::Save));
                 Ok((said, self))
             }
-            Err(fault) => Err(with_last_words(fault, &self.take_telemetry().log)),
+            Err(fault) => Err(with_last_words(fault, &self.take_reported().0.log)),
         }
     }
 
@@ -38,7 +38,7 @@ impl Instance {
         let call = offered(self.guest.state.as_ref())?.call_restore(&mut self.store, saved);
         let said = match driver.drive(call, Call::Restore, wall).await {
             Ok(said) => said,
-            Err(fault) => return Err(with_last_words(fault, &self.take_telemetry().log)),
+            Err(fault) => return Err(with_last_words(fault, &self.take_reported().0.log)),
         };
         said.map_err(|error| bindings::agent_error(&error, Call::Restore))?;
         Ok(self)

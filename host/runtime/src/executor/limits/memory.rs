@@ -10,13 +10,14 @@
 //! dropped.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chimera_layer4_core::LimitSource;
 use chimera_layer4_core::quota::MEBIBYTE;
 use wasmtime::ResourceLimiter;
 
+use super::hosted::FREE_BYTES;
 use super::run::tighter;
 use crate::executor::engine::{
     CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT,
@@ -30,11 +31,14 @@ const TABLE_ELEMENT_BYTES: u64 = 8;
 pub(crate) struct AgentMemory {
     limit: AtomicU64,
     held: AtomicU64,
+    /// What the host itself needs for the agent, of which some is free.
+    hosted: Mutex<u64>,
 }
 
 impl AgentMemory {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0) })
+        let (limit, held) = (AtomicU64::new(limit), AtomicU64::new(0));
+        Arc::new(Self { limit, held, hosted: Mutex::new(0) })
     }
 
     /// Sets another limit, for the next growth of any instance. What is held
@@ -65,6 +69,26 @@ impl AgentMemory {
     fn give_back(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
+
+    /// Counts what the host needs for the agent, as far as that is not free.
+    pub(super) fn host_more(&self, bytes: u64) -> Result<(), OverMemory> {
+        let mut hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = hosted.saturating_add(bytes);
+        self.take(beyond_free(wanted) - beyond_free(*hosted))?;
+        *hosted = wanted;
+        Ok(())
+    }
+
+    pub(super) fn host_less(&self, bytes: u64) {
+        let mut hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = hosted.saturating_sub(bytes);
+        self.give_back(beyond_free(*hosted) - beyond_free(left));
+        *hosted = left;
+    }
+}
+
+fn beyond_free(bytes: u64) -> u64 {
+    bytes.saturating_sub(FREE_BYTES)
 }
 
 /// The task's limit outside a run.

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod bucket;
 pub(crate) mod cpu;
+pub(crate) mod hosted;
 pub(crate) mod memory;
 pub(crate) mod network;
 pub(crate) mod pool;

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 use super::agent::AgentLimits;
 use super::bucket::{Bucket, Shares};
+use super::hosted::Hosted;
+use super::memory::OverMemory;
 use super::pool::{Short, Taken};
 use super::run::RunLimits;
 
@@ -150,6 +152,11 @@ impl Line {
     /// A descriptor of the agent's, for one more connection.
     pub(crate) fn descriptor(&self) -> Result<Taken, Short> {
         self.reach.agent.descriptors.try_take(1)
+    }
+
+    /// So many bytes that the host needs for a connection.
+    pub(crate) fn hosts(&self, bytes: usize) -> Result<Hosted, OverMemory> {
+        Hosted::of(&self.reach.agent.memory, bytes)
     }
 
     /// So many bytes passed.

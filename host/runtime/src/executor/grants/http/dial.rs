@@ -33,6 +33,12 @@ const CONNECT: Duration = Duration::from_secs(4);
 /// does not matter.
 const SYSTEM_BYTES: u32 = 256 * 1024;
 
+/// What the host itself keeps of a connection: what was read of it and what is to
+/// be written.
+const CONNECTION_BYTES: usize = 48 * 1024;
+/// What TLS adds.
+const TLS_BYTES: usize = 48 * 1024;
+
 /// Looks up the addresses of a name.
 type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 
@@ -101,9 +107,17 @@ pub(super) async fn connect(admitted: Admitted, pulse: Pulse) -> Result<Box<dyn 
         admitted.notes.denied(&admitted.origin, &format!("no file descriptor for it: {short}"));
         Error::ConnectionLimitReached
     })?;
+    let bytes = match admitted.origin.scheme {
+        HttpScheme::Http => CONNECTION_BYTES,
+        HttpScheme::Https => CONNECTION_BYTES + TLS_BYTES,
+    };
+    let memory = admitted.line.hosts(bytes).map_err(|over| {
+        admitted.notes.denied(&admitted.origin, &format!("no memory for it: {over}"));
+        Error::ConnectionLimitReached
+    })?;
     let stream = dial(&admitted).await?;
     let Admitted { origin, network, line, permit, .. } = admitted;
-    let stream = Paced::new(stream, line, pulse, (permit, descriptor));
+    let stream = Paced::new(stream, line, pulse, (permit, descriptor, memory));
     match origin.scheme {
         HttpScheme::Http => Ok(Box::new(stream)),
         HttpScheme::Https => {
@@ -166,6 +180,7 @@ mod tests {
     use super::super::notes::Notes;
     use super::*;
     use crate::executor::limits::agent::AgentLimits;
+    use crate::executor::limits::hosted::Hosted;
     use crate::executor::limits::network::{Line, Reach};
     use crate::executor::limits::pool::Supplies;
 
@@ -177,6 +192,7 @@ mod tests {
             traffic: Arc::default(),
             total: Arc::default(),
         };
+        let notes = Notes::new(Hosted::nothing(&reach.agent.memory));
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let admitted = Admitted {
             origin: origin.parse().unwrap(),
@@ -185,9 +201,9 @@ mod tests {
             line: Arc::new(Line::open(reach)),
             look_ups: Arc::new(Semaphore::new(1)),
             permit: Arc::new(permit),
-            notes: Notes::default(),
+            notes,
         };
-        (allowed(&admitted).await, admitted.notes.take().join("\n"))
+        (allowed(&admitted).await, admitted.notes.take().0.join("\n"))
     }
 
     fn addresses(typed: &[&str]) -> io::Result<Vec<IpAddr>> {

@@ -35,6 +35,7 @@ pub(crate) use self::words::bound;
 
 use self::notes::Notes;
 use self::upload::Upload;
+use crate::executor::limits::hosted::Hosted;
 use crate::executor::limits::network::{Connected, Direction, Line, Reach};
 
 /// Requests that one call may have open at once, until the response's body is
@@ -87,7 +88,8 @@ struct Admitted {
 }
 
 impl Http {
-    pub(crate) fn new(grants: &[HttpGrant], network: &Arc<Network>) -> Self {
+    /// Its notes are charged on `held`.
+    pub(crate) fn new(grants: &[HttpGrant], network: &Arc<Network>, held: Hosted) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(FIELD_BYTES);
         let hooks = Hooks {
@@ -95,7 +97,7 @@ impl Http {
             network: Arc::clone(network),
             call: None,
             look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
-            notes: Notes::default(),
+            notes: Notes::new(held),
         };
         Self { ctx, hooks }
     }
@@ -121,8 +123,8 @@ impl Http {
         }
     }
 
-    /// Why requests were denied since the last look.
-    pub(crate) fn take_notes(&self) -> Vec<String> {
+    /// Why requests were denied since the last look, and what these words are charged.
+    pub(crate) fn take_notes(&self) -> (Vec<String>, Hosted) {
         self.hooks.notes.take()
     }
 }

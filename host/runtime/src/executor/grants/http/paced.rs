@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Permit;
+use crate::executor::limits::hosted::Hosted;
 use crate::executor::limits::network::{BLOCK, Direction, Line};
 use crate::executor::limits::pool::Taken;
 
@@ -21,8 +22,11 @@ pub(super) struct Paced {
     pulse: Pulse,
     before_read: Option<Pause>,
     before_write: Option<Pause>,
-    _held: (Permit, Taken),
+    _held: Held,
 }
+
+/// What the connection has of the call, and of the agent.
+type Held = (Permit, Taken, Hosted);
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -38,12 +42,7 @@ impl Pulse {
 }
 
 impl Paced {
-    pub(super) fn new(
-        stream: TcpStream,
-        line: Arc<Line>,
-        pulse: Pulse,
-        held: (Permit, Taken),
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, line: Arc<Line>, pulse: Pulse, held: Held) -> Self {
         Self { stream, line, pulse, before_read: None, before_write: None, _held: held }
     }
 

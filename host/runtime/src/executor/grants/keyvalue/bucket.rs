@@ -14,6 +14,9 @@ use crate::executor::sandbox::Sandbox;
 
 type Store<'a> = StoreContextMut<'a, Sandbox>;
 
+/// What a page of keys of a usual length takes.
+const LIST_BYTES: usize = KEYS * 64;
+
 /// A page of keys. The cursor is the version of the last one.
 #[derive(ComponentType, Lift, Lower)]
 #[component(record)]
@@ -111,7 +114,9 @@ fn open(store: &mut Store<'_>, name: String) -> wasmtime::Result<Answer<Resource
     }
     let held = Arc::new(sandbox.memory.instance().charge(OPEN_BYTES)?);
     let threads = sandbox.limits.threads.clone();
-    Ok(Ok(sandbox.table.push(Bucket { space, name, threads, _held: held })?))
+    let memory = Arc::clone(sandbox.memory.instance());
+    let bucket = Bucket { space, name, threads, memory, _held: held };
+    Ok(Ok(sandbox.table.push(bucket)?))
 }
 
 /// Why `open` was refused. The guest gets a code, and its author needs the grant
@@ -130,7 +135,7 @@ pub(super) fn get(store: &Store<'_>, bucket: &Resource<Bucket>) -> wasmtime::Res
 }
 
 async fn list(bucket: &Bucket, after: u64) -> wasmtime::Result<Answer<Page<u64>>> {
-    let listed = bucket.with(move |store, at, _| store.keys(at, after, KEYS)).await?;
+    let listed = bucket.with(LIST_BYTES, move |store, at, _| store.keys(at, after, KEYS)).await?;
     Ok(listed.map_err(Error::from).map(|found| {
         let cursor = found.last().filter(|_| found.len() == KEYS).map(|(_, version)| *version);
         Page { keys: found.into_iter().map(|(key, _)| key).collect(), cursor }

@@ -16,7 +16,7 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 use crate::executor::bindings::words;
 use crate::executor::limits::cpu::charge;
-use crate::executor::limits::memory::Charge;
+use crate::executor::limits::memory::{Charge, InstanceMemory};
 use crate::executor::limits::threads::Threads;
 use crate::executor::sandbox::{BYTES_PER_HOST_CALL, Sandbox};
 
@@ -37,6 +37,11 @@ pub(crate) struct Space {
     pub(crate) most_bytes: u64,
 }
 
+/// Bytes of an answer for which room is made at first. Where that is too little it
+/// is four times as much, and so on: few values are large, and what is charged while
+/// they are read is what an agent cannot use.
+const FIRST_ANSWER_BYTES: usize = 64 * 1024;
+
 /// What an open bucket takes in the host.
 const OPEN_BYTES: usize = 512;
 
@@ -46,6 +51,7 @@ struct Bucket {
     space: Space,
     name: String,
     threads: Threads,
+    memory: Arc<InstanceMemory>,
     _held: Arc<Charge>,
 }
 
@@ -75,19 +81,22 @@ type Answer<T> = Result<T, Error>;
 
 impl Bucket {
     /// Does something with the store, away from the threads that run guests, and
-    /// at the cost of the guest that asked.
+    /// at the cost of the guest that asked; so many bytes of its memory lie with it.
     async fn with<T: Send + 'static>(
         &self,
+        bytes: usize,
         what: impl FnOnce(&dyn KeyValueStore, Place<'_>, u64) -> Result<T, KeyValueError>
         + Send
         + 'static,
     ) -> wasmtime::Result<Result<T, KeyValueError>> {
         let Self { space, name, .. } = self.clone();
+        let held = self.memory.charge(bytes)?;
         let work = move || {
             let at = Place { space: &space.name, bucket: &name };
-            what(space.store.as_ref(), at, space.most_bytes)
+            // Given back when it is done, also where nobody waits for it any more.
+            (what(space.store.as_ref(), at, space.most_bytes), held)
         };
-        let (done, took) = self.threads.run(work).await?;
+        let ((done, _held), took) = self.threads.run(work).await?;
         charge(took);
         Ok(done)
     }
@@ -96,9 +105,20 @@ impl Bucket {
         if let Err(error) = check_keys(&keys) {
             return Ok(Err(error));
         }
-        let most = BYTES_PER_HOST_CALL as u64;
-        let read = self.with(move |store, at, _| store.read(at, &keys, most)).await?;
-        Ok(read.map_err(Error::from))
+        let keys: Arc<[String]> = keys.into();
+        let mut most = FIRST_ANSWER_BYTES;
+        loop {
+            let asked = Arc::clone(&keys);
+            let read = move |store: &dyn KeyValueStore, at: Place<'_>, _| {
+                store.read(at, &asked, most as u64)
+            };
+            match self.with(most, read).await? {
+                Err(KeyValueError::TooMuch { .. }) if most < BYTES_PER_HOST_CALL => {
+                    most = BYTES_PER_HOST_CALL.min(4 * most);
+                }
+                read => return Ok(read.map_err(Error::from)),
+            }
+        }
     }
 
     async fn read_one(&self, key: String) -> wasmtime::Result<Answer<Option<Entry>>> {
@@ -109,13 +129,15 @@ impl Bucket {
         if let Err(error) = check_key(&key) {
             return Ok(Err(error));
         }
-        let looked = self.with(move |store, at, _| store.version(at, &key)).await?;
+        let looked = self.with(key.len(), move |store, at, _| store.version(at, &key)).await?;
         Ok(looked.map_err(Error::from))
     }
 
     /// `Conflict` is told apart, for whoever tries again.
     async fn change(&self, changes: Vec<Change>) -> wasmtime::Result<Result<(), KeyValueError>> {
-        self.with(move |store, at, most| store.change(at, &changes, most)).await
+        let bytes = |change: &Change| change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+        let bytes = changes.iter().map(bytes).sum();
+        self.with(bytes, move |store, at, most| store.change(at, &changes, most)).await
     }
 
     async fn change_checked(&self, changes: Vec<Change>) -> wasmtime::Result<Answer<()>> {
