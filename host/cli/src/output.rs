@@ -203,7 +203,8 @@ pub(super) enum Log {
 
 impl Log {
     fn levels(self, detailed: bool) -> String {
-        let ours = "chimera_layer4=debug,chimera_layer4_runtime=debug,info";
+        // A target counts by how it begins: all crates of the host.
+        let ours = "chimera_layer4=debug,chimera_cli=debug,info";
         let levels = match (self, detailed) {
             // What the agent says is printed with its result.
             (Log::OneShot, true) => format!("{ours},{AGENT_LOG}=off"),
