@@ -151,6 +151,20 @@ fn long_what_a_guest_hoards_is_within_its_quota_and_a_constant() {
     hoards(20_000, 400, 4096, 3);
 }
 
+/// Unbounded, a million writes would hold some 100 MiB.
+#[test]
+fn empty_writes_leave_nothing_in_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), 1);
+    let service = host(folder.path(), 1024);
+    ask(&service, "hostile", json!({"do": "nothing"}));
+    let before = seen(service.pid()).resident_mib;
+    let written = ask(&service, "hostile", json!({"do": "empty-writes", "amount": 1_000_000}));
+    assert_eq!(written["result"]["success"], true, "{written}");
+    let after = seen(service.pid()).resident_mib;
+    assert!(after < before + 32, "{before} MiB, then {after} MiB");
+}
+
 #[test]
 fn files_that_stay_open_between_tasks_are_the_agents_own() {
     let folder = tempfile::tempdir().unwrap();
