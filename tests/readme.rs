@@ -130,3 +130,20 @@ fn every_key_of_an_agents_table_has_a_row() {
     }
     assert_eq!(table.matches("\n| `").count(), known.split(", ").count(), "and has no others");
 }
+
+/// Files move; what says where something is moves with them.
+#[test]
+fn files_that_pages_name_are_there() {
+    let mut gone = Vec::new();
+    for page in ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let named = text.split('`').skip(1).step_by(2).filter(|name| {
+            ["host/", "tests/", "benches/"].iter().any(|start| name.starts_with(start))
+        });
+        let named = named.filter(|name| !name.contains(['{', '*', ' ', '…']));
+        gone.extend(
+            named.filter(|name| !root().join(name).exists()).map(|name| (page, name.to_owned())),
+        );
+    }
+    assert!(gone.is_empty(), "no such file: {gone:?}");
+}
