@@ -223,10 +223,12 @@ impl Agent {
         let started = Instant::now();
         let quota = self.blueprint.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
-        let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
         let traffic = Arc::new(Traffic::default());
-        let reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
-        let mut driver = Driver { host: &self.host, shares, cpu, reach };
+        // How an instance starts and ends is the agent's: by a tighter share of the
+        // task's it could not be ready in time, for which the agent would be blamed.
+        let own = Shares { agent: &self.blueprint.limits.share, task: None };
+        let own_reach = self.blueprint.reach(self.totals.traffic(), &traffic, None);
+        let mut driver = Driver { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
 
         let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
@@ -237,7 +239,10 @@ impl Agent {
         };
         instance.watch(options.progress);
         let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
+        driver.shares = Shares { task: Some(&limits.share), ..own };
+        driver.reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
         let ended = instance.execute(task, &limits, &mut driver).await;
+        (driver.shares, driver.reach) = (own, own_reach);
         let Ended { result, memory_peak, telemetry, instance, .. } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),

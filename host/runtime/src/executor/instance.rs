@@ -208,6 +208,7 @@ impl Instance {
             Ok(output) => output,
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
         });
+        let result = result.map_err(|fault| limits.whose(fault));
         let sandbox = self.store.data_mut();
         sandbox.memory.end_run();
         sandbox.recorder.watch(None);
