@@ -75,7 +75,9 @@ pub enum Layer4Error {
         breach: Breach,
     },
     /// A housekeeping call into the agent did not return in time.
-    #[error("agent {agent_id} did not answer within {} s (setting `agent_timeout_secs`)", .limit.as_secs_f64())]
+    #[error(
+        "agent {agent_id} did not answer within {:.1} s (setting `agent_timeout_secs`; as the host ends, what is left of `drain_timeout_secs`)", .limit.as_secs_f64()
+    )]
     AgentTimeout {
         /// Which agent.
         agent_id: AgentId,
@@ -274,7 +276,7 @@ mod tests {
     fn a_fault_outside_a_task_says_whose_it_is() {
         let timeout = of(breach(QuotaKind::AgentTimeout));
         assert_eq!(timeout.code(), "agent-timeout");
-        assert!(timeout.to_string().contains("within 60 s (setting `agent_timeout_secs`)"));
+        assert!(timeout.to_string().contains("within 60.0 s (setting `agent_timeout_secs`;"));
         assert_eq!(of(breach(QuotaKind::Memory)).code(), "over-memory");
         let message = "no".to_owned();
         let failed = of(GuestFault::Failed { during: Call::Init, message: message.clone() });

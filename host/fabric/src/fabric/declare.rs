@@ -97,12 +97,16 @@ impl Layer4Fabric {
     /// changed, ends those that are gone. No task is dropped. What fails leaves
     /// the agents of its type as they were.
     ///
-    /// `told` hears of each type before it is begun.
+    /// `told` hears of each type before it is begun. From
+    /// [`shutdown`](Self::shutdown) on nothing is started, replaced or ended any more.
     pub async fn apply_agents(
         &self,
         declared: &BTreeMap<String, AgentDeclaration>,
         told: impl Fn(&str),
     ) -> Vec<Applied> {
+        if self.check_not_ending().is_err() {
+            return self.none_applied(declared);
+        }
         self.await_agents(declared.keys().cloned());
         // One change at a time.
         let mut in_force = self.declared.in_force.lock().await;
@@ -129,7 +133,9 @@ impl Layer4Fabric {
         let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
         for (name, declaration) in declared {
             told(name);
-            let outcome = match self.has_places_for(wanted) {
+            // The host may have begun to end since the type before.
+            let may = self.check_not_ending().and_then(|()| self.has_places_for(wanted));
+            let outcome = match may {
                 Ok(()) => self.apply_one(&mut in_force, name, declaration).await,
                 Err(error) => Err(error),
             };
@@ -144,6 +150,14 @@ impl Layer4Fabric {
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
+    }
+
+    fn none_applied(&self, declared: &BTreeMap<String, AgentDeclaration>) -> Vec<Applied> {
+        let none = |name: &String| {
+            let (name, outcome) = (name.clone(), Outcome::Failed(self.not_running()));
+            Applied { name, outcome }
+        };
+        declared.keys().map(none).collect()
     }
 
     /// The declared agent types that no task can be given to, since their agents did

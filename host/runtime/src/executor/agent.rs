@@ -290,6 +290,12 @@ impl Agent {
         Ok(instance)
     }
 
+    /// What a call of the host's own, such as `shutdown`, may take.
+    #[must_use]
+    pub fn housekeeping_limit(&self) -> Duration {
+        self.blueprint.housekeeping
+    }
+
     fn housekeeping(&self) -> WallLimit {
         WallLimit::housekeeping(self.blueprint.housekeeping)
     }
@@ -363,6 +369,19 @@ impl Agent {
     /// # Errors
     /// The first fault of a guest's own `shutdown`.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), Fault> {
+        self.end(limit, None).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), with `limit` for all of it together: what is
+    /// in hand, and the guests' own `shutdown` of all its instances.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    pub async fn shutdown_within(&self, limit: Duration) -> Result<(), Fault> {
+        self.end(limit, Instant::now().checked_add(limit)).await
+    }
+
+    async fn end(&self, limit: Duration, latest: Option<Instant>) -> Result<(), Fault> {
         self.stopping.store(true, Ordering::Release);
         // Every slot is free once those who waited before have been turned
         // away and those in hand have ended.
@@ -375,7 +394,12 @@ impl Agent {
         let idle = std::mem::take(&mut *self.idle());
         let mut first = Ok(());
         for mut instance in idle {
-            first = first.and(instance.shutdown(&mut driver, self.housekeeping()).await);
+            let mut wall = self.housekeeping();
+            if let Some(latest) = latest {
+                let left = latest.saturating_duration_since(Instant::now());
+                wall.limit = wall.limit.min(left);
+            }
+            first = first.and(instance.shutdown(&mut driver, wall).await);
         }
         first
     }

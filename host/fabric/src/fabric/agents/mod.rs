@@ -241,6 +241,11 @@ impl Agents {
         self.write().awaited.remove(name);
     }
 
+    /// Nothing comes in any more; those that are there stay until they are taken.
+    pub(super) fn close(&self) {
+        self.write().closed = true;
+    }
+
     /// A declared type's agents did not start, and why; `None`: they did.
     pub(super) fn note_down(&self, name: &str, reason: Option<String>) {
         let mut book = self.write();
