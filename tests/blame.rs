@@ -49,6 +49,29 @@ async fn no_submitter_can_have_a_healthy_genome_rest() {
     fabric.shutdown().await.unwrap();
 }
 
+/// The agent's network is there; the task wants none of it, and another attempt would end
+/// the same way.
+#[tokio::test]
+async fn who_asks_for_no_network_is_who_had_none() {
+    let fabric = fabric(settings()).await;
+    let wide = ResourceQuota { max_network_mbps: Some(100.0), ..small_quota() };
+    let mut config = chimera_layer4::utils::agent_config("courier", wide.clone());
+    config.grants.http = vec!["http://127.0.0.1:9".parse().unwrap()];
+    fabric.spawn_agent(&crate::harness::guest("courier"), config).await.unwrap();
+    let errand = json!({"to": "127.0.0.1:9", "must": true});
+    let breach = breached(&execute(&fabric, "courier", errand.clone()).await);
+    assert_eq!((breach.quota, breach.set_by), (QuotaKind::Network, LimitSource::Task));
+    assert!(breach.detail.contains("a request failed"), "{breach}");
+    // Nothing listens there either: that is the agent's, and tried again.
+    let mut allowed = task("courier", errand);
+    allowed.resource_quota = wide;
+    let failed = fabric.run_task(&allowed).await.unwrap().result.unwrap_err();
+    assert_eq!(failed.code(), "unavailable", "{failed}");
+    let stats = fabric.get_scheduler_stats().await.unwrap();
+    assert_eq!((stats.types[0].failed, stats.types[0].retried), (1, 0));
+    fabric.shutdown().await.unwrap();
+}
+
 /// The agent's time runs out, but only since the task asked for a hundredth of the
 /// processor.
 #[tokio::test]

@@ -52,7 +52,7 @@ fn faults() -> Vec<Fault> {
         GuestFault::RefusedOutput { during, reason: text() },
     ];
     let set_by = |quota| match quota {
-        QuotaKind::Deadline => LimitSource::Task,
+        QuotaKind::Deadline | QuotaKind::Network => LimitSource::Task,
         _ => LimitSource::Host,
     };
     let breach = |quota| Breach { quota, during, set_by: set_by(quota), detail: text() };

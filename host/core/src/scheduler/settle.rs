@@ -108,7 +108,8 @@ fn next(fault: &Fault) -> Next {
             | QuotaKind::HostMemory
             | QuotaKind::Handles
             | QuotaKind::Descriptors
-            | QuotaKind::Instances => Next::Never(DeadReason::OverQuota),
+            | QuotaKind::Instances
+            | QuotaKind::Network => Next::Never(DeadReason::OverQuota),
         },
         Fault::Host(_) => Next::HostRetry,
         Fault::Stopped => Next::GiveBack,

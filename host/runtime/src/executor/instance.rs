@@ -208,8 +208,8 @@ impl Instance {
             Ok(output) => output,
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
         });
-        let result = result.map_err(|fault| limits.whose(fault));
         let sandbox = self.store.data_mut();
+        let denied = sandbox.http.was_denied();
         sandbox.memory.end_run();
         sandbox.recorder.watch(None);
         if !alive {
@@ -218,6 +218,7 @@ impl Instance {
         let (memory_peak, left_open) = (sandbox.memory.peak(), sandbox.recorder.left_open());
         let telemetry = sandbox.take_telemetry();
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
+        let result = result.map_err(|fault| limits.whose(fault, denied));
         Ended { result, memory_peak, telemetry, left_open, instance: alive.then_some(self) }
     }
 

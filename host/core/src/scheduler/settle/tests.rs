@@ -57,6 +57,7 @@ fn number(fault: &Fault) -> usize {
             QuotaKind::Handles => 11,
             QuotaKind::Instances => 12,
             QuotaKind::Descriptors => 21,
+            QuotaKind::Network => 23,
         },
         Fault::Host(HostFault::NoRoom { .. }) => 13,
         Fault::Host(HostFault::Folder { .. }) => 14,
@@ -70,7 +71,7 @@ fn number(fault: &Fault) -> usize {
         Fault::Host(HostFault::NoDescriptors { .. }) => 22,
     }
 }
-const KINDS: usize = 23;
+const KINDS: usize = 24;
 
 fn words() -> String {
     "m".to_owned()
@@ -132,6 +133,7 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         ),
         (breach(QuotaKind::Memory), over_quota, Some(true)),
         (breach(QuotaKind::ExecutionTime), over_quota, Some(true)),
+        (of_the_task(QuotaKind::Network), over_quota, None),
         (of_the_task(QuotaKind::Memory), over_quota, None),
         (of_the_task(QuotaKind::ExecutionTime), over_quota, None),
         (of_the_task(QuotaKind::Deadline), Kind::Dead(DeadReason::Expired), None),

@@ -56,6 +56,8 @@ pub(crate) struct RunLimits {
     time: (Duration, LimitSource),
     /// Whether the task's own share of processor time or bandwidth is tighter.
     slower: (bool, bool),
+    /// Whether the agent has a network that the task does without.
+    no_network: bool,
     deadline: Option<SystemTime>,
 }
 
@@ -93,6 +95,7 @@ impl RunLimits {
             bandwidth: Bandwidth::new(task.max_network_mbps),
             time,
             slower,
+            no_network: agent.max_network_mbps.is_some() && task.max_network_mbps.is_none(),
             deadline,
         }
     }
@@ -104,8 +107,9 @@ impl RunLimits {
     }
 
     /// The fault of a run, and that it is the task's own doing where the agent's time
-    /// ran out while the run was held to a tighter share that the task asked for.
-    pub(crate) fn whose(&self, fault: Fault) -> Fault {
+    /// ran out while the run was held to a tighter share that the task asked for, or
+    /// the agent failed after a request was `denied` that its own quota allows.
+    pub(crate) fn whose(&self, fault: Fault, denied: bool) -> Fault {
         let (cpu, network) = self.slower;
         let held_back = (cpu && !self.share.paused().is_zero())
             || (network && !self.bandwidth.paused().is_zero());
@@ -122,6 +126,14 @@ impl RunLimits {
                     breach.detail
                 );
                 Breach { set_by, detail, ..breach }.into()
+            }
+            Fault::Guest(failed) if denied && self.no_network => {
+                let (quota, during) = (QuotaKind::Network, Call::ExecuteTask);
+                let detail = format!(
+                    "a request was denied, since the task's own quota has no network and its \
+                     agent's has one; after that {failed}"
+                );
+                Breach { quota, during, set_by: LimitSource::Task, detail }.into()
             }
             fault => fault,
         }
