@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::{
     AgentSource, ExecutionResult, Fault, HealthStatus, InstancePolicy, Layer4Config, Layer4Error,
-    Layer4Fabric, LimitSource, QuotaKind, SystemStatus, Task, TaskState, utils,
+    Layer4Fabric, LimitSource, NewGenome, QuotaKind, SystemStatus, Task, TaskState, utils,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -300,6 +301,31 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
     fabric.shutdown().await.unwrap();
     assert!(running.await.unwrap().unwrap().success);
     assert_eq!(waiting.await.unwrap().unwrap_err().code(), "not-running");
+}
+
+/// Both locks, the tasks' and the genomes', though the first host is still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_a_host_has_ended_its_folder_is_anothers() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Layer4Config {
+        data_dir: Some(folder.path().join("data")),
+        task_store: TaskStoreKind::Embedded,
+        ..settings()
+    };
+    let first = fabric(kept.clone()).await;
+    spawn(&first, "echo").await;
+    let done = execute(&first, "echo", json!("hello")).await;
+    assert!(Layer4Fabric::new(kept.clone()).unwrap().start().await.is_err(), "it is the first's");
+    first.shutdown().await.unwrap();
+
+    let second = fabric(kept).await;
+    assert_eq!(second.get_task(done.task_id).await.unwrap().state, TaskState::Succeeded);
+    let pushed = second.push_genome(NewGenome::new(guest("echo"))).await.unwrap();
+    assert!(pushed.new, "{pushed:?}");
+    let late = first.genomes_stored().await.unwrap_err();
+    assert_eq!(late.code(), "not-running", "{late}");
+    assert!(first.get_health().await.uptime > Duration::ZERO);
+    second.shutdown().await.unwrap();
 }
 
 #[tokio::test]

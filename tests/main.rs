@@ -14,6 +14,7 @@ mod harness;
 
 mod agents;
 mod allocation;
+mod blame;
 mod cli;
 mod closed_pipes;
 mod conformance;

@@ -51,7 +51,11 @@ fn faults() -> Vec<Fault> {
         GuestFault::BadOutput { during, reason: text() },
         GuestFault::RefusedOutput { during, reason: text() },
     ];
-    let breach = |quota| Breach { quota, during, set_by: LimitSource::Host, detail: text() };
+    let set_by = |quota| match quota {
+        QuotaKind::Deadline | QuotaKind::Network => LimitSource::Task,
+        _ => LimitSource::Host,
+    };
+    let breach = |quota| Breach { quota, during, set_by: set_by(quota), detail: text() };
     let host = [
         HostFault::NoRoom { message: text() },
         HostFault::Folder { path: text(), reason: text() },

@@ -170,7 +170,8 @@ async fn a_task_for_a_type_that_is_being_started_is_told_to_come_back() {
     let applied = api.fabric.apply_agents(&nowhere, |_| {}).await;
     assert!(applied.iter().any(|one| one.outcome.word() == "failed"), "{applied:?}");
     let asked = json!({ "target_agent_type": "missing", "payload": 1 });
-    assert_eq!(api.post("/v1/tasks", asked).await.status, 404);
+    let answer = api.post("/v1/tasks", asked).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "agent-type-down"));
     api.end().await.unwrap();
 }
 

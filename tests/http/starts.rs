@@ -35,6 +35,23 @@ fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
     let down = &health["agent_types_down"];
     assert!(down["broken"].as_str().unwrap().contains("`init` trapped"), "{health}");
     assert!(down["gone"].as_str().unwrap().contains("gone.wasm"), "{health}");
+    let tasks = |name: &str, wait: &str| {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.post(format!("{}/v1/tasks{wait}", service.url()));
+        let body = format!("{{\"target_agent_type\": {name:?}, \"payload\": 1}}");
+        let mut answer = request.header("content-type", "application/json").send(body).unwrap();
+        let later = answer.headers().contains_key("retry-after");
+        let said: Value = answer.body_mut().read_json().unwrap();
+        (answer.status().as_u16(), later, said["code"].clone(), said["detail"].to_string())
+    };
+    for wait in ["", "?wait=1s"] {
+        let (status, later, code, detail) = tasks("broken", wait);
+        assert_eq!((status, later, code), (503, true, json!("agent-type-down")), "{detail}");
+        assert!(detail.contains("`init` trapped") && detail.contains("reload"), "{detail}");
+        let (status, later, code, detail) = tasks("brocken", wait);
+        assert_eq!((status, later, code), (404, false, json!("agent-type-not-found")), "{detail}");
+    }
 
     service.rewrite(&(hostile("broken", "in_init", "nothing") + &echo));
     let data = service.chimera.data().join("data");

@@ -221,7 +221,7 @@ impl Client {
     ) -> anyhow::Result<(T, HeaderMap)> {
         let answer = self.send(method, path, kind, body).await?;
         let (status, text) = (answer.status(), answer.body());
-        if status.is_success() {
+        if status.is_success() || is_health(&answer) {
             let text = if text.is_empty() { "null" } else { text };
             return Ok((T::read(text)?, answer.headers().clone()));
         }
@@ -294,6 +294,14 @@ impl Client {
         tracing::debug!(method, path, status, bytes, seconds, "the host was asked");
         sent
     }
+}
+
+/// Whether a host that takes no tasks says how it is: what went wrong would be a
+/// problem, of another kind.
+fn is_health(answer: &Response<String>) -> bool {
+    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    answer.status() == StatusCode::SERVICE_UNAVAILABLE
+        && kind.is_some_and(|kind| kind.starts_with(JSON))
 }
 
 /// Where the process serves that has the folder's lock, if it said so.

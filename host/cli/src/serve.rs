@@ -125,6 +125,11 @@ async fn load(
 /// Applies the file as it is now. A file that cannot be read changes nothing; an
 /// agent type that fails stays as it was. Both are logged.
 async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
+    fabric.check_running().map_err(|error| {
+        let error = error.to_string();
+        tracing::error!(error, "nothing was reloaded");
+        error
+    })?;
     let settings = settings::resolve(flags).map_err(|error| {
         let error = format!("{error:#}");
         tracing::error!(error, "nothing was reloaded");

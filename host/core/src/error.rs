@@ -56,6 +56,16 @@ pub enum Layer4Error {
         /// The name that was asked for.
         agent_type: String,
     },
+    /// The type is declared, and its agents did not start.
+    #[error(
+        "agents of type {agent_type:?} are down, since they did not start: {reason}; a reload of the settings (`chimera reload`) starts them again"
+    )]
+    AgentTypeDown {
+        /// The name that was asked for.
+        agent_type: String,
+        /// Why they did not start.
+        reason: String,
+    },
     /// A limit was met while an agent was being set up or asked.
     #[error("agent {agent_id}: {breach}")]
     ResourceQuotaExceeded {
@@ -65,7 +75,9 @@ pub enum Layer4Error {
         breach: Breach,
     },
     /// A housekeeping call into the agent did not return in time.
-    #[error("agent {agent_id} did not answer within {} s (setting `agent_timeout_secs`)", .limit.as_secs_f64())]
+    #[error(
+        "agent {agent_id} did not answer within {:.1} s (setting `agent_timeout_secs`; as the host ends, what is left of `drain_timeout_secs`)", .limit.as_secs_f64()
+    )]
     AgentTimeout {
         /// Which agent.
         agent_id: AgentId,
@@ -214,6 +226,7 @@ impl Layer4Error {
             Layer4Error::AgentNotFound(_) => "agent-not-found",
             Layer4Error::AgentTypeNotFound { .. } => "agent-type-not-found",
             Layer4Error::AgentTypeLoading { .. } => "agent-type-loading",
+            Layer4Error::AgentTypeDown { .. } => "agent-type-down",
             Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
             Layer4Error::AgentTimeout { .. } => "agent-timeout",
             Layer4Error::TooManyAgents { .. } => "too-many-agents",
@@ -263,7 +276,7 @@ mod tests {
     fn a_fault_outside_a_task_says_whose_it_is() {
         let timeout = of(breach(QuotaKind::AgentTimeout));
         assert_eq!(timeout.code(), "agent-timeout");
-        assert!(timeout.to_string().contains("within 60 s (setting `agent_timeout_secs`)"));
+        assert!(timeout.to_string().contains("within 60.0 s (setting `agent_timeout_secs`;"));
         assert_eq!(of(breach(QuotaKind::Memory)).code(), "over-memory");
         let message = "no".to_owned();
         let failed = of(GuestFault::Failed { during: Call::Init, message: message.clone() });
@@ -288,6 +301,7 @@ mod tests {
             Layer4Error::AgentNotFound(agent()),
             Layer4Error::AgentTypeNotFound { agent_type: agent_type.clone(), known },
             Layer4Error::AgentTypeLoading { agent_type: agent_type.clone() },
+            Layer4Error::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
             Layer4Error::TooManyAgents { max_agents: 10 },
             Layer4Error::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
             Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },

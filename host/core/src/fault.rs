@@ -250,11 +250,13 @@ pub enum QuotaKind {
     Descriptors,
     /// Instances, memories or tables inside one component.
     Instances,
+    /// `max_network_mbps`, where it is none.
+    Network,
 }
 
 impl QuotaKind {
     /// Every limit.
-    pub const ALL: [QuotaKind; 8] = [
+    pub const ALL: [QuotaKind; 9] = [
         QuotaKind::Memory,
         QuotaKind::ExecutionTime,
         QuotaKind::Deadline,
@@ -263,6 +265,7 @@ impl QuotaKind {
         QuotaKind::Handles,
         QuotaKind::Descriptors,
         QuotaKind::Instances,
+        QuotaKind::Network,
     ];
 
     /// A stable word for logs, metrics and programs.
@@ -277,6 +280,7 @@ impl QuotaKind {
             QuotaKind::Handles => "over-handles",
             QuotaKind::Descriptors => "over-descriptors",
             QuotaKind::Instances => "over-instances",
+            QuotaKind::Network => "no-network",
         }
     }
 
@@ -292,6 +296,7 @@ impl QuotaKind {
             QuotaKind::Handles => "open handles",
             QuotaKind::Descriptors => "open file descriptors",
             QuotaKind::Instances => "instances in one component",
+            QuotaKind::Network => "max_network_mbps",
         }
     }
 }
@@ -475,6 +480,7 @@ mod tests {
             Q::Handles,
             Q::Descriptors,
             Q::Instances,
+            Q::Network,
         ];
         let breach = |quota| Breach { quota, during, set_by: LimitSource::Task, detail: message() };
         let mut faults: Vec<Fault> = quotas.into_iter().map(|quota| breach(quota).into()).collect();

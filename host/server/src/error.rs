@@ -7,6 +7,9 @@ use chimera_layer4_core::scheduler::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// When to ask again for an agent type that is down.
+const DOWN_SECS: f64 = 30.0;
+
 /// What went wrong with a request.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct Problem {
@@ -68,6 +71,8 @@ impl From<Layer4Error> for Problem {
             Layer4Error::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
             Layer4Error::Store(StoreError::Unavailable { .. })
             | Layer4Error::AgentTypeLoading { .. } => Some(1.0),
+            // Somebody must mend it and reload.
+            Layer4Error::AgentTypeDown { .. } => Some(DOWN_SECS),
             _ => None,
         };
         Self { retry_after_secs, ..Self::new(status, error.code(), error.to_string()) }
@@ -94,6 +99,7 @@ fn status(error: &Layer4Error) -> StatusCode {
         Layer4Error::TooManyAgents { .. }
         | Layer4Error::NotRunning { .. }
         | Layer4Error::AgentTypeLoading { .. }
+        | Layer4Error::AgentTypeDown { .. }
         | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
         // An operator can mend these, and is told how.
         | Layer4Error::KeyValue(_)

@@ -39,6 +39,7 @@ async fn health(State(app): State<App>) -> Response {
     let (status, word) = match health.status {
         SystemStatus::Healthy => (StatusCode::OK, "healthy"),
         SystemStatus::Degraded => (StatusCode::OK, "degraded"),
+        SystemStatus::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         SystemStatus::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
     };
     let answer = Health {

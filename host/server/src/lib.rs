@@ -37,7 +37,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::genomes::{Gone, Lineage, Verified};
 pub use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
@@ -80,6 +80,8 @@ struct App {
     refusals: Arc<Refusals>,
     /// Where somebody reads a settings file.
     reloads: Option<Reloads>,
+    /// Turns true when the host begins to end.
+    ending: watch::Sender<bool>,
 }
 
 impl App {
@@ -124,6 +126,7 @@ impl Server {
             ready: Arc::new(AtomicBool::new(true)),
             refusals: Arc::default(),
             reloads: None,
+            ending: watch::Sender::new(false),
         };
         let connections = Connections::new(most);
         Ok(Self { listener, address, app, connections })
@@ -156,7 +159,7 @@ impl Server {
     /// own shutdown failed with.
     pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
         let Self { listener, address, app, connections } = self;
-        let fabric = Arc::clone(&app.fabric);
+        let (fabric, ending) = (Arc::clone(&app.fabric), app.ending.clone());
         let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(listener)
@@ -178,6 +181,7 @@ impl Server {
             () = ended => {}
             served = &mut serve => return served.map_err(failed),
         }
+        ending.send_replace(true);
         // Tasks that run have their time, and who waits for them is answered.
         let drain = async {
             let shut = fabric.shutdown().await;

@@ -112,11 +112,20 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn reload(State(app): State<App>) -> Result<Response, Problem> {
-    let gone = || Layer4Error::NotRunning {
-        state: "not one that reads a settings file, or is being shut down",
+    app.fabric.check_running()?;
+    let none = || Layer4Error::NotRunning { state: "not one that reads a settings file" };
+    let asked = app.reloads.as_ref().ok_or_else(none)?.ask();
+    let mut ending = app.ending.subscribe();
+    let done = tokio::select! {
+        biased;
+        done = asked => done.ok(),
+        // The answer would not come before the host has gone.
+        _ = ending.wait_for(|ending| *ending) => None,
     };
-    let asked = app.reloads.as_ref().ok_or_else(gone)?.ask();
-    let done = asked.await.map_err(|_| gone())?;
+    let ends = || Layer4Error::NotRunning {
+        state: "draining, so what is left of a reload that was under way is not done",
+    };
+    let done = done.ok_or_else(ends)?;
     let done = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
     let mut answer = Answer(&done.agents).into_response();
     // The names of settings are ASCII.

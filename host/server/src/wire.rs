@@ -407,7 +407,7 @@ impl From<Vec<TaskId>> for Done {
 /// The host's state.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// healthy, degraded or stopped.
+    /// healthy, degraded, draining or stopped.
     pub(super) status: &'static str,
     /// When this was said (RFC 3339).
     #[serde(with = "humantime_serde")]

@@ -37,7 +37,7 @@ fn title(view: &View) -> Paragraph<'_> {
     let health = &view.health;
     let color = match health.status.as_str() {
         "healthy" => Color::Green,
-        "degraded" => Color::Yellow,
+        "degraded" | "draining" => Color::Yellow,
         _ => Color::Red,
     };
     let words = format!(

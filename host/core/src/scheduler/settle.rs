@@ -108,7 +108,8 @@ fn next(fault: &Fault) -> Next {
             | QuotaKind::HostMemory
             | QuotaKind::Handles
             | QuotaKind::Descriptors
-            | QuotaKind::Instances => Next::Never(DeadReason::OverQuota),
+            | QuotaKind::Instances
+            | QuotaKind::Network => Next::Never(DeadReason::OverQuota),
         },
         Fault::Host(_) => Next::HostRetry,
         Fault::Stopped => Next::GiveBack,
@@ -166,15 +167,48 @@ pub fn settle(
 /// What the end of a run says of its agent type; `None`: nothing.
 ///
 /// An agent that refuses a bad input does its work. What the host, the
-/// deadline or the submitter ended is no fault of the agent's.
+/// submitter or a limit of the submitter's own ended is no fault of the
+/// agent's; nor is an answer that was larger or deeper than the host takes,
+/// since a payload may ask a healthy agent for one. If these counted, one
+/// submitter could have a genome rest for everybody.
 #[must_use]
 pub fn blames_agent(fault: Option<&Fault>) -> Option<bool> {
+    let Some(fault) = fault else { return Some(false) };
     match fault {
-        None | Some(Fault::Guest(GuestFault::InvalidInput { .. })) => Some(false),
-        Some(Fault::Guest(_)) => Some(true),
-        Some(Fault::OverQuota(breach)) if breach.quota == QuotaKind::Deadline => None,
-        Some(Fault::OverQuota(_)) => Some(true),
-        Some(Fault::Host(_) | Fault::Stopped | Fault::Cancelled) => None,
+        Fault::Guest(GuestFault::InvalidInput { .. }) => Some(false),
+        fault if is_too_large(fault) => None,
+        Fault::Guest(_) => Some(true),
+        Fault::OverQuota(breach) => match breach.set_by {
+            LimitSource::Task => None,
+            LimitSource::Agent | LimitSource::Host => Some(true),
+        },
+        Fault::Host(_) | Fault::Stopped | Fault::Cancelled => None,
+    }
+}
+
+/// Whether a task's own call handed over, or answered, more than the host takes.
+fn is_too_large(fault: &Fault) -> bool {
+    match fault {
+        Fault::Guest(GuestFault::RefusedOutput { during, .. }) => *during == Call::ExecuteTask,
+        Fault::OverQuota(breach) => {
+            breach.quota == QuotaKind::HostMemory && breach.during == Call::ExecuteTask
+        }
+        _ => false,
+    }
+}
+
+/// Whether a run counts as failed where genomes are held against each other;
+/// `None`: it says nothing of either.
+///
+/// All are given the same kind of input. So one that refuses everything, or
+/// answers everything with more than the host takes, fails here, though neither
+/// counts for a breaker.
+#[must_use]
+pub fn fails_beside_others(fault: Option<&Fault>) -> Option<bool> {
+    match fault {
+        Some(Fault::Guest(GuestFault::InvalidInput { .. })) => Some(true),
+        Some(fault) if is_too_large(fault) => Some(true),
+        fault => blames_agent(fault),
     }
 }
 

@@ -71,10 +71,7 @@ impl Crew {
         if self.agents.runs(name) {
             return Ok(());
         }
-        let unknown = || Layer4Error::AgentTypeNotFound {
-            agent_type: name.to_owned(),
-            known: self.agents.known_types(),
-        };
+        let unknown = || self.agents.unknown(name);
         let registered = self.agents.registered(name).ok_or_else(unknown)?;
         let _starting = registered.starting.lock().await;
         if self.agents.runs(name) {
@@ -97,11 +94,8 @@ impl Crew {
     /// started here.
     pub(super) async fn admit(&self, name: &str) -> Layer4Result<InHand> {
         self.make_ready(name).await?;
-        let gone = || Layer4Error::AgentTypeNotFound {
-            agent_type: name.to_owned(),
-            known: self.agents.known_types(),
-        };
-        self.agents.admit(name, None, None, self.capacity).unwrap_or_else(|| Err(gone()))
+        let gone = || Err(self.agents.unknown(name));
+        self.agents.admit(name, None, None, self.capacity).unwrap_or_else(gone)
     }
 
     /// Runs a task once on an agent, and writes what the agent logged.

@@ -1,7 +1,7 @@
 //! Agents as the configuration file declares them, at the start and when it changes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
@@ -16,8 +16,6 @@ use crate::utils;
 #[derive(Default)]
 pub(super) struct Declared {
     in_force: tokio::sync::Mutex<BTreeMap<String, InForce>>,
-    /// Types of which nothing is in force, since their agents did not start: why.
-    down: Mutex<BTreeMap<String, String>>,
 }
 
 struct InForce {
@@ -37,26 +35,6 @@ impl InForce {
         let Self { mut agents, on_demand, .. } = self;
         agents.push(on_demand);
         agents
-    }
-}
-
-impl Declared {
-    fn down(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.down.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps why a type is down, unless something of it is in force.
-    fn note(&self, name: &str, outcome: &Outcome, in_force: bool) {
-        match outcome {
-            Outcome::Failed(error) if !in_force => {
-                self.down().insert(name.to_owned(), error.to_string());
-            }
-            _ => drop(self.down().remove(name)),
-        }
-    }
-
-    fn forget_all_but(&self, declared: &BTreeMap<String, AgentDeclaration>) {
-        self.down().retain(|name, _| declared.contains_key(name));
     }
 }
 
@@ -119,12 +97,16 @@ impl Layer4Fabric {
     /// changed, ends those that are gone. No task is dropped. What fails leaves
     /// the agents of its type as they were.
     ///
-    /// `told` hears of each type before it is begun.
+    /// `told` hears of each type before it is begun. From
+    /// [`shutdown`](Self::shutdown) on nothing is started, replaced or ended any more.
     pub async fn apply_agents(
         &self,
         declared: &BTreeMap<String, AgentDeclaration>,
         told: impl Fn(&str),
     ) -> Vec<Applied> {
+        if self.check_not_ending().is_err() {
+            return self.none_applied(declared);
+        }
         self.await_agents(declared.keys().cloned());
         // One change at a time.
         let mut in_force = self.declared.in_force.lock().await;
@@ -147,20 +129,35 @@ impl Layer4Fabric {
             let waiting = self.queued_for(&name).await;
             applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
         }
-        self.declared.forget_all_but(declared);
+        self.crew.agents.keep_down(|name| declared.contains_key(name));
         let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
         for (name, declaration) in declared {
             told(name);
-            let outcome = match self.has_places_for(wanted) {
+            // The host may have begun to end since the type before.
+            let may = self.check_not_ending().and_then(|()| self.has_places_for(wanted));
+            let outcome = match may {
                 Ok(()) => self.apply_one(&mut in_force, name, declaration).await,
                 Err(error) => Err(error),
             };
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
-            self.declared.note(name, &outcome, in_force.contains_key(name));
+            // Where something of it is in force, it is as it was before.
+            let down = match &outcome {
+                Outcome::Failed(error) if !in_force.contains_key(name) => Some(error.to_string()),
+                _ => None,
+            };
+            self.crew.agents.note_down(name, down);
             self.crew.agents.not_awaited(name);
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
+    }
+
+    fn none_applied(&self, declared: &BTreeMap<String, AgentDeclaration>) -> Vec<Applied> {
+        let none = |name: &String| {
+            let (name, outcome) = (name.clone(), Outcome::Failed(self.not_running()));
+            Applied { name, outcome }
+        };
+        declared.keys().map(none).collect()
     }
 
     /// The declared agent types that no task can be given to, since their agents did
@@ -168,7 +165,7 @@ impl Layer4Fabric {
     /// are applied again.
     #[must_use]
     pub fn agent_types_down(&self) -> BTreeMap<String, String> {
-        self.declared.down().clone()
+        self.crew.agents.down()
     }
 
     /// Agents of these types will be started by [`apply_agents`](Self::apply_agents):

@@ -67,6 +67,9 @@ const SPARE_INSTANCES: u32 = 128;
 /// are on trial, or are tried out.
 const OVERLAPPING: usize = 16;
 
+/// For agents' own `shutdown`, where tasks have taken all of `drain_timeout_secs`.
+const LAST_OF_AGENTS: Duration = Duration::from_secs(5);
+
 /// For the spans of the last seconds to be sent, where they are collected.
 const LAST_SPANS: Duration = Duration::from_secs(5);
 
@@ -99,15 +102,22 @@ struct Running {
     loops: [JoinHandle<()>; 2],
 }
 
+impl Running {
+    fn end_loops(&self) {
+        self.loops.iter().for_each(JoinHandle::abort);
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.loops.iter().for_each(JoinHandle::abort);
+        self.end_loops();
     }
 }
 
 const NEW: u8 = 0;
 const RUNNING: u8 = 1;
-const STOPPED: u8 = 2;
+const DRAINING: u8 = 2;
+const STOPPED: u8 = 3;
 
 impl Layer4Fabric {
     /// Builds the fabric; nothing runs yet.
@@ -165,9 +175,7 @@ impl Layer4Fabric {
     /// `NotRunning` after a shutdown: a fabric is started once in its life.
     /// `Store` when the task store cannot be opened.
     pub async fn start(&self) -> Layer4Result<()> {
-        if self.state.load(Ordering::Acquire) == STOPPED {
-            return Err(self.not_running());
-        }
+        self.check_not_ending()?;
         let scheduler = self.scheduler.get_or_try_init(|| {
             let runner: Arc<dyn RunTask> = Arc::clone(&self.crew) as _;
             let observer: Arc<dyn Observe> = Arc::clone(&self.watch) as _;
@@ -180,7 +188,7 @@ impl Layer4Fabric {
         // The state changes under this lock alone.
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         match self.state.load(Ordering::Acquire) {
-            STOPPED => return Err(self.not_running()),
+            DRAINING | STOPPED => return Err(self.not_running()),
             RUNNING => return Ok(()),
             _ => {}
         }
@@ -200,41 +208,42 @@ impl Layer4Fabric {
 
     /// Takes no more tasks, lets those that run finish within
     /// `drain_timeout_secs`, gives back the rest to the queue, and retires
-    /// every agent. Shut down twice is the same as once.
+    /// every agent. Their own `shutdown` has what is left of that time, and five
+    /// seconds at the least. Whoever looks is answered until they have ended; then
+    /// the folder is free for another host. Shut down twice is the same as once.
     ///
     /// # Errors
     /// `AgentFault`, `ResourceQuotaExceeded` or `AgentTimeout` with the first agent
     /// whose own `shutdown` failed; all are ended all the same, and the log names
     /// each that failed.
     pub async fn shutdown(&self) -> Layer4Result<()> {
+        let drain = self.config.drain_timeout();
+        let drained_by = Instant::now().checked_add(drain);
         let ran = {
-            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-            self.state.store(STOPPED, Ordering::Release);
-            started.take().is_some()
+            let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(running) = &*started {
+                running.end_loops();
+            }
+            self.state.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING
         };
+        // No other agent is started, whoever asked for it.
+        self.crew.agents.close();
         if ran {
-            let drain_timeout_secs = self.config.drain_timeout().as_secs();
+            let drain_timeout_secs = drain.as_secs();
             tracing::info!(drain_timeout_secs, "the host stops: no task is begun any more");
         }
         if let Some(scheduler) = self.scheduler.get() {
-            scheduler.shutdown(self.config.drain_timeout()).await;
+            scheduler.drain(drain).await;
         }
+        let left = drained_by.map_or(drain, |by| by.saturating_duration_since(Instant::now()));
+        let ended = self.end_agents(left.max(LAST_OF_AGENTS)).await;
+        if let Some(scheduler) = self.scheduler.get() {
+            scheduler.close().await;
+        }
+        self.state.store(STOPPED, Ordering::Release);
+        // Both locks of the data folder go together, and last.
         if let Some(genomes) = self.genomes.get() {
-            genomes.shut_down().await;
-        }
-        let timeout = self.config.agent_timeout();
-        // All at once: each may take as long as its tasks are allowed to.
-        let mut ending = JoinSet::new();
-        for entry in self.crew.agents.take_all() {
-            self.watch.ended(&entry);
-            ending.spawn(async move {
-                end(&entry, timeout).await.inspect_err(|error| not_in_good_order(&entry, error))
-            });
-        }
-        let mut first = Ok(());
-        while let Some(ended) = ending.join_next().await {
-            first = first
-                .and(ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string()))));
+            genomes.close().await;
         }
         self.watch.events.tell(|| What::HostEnded {});
         if ran {
@@ -242,7 +251,38 @@ impl Layer4Fabric {
         }
         let watch = Arc::clone(&self.watch);
         let sent = tokio::task::spawn_blocking(move || watch.traces.end(LAST_SPANS));
-        first.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))
+        ended.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))
+    }
+
+    /// Ends every agent within `limit`, those too that others took over from.
+    async fn end_agents(&self, limit: Duration) -> Layer4Result<()> {
+        let replaced = async {
+            if let Some(genomes) = self.genomes.get() {
+                genomes.shut_down(limit).await;
+            }
+        };
+        // All at once: each may take as long as all.
+        let mut ending = JoinSet::new();
+        for entry in self.crew.agents.take_all() {
+            self.watch.ended(&entry);
+            ending.spawn(async move {
+                let timeout = limit.min(entry.agent.housekeeping_limit());
+                let ended = entry.agent.shutdown_within(limit).await;
+                let ended =
+                    ended.map_err(|fault| Layer4Error::from_fault(entry.id(), fault, timeout));
+                ended.inspect_err(|error| not_in_good_order(&entry, error))
+            });
+        }
+        let all = async {
+            let mut first = Ok(());
+            while let Some(ended) = ending.join_next().await {
+                let ended =
+                    ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string())));
+                first = first.and(ended);
+            }
+            first
+        };
+        tokio::join!(all, replaced).0
     }
 
     /// Ends one agent as [`shutdown`](Self::shutdown) ends all: tasks that wait
@@ -342,8 +382,9 @@ impl Layer4Fabric {
     /// in the old ones; the agent keeps its identity.
     ///
     /// # Errors
-    /// `AgentNotFound`, or what the new instance's `init` failed with.
+    /// `AgentNotFound`, `NotRunning`, or what the new instance's `init` failed with.
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
+        self.check_not_ending()?;
         let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
         entry.agent.restart().await?;
         self.watch.restarted(&entry);
@@ -395,6 +436,7 @@ impl Layer4Fabric {
                 SystemStatus::Healthy
             }
             RUNNING => SystemStatus::Degraded,
+            DRAINING => SystemStatus::Draining,
             _ => SystemStatus::Stopped,
         }
     }
@@ -435,9 +477,21 @@ impl Layer4Fabric {
     fn not_running(&self) -> Layer4Error {
         let state = match self.state.load(Ordering::Acquire) {
             NEW => "not started",
+            DRAINING => "draining",
             _ => "shut down",
         };
         Layer4Error::NotRunning { state }
+    }
+
+    /// Whether something new may be begun here, such as an agent or a trial.
+    ///
+    /// # Errors
+    /// `NotRunning`, from `shutdown` on.
+    fn check_not_ending(&self) -> Layer4Result<()> {
+        match self.state.load(Ordering::Acquire) {
+            NEW | RUNNING => Ok(()),
+            _ => Err(self.not_running()),
+        }
     }
 }
 

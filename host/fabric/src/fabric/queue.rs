@@ -178,7 +178,7 @@ impl Layer4Fabric {
     ///
     /// # Errors
     /// Nothing was taken: `NotRunning`, `InvalidRequest`, `AgentTypeNotFound`,
-    /// `AgentTypeLoading`, `QueueFull`, `IdempotencyKeyTaken`, `Store`.
+    /// `AgentTypeLoading`, `AgentTypeDown`, `QueueFull`, `IdempotencyKeyTaken`, `Store`.
     pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
         self.scheduler()?.submit(submission).await
     }
@@ -319,8 +319,8 @@ impl Layer4Fabric {
     /// Whether tasks of an agent type can run here.
     ///
     /// # Errors
-    /// `AgentTypeLoading` while its first agents are started; `AgentTypeNotFound`,
-    /// with those that there are.
+    /// `AgentTypeLoading` while its first agents are started; `AgentTypeDown` where
+    /// they did not start; `AgentTypeNotFound`, with those that there are.
     pub fn must_know(&self, agent_type: &str) -> Layer4Result<()> {
         self.crew.agents.must_know(agent_type)
     }

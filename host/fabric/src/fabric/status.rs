@@ -51,7 +51,9 @@ pub enum SystemStatus {
     Healthy,
     /// Takes tasks, but some agent is not well, or a declared type is down.
     Degraded,
-    /// Not started yet, or shutting down.
+    /// Takes no more tasks: those that run have their time, and then agents end.
+    Draining,
+    /// Not started yet, or shut down.
     Stopped,
 }
 

@@ -89,9 +89,9 @@ impl Sheet {
         let status = match now.status {
             SystemStatus::Healthy => 0.0,
             SystemStatus::Degraded => 1.0,
-            SystemStatus::Stopped => 2.0,
+            SystemStatus::Draining | SystemStatus::Stopped => 2.0,
         };
-        let help = "What /health says: 0 healthy, 1 degraded, 2 stopped.";
+        let help = "What /health says: 0 healthy, 1 degraded, 2 draining or stopped.";
         self.gauge("layer4_health_status", help, &[], status);
         let help = "Tasks that may wait for one agent type.";
         self.gauge("layer4_queue_capacity", help, &[], now.capacity as f64);

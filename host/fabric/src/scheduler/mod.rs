@@ -385,11 +385,17 @@ impl Scheduler {
         self.shared.work.notify_one();
     }
 
-    /// Claims nothing more, lets what runs finish within `limit`, gives back
-    /// the rest as if it had not been claimed, and closes the store. What the
-    /// store does not hear soon after that is lost with its lease. Shut down
-    /// twice is the same as once.
+    /// [`drain`](Self::drain), and then [`close`](Self::close). Shut down twice is
+    /// the same as once.
     pub async fn shutdown(&self, limit: Duration) {
+        self.drain(limit).await;
+        self.close().await;
+    }
+
+    /// Claims nothing more, lets what runs finish within `limit`, and gives back
+    /// the rest as if it had not been claimed. What the store does not hear soon
+    /// after that is lost with its lease. Whoever looks is answered as before.
+    pub async fn drain(&self, limit: Duration) {
         let shared = &self.shared;
         shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
         if timeout(limit, shared.in_hand.none_left()).await.is_err() {
@@ -400,8 +406,12 @@ impl Scheduler {
         }
         shared.phase.store(STOPPED, Ordering::Release);
         self.end_loops();
-        shared.store.close().await;
         shared.waiters.dismiss();
+    }
+
+    /// Closes the store: nobody is answered any more, and its folder is free.
+    pub async fn close(&self) {
+        self.shared.store.close().await;
     }
 
     fn end_loops(&self) {
@@ -456,6 +466,10 @@ impl Shared {
         let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
         if let Some(result) = record.result {
             return Ok(result);
+        }
+        // Whoever registers from then on is dismissed by nobody.
+        if self.has_stopped() {
+            return Err(self.not_running());
         }
         waiting.heard().await.ok_or_else(|| match self.has_stopped() {
             true => self.not_running(),

@@ -223,10 +223,12 @@ impl Agent {
         let started = Instant::now();
         let quota = self.blueprint.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
-        let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
         let traffic = Arc::new(Traffic::default());
-        let reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
-        let mut driver = Driver { host: &self.host, shares, cpu, reach };
+        // How an instance starts and ends is the agent's: by a tighter share of the
+        // task's it could not be ready in time, for which the agent would be blamed.
+        let own = Shares { agent: &self.blueprint.limits.share, task: None };
+        let own_reach = self.blueprint.reach(self.totals.traffic(), &traffic, None);
+        let mut driver = Driver { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
 
         let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
@@ -237,7 +239,10 @@ impl Agent {
         };
         instance.watch(options.progress);
         let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
+        driver.shares = Shares { task: Some(&limits.share), ..own };
+        driver.reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
         let ended = instance.execute(task, &limits, &mut driver).await;
+        (driver.shares, driver.reach) = (own, own_reach);
         let Ended { result, memory_peak, telemetry, held, instance, .. } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
@@ -284,6 +289,12 @@ impl Agent {
         let mut instance = Instance::start(&self.blueprint, driver, wall).await?;
         instance.generation = generation;
         Ok(instance)
+    }
+
+    /// What a call of the host's own, such as `shutdown`, may take.
+    #[must_use]
+    pub fn housekeeping_limit(&self) -> Duration {
+        self.blueprint.housekeeping
     }
 
     fn housekeeping(&self) -> WallLimit {
@@ -359,6 +370,19 @@ impl Agent {
     /// # Errors
     /// The first fault of a guest's own `shutdown`.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), Fault> {
+        self.end(limit, None).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), with `limit` for all of it together: what is
+    /// in hand, and the guests' own `shutdown` of all its instances.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    pub async fn shutdown_within(&self, limit: Duration) -> Result<(), Fault> {
+        self.end(limit, Instant::now().checked_add(limit)).await
+    }
+
+    async fn end(&self, limit: Duration, latest: Option<Instant>) -> Result<(), Fault> {
         self.stopping.store(true, Ordering::Release);
         // Every slot is free once those who waited before have been turned
         // away and those in hand have ended.
@@ -371,7 +395,12 @@ impl Agent {
         let idle = std::mem::take(&mut *self.idle());
         let mut first = Ok(());
         for mut instance in idle {
-            first = first.and(instance.shutdown(&mut driver, self.housekeeping()).await);
+            let mut wall = self.housekeeping();
+            if let Some(latest) = latest {
+                let left = latest.saturating_duration_since(Instant::now());
+                wall.limit = wall.limit.min(left);
+            }
+            first = first.and(instance.shutdown(&mut driver, wall).await);
         }
         first
     }

@@ -213,6 +213,7 @@ impl Instance {
         });
         let sandbox = self.store.data_mut();
         let result = result.map_err(|fault| sandbox.handles.explained(fault));
+        let denied = sandbox.http.was_denied();
         sandbox.memory.end_run();
         sandbox.recorder.watch(None);
         if !alive {
@@ -221,6 +222,7 @@ impl Instance {
         let (memory_peak, left_open) = (sandbox.memory.peak(), sandbox.recorder.left_open());
         let Reported { telemetry, held } = sandbox.take_reported();
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
+        let result = result.map_err(|fault| limits.whose(fault, denied));
         let instance = alive.then_some(self);
         Ended { result, memory_peak, telemetry, held: Some(held), left_open, instance }
     }

@@ -53,7 +53,7 @@ impl Layout {
 #[derive(Debug)]
 pub(super) struct Folder {
     layout: Layout,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -72,12 +72,19 @@ impl Folder {
         for folder in [&layout.0.join("blobs"), &layout.blobs(), &layout.quarantine()] {
             OwnFolder::make(folder, Access::Readable).map_err(unusable)?;
         }
-        let _lock = lock(&root).map_err(refused)?;
-        Ok(Self { layout, _lock })
+        let lock = lock(&root).map_err(refused)?;
+        Ok(Self { layout, lock })
     }
 
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Lets another process write to the folder.
+    pub(super) fn release(&self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock of the genomes could not be let go");
+        }
     }
 }
 

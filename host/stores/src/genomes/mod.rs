@@ -108,6 +108,13 @@ impl GenomeStore {
         Ok((store, Recovered { index: complaint, leftovers: swept.files }))
     }
 
+    /// Lets another process write to the folder. Whoever calls this calls nothing
+    /// else of the store afterwards.
+    pub fn close(&self) {
+        let _changing = self.lock();
+        self.folder.release();
+    }
+
     /// For whoever only reads, and for a while.
     #[must_use]
     pub fn reader(&self) -> &GenomeReader {

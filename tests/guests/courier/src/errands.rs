@@ -43,6 +43,8 @@ struct Errand {
     resume: bool,
     /// Whether to say the bandwidth that the agent and the task were told.
     quota: bool,
+    /// Whether a request that fails fails the task.
+    must: bool,
 }
 
 impl Default for Errand {
@@ -59,6 +61,7 @@ impl Default for Errand {
             keep: false,
             resume: false,
             quota: false,
+            must: false,
         }
     }
 }
@@ -89,7 +92,12 @@ impl WasmAgent for Courier {
         let sent: Vec<_> = (0..errand.at_once).map(|_| send(&errand)).collect();
         let answers =
             sent.into_iter().map(|sent| sent.and_then(|future| self.answer(&errand, &future)));
+        let answers: Vec<Result<Value, ErrorCode>> = answers.collect();
+        if errand.must && answers.iter().any(Result::is_err) {
+            return Err(AgentError::unavailable("a request failed"));
+        }
         let answers: Vec<Value> = answers
+            .into_iter()
             .map(|answer| answer.unwrap_or_else(|error| json!({ "error": said(&error) })))
             .collect();
         Ok(if errand.at_once == 1 {

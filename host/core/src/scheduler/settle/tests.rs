@@ -57,6 +57,7 @@ fn number(fault: &Fault) -> usize {
             QuotaKind::Handles => 11,
             QuotaKind::Instances => 12,
             QuotaKind::Descriptors => 21,
+            QuotaKind::Network => 23,
         },
         Fault::Host(HostFault::NoRoom { .. }) => 13,
         Fault::Host(HostFault::Folder { .. }) => 14,
@@ -70,7 +71,7 @@ fn number(fault: &Fault) -> usize {
         Fault::Host(HostFault::NoDescriptors { .. }) => 22,
     }
 }
-const KINDS: usize = 23;
+const KINDS: usize = 24;
 
 fn words() -> String {
     "m".to_owned()
@@ -78,6 +79,12 @@ fn words() -> String {
 
 fn breach(quota: QuotaKind) -> Fault {
     let (during, set_by) = (Call::ExecuteTask, LimitSource::Agent);
+    Breach { quota, during, set_by, detail: words() }.into()
+}
+
+/// A limit that the submitter set.
+fn of_the_task(quota: QuotaKind) -> Fault {
+    let (during, set_by) = (Call::ExecuteTask, LimitSource::Task);
     Breach { quota, during, set_by, detail: words() }.into()
 }
 
@@ -122,13 +129,16 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         (
             GuestFault::RefusedOutput { during, reason: words() }.into(),
             Kind::Dead(DeadReason::Failed),
-            Some(true),
+            None,
         ),
         (breach(QuotaKind::Memory), over_quota, Some(true)),
         (breach(QuotaKind::ExecutionTime), over_quota, Some(true)),
-        (breach(QuotaKind::Deadline), Kind::Dead(DeadReason::Expired), None),
+        (of_the_task(QuotaKind::Network), over_quota, None),
+        (of_the_task(QuotaKind::Memory), over_quota, None),
+        (of_the_task(QuotaKind::ExecutionTime), over_quota, None),
+        (of_the_task(QuotaKind::Deadline), Kind::Dead(DeadReason::Expired), None),
         (breach(QuotaKind::AgentTimeout), Kind::Retry, Some(true)),
-        (breach(QuotaKind::HostMemory), over_quota, Some(true)),
+        (breach(QuotaKind::HostMemory), over_quota, None),
         (breach(QuotaKind::Handles), over_quota, Some(true)),
         (breach(QuotaKind::Descriptors), over_quota, Some(true)),
         (breach(QuotaKind::Instances), over_quota, Some(true)),
@@ -195,6 +205,25 @@ fn every_fault_leads_where_the_table_says() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers, (0..KINDS).collect::<Vec<_>>(), "every kind of fault is in the table");
+}
+
+#[test]
+fn beside_others_a_genome_fails_at_what_it_refuses_and_at_answers_that_are_too_large() {
+    let during = Call::ExecuteTask;
+    let rows = [
+        (GuestFault::InvalidInput { during, message: words() }.into(), Some(true)),
+        (GuestFault::RefusedOutput { during, reason: words() }.into(), Some(true)),
+        (breach(QuotaKind::HostMemory), Some(true)),
+        (breach(QuotaKind::Memory), Some(true)),
+        (trap(), Some(true)),
+        (of_the_task(QuotaKind::Memory), None),
+        (of_the_task(QuotaKind::ExecutionTime), None),
+        (host_fault(), None),
+    ];
+    for (fault, fails) in rows {
+        assert_eq!(fails_beside_others(Some(&fault)), fails, "{fault:?}");
+    }
+    assert_eq!(fails_beside_others(None), Some(false));
 }
 
 #[test]

@@ -53,6 +53,8 @@ struct Book {
     types: BTreeMap<String, AgentType>,
     /// Types that are declared, and whose first agents are being started.
     awaited: BTreeSet<String>,
+    /// Types that are declared, and whose agents did not start: why.
+    down: BTreeMap<String, String>,
     /// Agents being spawned hold a place already.
     reserved: usize,
     /// Agents on trial, which take nobody's place.
@@ -239,19 +241,51 @@ impl Agents {
         self.write().awaited.remove(name);
     }
 
+    /// Nothing comes in any more; those that are there stay until they are taken.
+    pub(super) fn close(&self) {
+        self.write().closed = true;
+    }
+
+    /// A declared type's agents did not start, and why; `None`: they did.
+    pub(super) fn note_down(&self, name: &str, reason: Option<String>) {
+        let mut book = self.write();
+        match reason {
+            Some(reason) => drop(book.down.insert(name.to_owned(), reason)),
+            None => drop(book.down.remove(name)),
+        }
+    }
+
+    /// Forgets what is no longer declared.
+    pub(super) fn keep_down(&self, is_declared: impl Fn(&str) -> bool) {
+        self.write().down.retain(|name, _| is_declared(name));
+    }
+
+    /// The declared types whose agents did not start, each with the reason.
+    pub(super) fn down(&self) -> BTreeMap<String, String> {
+        self.read().down.clone()
+    }
+
     /// Whether a task may target the name.
     ///
     /// # Errors
-    /// `AgentTypeLoading`; `AgentTypeNotFound`, with those that there are.
+    /// As [`unknown`](Self::unknown).
     pub(super) fn must_know(&self, name: &str) -> Layer4Result<()> {
-        if self.knows(name) {
-            return Ok(());
-        }
+        if self.knows(name) { Ok(()) } else { Err(self.unknown(name)) }
+    }
+
+    /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
+    /// `AgentTypeNotFound` with those that there are.
+    pub(super) fn unknown(&self, name: &str) -> Layer4Error {
         let agent_type = name.to_owned();
-        if self.read().awaited.contains(name) {
-            return Err(Layer4Error::AgentTypeLoading { agent_type });
+        let book = self.read();
+        if book.awaited.contains(name) {
+            return Layer4Error::AgentTypeLoading { agent_type };
         }
-        Err(Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types() })
+        if let Some(reason) = book.down.get(name) {
+            return Layer4Error::AgentTypeDown { agent_type, reason: reason.clone() };
+        }
+        drop(book);
+        Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types() }
     }
 
     /// Whether a task may target the name.

@@ -112,8 +112,9 @@ impl Layer4Fabric {
     /// # Errors
     /// `Refused` when the bytes are no agent, `GenomeRejected` when it asks for
     /// more than was allowed or does not do its work, `GenomeStore`; what failed
-    /// is in the lineage.
+    /// is in the lineage. `NotRunning` from [`shutdown`](Self::shutdown) on.
     pub async fn push_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
+        self.check_not_ending()?;
         let note = new.agent_type.as_deref().and_then(|name| self.unknown_type(name));
         Ok(AdmittedGenome { note, ..self.admit_genome(new).await? })
     }

@@ -79,6 +79,7 @@ impl Layer4Fabric {
         tasks: Vec<BenchTask>,
         weights: &Weights,
     ) -> Layer4Result<Benchmark> {
+        self.check_not_ending()?;
         self.must_know(agent_type)?;
         let complaints = weights.complaints();
         if !complaints.is_empty() {

@@ -21,7 +21,7 @@ mod trials;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::config::TaskStoreKind;
@@ -53,6 +53,8 @@ use chimera_layer4_stores::genomes::{
 
 /// Agent types whose tasks are recorded.
 const MOST_TYPES: usize = 1000;
+/// For what is under way on the disk as the host ends.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Bytes of one agent type's recorded tasks.
 const RECORDED_BYTES: u64 = 64 << 20;
 
@@ -75,6 +77,8 @@ pub(super) struct Genomes {
     agent_timeout: Duration,
     /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
     closed: OnceCell<()>,
+    /// Whether the folder is this host's still; read by whoever is at the disk.
+    open: RwLock<bool>,
     /// Held so that the folder goes when this does.
     _scratch: Option<TempDir>,
 }
@@ -109,6 +113,7 @@ impl Genomes {
             ending: Beside::default(),
             agent_timeout: config.agent_timeout(),
             closed: OnceCell::new(),
+            open: RwLock::new(true),
             _scratch: scratch,
         })
     }
@@ -131,9 +136,13 @@ impl Genomes {
         what: impl FnOnce(&Genomes) -> GenomeStoreResult<T> + Send + 'static,
     ) -> Layer4Result<T> {
         let genomes = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || what(&genomes)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let open = genomes.open.read().unwrap_or_else(PoisonError::into_inner);
+            open.then(|| what(&genomes))
+        });
+        let done = done.await;
         let done = done.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?;
-        Ok(done?)
+        Ok(done.ok_or(Layer4Error::NotRunning { state: "shut down" })??)
     }
 
     /// The right to change who is in charge of a type.
@@ -169,12 +178,31 @@ impl Genomes {
         }
     }
 
-    /// Sees no rollout through any more, and waits for agents that end.
-    pub(super) async fn shut_down(&self) {
+    /// Sees no rollout through any more, and waits for agents that end, up to `limit`.
+    pub(super) async fn shut_down(&self, limit: Duration) {
         self.keepers.take().abort_all();
         self.watch.trials.end_all();
         let mut ending = self.ending.take();
-        while ending.join_next().await.is_some() {}
+        let ended = async { while ending.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, ended).await.is_err() {
+            tracing::warn!("agents that others took over from had not ended when the host did");
+        }
+    }
+
+    /// Lets the folder go, once what is under way on the disk has ended. Nothing is
+    /// read or written from then on.
+    pub(super) async fn close(self: &Arc<Self>) {
+        let genomes = Arc::clone(self);
+        let closed = tokio::task::spawn_blocking(move || {
+            let mut open = genomes.open.write().unwrap_or_else(PoisonError::into_inner);
+            *open = false;
+            genomes.store.close();
+        });
+        // Who reads the whole store, to verify it, may take longer; the lock then goes
+        // with the process.
+        if tokio::time::timeout(LAST_WORDS, closed).await.is_err() {
+            tracing::warn!("the genome store was still read as the host ended");
+        }
     }
 }
 

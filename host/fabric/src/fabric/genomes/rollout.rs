@@ -102,6 +102,7 @@ impl Layer4Fabric {
         genome: impl Into<GenomeRef>,
         plan: Plan,
     ) -> Layer4Result<RolloutView> {
+        self.check_not_ending()?;
         self.must_know(agent_type)?;
         let complaints = plan.complaints();
         if !complaints.is_empty() {
@@ -127,6 +128,7 @@ impl Layer4Fabric {
     /// [`update_agent_genome`](Self::update_agent_genome) when the candidate
     /// could not take over, which leaves the champion in charge.
     pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+        self.check_not_ending()?;
         self.decide(agent_type, |rollout| rollout.promote(by)).await
     }
 

@@ -58,6 +58,7 @@ impl Layer4Fabric {
         agent_id: AgentId,
         genome: impl Into<GenomeRef>,
     ) -> Layer4Result<Swapped> {
+        self.check_not_ending()?;
         let found = self.crew.agents.get(agent_id);
         let old = found.ok_or(Layer4Error::AgentNotFound(agent_id))?;
         let agent_type = old.agent.config().agent_type.clone();
@@ -81,6 +82,7 @@ impl Layer4Fabric {
         genome: impl Into<GenomeRef>,
         by: &str,
     ) -> Layer4Result<Swapped> {
+        self.check_not_ending()?;
         self.must_know(agent_type)?;
         let to = self.resolve_genome(genome.into(), agent_type).await?;
         let genomes = self.genomes().await?;
@@ -103,6 +105,7 @@ impl Layer4Fabric {
     /// `RolloutConflict` when there was none before, or while another is on
     /// trial; as [`update_agent_genome`](Self::update_agent_genome).
     pub async fn rollback_genome(&self, agent_type: &str, by: &str) -> Layer4Result<Swapped> {
+        self.check_not_ending()?;
         self.must_know(agent_type)?;
         let genomes = self.genomes().await?;
         let own = Arc::clone(genomes);

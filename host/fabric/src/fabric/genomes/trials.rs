@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chimera_layer4_core::genome::{Finding, Lane, Observation, Rollout, Side, rollout};
-use chimera_layer4_core::scheduler::settle::blames_agent;
-use chimera_layer4_core::{
-    AgentId, Digest, Fault, GuestFault, Layer4Error, Layer4Result, Task, TaskId,
-};
+use chimera_layer4_core::scheduler::settle::fails_beside_others;
+use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use tokio::sync::{Notify, watch};
 
@@ -238,16 +236,10 @@ impl Trials {
     }
 }
 
-/// What a run says of its genome; `None`: nothing, since the host, the deadline
-/// or the submitter ended it.
-///
-/// For a breaker an agent that refuses bad input does its work. Here it counts
-/// as a failure on either side: both are given the same kind of input, and one
-/// that refuses everything would otherwise never fail.
+/// What a run says of its genome; `None`: nothing, since the host, the submitter
+/// or a limit of the submitter's own ended it.
 fn observation(report: &RunReport) -> Option<Observation> {
-    let fault = report.result.as_ref().err();
-    let refused = matches!(fault, Some(Fault::Guest(GuestFault::InvalidInput { .. })));
-    let failed = blames_agent(fault)? || refused;
+    let failed = fails_beside_others(report.result.as_ref().err())?;
     let memory = report.usage.memory_peak_mb;
     let memory_mb = (memory > 0.0).then_some(memory);
     Some(Observation { failed, latency: Some(report.wall), memory_mb })

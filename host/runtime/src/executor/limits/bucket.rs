@@ -108,7 +108,11 @@ impl Shares<'_> {
 
     /// Returns when no share is below zero.
     pub(crate) async fn refilled(self) {
-        let _paused = Paused { bucket: self.agent, since: Instant::now() };
+        let since = Instant::now();
+        let _paused = Paused { bucket: self.agent, since };
+        // Counted for the task too, where it is its share that is waited for.
+        let tighter = self.task.filter(|task| task.empty_until() > self.agent.empty_until());
+        let _of_task = tighter.map(|bucket| Paused { bucket, since });
         loop {
             // Made before the look at the level, so that no change is missed.
             // A task's share does not change.

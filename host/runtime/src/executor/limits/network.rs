@@ -54,6 +54,11 @@ impl Bandwidth {
         self.received.change(rate(mbps));
     }
 
+    /// For how long use was paused so far, over both ways.
+    pub(crate) fn paused(&self) -> Duration {
+        self.sent.paused() + self.received.paused()
+    }
+
     fn of(&self, direction: Direction) -> &Bucket {
         match direction {
             Direction::Sent => &self.sent,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{Breach, Call, LimitSource, QuotaKind, ResourceQuota};
+use chimera_layer4_core::{Breach, Call, Fault, LimitSource, QuotaKind, ResourceQuota};
 
 use super::bucket::Bucket;
 use super::cpu;
@@ -54,6 +54,10 @@ pub(crate) struct RunLimits {
     /// The task's own bandwidth, likewise.
     pub(crate) bandwidth: Bandwidth,
     time: (Duration, LimitSource),
+    /// Whether the task's own share of processor time or bandwidth is tighter.
+    slower: (bool, bool),
+    /// Whether the agent has a network that the task does without.
+    no_network: bool,
     deadline: Option<SystemTime>,
 }
 
@@ -65,6 +69,14 @@ impl RunLimits {
         deadline: Option<SystemTime>,
     ) -> Self {
         let time = tighter(agent.execution_time(), task.execution_time());
+        let is_tighter = |task: Option<f64>, agent: Option<f64>| match (task, agent) {
+            (Some(task), Some(agent)) => task < agent,
+            _ => false,
+        };
+        let slower = (
+            task.max_cpu_cores < agent.max_cpu_cores,
+            is_tighter(task.max_network_mbps, agent.max_network_mbps),
+        );
         let quota = ResourceQuota {
             max_cpu_cores: agent.max_cpu_cores.min(task.max_cpu_cores),
             max_memory_mb: agent.max_memory_mb.min(task.max_memory_mb),
@@ -82,6 +94,8 @@ impl RunLimits {
             share: cpu::share(task.max_cpu_cores),
             bandwidth: Bandwidth::new(task.max_network_mbps),
             time,
+            slower,
+            no_network: agent.max_network_mbps.is_some() && task.max_network_mbps.is_none(),
             deadline,
         }
     }
@@ -90,6 +104,39 @@ impl RunLimits {
     pub(crate) fn wall(&self, now: SystemTime) -> WallLimit {
         let (limit, set_by) = self.time;
         WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by }.until(self.deadline, now)
+    }
+
+    /// The fault of a run, and that it is the task's own doing where the agent's time
+    /// ran out while the run was held to a tighter share that the task asked for, or
+    /// the agent failed after a request was `denied` that its own quota allows.
+    pub(crate) fn whose(&self, fault: Fault, denied: bool) -> Fault {
+        let (cpu, network) = self.slower;
+        let held_back = (cpu && !self.share.paused().is_zero())
+            || (network && !self.bandwidth.paused().is_zero());
+        match fault {
+            Fault::OverQuota(breach)
+                if breach.quota == QuotaKind::ExecutionTime
+                    && breach.set_by == LimitSource::Agent
+                    && held_back =>
+            {
+                let set_by = LimitSource::Task;
+                let detail = format!(
+                    "{}; the task asked for less of the processor or the network than its agent \
+                     has, and was held to that",
+                    breach.detail
+                );
+                Breach { set_by, detail, ..breach }.into()
+            }
+            Fault::Guest(failed) if denied && self.no_network => {
+                let (quota, during) = (QuotaKind::Network, Call::ExecuteTask);
+                let detail = format!(
+                    "a request was denied, since the task's own quota has no network and its \
+                     agent's has one; after that {failed}"
+                );
+                Breach { quota, during, set_by: LimitSource::Task, detail }.into()
+            }
+            fault => fault,
+        }
     }
 }
 

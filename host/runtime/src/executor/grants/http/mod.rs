@@ -18,6 +18,7 @@ mod upload;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4_core::HttpGrant;
 use chimera_layer4_core::grants::Origin;
@@ -68,6 +69,8 @@ struct Hooks {
     call: Option<Call>,
     look_ups: Arc<Semaphore>,
     notes: Notes,
+    /// Whether a request of this call that was granted was denied for want of a network.
+    denied: AtomicBool,
 }
 
 /// What an earlier call has left is cut, and takes no place of this one's.
@@ -98,12 +101,14 @@ impl Http {
             call: None,
             look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
             notes: Notes::new(held),
+            denied: AtomicBool::new(false),
         };
         Self { ctx, hooks }
     }
 
     /// Gives the call that begins now the network, while the answer lives.
     pub(crate) fn open(&mut self, reach: Option<Reach>) -> Connected {
+        self.hooks.denied.store(false, Ordering::Relaxed);
         self.hooks.call = reach.map(|reach| Call {
             line: Arc::new(Line::open(reach)),
             requests: Arc::new(Semaphore::new(REQUESTS)),
@@ -121,6 +126,11 @@ impl Http {
         if line.is_full(Direction::Sent) || line.is_full(Direction::Received) {
             self.hooks.notes.add("max_network_mbps held back this run's traffic when it ended");
         }
+    }
+
+    /// Whether a request of this call that was granted was denied for want of a network.
+    pub(crate) fn was_denied(&self) -> bool {
+        self.hooks.denied.load(Ordering::Relaxed)
     }
 
     /// Why requests were denied since the last look, and what these words are charged.
@@ -156,6 +166,7 @@ impl Hooks {
         let Some(Call { line, requests }) = &self.call else {
             let why = "max_network_mbps of the agent or the task is `none`; give it a number";
             self.notes.denied(&origin, why);
+            self.denied.store(true, Ordering::Relaxed);
             return Err(Error::HttpRequestDenied);
         };
         let permit =
