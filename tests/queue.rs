@@ -127,6 +127,32 @@ fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
     chimera.refuses(2, &["dead-letters", "purge"], &["<IDS>"]);
 }
 
+/// Rows that were damaged while nobody had the folder open.
+#[test]
+fn a_damaged_row_is_a_dead_letter_that_says_what_it_was() {
+    let chimera = Chimera::new();
+    for (spoil, reason) in [
+        ("priority = 77", "priority is 77, allowed is 0 to 4"),
+        ("agent_type = 99", "agent_type is 99, which is the number of no agent type"),
+    ] {
+        let id = well(&chimera, &["task", "submit", "--type", "echo", "--task", "7"]);
+        let database = rusqlite::Connection::open(chimera.data().join("chimera.db")).unwrap();
+        let spoil = format!("UPDATE tasks SET {spoil} WHERE state = 0");
+        assert_eq!(database.execute(&spoil, []).unwrap(), 1);
+        drop(database);
+        let shown = well(&chimera, &["task", "show", &id]);
+        let reason = format!("unreadable its row: {reason}");
+        for words in ["dead (unreadable)", "type       echo", &reason] {
+            assert!(shown.contains(words), "{words}\n{shown}");
+        }
+        let listed = well(&chimera, &["dead-letters", "list"]);
+        assert!(listed.contains(&id) && listed.contains("  echo  unreadable"), "{listed}");
+        well(&chimera, &["dead-letters", "requeue", &id]);
+        well(&chimera, &["work", "--agent", &agent("echo")]);
+        assert_eq!(json_of(&chimera, &["task", "show", &id, "--json"])["result"]["output"], 7);
+    }
+}
+
 #[test]
 fn an_expired_task_runs_once_it_is_put_back() {
     let chimera = Chimera::new();
