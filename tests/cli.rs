@@ -295,15 +295,20 @@ fn an_installed_program_makes_an_agent_that_names_the_version_of_the_sdk() {
     let mut new = Command::new(&installed);
     let new = Chimera::end(new.args(["agent", "new", "counter"]).current_dir(home));
     assert_eq!(new.code, 0, "{}", new.err);
-    assert!(new.out.contains("its SDK is version 0.1.0 of chimera-agent-sdk"), "{}", new.out);
+    let told = "its SDK is version 0.1.0 of chimera-agent-sdk, which is in no registry";
+    assert!(new.err.contains(told), "{}", new.err);
     let manifest = home.join("counter/Cargo.toml");
-    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = std::fs::read_to_string(manifest).unwrap();
     assert!(text.contains("\nchimera-agent-sdk = \"0.1.0\"\n"), "{text}");
 
-    // It is of no registry yet; a patch has it come from the checkout.
-    let sdk = root().join("guest-sdk").canonicalize().unwrap();
-    let patch = format!("\n[patch.crates-io]\nchimera-agent-sdk = {{ path = {sdk:?} }}\n");
-    std::fs::write(&manifest, text + &patch).unwrap();
+    // Its first command, with the checkout's folder.
+    let sdk = root().canonicalize().unwrap();
+    let commands: Vec<_> = new.out.lines().filter(|line| line.starts_with("  (cd ")).collect();
+    let first = commands[0].replace("CHECKOUT", sdk.to_str().unwrap());
+    let mut shell = outside_of_cargo("sh");
+    let done = shell.args(["-c", &format!("{first} 2>&1")]).current_dir(home).output().unwrap();
+    assert!(done.status.success(), "{first}: {}", String::from_utf8_lossy(&done.stdout));
+    assert!(commands[1].contains("cargo test"), "{}", new.out);
     let target = Some(guests_target());
     let component =
         toolchain::build(&home.join("counter"), target.as_deref(), &Stop::default(), &mut |_| {});

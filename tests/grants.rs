@@ -119,11 +119,13 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
     let order = json!({ "second": ["b", { "get": "a" }] });
     let denied = call(&fabric, "nobody", order).await;
     assert!(denied["error"].as_str().unwrap().contains("AccessDenied"), "{denied}");
-    let order = json!({ "second": ["b\u{1b}", { "get": "a" }] });
-    let report = Box::pin(fabric.run_task(&task("nobody", order))).await.unwrap();
-    let [line] = &report.telemetry.log[..] else { panic!("{:?}", report.telemetry.log) };
-    for words in ["`--keyvalue=16`", "`keyvalue = { max_mb = 16 }`", "the bucket was b\\u{1b}"] {
-        assert!(line.level == LogLevel::Warn && line.message.contains(words), "{line:?}");
+    for (bucket, shown) in [("b\u{1b}", "the bucket was \"b\\u{1b}\""), ("", "was \"\"")] {
+        let order = json!({ "second": [bucket, { "get": "a" }] });
+        let report = Box::pin(fabric.run_task(&task("nobody", order))).await.unwrap();
+        let [line] = &report.telemetry.log[..] else { panic!("{:?}", report.telemetry.log) };
+        for words in ["`--keyvalue=16`", "`keyvalue = { max_mb = 16 }`", shown] {
+            assert!(line.level == LogLevel::Warn && line.message.contains(words), "{line:?}");
+        }
     }
 
     let fill = |key: &'static str, bytes: usize| {

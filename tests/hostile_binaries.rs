@@ -62,6 +62,20 @@ async fn a_trap_names_the_functions_that_it_came_from() {
     assert!(message.contains("in read_record < read_table"), "{message}");
 }
 
+/// Rust's compiler writes symbols of two kinds.
+#[tokio::test]
+async fn a_trap_names_functions_as_their_author_wrote_them() {
+    let fields = "
+        (func $_RNvNtNtCs1_3std3sys5abort14abort_internal unreachable)
+        (func $_ZN7mycrate3run17h0123456789abcdefE
+            (call $_RNvNtNtCs1_3std3sys5abort14abort_internal))";
+    let execute = "(call $_ZN7mycrate3run17h0123456789abcdefE)";
+    let fault = fault(&Parts { fields, execute, ..Parts::default() }).await;
+    let Fault::Guest(GuestFault::Trap { message, .. }) = &fault else { panic!("{fault:?}") };
+    let expected = "in std::sys::abort::abort_internal < mycrate::run";
+    assert!(message.contains(expected), "{message}");
+}
+
 fn breach(fault: Fault) -> Breach {
     match fault {
         Fault::OverQuota(breach) => breach,

@@ -171,6 +171,43 @@ fn the_variables_for_traces_say_where_to_send_them_and_others_are_named() {
     assert!(!told.contains("OTEL_EXPORTER_OTLP_COMPRESSION"), "{told}");
 }
 
+/// Whether it is here or OpenTelemetry's library that reads it.
+#[test]
+fn each_value_that_is_not_allowed_is_named_once_with_what_is() {
+    let wrong = [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-4", "from 1 to"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "18446744073709551615", "from 1 to 2048"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "abc", "milliseconds"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "x", "a number"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hush", "NAME=VALUE"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a", "NAME=VALUE"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "gzip or none"),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "always_on"),
+    ];
+    let ratio = [
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "7", "from 0 to 1"),
+    ];
+    let collector = Collector::start();
+    for set in [&wrong[..], &ratio[1..], &ratio] {
+        for endpoint in [Some(&*collector.endpoint), None] {
+            let mut all: Vec<_> = set.iter().map(|(name, value, _)| (*name, *value)).collect();
+            all.extend(endpoint.map(|endpoint| ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)));
+            let mut service = Service::start_with(Chimera::new(), "", &all);
+            let (code, told) = service.end();
+            let told = service.told().to_owned() + &told;
+            assert_eq!(code, 0, "{told}");
+            for (name, value, allowed) in set.iter().filter(|row| row.1 != "traceidratio") {
+                let lines: Vec<_> =
+                    told.lines().filter(|line| line.contains(&format!("{name} "))).collect();
+                let [line] = lines[..] else { panic!("{name}={value}: {lines:#?}\n{told}") };
+                assert!(set.len() == 1 || line.contains(allowed), "{line}");
+                assert!(!line.contains("hush"), "{line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_variable_ends_traces() {
     let collector = Collector::start();

@@ -63,6 +63,9 @@ async fn keys_with_a_private_meaning_are_keys() {
         let shown = chimera_layer4::json::tree(&shown.body).unwrap();
         assert_eq!((&shown["task"]["payload"], &shown["result"]["output"]), (&expected, &expected));
     }
+    let numbers = "[12345678901234567890123,-0,1E5]";
+    let answer = submit(&api, "/v1/tasks?wait=30s", numbers).await;
+    assert!(answer.body.contains(&format!("\"output\":{numbers}")), "{answer:?}");
     api.end().await.unwrap();
 }
 
@@ -118,6 +121,47 @@ fn every_command_shows_what_was_accepted() {
     let (code, out, err) = run(&["dead-letters", "show", result["task_id"].as_str().unwrap()]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains(&deepest), "{out}");
+}
+
+/// What the agent gave is what everybody sees, with its digits.
+#[test]
+fn every_command_shows_numbers_as_they_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("mirror.wasm");
+    std::fs::write(&component, mirror()).unwrap();
+    let numbers = "[12345678901234567890123,-0,1E5,0.10]";
+    let shows = |out: &str| out.replace([' ', '\n'], "").contains(numbers);
+    let chimera = Chimera::new();
+    for component in [component.to_str().unwrap(), guest_path("echo").to_str().unwrap()] {
+        for json in [&[][..], &["--json"]] {
+            let ended = chimera.run(&[&["run", component, "--task", numbers], json].concat());
+            assert!(ended.code == 0 && shows(&ended.out), "{}{}", ended.out, ended.err);
+        }
+    }
+    let tasks = folder.path().join("tasks");
+    std::fs::write(&tasks, format!("{{\"payload\":{numbers}}}\n")).unwrap();
+    let agent = format!("mirror={}", component.display());
+    for json in [&[][..], &["--json"]] {
+        let work = ["work", "--agent", &agent, "--tasks", tasks.to_str().unwrap()];
+        let ended = chimera.run(&[&work[..], json].concat());
+        assert!(ended.code == 0 && shows(&ended.out), "{}{}", ended.out, ended.err);
+    }
+
+    let service = Service::start(Chimera::new(), &declare("mirror", &component, 1));
+    let data = service.chimera.data().join("data");
+    let run = |arguments: &[&str]| {
+        let ended =
+            service.chimera.run(&[arguments, &["--data-dir", data.to_str().unwrap()]].concat());
+        assert!(ended.code == 0 && shows(&ended.out), "{}{}", ended.out, ended.err);
+        ended.out
+    };
+    let submit = ["task", "submit", "--type", "mirror", "--task", numbers, "--wait"];
+    run(&submit);
+    let out = run(&[&submit[..], &["--json"]].concat());
+    let result: Value = serde_json::from_str(&out).unwrap();
+    let id = result["task_id"].as_str().unwrap();
+    run(&["task", "show", id]);
+    assert_eq!(run(&["task", "show", id, "--json"]).matches("1E5").count(), 2, "in and out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,16 +149,27 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
     let at = time(record.at.to_system_time());
     output.line(&format!("{:10} {at}", what_at_says(*state)))?;
     output.line(&format!("attempts   {attempts} of {max_attempts}"))?;
+    // What was said once is not said again: of a trap it is a long text.
+    let mut said: Option<(u32, String)> = None;
     for failed in &record.failed_attempts {
         let genome = failed.genome.map(|genome| format!(" · {genome}")).unwrap_or_default();
-        let (number, error) = (failed.number, printable(&failed.error.to_string()));
-        output.line(&format!("  {number}: {error}{genome}"))?;
+        let (number, error) = (failed.number, failed.error.to_string());
+        let shown = match &said {
+            Some((before, same)) if *same == error => format!("as {before}"),
+            _ => printable(&error),
+        };
+        output.line(&format!("  {number}: {shown}{genome}"))?;
+        if said.as_ref().is_none_or(|(_, other)| *other != error) {
+            said = Some((number, error));
+        }
     }
     match &record.result {
         Some(result) if result.success => output.line(&format!("output     {}", result.output))?,
         Some(result) => {
             let error = result.error.as_deref().unwrap_or_default();
-            output.line(&format!("error      {}", printable(error)))?;
+            let is_said = said.is_some_and(|(_, said)| said == error);
+            let shown = if is_said { "as its last attempt".into() } else { printable(error) };
+            output.line(&format!("error      {shown}"))?;
         }
         None => {}
     }

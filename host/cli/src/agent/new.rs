@@ -23,9 +23,14 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
     } else {
         output.line(&format!("{folder} is there, in {}. Next:", args.lang.title()))?;
         if args.lang == Language::Rust && sdk.is_none() {
-            output.line(&format!(
-                "  (its SDK is version {} of chimera-agent-sdk; --sdk FOLDER names a checkout's)",
+            output.note(&format!(
+                "its SDK is version {} of chimera-agent-sdk, which is in no registry: without a checkout \
+                 of Chimera Layer 4 it does not build. The first command takes the SDK from one; \
+                 CHECKOUT is its folder. `chimera agent new --sdk CHECKOUT/guest-sdk` does so from the start",
                 env!("CARGO_PKG_VERSION")
+            ));
+            output.line(&format!(
+                "  (cd {folder} && cargo add chimera-agent-sdk --path CHECKOUT/guest-sdk)"
             ))?;
         }
         for command in written.prepare.into_iter().chain([written.test]) {

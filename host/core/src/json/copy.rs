@@ -1,13 +1,19 @@
 //! JSON text on its way into a serializer, value by value and without a tree.
+//!
+//! Numbers that are no whole ones of 64 bits go as serde_json's raw values, so
+//! that none of their digits is lost.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde::ser::{Error as _, SerializeMap, SerializeSeq};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::check::Strings;
+
+/// Arrays and objects inside each other that are written.
+const MOST_LEVELS: usize = 127;
 
 /// What becomes of the values on their way, each by where it lies.
 pub trait Rule: Clone {
@@ -41,7 +47,8 @@ impl Rule for AsItIs {
     }
 }
 
-/// A text that serializes as the value it stands for.
+/// A text, as a [`JsonText`](super::JsonText) has it, that serializes as the
+/// value it stands for.
 pub struct Copy<'a, R> {
     text: &'a str,
     rule: R,
@@ -64,111 +71,166 @@ impl<'a, R: Rule> Copy<'a, R> {
 
 impl<R: Rule> Serialize for Copy<'_, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serde_json::Deserializer::from_str(self.text);
-        Source { from: Cell::new(Some(&mut json)), rule: self.rule.clone() }.serialize(serializer)
+        let at = Cell::new(0);
+        let all = Part { text: self.text, from: 0, at: &at, level: 0, rule: self.rule.clone() };
+        all.serialize(serializer)
     }
 }
 
-/// A deserializer that serializes as what comes out of it, once.
-struct Source<D, R> {
-    from: Cell<Option<D>>,
+/// The value that begins at a place of a text.
+struct Part<'a, R> {
+    text: &'a str,
+    from: usize,
+    /// How far the text is read.
+    at: &'a Cell<usize>,
+    /// Arrays and objects around it.
+    level: usize,
     rule: R,
 }
 
-impl<'de, D: Deserializer<'de>, R: Rule> Serialize for Source<D, R> {
+impl<R: Rule> Serialize for Part<'_, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let from = self.from.take().ok_or_else(|| S::Error::custom("it was read already"))?;
+        self.at.set(self.from);
         if let Some(instead) = self.rule.instead() {
-            IgnoredAny::deserialize(from).map_err(S::Error::custom)?;
+            self.pass();
             return serializer.serialize_str(instead);
         }
-        from.deserialize_any(Sink { to: serializer, rule: &self.rule }).map_err(S::Error::custom)
+        match self.next() {
+            Some(b'[') => self.array(serializer),
+            Some(b'{') => self.object(serializer),
+            Some(b'"') => serializer.serialize_str(&self.string()?),
+            _ => scalar(self.word(), serializer),
+        }
     }
 }
 
-/// Puts what it is shown into a serializer.
-struct Sink<'a, S, R> {
-    to: S,
-    rule: &'a R,
-}
-
-impl<'de, S: Serializer, R: Rule> Visitor<'de> for Sink<'_, S, R> {
-    type Value = S::Ok;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+impl<'a, R: Rule> Part<'a, R> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at.get()..).unwrap_or_default()
     }
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<S::Ok, E> {
-        self.to.serialize_bool(value).map_err(E::custom)
+    fn next(&self) -> Option<u8> {
+        self.rest().bytes().next()
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<S::Ok, E> {
-        self.to.serialize_i64(value).map_err(E::custom)
+    /// Reads this byte, if it is the next.
+    fn takes(&self, byte: u8) -> bool {
+        let is_next = self.next() == Some(byte);
+        self.at.set(self.at.get() + usize::from(is_next));
+        is_next
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<S::Ok, E> {
-        self.to.serialize_u64(value).map_err(E::custom)
+    /// Reads so many bytes.
+    fn take(&self, length: usize) -> &'a str {
+        let taken = self.rest().get(..length).unwrap_or_default();
+        self.at.set(self.at.get() + taken.len());
+        taken
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<S::Ok, E> {
-        self.to.serialize_f64(value).map_err(E::custom)
+    /// Reads a value and makes nothing of it.
+    fn pass(&self) {
+        let (mut level, mut strings) = (0_usize, Strings::default());
+        let ends = |byte: u8| {
+            match byte {
+                _ if strings.holds(byte) => {}
+                b'[' | b'{' => level += 1,
+                b']' | b'}' | b',' if level == 0 => return true,
+                b']' | b'}' => level -= 1,
+                _ => {}
+            }
+            false
+        };
+        let length = self.rest().bytes().position(ends);
+        self.take(length.unwrap_or(self.rest().len()));
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<S::Ok, E> {
-        self.to.serialize_str(value).map_err(E::custom)
+    /// Reads a number, or one of the three names.
+    fn word(&self) -> &'a str {
+        let ends = |byte: u8| matches!(byte, b',' | b']' | b'}');
+        let length = self.rest().bytes().position(ends);
+        self.take(length.unwrap_or(self.rest().len()))
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<S::Ok, E> {
-        self.to.serialize_unit().map_err(E::custom)
+    fn string<E: Error>(&self) -> Result<Cow<'a, str>, E> {
+        let mut strings = Strings::default();
+        let length = self.rest().bytes().position(|byte| !strings.holds(byte));
+        let quoted = self.take(length.unwrap_or(self.rest().len()));
+        if quoted.contains('\\') {
+            return serde_json::from_str(quoted).map(Cow::Owned).map_err(E::custom);
+        }
+        let inside = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
+        inside.map(Cow::Borrowed).ok_or_else(|| E::custom("a name of a member is no string"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<S::Ok, A::Error> {
-        let mut to = self.to.serialize_seq(None).map_err(A::Error::custom)?;
+    fn array<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.begin()?;
+        let mut to = serializer.serialize_seq(None)?;
         for index in 0.. {
-            let item = Item { to: &mut to, rule: self.rule, index };
-            if items.next_element_seed(item)?.is_none() {
+            if !self.has_more(index, b']')? {
                 break;
             }
+            to.serialize_element(&self.part(self.rule.item(index)))?;
         }
-        to.end().map_err(A::Error::custom)
+        to.end()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<S::Ok, A::Error> {
-        let mut to = self.to.serialize_map(None).map_err(A::Error::custom)?;
-        while let Some(name) = members.next_key::<String>()? {
-            to.serialize_key(&name).map_err(A::Error::custom)?;
-            members.next_value_seed(Member { to: &mut to, rule: self.rule.member(&name) })?;
+    fn object<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.begin()?;
+        let mut to = serializer.serialize_map(None)?;
+        for index in 0.. {
+            if !self.has_more(index, b'}')? {
+                break;
+            }
+            let name = self.string()?;
+            to.serialize_key(&*name)?;
+            if !self.takes(b':') {
+                return Err(S::Error::custom("a member has no value"));
+            }
+            to.serialize_value(&self.part(self.rule.member(&name)))?;
         }
-        to.end().map_err(A::Error::custom)
+        to.end()
+    }
+
+    fn begin<E: Error>(&self) -> Result<(), E> {
+        self.take(1);
+        if self.level < MOST_LEVELS {
+            return Ok(());
+        }
+        Err(E::custom(format!("it is nested more than {MOST_LEVELS} levels deep")))
+    }
+
+    /// Whether another item or member follows; reads what is between them.
+    fn has_more<E: Error>(&self, index: usize, end: u8) -> Result<bool, E> {
+        if self.takes(end) {
+            return Ok(false);
+        }
+        if index > 0 && !self.takes(b',') {
+            return Err(E::custom(format!("no comma and no end at byte {}", self.at.get())));
+        }
+        Ok(true)
+    }
+
+    /// The value that begins here.
+    fn part(&self, rule: R) -> Self {
+        Self { text: self.text, from: self.at.get(), at: self.at, level: self.level + 1, rule }
     }
 }
 
-struct Item<'a, S, R> {
-    to: &'a mut S,
-    rule: &'a R,
-    index: usize,
-}
-
-impl<'de, S: SerializeSeq, R: Rule> DeserializeSeed<'de> for Item<'_, S, R> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        let item = Source { from: Cell::new(Some(from)), rule: self.rule.item(self.index) };
-        self.to.serialize_element(&item).map_err(D::Error::custom)
+fn scalar<S: Serializer>(word: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match word {
+        "null" => return serializer.serialize_unit(),
+        "true" | "false" => return serializer.serialize_bool(word == "true"),
+        // Zero with a sign is no whole number.
+        "-0" => {}
+        _ => {
+            if let Ok(number) = word.parse() {
+                return serializer.serialize_u64(number);
+            }
+            if let Ok(number) = word.parse() {
+                return serializer.serialize_i64(number);
+            }
+        }
     }
-}
-
-struct Member<'a, S, R> {
-    to: &'a mut S,
-    rule: R,
-}
-
-impl<'de, S: SerializeMap, R: Rule> DeserializeSeed<'de> for Member<'_, S, R> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        let member = Source { from: Cell::new(Some(from)), rule: self.rule };
-        self.to.serialize_value(&member).map_err(D::Error::custom)
-    }
+    let number: &RawValue = serde_json::from_str(word).map_err(S::Error::custom)?;
+    number.serialize(serializer)
 }

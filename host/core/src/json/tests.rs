@@ -92,6 +92,30 @@ fn it_looks_like_what_is_around_it() {
 }
 
 #[test]
+fn what_is_shown_has_the_digits_of_the_text() {
+    let text = r#"{"a":[12345678901234567890123,-0,1E5,0.10,-9223372036854775809,1e-400,-7,true,null,[],{}],"ü\"":"\u0000\\ü"}"#;
+    let read = JsonText::parse(text).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    let around = Around { payload: read };
+    assert_eq!(serde_json::to_string(&around).unwrap(), format!("{{\"payload\":{text}}}"));
+    // Of a serializer that builds values.
+    let value = serde_json::to_value(&around).unwrap();
+    assert_eq!(value["payload"]["a"][0], json!(1.2345678901234568e22));
+    assert_eq!(serde_json::from_value::<Around>(value).unwrap(), around);
+}
+
+#[test]
+fn what_is_too_deep_to_be_read_is_not_shown() {
+    let mut value = json!([]);
+    for _ in 0..126 {
+        value = json!([value]);
+    }
+    assert_eq!(serde_json::to_string(&JsonText::from(&value)).unwrap(), nested(127));
+    let error = serde_json::to_string(&JsonText::from(json!([value]))).unwrap_err();
+    assert!(error.to_string().contains("127 levels"), "{error}");
+}
+
+#[test]
 fn a_pointer_finds_what_serde_jsons_finds() {
     let value = json!({ "a": [1, { "b/~": [true] }], "": { "0": "x" }, "0": 7 });
     let text = JsonText::from(&value);

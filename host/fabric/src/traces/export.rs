@@ -1,7 +1,7 @@
 //! OTLP over HTTP, to the collector that the operator names.
 //!
-//! The library itself reads the variables for samplers, headers, batches,
-//! compression and most limits; `variables` has the rest.
+//! The library itself reads the variables for samplers, headers, compression and
+//! most limits; `variables` has the rest.
 
 use std::fmt::Display;
 use std::fs;
@@ -15,7 +15,8 @@ use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use tracing::subscriber::NoSubscriber;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::variables::Otlp;
@@ -23,8 +24,13 @@ use super::variables::Otlp;
 /// A collector answers with a few bytes.
 const ANSWER_BYTES: u64 = 64 << 10;
 
-/// Sends spans there, in batches, on a thread of its own.
+/// Sends spans there, in batches, on a thread of its own. What the library says of
+/// values that it does not take is not heard: `variables` names all of them.
 pub(super) fn to(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
+    tracing::subscriber::with_default(NoSubscriber::default(), || build(otlp))
+}
+
+fn build(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
     let wrong = |words: String| Layer4Error::Configuration(vec![words]);
     let exporter = SpanExporter::builder()
         .with_http()
@@ -39,8 +45,14 @@ pub(super) fn to(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
         let reason = without_userinfo(&error.to_string());
         wrong(format!("the endpoint for traces is {shown:?}: {reason}"))
     })?;
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(otlp.queued)
+        .with_max_export_batch_size(otlp.batch)
+        .with_scheduled_delay(otlp.between)
+        .build();
+    let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
     let mut provider = SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
+        .with_span_processor(batches)
         .with_resource(ourselves(Resource::builder().build()));
     if let Some(most) = otlp.attributes {
         provider = provider.with_max_attributes_per_span(most);

@@ -50,6 +50,9 @@ impl Traces {
         let Some(otlp) = variables.otlp(config.otlp_endpoint.as_deref()) else {
             return Ok(Self { collected: None });
         };
+        for reason in variables.wrong_values() {
+            tracing::warn!(reason, "a variable of OpenTelemetry's has a value that is not allowed");
+        }
         let provider = export::to(&otlp)?;
         let (host, guest) = (provider.tracer("chimera"), provider.tracer("chimera:agent"));
         Ok(Self { collected: Some(Collected { provider, host, guest }) })
@@ -84,9 +87,15 @@ impl Traces {
     }
 }
 
-/// The variables of OpenTelemetry's that are set and have no effect, each with the reason.
+/// The variables of OpenTelemetry's that are set and have no effect, each with the
+/// reason. A host that sends traces tells of values that are not allowed itself.
 pub fn without_effect(config: &Layer4Config) -> Vec<String> {
-    Variables(&config.otel_variables).without_effect()
+    let variables = Variables(&config.otel_variables);
+    let mut reasons = variables.without_effect();
+    if variables.otlp(config.otlp_endpoint.as_deref()).is_none() {
+        reasons.extend(variables.wrong_values());
+    }
+    reasons
 }
 
 /// Where in a trace something happens.

@@ -3,9 +3,11 @@
 //! The specification lists them all:
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>.
 //! Some are read by its library, some here; whatever is set and has no effect is
-//! named when a host starts.
+//! named when a host starts. A value is shown, but not of headers, which carry secrets.
 
+use std::ops::RangeBounds;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chimera_layer4_core::config::Secret;
@@ -18,7 +20,7 @@ const PATH: &str = "v1/traces";
 const PROTOCOL: &str = "http/protobuf";
 
 /// Variables that take effect: by OpenTelemetry's library, or by [`Otlp::of`].
-const TAKEN: [&str; 33] = [
+const TAKEN: [&str; 32] = [
     "OTEL_SDK_DISABLED",
     "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_SERVICE_NAME",
@@ -27,7 +29,6 @@ const TAKEN: [&str; 33] = [
     "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_TRACES_EXPORTER",
     "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_QUEUE_SIZE",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
@@ -56,7 +57,8 @@ const TAKEN: [&str; 33] = [
 ];
 
 /// What variables of other signals and exporters begin with, and why they have no effect.
-const NONE_HERE: [(&str, &str); 13] = [
+const NONE_HERE: [(&str, &str); 14] = [
+    ("OTEL_BSP_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT is the time that a batch has"),
     ("OTEL_EXPORTER_OTLP_METRICS_", "metrics are not sent: Prometheus fetches them at /metrics"),
     ("OTEL_METRIC", "metrics are not sent: Prometheus fetches them at /metrics"),
     ("OTEL_EXPORTER_PROMETHEUS_", "/metrics is where `bind_address` and `metrics_port` say"),
@@ -83,6 +85,17 @@ const NONE_HERE: [(&str, &str); 13] = [
 /// Of a variable that is neither.
 const UNKNOWN: &str = "this host does not support it";
 
+/// Spans that a host keeps for the next batch at the most; the library takes
+/// room for all of them as it starts.
+const MOST_QUEUED: usize = 1 << 20;
+/// What the specification says of spans that wait, of a batch, and of the
+/// milliseconds between two batches.
+const QUEUED: usize = 2048;
+const BATCH: usize = 512;
+const BETWEEN_MS: u64 = 5000;
+
+/// Samplers that take a ratio.
+const BY_RATIO: [&str; 2] = ["traceidratio", "parentbased_traceidratio"];
 /// Samplers of the library.
 const SAMPLERS: [&str; 6] = [
     "always_on",
@@ -106,6 +119,12 @@ pub(super) struct Otlp {
     pub(super) client: Option<(PathBuf, PathBuf)>,
     /// Attributes of a span, where the variable for spans says nothing.
     pub(super) attributes: Option<u32>,
+    /// Spans that wait for a batch.
+    pub(super) queued: usize,
+    /// Spans that one batch has.
+    pub(super) batch: usize,
+    /// Between two batches.
+    pub(super) between: Duration,
 }
 
 /// The variables whose names begin with `OTEL_`, as a host was started with them.
@@ -115,8 +134,19 @@ pub(super) struct Variables<'a>(pub(super) &'a [(String, Secret)]);
 impl Variables<'_> {
     /// An empty one counts as not set, as the specification says.
     fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.iter().find(|(known, _)| known == name)?.1.reveal().trim();
-        Some(value).filter(|value| !value.is_empty())
+        self.unchanged(name).map(str::trim)
+    }
+
+    /// As [`get`](Self::get), with the white space around it, which OpenTelemetry's
+    /// library does not take away.
+    fn unchanged(&self, name: &str) -> Option<&str> {
+        let value = self.0.iter().find(|(known, _)| known == name)?.1.reveal();
+        Some(value).filter(|value| !value.trim().is_empty())
+    }
+
+    /// A number within this range.
+    fn number<T: FromStr + PartialOrd>(&self, name: &str, range: impl RangeBounds<T>) -> Option<T> {
+        self.get(name)?.parse().ok().filter(|number| range.contains(number))
     }
 
     /// The variable for traces, or else the one for all signals.
@@ -142,7 +172,10 @@ impl Variables<'_> {
         let below = || base.map(|base| format!("{}/{PATH}", base.trim_end_matches('/')));
         let path = |end| self.of_traces(end).map(|(_, path)| PathBuf::from(path));
         let millis = self.of_traces("TIMEOUT").and_then(|(_, value)| value.parse().ok());
-        let general = self.get("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT").is_none();
+        let general = self.number::<u32>("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", ..).is_none();
+        let queued = self.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MOST_QUEUED).unwrap_or(QUEUED);
+        let batch = self.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1..=queued);
+        let between = self.number("OTEL_BSP_SCHEDULE_DELAY", 1..).unwrap_or(BETWEEN_MS);
         let attributes = self.get("OTEL_ATTRIBUTE_COUNT_LIMIT").filter(|_| general);
         Some(Otlp {
             endpoint: own.or_else(below)?,
@@ -150,10 +183,13 @@ impl Variables<'_> {
             authorities: path("CERTIFICATE"),
             client: path("CLIENT_CERTIFICATE").zip(path("CLIENT_KEY")),
             attributes: attributes.and_then(|limit| limit.parse().ok()),
+            queued,
+            batch: batch.unwrap_or(BATCH.min(queued)),
+            between: Duration::from_millis(between),
         })
     }
 
-    /// What is set and has no effect, each with the reason.
+    /// The variables that are set and have no effect, each with the reason.
     pub(super) fn without_effect(&self) -> Vec<String> {
         let set = self.0.iter().filter(|(name, _)| self.get(name).is_some());
         let mut words: Vec<String> = set
@@ -163,12 +199,12 @@ impl Variables<'_> {
                 format!("{name} has no effect: {}", known.map_or(UNKNOWN, |(_, why)| why))
             })
             .collect();
-        words.extend(self.wrong_values());
         words.sort();
         words
     }
 
-    fn wrong_values(&self) -> Vec<String> {
+    /// The values that are not allowed, each with what is.
+    pub(super) fn wrong_values(&self) -> Vec<String> {
         let mut words = Vec::new();
         let mut must_be = |name: &str, allowed: &str, fits: &dyn Fn(&str) -> bool| {
             if let Some(value) = self.get(name).filter(|value| !fits(value)) {
@@ -177,24 +213,36 @@ impl Variables<'_> {
                 ));
             }
         };
-        let is_number = |value: &str| value.parse::<u32>().is_ok();
         must_be("OTEL_SDK_DISABLED", "true or false", &|value| {
             ["true", "false"].iter().any(|word| value.eq_ignore_ascii_case(word))
         });
         must_be("OTEL_TRACES_EXPORTER", "otlp or none", &|value| ["otlp", "none"].contains(&value));
-        must_be("OTEL_TRACES_SAMPLER", &SAMPLERS.join(", "), &|value| SAMPLERS.contains(&value));
         must_be("OTEL_PROPAGATORS", "tracecontext, which is always in force", &|value| {
             value.split(',').all(|one| one.trim() == "tracecontext")
         });
-        must_be("OTEL_ATTRIBUTE_COUNT_LIMIT", "a number", &is_number);
+        must_be("OTEL_ATTRIBUTE_COUNT_LIMIT", "a number up to 4294967295", &is_limit);
+        must_be("OTEL_BSP_SCHEDULE_DELAY", "a number of milliseconds, 1 or more", &|value| {
+            value.parse::<u64>().is_ok_and(|number| number > 0)
+        });
+        let queue = format!("a number from 1 to {MOST_QUEUED}");
+        must_be("OTEL_BSP_MAX_QUEUE_SIZE", &queue, &|value| {
+            value.parse::<usize>().is_ok_and(|number| (1..=MOST_QUEUED).contains(&number))
+        });
+        let most = self.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MOST_QUEUED).unwrap_or(QUEUED);
+        let batch = format!("a number from 1 to {most} (OTEL_BSP_MAX_QUEUE_SIZE)");
+        must_be("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &batch, &|value| {
+            value.parse::<usize>().is_ok_and(|number| (1..=most).contains(&number))
+        });
         for signal in ["", "TRACES_"] {
             let name = |end| format!("OTEL_EXPORTER_OTLP_{signal}{end}");
             must_be(&name("PROTOCOL"), PROTOCOL, &|value| value == PROTOCOL);
-            must_be(&name("COMPRESSION"), "gzip or none", &|value| {
-                ["gzip", "none"].contains(&value)
+            must_be(&name("TIMEOUT"), "a number of milliseconds", &|value| {
+                value.parse::<u64>().is_ok()
             });
-            must_be(&name("TIMEOUT"), "a number of milliseconds", &is_number);
         }
+        words.extend(self.wrong_for_the_library());
+        words.extend(self.wrong_ratio());
+        words.extend(self.wrong_entries());
         let [certificate, key] =
             ["CLIENT_CERTIFICATE", "CLIENT_KEY"].map(|end| self.of_traces(end));
         if let (Some((name, _)), None) | (None, Some((name, _))) = (certificate, key) {
@@ -202,8 +250,110 @@ impl Variables<'_> {
                 "{name} has no effect: a certificate and its key are named together"
             ));
         }
+        words.sort();
         words
     }
+
+    /// Of those that OpenTelemetry's library reads, which takes no white space.
+    fn wrong_for_the_library(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut must_be = |name: &str, allowed: &str, fits: &dyn Fn(&str) -> bool| {
+            if let Some(value) = self.unchanged(name).filter(|value| !fits(value)) {
+                words.push(format!(
+                    "{name} is {value:?}, which has no effect: allowed is {allowed}"
+                ));
+            }
+        };
+        let samplers = SAMPLERS.join(", ");
+        must_be("OTEL_TRACES_SAMPLER", &samplers, &|value| SAMPLERS.contains(&value));
+        for name in [
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT",
+            "OTEL_SPAN_LINK_COUNT_LIMIT",
+            "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        ] {
+            must_be(name, "a number up to 4294967295", &is_limit);
+        }
+        for signal in ["", "TRACES_"] {
+            let name = format!("OTEL_EXPORTER_OTLP_{signal}COMPRESSION");
+            must_be(&name, "gzip or none", &|value| {
+                ["gzip", "none"].iter().any(|word| value.eq_ignore_ascii_case(word))
+            });
+        }
+        words
+    }
+
+    /// A ratio has no effect without a sampler that takes one. The library brings
+    /// one that is out of range within it, and takes 1 for what is no number.
+    fn wrong_ratio(&self) -> Option<String> {
+        let name = "OTEL_TRACES_SAMPLER_ARG";
+        let value = self.unchanged(name)?;
+        if !self.unchanged("OTEL_TRACES_SAMPLER").is_some_and(|it| BY_RATIO.contains(&it)) {
+            let takes = BY_RATIO.join(" and ");
+            return Some(format!(
+                "{name} has no effect: only the samplers (OTEL_TRACES_SAMPLER) {takes} take one"
+            ));
+        }
+        let counts_as = match value.parse::<f64>() {
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) => return None,
+            Ok(ratio) if ratio < 0.0 || ratio.is_nan() => 0,
+            _ => 1,
+        };
+        Some(format!(
+            "{name} is {value:?}, which counts as {counts_as}: allowed is a number from 0 to 1"
+        ))
+    }
+
+    /// Entries of lists that are none, each by its place.
+    fn wrong_entries(&self) -> Vec<String> {
+        let lists = [
+            ("OTEL_RESOURCE_ATTRIBUTES", false),
+            ("OTEL_EXPORTER_OTLP_HEADERS", true),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", true),
+        ];
+        let mut words = Vec::new();
+        for (list, of_headers) in lists {
+            let fits = if of_headers { is_header } else { is_attribute };
+            let entries = self.get(list).unwrap_or_default().split(',').map(str::trim);
+            let entries = entries.enumerate().filter(|(_, entry)| !entry.is_empty());
+            let wrong = entries.filter(|(_, entry)| {
+                let parts = entry.split_once('=');
+                !parts.is_some_and(|(name, value)| fits(name.trim(), value.trim()))
+            });
+            words.extend(wrong.map(|(index, _)| {
+                format!(
+                    "{list} has an entry that has no effect, the one at place {}: allowed is \
+                     NAME=VALUE, with commas between entries",
+                    index + 1
+                )
+            }));
+        }
+        words
+    }
+}
+
+fn is_limit(value: &str) -> bool {
+    value.parse::<u32>().is_ok()
+}
+
+fn is_attribute(name: &str, _: &str) -> bool {
+    !name.is_empty()
+}
+
+/// Whether it is a header's name and its value, in which `%` and two digits
+/// stand for a byte.
+fn is_header(name: &str, value: &str) -> bool {
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_control = |escaped: &str| {
+        let byte = escaped.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        byte.is_some_and(|byte| byte.is_ascii_control() && byte != b'\t')
+    };
+    !name.is_empty()
+        && name.bytes().all(in_name)
+        && !value.is_empty()
+        && !value.chars().any(|c| c.is_ascii_control())
+        && !value.split('%').skip(1).any(is_control)
 }
 
 #[cfg(test)]
@@ -253,6 +403,12 @@ mod tests {
         assert_eq!(otlp.authorities, Some("/all.pem".into()));
         assert_eq!(otlp.client, Some(("/own.pem".into(), "/key.pem".into())));
         assert_eq!(Variables(&set(&pairs)).without_effect(), [""; 0]);
+        assert_eq!(Variables(&set(&pairs)).wrong_values(), [""; 0]);
+    }
+
+    fn told(pairs: &[(&str, &str)]) -> Vec<String> {
+        let set = set(pairs);
+        [Variables(&set).without_effect(), Variables(&set).wrong_values()].concat()
     }
 
     #[test]
@@ -262,28 +418,75 @@ mod tests {
             ("OTEL_BLRP_MAX_QUEUE_SIZE", "1"),
             ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "http://zipkin"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9"),
-            ("OTEL_LOG_LEVEL", ""),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "9"),
+            ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", "2"),
             ("OTEL_TRACES_SAMPLER", "xray"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_PROPAGATORS", "tracecontext,b3"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush"),
-            ("OTEL_SERVICE_NAME", "mine"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush,hush"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=hush"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "-4"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049"),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", " 7"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "x"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "4294967296"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1.5"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
         ];
-        let words = Variables(&set(&pairs)).without_effect();
-        let named = |name: &&(&str, &str)| words.iter().any(|word| word.starts_with(name.0));
-        let named: Vec<&str> = pairs.iter().filter(named).map(|pair| pair.0).collect();
-        let [.., _, _] = pairs;
-        let expected: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
-        let expected: Vec<&str> = expected
-            .into_iter()
-            .filter(|name| {
-                !["OTEL_LOG_LEVEL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME"]
-                    .contains(name)
-            })
-            .collect();
-        assert_eq!(named, expected, "{words:#?}");
-        assert!(!words.concat().contains("hush"));
+        for pair in pairs {
+            let words = told(&[pair]);
+            assert_eq!(words.len(), 1, "{words:?}");
+            assert!(words[0].starts_with(pair.0) && !words[0].contains("hush"), "{words:?}");
+        }
+        assert_eq!(told(&pairs).len(), pairs.len());
+    }
+
+    #[test]
+    fn what_takes_effect_is_not_named() {
+        let pairs = [
+            ("OTEL_LOG_LEVEL", ""),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hush, x-a = 1,"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a=b,deployment.environment=,"),
+            ("OTEL_SERVICE_NAME", "mine"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", " 100 "),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "1"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000000000"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+        ];
+        assert_eq!(told(&pairs), [""; 0]);
+        let otlp = otlp(&pairs, Some("http://all:4318")).unwrap();
+        assert_eq!((otlp.queued, otlp.batch, otlp.between.as_millis()), (100, 100, 1));
+    }
+
+    #[test]
+    fn a_ratio_out_of_range_is_told_with_what_it_counts_as() {
+        for (ratio, counts_as) in [("7", "1"), ("-1", "0"), ("half", "1"), ("nan", "0")] {
+            let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
+            let words = told(&[sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+            let expected = format!("is {ratio:?}, which counts as {counts_as}: allowed is ");
+            assert!(words.len() == 1 && words[0].contains(&expected), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_allowed_changes_nothing() {
+        let wrong = [
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "18446744073709551615"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "abc"),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "x"),
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
+        ];
+        let base = Some("http://all:4318");
+        let plain = otlp(&[], base).unwrap();
+        assert_eq!(otlp(&wrong, base).unwrap(), Otlp { attributes: Some(9), ..plain });
     }
 }

@@ -1,5 +1,7 @@
 //! The only reader of traps: from the engine's errors to whose fault it is.
 
+use std::fmt::{self, Write};
+
 use chimera_layer4_core::telemetry::LogLine;
 use chimera_layer4_core::{
     Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode,
@@ -9,7 +11,7 @@ use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
-use super::bindings::words;
+use super::bindings::{WORDS, words};
 use super::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
 use super::grants::http::FIELD_BYTES;
 use super::limits::cpu::HostPanic;
@@ -178,13 +180,35 @@ fn trap_message(error: &Error, code: TrapCode) -> String {
             .iter()
             .filter_map(|f| f.func_name())
             .take(FRAMES)
-            .map(words)
+            .map(readable)
             .collect();
         if !names.is_empty() {
             parts.push(format!("in {}", names.join(" < ")));
         }
     }
     parts.join(", ")
+}
+
+/// A function's name as its author wrote it, where Rust's compiler wrote another.
+fn readable(symbol: &str) -> String {
+    let Ok(name) = rustc_demangle::try_demangle(symbol) else { return words(symbol) };
+    let mut kept = Start(String::new());
+    // An error: there is more of it, and `words` says so.
+    let _ = write!(kept, "{name:#}");
+    words(&kept.0)
+}
+
+/// The start of a text. A few bytes of a symbol may stand for a long name.
+struct Start(String);
+
+impl Write for Start {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() > WORDS {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +238,46 @@ mod tests {
         check(&[&["row 1"], &rust[..], &[note]].concat(), expected);
         let go = ["panic: no row", "", "goroutine 1 [running]:", "main.run(0x7)", "\t/a.go:7", "x"];
         check(&go, "(it last wrote: panic: no row goroutine 1 [running]: main.run(0x7) /a.go:7)");
+    }
+
+    #[test]
+    fn a_symbol_is_told_as_its_author_wrote_it_and_within_bounds() {
+        let rows = [
+            ("read_record", "read_record"),
+            ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
+            ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"),
+            ("_RNvNtNtCs1_3std3sys5abort14abort_internal", "std::sys::abort::abort_internal"),
+            ("_R", "_R"),
+            ("_ZN", "_ZN"),
+        ];
+        for (symbol, name) in rows {
+            assert_eq!(readable(symbol), name);
+        }
+        // Each part names the one before it twice, so that the whole is doubled twelve times.
+        let mut bomb = "_RIC0".to_owned();
+        let mut before = bomb.len() - 2;
+        bomb.push('l');
+        for _ in 0..12 {
+            let place = base_62(before);
+            before = bomb.len() - 2;
+            bomb.push_str(&format!("TB{place}B{place}E"));
+        }
+        bomb.push('E');
+        let name = readable(&bomb);
+        assert!(name.len() < WORDS + 128 && name.ends_with('…'), "{}: {name}", name.len());
+    }
+
+    /// As Rust writes the place that a backward reference names.
+    fn base_62(place: usize) -> String {
+        let digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        match place.checked_sub(1) {
+            None => "_".to_owned(),
+            Some(number) => {
+                let digit = |n: usize| &digits[n..=n];
+                let high = if number >= 62 { digit(number / 62) } else { "" };
+                format!("{high}{}_", digit(number % 62))
+            }
+        }
     }
 
     #[test]

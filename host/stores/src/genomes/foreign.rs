@@ -44,8 +44,9 @@ pub fn read_layout(
     if about.created == Timestamp::default() {
         about.created = now;
     }
-    let name = reference.map(|reference| format!("@{reference}")).unwrap_or_default();
-    about.source = Some(format!("oci-layout:{}{name}", layout.display()));
+    let name = reference.map(|reference| format!(":{reference}")).unwrap_or_default();
+    // As `chimera genome push` takes it.
+    about.source = Some(format!("oci:{}{name}", layout.display()));
     Ok((component, about))
 }
 

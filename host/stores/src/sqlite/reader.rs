@@ -132,6 +132,7 @@ fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecor
     let task = reading.task(body);
     let result = reading.result(outcome);
     let attempts = reading.attempts(&moment)?;
+    let result = result.or_else(|| reading.condemned(&attempts));
     Ok(Some(reading.record(task, result, attempts)))
 }
 

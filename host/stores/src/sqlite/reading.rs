@@ -6,8 +6,8 @@
 use chimera_layer4_core::scheduler::record::Unreadable;
 use chimera_layer4_core::scheduler::settle::without_run;
 use chimera_layer4_core::scheduler::store::Row;
-use chimera_layer4_core::scheduler::{Attempt, TaskRecord};
-use chimera_layer4_core::{ExecutionResult, HostFault, JsonText, ResourceQuota, Task};
+use chimera_layer4_core::scheduler::{Attempt, AttemptError, DeadReason, TaskRecord};
+use chimera_layer4_core::{ExecutionResult, Fault, HostFault, JsonText, ResourceQuota, Task};
 use rusqlite::Connection;
 
 use super::columns::Sql;
@@ -70,6 +70,23 @@ impl Reading {
             }
         }
         Ok(attempts)
+    }
+
+    /// How a task ended whose row was damaged, and is mended: with the attempt
+    /// that says so.
+    pub(super) fn condemned(&mut self, attempts: &[Attempt]) -> Option<ExecutionResult> {
+        if self.row.reason != Some(DeadReason::Unreadable) {
+            return None;
+        }
+        let reason = attempts.iter().rev().find_map(|attempt| match &attempt.error {
+            AttemptError::Fault(Fault::Host(HostFault::Unreadable { reason })) => Some(reason),
+            _ => None,
+        })?;
+        if self.unreadable.is_none() {
+            self.note(reason.clone(), []);
+        }
+        let fault = HostFault::Unreadable { reason: reason.clone() };
+        Some(without_run(self.row.id, fault.into(), self.row.progress.at))
     }
 
     pub(super) fn record(

@@ -52,7 +52,7 @@ const FAILED_AT: &str =
 const CENSUS: &str = "SELECT state, agent_type, priority FROM tasks";
 const FIND_KEY: &str =
     "SELECT id, fingerprint FROM keys JOIN tasks ON tasks.seq = keys.seq WHERE key = ?1";
-const BODY: &str = "SELECT task, payload FROM bodies WHERE seq = ?1";
+pub(super) const BODY: &str = "SELECT task, payload FROM bodies WHERE seq = ?1";
 
 const INSERT: &str = "
     INSERT INTO tasks (id, agent_type, priority, state, at, fence, attempts, max_attempts,
@@ -60,7 +60,7 @@ const INSERT: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const INSERT_BODY: &str = "INSERT INTO bodies (seq, task, payload) VALUES (?1, ?2, ?3)";
 const INSERT_KEY: &str = "INSERT INTO keys (key, seq, fingerprint) VALUES (?1, ?2, ?3)";
-const INSERT_ATTEMPT: &str = "
+pub(super) const INSERT_ATTEMPT: &str = "
     INSERT INTO attempts (seq, n, attempt)
     SELECT ?1, coalesce(max(n), 0) + 1, ?2 FROM attempts WHERE seq = ?1";
 const UPDATE: &str = "

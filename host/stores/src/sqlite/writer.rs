@@ -61,7 +61,7 @@ impl Writer {
         let max_pages = options.max_bytes.map(schema::pages);
         let connection = schema::open(&path)?;
         let explained = |error| explain(&error);
-        mend::rows(&connection).map_err(explained)?;
+        mend::rows(&connection, options.now).map_err(explained)?;
         let desk = Desk::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
         let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
         let mut writer =

@@ -77,7 +77,7 @@ fn a_genome_is_taken_from_another_layout_by_tag_or_digest() {
     let (_, told) = store.describe(&put.digest).unwrap();
     assert_eq!((told.author.as_deref(), told.exports), (Some("Grace"), vec!["a:b/c".into()]));
     assert_eq!(told.created, Timestamp(1_709_208_000_500));
-    assert_eq!(told.source, Some(format!("oci-layout:{}@two", foreign.path().display())));
+    assert_eq!(told.source, Some(format!("oci:{}:two", foreign.path().display())));
 
     assert_eq!(import(Some(&by_digest)).unwrap().digest, Digest::of(&component("one")));
     let refused = import(None).unwrap_err().to_string();

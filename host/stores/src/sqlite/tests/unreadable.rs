@@ -90,6 +90,7 @@ async fn nonsense_in_a_rows_columns_is_mended_at_the_next_start() {
         "submitted_at = -1",
         "id = x'00'",
         "agent_type = -4",
+        "agent_type = 99",
         "genome = -1, state = 3",
         "owner = x'01', state = 2",
     ];
@@ -108,8 +109,70 @@ async fn nonsense_in_a_rows_columns_is_mended_at_the_next_start() {
         assert_eq!(dead[0].reason, Some(DeadReason::Unreadable), "{wrong}");
         let record = store.get(dead[0].id).await.unwrap().unwrap();
         serde_json::to_string(&record).unwrap();
+        let reason = record.unreadable.unwrap().reason;
+        let column = wrong.split(' ').next().unwrap();
+        assert!(reason.starts_with("its row: ") && reason.contains(column), "{wrong}: {reason}");
+        assert!(record.result.unwrap().error.unwrap().contains(&reason), "{wrong}");
+        assert_eq!((record.task.id, &record.task.priority), (dead[0].id, &dead[0].priority));
+        assert_eq!(record.task.target_agent_type, dead[0].agent_type, "{wrong}");
         store.sweep(NOW, Bounds::default()).await.unwrap();
         assert_eq!(store.purge(vec![dead[0].id]).await.unwrap().len(), 1, "{wrong}");
+    }
+}
+
+/// The task itself says what its row does not, so that a list and a record agree.
+#[tokio::test]
+async fn a_mended_row_says_what_its_task_does_and_is_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path()).await;
+    let mut high = submission();
+    high.task.priority = Priority::High;
+    let id = high.task.id;
+    store.submit(vec![high], TERMS).await.unwrap();
+    let spoil = "UPDATE tasks SET agent_type = 99, priority = 77, id = x'00'";
+    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+    drop(store);
+    let (store, _) = open(folder.path()).await;
+    let record = store.get(id).await.unwrap().unwrap();
+    let reason = record.unreadable.unwrap().reason;
+    for words in [
+        "priority is 77, allowed is 0 to 4",
+        "id has 1 bytes, allowed are 16",
+        "agent_type is 99, which is the number of no agent type",
+    ] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    let dead = Filter { limit: 9, ..Filter::of(Some(TaskState::Dead)) };
+    let listed = &store.list(dead).await.unwrap()[0];
+    assert_eq!((listed.id, &*listed.agent_type, listed.priority), (id, "echo", Priority::High));
+    assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);
+    let again = store.get(id).await.unwrap().unwrap();
+    assert_eq!((again.unreadable, again.result), (None, None));
+    assert_eq!(claim(&store, 1, None).await.len(), 1, "the task is well");
+}
+
+/// Without the task a name is made up; what has ended is no dead letter for it.
+#[tokio::test]
+async fn an_agent_type_that_is_lost_is_named_alike_everywhere() {
+    for (state, body, expected) in [(0, false, 5), (4, true, 4), (4, false, 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = open(folder.path()).await;
+        let id = submit(&store, 1).await.unwrap()[0];
+        let mut spoil = vec![format!("UPDATE tasks SET agent_type = 99, state = {state}")];
+        if !body {
+            spoil.push("UPDATE bodies SET task = '{'".to_owned());
+        }
+        for sql in spoil {
+            store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+        }
+        drop(store);
+        let (store, _) = open(folder.path()).await;
+        // Looking condemns what cannot be read.
+        let record = store.get(id).await.unwrap().unwrap();
+        let listed = store.list(Filter { limit: 9, ..Filter::of(None) }).await.unwrap();
+        assert_eq!(listed[0].agent_type, record.task.target_agent_type);
+        assert_eq!(listed[0].agent_type == "echo", body);
+        assert_eq!(listed[0].state, TaskState::ALL[expected], "{state} {body}");
     }
 }
 

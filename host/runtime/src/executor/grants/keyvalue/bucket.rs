@@ -126,7 +126,7 @@ fn denied(bucket: &str) -> String {
     let bucket = words(bucket);
     format!(
         "the host denied a key-value store: `--keyvalue={room}` or `keyvalue = {{ max_mb = {room} }}` \
-         grants one of {room} MiB; the bucket was {bucket}"
+         grants one of {room} MiB; the bucket was \"{bucket}\""
     )
 }
 
