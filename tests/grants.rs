@@ -227,7 +227,11 @@ fn an_operator_sees_what_is_kept_and_removes_it() {
     assert_eq!(ask(&service, &["list"]).out, "keeper: 106 bytes\n");
     assert_eq!(service.get("/v1/keyvalue"), json!([{ "agent_type": "keeper", "bytes": 106 }]));
     let mistyped = ["keyvalue", "clear", "keper", "--data-dir", folder.as_str()];
-    service.chimera.refuses(3, &mistyped, &["\"keper\" keeps nothing", "what does: keeper"]);
+    service.chimera.refuses(
+        3,
+        &mistyped,
+        &["\"keper\" keeps nothing by key; agent types that do: keeper"],
+    );
     let cleared = ask(&service, &["clear", "keeper", "--json"]).out;
     let cleared: Value = serde_json::from_str(&cleared).unwrap();
     assert_eq!(cleared, json!({ "agent_type": "keeper", "bytes": 106 }));

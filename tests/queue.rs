@@ -393,7 +393,7 @@ fn a_waiting_task_is_taken_back_once() {
     assert_eq!(well(&chimera, &["task", "cancel", &id]), "1 task cancelled");
     let ended = chimera.run(&["task", "cancel", &id]);
     assert_eq!(ended.code, 3);
-    assert!(ended.err.contains("it is cancelled"), "{}", ended.err);
+    assert!(ended.err.contains(&format!("{id} is cancelled; only")), "{}", ended.err);
     let purged = chimera.run(&["task", "purge", "01890a5d-ac96-774b-bcce-b302099a8057"]);
     assert_eq!((purged.code, purged.out.trim()), (3, "0 tasks purged"));
 }

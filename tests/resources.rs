@@ -7,14 +7,19 @@
 mod instances;
 mod shares;
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
@@ -197,6 +202,103 @@ fn a_named_pipe_is_not_opened_and_keeps_no_thread() {
 fn raise_own_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
+/// What a client sends that then says and reads nothing.
+const SAYS_NOTHING: &str = "";
+const HALF_A_HEAD: &str = "GET /livez HTTP/1.1\r\nhost: local";
+const HALF_A_BODY: &str = "POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\n\
+    content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+/// Large enough to need room, which a few take and the others wait for.
+const HALF_A_LARGE_BODY: &str = "POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\n\
+    content-type: application/json\r\ncontent-length: 16000000\r\n\r\n";
+/// They come in one at a time.
+const HALF_A_COMPONENT: &str = "POST /v1/genomes HTTP/1.1\r\nhost: localhost\r\n\
+    content-type: application/wasm\r\ncontent-length: 100000\r\n\r\n\0asm";
+const LARGE_ANSWER: &str = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// A client that reads nothing, and sends what it has as far as the host takes it.
+fn holds(address: &str, sends: &[u8]) -> std::io::Result<TcpStream> {
+    let mut held = TcpStream::connect(address)?;
+    set_socket_recv_buffer_size(&held, 4096)?;
+    held.set_write_timeout(Some(Duration::from_secs(1)))?;
+    // The host may have ended it already for another one, or take no more.
+    let _ = held.write_all(sends);
+    Ok(held)
+}
+
+/// Clients that hold every connection, and go on to come while others ask.
+fn holding_clients(limit: u32, clients: usize, sends: &[u8]) {
+    raise_own_limit();
+    let config = declare("echo", &guest_path("echo"), 1);
+    let service = Service::start_within(Chimera::new(), &config, Some(limit));
+    let address = service.url().trim_start_matches("http://").to_owned();
+    let held: Vec<_> = (0..clients).map(|_| holds(&address, sends).unwrap()).collect();
+    let asks = |n: usize| {
+        let began = Instant::now();
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let answer = ureq::get(format!("{}{path}", service.url())).call();
+            assert!(answer.is_ok(), "{path}, round {n}: {answer:?}");
+        }
+        let body = json!({"target_agent_type": "echo", "payload": n});
+        let request = ureq::post(format!("{}/v1/tasks?wait=30s", service.url()));
+        let answer = request.send_json(&body).unwrap().body_mut().read_json::<Value>().unwrap();
+        assert_eq!(answer["result"]["output"], n);
+        assert!(began.elapsed() < PROMPT, "round {n}: {:?}", began.elapsed());
+    };
+    (0..10).for_each(&asks);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let pressing = scope.spawn(|| {
+            let mut held = VecDeque::from(held);
+            let mut came = 0;
+            while !over.load(Ordering::Relaxed) {
+                held.extend(holds(&address, sends));
+                held.pop_front();
+                came += 1;
+            }
+            came
+        });
+        let asked = panic::catch_unwind(AssertUnwindSafe(|| (10..30).for_each(&asks)));
+        over.store(true, Ordering::Relaxed);
+        println!(
+            "{clients} clients at {limit} descriptors, then {} more",
+            pressing.join().unwrap()
+        );
+        asked.unwrap_or_else(|panic| panic::resume_unwind(panic));
+    });
+    assert!(seen(service.pid()).descriptors < limit as usize);
+}
+
+/// For a few answers of a host that has nothing to do but to shut out clients.
+const PROMPT: Duration = Duration::from_secs(10);
+
+#[test]
+fn half_sent_requests_do_not_shut_out_others() {
+    for sends in [HALF_A_HEAD, HALF_A_BODY, HALF_A_COMPONENT] {
+        holding_clients(256, 300, sends.as_bytes());
+    }
+}
+
+#[test]
+fn bodies_that_wait_for_room_do_not_shut_out_others() {
+    // All the room that there is, with a little of each beyond.
+    let sends = [HALF_A_LARGE_BODY.as_bytes(), &vec![b' '; 1 << 20]].concat();
+    holding_clients(256, 300, &sends);
+}
+
+#[test]
+fn clients_that_do_not_read_do_not_shut_out_others() {
+    holding_clients(256, 120, LARGE_ANSWER.repeat(40).as_bytes());
+}
+
+#[test]
+#[ignore = "opens thousands of connections"]
+fn long_clients_that_hold_every_connection_do_not_shut_out_others() {
+    for sends in [SAYS_NOTHING, HALF_A_HEAD, HALF_A_BODY, HALF_A_COMPONENT] {
+        holding_clients(1024, 1050, sends.as_bytes());
+        holding_clients(16_384, 4200, sends.as_bytes());
+    }
 }
 
 /// A host that may have `limit` descriptors, with as many clients that say nothing.

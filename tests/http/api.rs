@@ -57,6 +57,83 @@ async fn every_mistake_is_told_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_told_in_the_words_of_http() {
+    let api = Api::new(&[]).await;
+    let none = "00000000-0000-7000-8000-000000000000";
+    for (method, path) in [("GET", ""), ("DELETE", ""), ("POST", "/restart"), ("POST", "/check")] {
+        let path = format!("/v1/agents/{none}{path}");
+        let refused = api.send(method, &path, &[], None).await;
+        assert_eq!(refused.code(), "agent-not-found");
+        assert!(refused.body.contains("GET /v1/agents lists"), "{refused:?}");
+        assert!(!refused.body.contains("get_active"), "{refused:?}");
+    }
+    for (query, words) in [
+        ("limit=many", "limit: invalid digit found in string (\\\"many\\\")"),
+        ("state=wating", "state: unknown variant `wating`, expected one of `waiting`"),
+        ("limit=1&limit=2", "duplicate field `limit`"),
+        ("limit=0", "limit is 0; allowed is 1 to 1000"),
+        (
+            "stat=dead",
+            "the query names \\\"stat\\\", which is unknown; allowed are state, agent_type",
+        ),
+    ] {
+        let refused = api.get(&format!("/v1/tasks?{query}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "invalid-request"));
+        assert!(refused.body.contains(words), "{words}: {}", refused.body);
+        assert!(!refused.body.contains("deserialize"), "{}", refused.body);
+    }
+    api.end().await.unwrap();
+}
+
+/// Each route that the document has, and the document's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_refuses_what_its_query_does_not_know() {
+    let api = Api::new(&[]).await;
+    let document = api.get("/openapi.json").await.json();
+    let mut routes = vec![("get".to_owned(), "/openapi.json".to_owned())];
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let methods = operations.as_object().unwrap().keys();
+        routes.extend(methods.map(|method| (method.clone(), path.clone())));
+    }
+    assert!(routes.len() > 40, "{routes:?}");
+    for (method, path) in routes {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let path = format!("{}?windov=1", parts.collect::<Vec<_>>().join("/"));
+        let refused = api.send(&method.to_uppercase(), &path, &[JSON], Some("{}".into())).await;
+        let said = (refused.status, refused.code());
+        assert_eq!(said, (400, "invalid-request".into()), "{method} {path}");
+        assert!(
+            refused.body.contains("the query names \\\"windov\\\""),
+            "{path}: {}",
+            refused.body
+        );
+    }
+    let head = api.send("HEAD", "/v1/kpis?windov=1", &[], None).await;
+    assert_eq!(head.status, 400);
+    assert_eq!(api.get("/v1/kpis?").await.status, 200);
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_packed_is_refused_by_its_encoding() {
+    let api = Api::new(&["echo"]).await;
+    let body = r#"{"target_agent_type": "echo", "payload": 1}"#;
+    for path in ["/v1/tasks", "/v1/validations", "/v1/genomes"] {
+        for encoding in ["gzip", "identity, br"] {
+            let headers = [JSON, ("content-encoding", encoding)];
+            let refused = api.send("POST", path, &headers, Some(body.into())).await;
+            let said = (refused.status, refused.code());
+            assert_eq!(said, (415, "unsupported-encoding".into()), "{path}");
+            let words = format!("the content encoding is \\\"{encoding}\\\"; allowed is identity");
+            assert!(refused.body.contains(&words), "{}", refused.body);
+        }
+    }
+    let headers = [JSON, ("content-encoding", "Identity")];
+    assert_eq!(api.send("POST", "/v1/tasks", &headers, Some(body.into())).await.status, 202);
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn agents_are_listed_restarted_asked_and_ended() {
     let api = Api::new(&["echo"]).await;
     let agents = api.get("/v1/agents").await.json();

@@ -112,6 +112,42 @@ async fn connections_are_bounded_and_the_idle_make_way() {
     api.end().await.unwrap();
 }
 
+/// Of those that wait for the rest of a body, the one whose client has been silent
+/// for the longest time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_waits_for_its_client_makes_way() {
+    let api = Api::with(Layer4Config { max_connections: 2, ..settings() }, &["echo"]).await;
+    let address = api.address;
+    let body = br#"{"target_agent_type":"echo","payload":"late"}"#;
+    let length = format!("expect: 100-continue\r\ncontent-length: {}", body.len());
+    let half = move || {
+        let mut half = TcpStream::connect(address).unwrap();
+        half.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        half.write_all(&post(&length, b"")).unwrap();
+        // The host asks for the body, so it waits for that.
+        let mut asked = [0; 25];
+        half.read_exact(&mut asked).unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        half
+    };
+    let halves = tokio::task::spawn_blocking(move || (half(), half())).await.unwrap();
+    assert_eq!(api.get("/livez").await.status, 204);
+    let ended = tokio::task::spawn_blocking(move || {
+        let (mut first, mut second) = halves;
+        let ended = first.read(&mut [0; 16]).map_or(true, |bytes| bytes == 0);
+        second.write_all(body).unwrap();
+        let mut status = [0; 12];
+        second.read_exact(&mut status).unwrap();
+        (ended, status)
+    });
+    assert_eq!(
+        ended.await.unwrap(),
+        (true, *b"HTTP/1.1 202"),
+        "the first ends, the second goes on"
+    );
+    api.end().await.unwrap();
+}
+
 /// One beyond those that have requests in hand is closed, without a word or by a reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_with_a_request_in_hand_does_not_make_way() {

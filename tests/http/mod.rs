@@ -16,6 +16,7 @@ pub(crate) mod service;
 mod settings;
 mod starts;
 mod traces;
+mod unanswered;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -403,8 +403,15 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     assert!(stats.contains("delayed     1") && stats.contains("queued for echo: 1"), "{stats}");
     assert_eq!(well(&["task", "cancel", &later]), "1 task cancelled");
     let again = chimera(&["task", "cancel", &later]);
-    assert!(again.0 == 3 && again.2.contains("has ended: it is cancelled"), "{again:?}");
+    assert!(again.0 == 3 && again.2.contains(&format!("{later} is cancelled; only")), "{again:?}");
     assert_eq!(well(&["task", "purge", &later, &id]), "2 tasks purged");
+    // Of a task that is not there, nothing is to be shown.
+    for arguments in [["task", "cancel"], ["task", "purge"], ["dead-letters", "requeue"]] {
+        let none = chimera(&[&arguments[..], &[&id]].concat());
+        let words = format!(": there is no task {id}\n");
+        assert!(none.0 == 3 && none.2.ends_with(&words), "{none:?}");
+        assert!(!none.2.contains("task show"), "{none:?}");
+    }
     let gone = chimera(&["task", "show", &id]);
     assert!(gone.0 == 3 && gone.2.contains("there is no task"), "{gone:?}");
 

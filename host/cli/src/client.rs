@@ -1,6 +1,6 @@
 //! A host that serves, seen from another process on its machine.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ const LOCK: &str = "chimera.lock";
 const LONGEST_NOTICE: u64 = 1024;
 /// For one answer. A reload waits for tasks in hand, which have minutes.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// For the host to say that it is there.
+const GREETING: Duration = Duration::from_secs(10);
 
 /// Says where this process serves the data folder, as long as it lives.
 #[derive(Debug)]
@@ -93,6 +95,22 @@ impl Refused {
     }
 }
 
+/// A host that serves the data folder did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the host at {url} (process {pid}), which serves the data folder, did not answer {method} {path}: \
+     {why}. It may be overloaded, starting or shutting down: {next}; if it goes on, look at its log, \
+     or end process {pid}"
+)]
+pub(super) struct NoAnswer {
+    url: String,
+    pid: String,
+    method: &'static str,
+    path: String,
+    why: String,
+    next: &'static str,
+}
+
 /// What an answer of the host is read as. serde_json alone would give some keys
 /// of a `Value` a private meaning, so each type says that it holds none.
 pub(super) trait Answer: Sized {
@@ -126,6 +144,7 @@ impl Answer for Value {
 #[derive(Clone)]
 pub(super) struct Client {
     url: String,
+    pid: String,
     token: Option<String>,
     agent: ureq::Agent,
 }
@@ -134,12 +153,16 @@ impl Client {
     /// The host that has the data folder open and serves, if there is one.
     ///
     /// # Errors
-    /// Another user could change the folder: what it says of a host may be
-    /// theirs, and would be told the token.
+    /// [`NoAnswer`]; or another user could change the folder: what it says of a host
+    /// may be theirs, and would be told the token.
     pub(super) async fn of(config: &Layer4Config) -> anyhow::Result<Option<Self>> {
         let Some(folder) = visit_data_folder(config)? else { return Ok(None) };
-        let Some(url) = serving(&folder) else { return Ok(None) };
-        Ok(Self::at(url, config).await)
+        let Some((pid, url)) = serving(&folder) else { return Ok(None) };
+        match Self::at(url, pid, config).await {
+            // It may have ended in between, and the folder is free.
+            Err(_) if serving(&folder).is_none() => Ok(None),
+            client => client.map(Some),
+        }
     }
 
     /// As [`of`](Self::of), for what takes a host.
@@ -152,8 +175,11 @@ impl Client {
         })
     }
 
-    /// The host at an address, if it answers.
-    async fn at(url: String, config: &Layer4Config) -> Option<Self> {
+    /// The host at an address.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    async fn at(url: String, pid: String, config: &Layer4Config) -> anyhow::Result<Self> {
         let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -164,12 +190,26 @@ impl Client {
             .build()
             .into();
         // First without the token: whoever has the port may be another.
-        let mut client = Self { url, token: None, agent };
-        let answer = client.send("GET", "/livez", JSON, Vec::new()).await.ok()?;
+        let mut client = Self { url, pid, token: None, agent };
+        let (method, path) = ("GET", "/livez");
+        let answer = client.send_within(GREETING, method, path, JSON, Vec::new()).await?;
         client.token = token;
         let status = answer.status();
         tracing::debug!(url = client.url, %status, "a host says that it serves the data folder");
-        (status == StatusCode::NO_CONTENT).then_some(client)
+        if status == StatusCode::NO_CONTENT {
+            return Ok(client);
+        }
+        Err(client.no_answer(method, path, format!("it said {status}, as no host does")).into())
+    }
+
+    fn no_answer(&self, method: &'static str, path: &str, why: String) -> NoAnswer {
+        let next = if method == "GET" {
+            "ask again in a moment"
+        } else {
+            "it may have done what was asked or not, so look first, and ask again in a moment"
+        };
+        let (url, pid, path) = (self.url.clone(), self.pid.clone(), path.to_owned());
+        NoAnswer { url, pid, method, path, why, next }
     }
 
     /// Asks, and reads the answer.
@@ -279,20 +319,32 @@ impl Client {
         kind: &'static str,
         body: Vec<u8>,
     ) -> anyhow::Result<Response<String>> {
+        self.send_within(PATIENCE, method, path, kind, body).await
+    }
+
+    async fn send_within(
+        &self,
+        patience: Duration,
+        method: &'static str,
+        path: &str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Response<String>> {
         let request = self.request(method, path, kind, body)?;
         let agent = self.agent.clone();
         let began = Instant::now();
         let sent = tokio::task::spawn_blocking(move || {
+            let request = agent.configure_request(request).timeout_global(Some(patience)).build();
             let mut answer = agent.run(request)?;
             let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
-            anyhow::Ok(answer.map(|_| text))
+            Ok(answer.map(|_| text))
         });
-        let sent = sent.await?;
+        let sent: Result<_, ureq::Error> = sent.await?;
         let (seconds, bytes) =
             (began.elapsed().as_secs_f64(), sent.as_ref().map_or(0, |answer| answer.body().len()));
         let status = sent.as_ref().map_or(0, |answer| answer.status().as_u16());
         tracing::debug!(method, path, status, bytes, seconds, "the host was asked");
-        sent
+        Ok(sent.map_err(|error| self.no_answer(method, path, why(error)))?)
     }
 }
 
@@ -304,8 +356,19 @@ fn is_health(answer: &Response<String>) -> bool {
         && kind.is_some_and(|kind| kind.starts_with(JSON))
 }
 
-/// Where the process serves that has the folder's lock, if it said so.
-fn serving(folder: &OwnFolder) -> Option<String> {
+/// The words of the system where it has some.
+fn why(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            "it closed the connection".into()
+        }
+        ureq::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// The process that has the folder's lock, and where it serves, if it said so.
+fn serving(folder: &OwnFolder) -> Option<(String, String)> {
     let notice = folder.open_file(FILE).ok()?;
     let mut text = String::new();
     notice.take(LONGEST_NOTICE).read_to_string(&mut text).ok()?;
@@ -317,5 +380,5 @@ fn serving(folder: &OwnFolder) -> Option<String> {
     }
     let mut holder = String::new();
     lock.take(LONGEST_NOTICE).read_to_string(&mut holder).ok()?;
-    (holder.trim() == pid).then(|| url.to_owned())
+    (holder.trim() == pid).then(|| (pid.to_owned(), url.to_owned()))
 }

@@ -54,7 +54,7 @@ pub(super) enum Queue {
 /// Why a task was not taken back.
 pub(super) enum NotCancelled {
     /// It is unknown, or has ended.
-    Gone(String),
+    Gone,
     Failed(anyhow::Error),
 }
 
@@ -156,8 +156,8 @@ impl Queue {
     pub(super) async fn cancel(&self, id: TaskId) -> Result<bool, NotCancelled> {
         let cancelled = match self {
             Queue::Folder(queue) => match queue.cancel(id).await {
-                Err(error @ (Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. })) => {
-                    return Err(NotCancelled::Gone(error.to_string()));
+                Err(Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. }) => {
+                    return Err(NotCancelled::Gone);
                 }
                 cancelled => cancelled.map_err(anyhow::Error::from),
             },
@@ -167,9 +167,7 @@ impl Queue {
             }
         };
         cancelled.map_err(|error| match error.downcast_ref::<Refused>() {
-            Some(refused) if matches!(refused.status, 404 | 409) => {
-                NotCancelled::Gone(refused.to_string())
-            }
+            Some(refused) if matches!(refused.status, 404 | 409) => NotCancelled::Gone,
             _ => NotCancelled::Failed(error),
         })
     }

@@ -54,8 +54,11 @@ async fn list(door: &Door) -> anyhow::Result<Vec<KeptByKey>> {
 async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
     let names: Vec<String> = list(door).await?.into_iter().map(|kept| kept.agent_type).collect();
     if !names.iter().any(|name| name == agent_type) {
-        let names = if names.is_empty() { "none does".into() } else { names.join(", ") };
-        let words = format!("{agent_type:?} keeps nothing by key; what does: {names}");
+        let others = match &names[..] {
+            [] => "nor does any other agent type".to_owned(),
+            names => format!("agent types that do: {}", names.join(", ")),
+        };
+        let words = format!("the agent type {agent_type:?} keeps nothing by key; {others}");
         return Err(BadInput(words).into());
     }
     match door {

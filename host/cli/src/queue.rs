@@ -66,14 +66,15 @@ pub(super) async fn dead_letters(
         DeadLettersCommand::Show { id, .. } => show(&queue, id, output).await,
         DeadLettersCommand::Requeue(args) => {
             let ids = picked(&queue, &args).await?;
-            done(queue.requeue(ids.clone()).await?, &ids, "back in the queue", output)
+            let requeued = queue.requeue(ids.clone()).await?;
+            done(&queue, requeued, &ids, BACK, output).await
         }
         DeadLettersCommand::Purge(args) => {
             let ids = picked(&queue, &args.pick).await?;
             if args.pick.all && !args.yes && !ids.is_empty() {
                 may_purge(ids.len(), output)?;
             }
-            done(queue.purge_dead(&ids).await?, &ids, "purged", output)
+            done(&queue, queue.purge_dead(&ids).await?, &ids, PURGED_DEAD, output).await
         }
     };
     queue.close().await;
@@ -303,15 +304,16 @@ async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Res
                 note_left_behind(queue, !was_queued, output);
                 cancelled.push(*id);
             }
-            Err(NotCancelled::Gone(why)) => output.note(&why),
+            // Said with the others to which it could not be done.
+            Err(NotCancelled::Gone) => {}
             Err(NotCancelled::Failed(error)) => return Err(error),
         }
     }
-    done(cancelled, &ids, "cancelled", output)
+    done(queue, cancelled, &ids, CANCELLED, output).await
 }
 
 async fn purge(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
-    done(queue.purge(ids.clone()).await?, &ids, "purged", output)
+    done(queue, queue.purge(ids.clone()).await?, &ids, PURGED, output).await
 }
 
 async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
@@ -380,8 +382,30 @@ fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
     Err(BadInput(words.into()).into())
 }
 
-/// Says what was done to which tasks, and to which it could not be done.
-fn done(did: Vec<TaskId>, asked: &[TaskId], what: &str, output: &Output) -> anyhow::Result<Exit> {
+/// What may be done to tasks: its name, and to which it may.
+#[derive(Clone, Copy)]
+struct Deed {
+    what: &'static str,
+    to: &'static str,
+}
+
+const BACK: Deed = Deed { what: "back in the queue", to: "dead letters are put back" };
+const CANCELLED: Deed = Deed { what: "cancelled", to: "tasks that have not ended are cancelled" };
+const PURGED: Deed =
+    Deed { what: "purged", to: "tasks that have ended are purged: cancel it first" };
+const PURGED_DEAD: Deed = Deed {
+    what: "purged",
+    to: "dead letters are purged here, and others that have ended by `chimera task purge`",
+};
+
+/// Says what was done to which tasks, and to which it could not be done and why.
+async fn done(
+    queue: &Queue,
+    did: Vec<TaskId>,
+    asked: &[TaskId],
+    Deed { what, to }: Deed,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let known: HashSet<&TaskId> = did.iter().collect();
     let others: Vec<&TaskId> = asked.iter().filter(|id| !known.contains(id)).collect();
     if output.is_json() {
@@ -390,7 +414,12 @@ fn done(did: Vec<TaskId>, asked: &[TaskId], what: &str, output: &Output) -> anyh
         let plural = if did.len() == 1 { "" } else { "s" };
         output.line(&format!("{} task{plural} {what}", did.len()))?;
         for id in &others {
-            output.note(&format!("not {what}: {id} (`chimera task show {id}` says why)"));
+            match queue.get(**id).await {
+                Ok(TaskRecord { state, .. }) => {
+                    output.note(&format!("not {what}: task {id} is {state}; only {to}"));
+                }
+                Err(error) => output.note(&format!("not {what}: {error}")),
+            }
         }
     }
     Ok(if others.is_empty() { Exit::Success } else { Exit::BadInput })

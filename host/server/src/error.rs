@@ -75,7 +75,14 @@ impl From<Layer4Error> for Problem {
             Layer4Error::AgentTypeDown { .. } => Some(DOWN_SECS),
             _ => None,
         };
-        Self { retry_after_secs, ..Self::new(status, error.code(), error.to_string()) }
+        let detail = match &error {
+            // Whoever asks here has no library at hand.
+            Layer4Error::AgentNotFound(id) => {
+                format!("there is no agent {id}; GET /v1/agents lists those that run")
+            }
+            error => error.to_string(),
+        };
+        Self { retry_after_secs, ..Self::new(status, error.code(), detail) }
     }
 }
 

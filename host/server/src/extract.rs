@@ -1,12 +1,13 @@
 //! Reads what a request brings, within bounds, and says what is wrong with it.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use bytes::BytesMut;
 use chimera_layer4_core::json::{MOST_DEPTH, nesting};
 use chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES;
@@ -32,6 +33,8 @@ const ALL_KIB: usize = 64 << 10;
 /// A body that says it is no larger needs no room of its own, lest large ones
 /// that come slowly hold it up: all connections together send less than that.
 const SMALL: u64 = 16 << 10;
+/// What is shown of a name in a query that is unknown, in characters.
+const LONGEST_NAME: usize = 100;
 /// For a body to arrive, and for room to read it into.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For a component, those before it included.
@@ -57,6 +60,7 @@ impl Bodies {
     /// Reads a body, taking room for what has come: one that is announced and
     /// does not come takes none.
     async fn read(&self, request: Request) -> Result<Read<'_>, Problem> {
+        must_be_plain(request.headers())?;
         let said = request.headers().get(header::CONTENT_LENGTH);
         let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if said.is_some_and(|length| length > MOST_BYTES as u64) {
@@ -107,6 +111,7 @@ impl Default for Uploads {
 impl Uploads {
     /// Reads a body of up to `most` bytes.
     pub(super) async fn read(&self, request: Request, most: u64) -> Result<Vec<u8>, Problem> {
+        must_be_plain(request.headers())?;
         let too_large = || {
             let words = format!(
                 "the component is larger than {} MiB (setting `max_component_mb`)",
@@ -186,6 +191,20 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", words))
 }
 
+/// Nothing is unpacked here: a little that is sent would be much in memory.
+fn must_be_plain(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let packed = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let Some(packed) = packed else { return Ok(()) };
+    let words = format!(
+        "the content encoding is {:?}; allowed is identity: send the body as it is, without that \
+         header",
+        String::from_utf8_lossy(packed.as_bytes())
+    );
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Problem::new(status, "unsupported-encoding", words))
+}
+
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let wrong =
         |words: String| Problem::invalid(format!("the body is not what it should be: {words}"));
@@ -252,6 +271,30 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
     }
 }
 
+/// The names and values of a query.
+fn pairs(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default()
+}
+
+fn value(uri: &Uri, name: &str) -> Option<String> {
+    pairs(uri).into_iter().find_map(|(known, value)| (known == name).then_some(value))
+}
+
+/// Refuses a query that names what its route does not know: a name that was
+/// mistyped would seem to have been obeyed.
+pub(super) fn must_be_known(uri: &Uri, known: &[String]) -> Result<(), Problem> {
+    let pairs = pairs(uri);
+    let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(name)) else {
+        return Ok(());
+    };
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    let allowed = match known {
+        [] => "this route takes no query".to_owned(),
+        known => format!("allowed are {}", known.join(", ")),
+    };
+    Err(Problem::invalid(format!("the query names {name:?}, which is unknown; {allowed}")))
+}
+
 /// The query.
 pub(super) struct Params<T>(pub(super) T);
 
@@ -260,8 +303,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query
-            .map(|Query(query)| Params(query))
-            .map_err(|error| Problem::invalid(format!("the query: {}", error.body_text())))
+        query.map(|Query(query)| Params(query)).map_err(|error| {
+            let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            // Where a value is wrong, the words begin with its name.
+            let value = words.split_once(": ").and_then(|(name, _)| value(&parts.uri, name));
+            let value = value.map(|value| format!(" ({value:?})")).unwrap_or_default();
+            Problem::invalid(format!("the query is not what it should be: {words}{value}"))
+        })
     }
 }

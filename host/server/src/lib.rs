@@ -7,6 +7,7 @@
 mod agents;
 mod answer;
 mod auth;
+mod connection;
 mod dead_letters;
 mod document;
 mod error;
@@ -45,9 +46,10 @@ pub use self::shapes::labels;
 pub use self::wire::{AttemptLog, Stats, TypeFigures};
 
 use self::auth::Guard;
+use self::connection::Welcome;
 use self::extract::{Bodies, Uploads};
 use self::limits::Refusals;
-use self::room::Connections;
+use self::room::{Connections, Door, Origin};
 use chimera_layer4_fabric::Layer4Fabric;
 
 /// A head that is not here by then is not coming; so also the first request of
@@ -161,10 +163,10 @@ impl Server {
         let Self { listener, address, app, connections } = self;
         let (fabric, ending) = (Arc::clone(&app.fabric), app.ending.clone());
         let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
-        let handle = Handle::new();
-        let mut server = axum_server::from_tcp(listener)
-            .map_err(failed)?
-            .acceptor(connections)
+        let handle = Handle::<Origin>::new();
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+        let mut server = axum_server::Server::from_listener(Door { listener, connections })
+            .acceptor(Welcome)
             .handle(handle.clone())
             .first_request_timeout(HEAD_TIMEOUT);
         server

@@ -17,7 +17,7 @@ const NOT_NOW: (u16, &str) = (503, "Not now");
 const BODY: [(u16, &str); 3] = [
     (408, "The body did not arrive in time"),
     (413, "The body is too large"),
-    (415, "The body is not declared as JSON"),
+    (415, "The body is not declared as JSON, or is compressed"),
 ];
 
 fn problems(own: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
@@ -46,9 +46,9 @@ macro_rules! problems {
 
 problems! {
     /// Of a route that only looks at the host.
-    Looking: ;
+    Looking: WRONG;
     /// Of a route that tells what happens.
-    Listening: NOT_NOW;
+    Listening: WRONG, NOT_NOW;
     /// Of a route with a query.
     Asking: WRONG, NOT_NOW;
     /// Of a route to one thing.
@@ -60,7 +60,7 @@ problems! {
     /// Of a route with a body.
     Telling: WRONG, NONE_SUCH, BODY[0], BODY[1], BODY[2], NOT_NOW;
     /// Of a route that takes a component.
-    Pushing: WRONG, NONE_SUCH, BODY[0], BODY[1], (415, "The body is not declared as a component"),
+    Pushing: WRONG, NONE_SUCH, BODY[0], BODY[1], (415, "The body is not declared as a component, or is compressed"),
         (422, "It was not admitted"), NOT_NOW;
     /// Of a route that has another genome take over.
     Rolling: WRONG, NONE_SUCH, (409, "It does not go with what is in charge or on trial"), BODY[0],

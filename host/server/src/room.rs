@@ -1,35 +1,37 @@
-//! Room for connections: so many at once, and the idle ones make way.
+//! Room for connections: so many at once, and those that wait for their clients make way.
 //!
 //! A connection is a file descriptor, so there is a share for them, and
-//! `max_connections` may be less. When all are taken and another one comes, the
-//! connection that has asked for nothing for the longest time is closed for it:
-//! whoever only holds connections open shuts nobody out. One with a request in
-//! hand, or an answer on its way, stays; where there are no others, the one that
-//! comes is closed at once.
+//! `max_connections` may be less. When all are taken and another one comes, one
+//! that waits for its client is closed for it: whoever only holds connections open
+//! shuts nobody out. One that was answered and has asked for nothing since for a
+//! while goes first, then the one that has waited for the longest time, be it for a
+//! head, for the rest of a body or for the client to read its answer. One whose request is being worked
+//! on, or whose client has asked to wait, stays; where there are no others for a
+//! while, the one that comes is closed.
 
 use std::collections::BTreeMap;
-use std::future::{Ready, ready};
 use std::io;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Context;
+use std::time::{Duration, Instant};
 
-use axum::http::Response;
-use axum_server::accept::Accept;
+use axum_server::{AddrListener, Address};
 use futures_util::task::AtomicWaker;
-use rustix::net::sockopt::set_tcp_user_timeout;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tower::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use super::listening::While;
-
-/// What a client leaves unread for this long ends its connection.
-const UNREAD_MILLIS: u32 = 30_000;
 /// Connections that may be closing while others have their places already. The
 /// part of the descriptors that is kept for the host covers them.
 const LEAVING: usize = 16;
+/// For a place to be had: connections take a moment to close, and to get through a
+/// rush of requests. What comes meanwhile waits in the listener's queue.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A connection that was answered and is idle for this long loses nothing by going
+/// first. A new one may be late only because the host has much to do.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// The connections there are.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Connections(Arc<Room>);
 struct Room {
     most: usize,
     book: Mutex<Book>,
+    /// Told when a connection is gone, or begins to wait for its client.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -46,30 +50,40 @@ struct Book {
     open: usize,
     /// Of these, the ones that were told to make way.
     leaving: usize,
-    /// Those that have no request in hand, the one idle for the longest time first.
-    idle: BTreeMap<u64, Arc<Wire>>,
+    /// Those that were answered and have no request in hand, the one idle for the
+    /// longest time first.
+    idle: BTreeMap<u64, (Instant, Arc<Wire>)>,
+    /// Those that are new, or have a request in hand and wait for their clients, the
+    /// same way.
+    stalled: BTreeMap<u64, Arc<Wire>>,
     next: u64,
     /// Whether the last one was closed; only the first of a streak is logged.
     full: bool,
 }
 
-/// What the room and a connection tell each other.
+/// What the room tells a connection.
 #[derive(Debug, Default)]
-struct Wire {
+pub(super) struct Wire {
     cut: AtomicBool,
-    /// Whether bytes wait for the client to read; they are not cut off.
-    unread: AtomicBool,
-    reader: AtomicWaker,
+    task: AtomicWaker,
+}
+
+impl Wire {
+    /// Whether the connection is to end; its task is woken when that changes.
+    pub(super) fn is_cut(&self, cx: &Context<'_>) -> bool {
+        self.task.register(cx.waker());
+        self.cut.load(Ordering::Acquire)
+    }
 }
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Room { most, book: Mutex::default() }))
+        Self(Arc::new(Room { most, book: Mutex::default(), changed: Notify::new() }))
     }
 }
 
 impl Room {
-    /// A place for one more connection, if need be that of an idle one.
+    /// A place for one more connection, if need be that of one that waits for its client.
     fn place(self: &Arc<Self>) -> Option<Arc<Place>> {
         let mut book = self.book();
         if book.open - book.leaving >= self.most && !book.make_way() {
@@ -86,7 +100,8 @@ impl Room {
         book.full = false;
         book.open += 1;
         let wire = Arc::new(Wire::default());
-        let stay = Stay { requests: 0, idle_as: Some(book.idle(&wire)) };
+        let line = Some((Line::Stalled, book.join(Line::Stalled, &wire)));
+        let stay = Stay { requests: 0, bodies: 0, unread: false, answered: false, line };
         let room = Arc::clone(self);
         Some(Arc::new(Place { room, wire, stay: Mutex::new(stay) }))
     }
@@ -94,57 +109,134 @@ impl Room {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until there is a place for one more; not where there was none lately.
+    async fn has_a_place(&self) {
+        while !self.book().may_take(self.most) {
+            self.changed.notified().await;
+        }
+    }
 }
 
 impl Book {
-    fn idle(&mut self, wire: &Arc<Wire>) -> u64 {
+    fn join(&mut self, line: Line, wire: &Arc<Wire>) -> u64 {
         self.next += 1;
-        self.idle.insert(self.next, Arc::clone(wire));
+        let wire = Arc::clone(wire);
+        match line {
+            Line::Idle => drop(self.idle.insert(self.next, (Instant::now(), wire))),
+            Line::Stalled => drop(self.stalled.insert(self.next, wire)),
+        }
         self.next
     }
 
-    /// Closes the connection that is idle for the longest time.
+    fn leave(&mut self, (line, at): (Line, u64)) {
+        match line {
+            Line::Idle => drop(self.idle.remove(&at)),
+            Line::Stalled => drop(self.stalled.remove(&at)),
+        }
+    }
+
+    fn may_take(&self, most: usize) -> bool {
+        self.full || self.open - self.leaving < most || self.may_make_way()
+    }
+
+    fn may_make_way(&self) -> bool {
+        self.leaving < LEAVING && !(self.idle.is_empty() && self.stalled.is_empty())
+    }
+
+    /// Closes the connection that has waited for its client for the longest time;
+    /// one that has been quiet for a while before one in the midst of a request.
     fn make_way(&mut self) -> bool {
-        if self.leaving >= LEAVING {
+        if !self.may_make_way() {
             return false;
         }
-        let is_read = |wire: &Arc<Wire>| !wire.unread.load(Ordering::Acquire);
-        let Some(at) = self.idle.iter().find(|(_, wire)| is_read(wire)).map(|(at, _)| *at) else {
-            return false;
+        let stalled = self.stalled.keys().next().copied();
+        let idle = self.idle.first_entry().filter(|idle| {
+            idle.get().0.elapsed() >= QUIET || stalled.is_none_or(|at| *idle.key() < at)
+        });
+        let wire = match idle {
+            Some(idle) => Some(idle.remove().1),
+            None => stalled.and_then(|at| self.stalled.remove(&at)),
         };
-        let Some(wire) = self.idle.remove(&at) else { return false };
+        let Some(wire) = wire else { return false };
         self.leaving += 1;
         wire.cut.store(true, Ordering::Release);
-        wire.reader.wake();
+        wire.task.wake();
         true
     }
 }
 
+/// Where a connection stands that waits for its client.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// It was answered and has no request in hand.
+    Idle,
+    /// It waits for its first request, the rest of a body, or an answer to be read.
+    Stalled,
+}
+
 /// The place of one connection, given back when its stream and its service are gone.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     room: Arc<Room>,
-    wire: Arc<Wire>,
+    pub(super) wire: Arc<Wire>,
     stay: Mutex<Stay>,
 }
 
 #[derive(Debug)]
 struct Stay {
     requests: usize,
-    /// Its number among the idle, unless it has a request in hand.
-    idle_as: Option<u64>,
+    /// Requests whose bodies are still being read.
+    bodies: usize,
+    /// Whether bytes wait for the client to read.
+    unread: bool,
+    /// Whether it has had a request.
+    answered: bool,
+    /// Its place in a line and which, while it waits for its client.
+    line: Option<(Line, u64)>,
+}
+
+impl Stay {
+    fn waits_in(&self) -> Option<Line> {
+        match self {
+            Stay { unread: true, .. } => Some(Line::Stalled),
+            Stay { requests: 0, answered: true, .. } => Some(Line::Idle),
+            Stay { requests: 0, .. } => Some(Line::Stalled),
+            Stay { bodies, .. } => (*bodies > 0).then_some(Line::Stalled),
+        }
+    }
 }
 
 impl Place {
-    /// A request is in hand while the answer lives.
-    fn request(self: &Arc<Self>) -> InHand {
+    /// Something has happened: if the connection waits for its client, it does so anew.
+    fn happened(&self, change: impl FnOnce(&mut Stay)) {
         let mut book = self.room.book();
         let mut stay = self.stay();
-        stay.requests += 1;
-        if let Some(at) = stay.idle_as.take() {
-            book.idle.remove(&at);
+        change(&mut stay);
+        if let Some(line) = stay.line.take() {
+            book.leave(line);
         }
+        if !self.wire.cut.load(Ordering::Acquire) {
+            stay.line = stay.waits_in().map(|line| (line, book.join(line, &self.wire)));
+            self.room.changed.notify_one();
+        }
+    }
+
+    /// A request is in hand while the answer lives.
+    pub(super) fn request(self: &Arc<Self>) -> InHand {
+        self.happened(|stay| stay.requests += 1);
         InHand(Arc::clone(self))
+    }
+
+    /// Waits for the rest of a body, until that is dropped.
+    pub(super) fn rest(self: &Arc<Self>) -> Rest {
+        self.happened(|stay| stay.bodies += 1);
+        Rest(Arc::clone(self))
+    }
+
+    /// Whether the client lets bytes wait.
+    pub(super) fn unread(&self, unread: bool) {
+        self.happened(|stay| stay.unread = unread);
     }
 
     fn stay(&self) -> MutexGuard<'_, Stay> {
@@ -155,13 +247,14 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut book = self.room.book();
-        if let Some(at) = self.stay().idle_as {
-            book.idle.remove(&at);
+        if let Some(line) = self.stay().line.take() {
+            book.leave(line);
         }
         book.open -= 1;
         if self.wire.cut.load(Ordering::Acquire) {
             book.leaving -= 1;
         }
+        self.room.changed.notify_one();
     }
 }
 
@@ -171,128 +264,72 @@ pub(super) struct InHand(Arc<Place>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        let Place { room, wire, .. } = &*self.0;
-        let mut book = room.book();
-        let mut stay = self.0.stay();
-        stay.requests -= 1;
-        if stay.requests == 0 && !wire.cut.load(Ordering::Acquire) {
-            stay.idle_as = Some(book.idle(wire));
-        }
+        self.0.happened(|stay| {
+            stay.requests -= 1;
+            stay.answered = true;
+        });
     }
 }
 
-impl<S> Accept<TcpStream, S> for Connections {
-    type Stream = Watched;
-    type Service = Counted<S>;
-    type Future = Ready<io::Result<(Watched, Counted<S>)>>;
-
-    fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
-        let Some(place) = self.0.place() else {
-            return ready(Err(io::Error::other("too many connections")));
-        };
-        // An answer in two writes would wait for the client's delayed ACK.
-        let taken = stream.set_nodelay(true);
-        let unread = || Ok(set_tcp_user_timeout(&stream, UNREAD_MILLIS)?);
-        let taken = taken.and_then(|()| unread());
-        let watched = |()| {
-            let service = Counted { inner, place: Arc::clone(&place) };
-            (Watched { stream, place }, service)
-        };
-        ready(taken.map(watched))
-    }
-}
-
-/// A connection that ends when its place is wanted.
+/// The rest of a request's body, until it is here or nobody wants it.
 #[derive(Debug)]
-pub(super) struct Watched {
-    stream: TcpStream,
-    place: Arc<Place>,
-}
+pub(super) struct Rest(Arc<Place>);
 
-impl Watched {
-    /// Notes whether the client lets bytes wait.
-    fn written<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.place.wire.unread.store(written.is_pending(), Ordering::Release);
-        written
+impl Rest {
+    /// A part of it has come.
+    pub(super) fn goes_on(&self) {
+        self.0.happened(|_| {});
     }
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let wire = &self.place.wire;
-        wire.reader.register(cx.waker());
-        if wire.cut.load(Ordering::Acquire) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.0.happened(|stay| stay.bodies -= 1);
+    }
+}
+
+/// The listener, which gives each connection its place as it comes.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) connections: Connections,
+}
+
+/// Where a client asks from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin(SocketAddr);
+
+/// A connection with its place.
+#[derive(Debug)]
+pub(super) struct Seated {
+    pub(super) stream: TcpStream,
+    pub(super) place: Arc<Place>,
+}
+
+impl Address for Origin {
+    type Stream = Seated;
+    type Listener = Door;
+}
+
+impl AddrListener<Seated, Origin> for Door {
+    async fn bind_to(Origin(address): Origin) -> io::Result<Self> {
+        let words = format!("{address} is bound before a server is made");
+        Err(io::Error::new(io::ErrorKind::Unsupported, words))
+    }
+
+    async fn accept_stream(&self) -> io::Result<(Seated, Origin)> {
+        let Self { listener, connections: Connections(room) } = self;
+        loop {
+            // Then it is told, by an end of its connection.
+            let _ = timeout(PATIENCE, room.has_a_place()).await;
+            let (stream, from) = listener.accept().await?;
+            if let Some(place) = room.place() {
+                return Ok((Seated { stream, place }, Origin(from)));
+            }
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(written)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.written(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// A connection's service, which tells when a request is in hand.
-#[derive(Clone, Debug)]
-pub(super) struct Counted<S> {
-    inner: S,
-    place: Arc<Place>,
-}
-
-type Answer<B, E> = Pin<Box<dyn Future<Output = Result<Response<While<B, InHand>>, E>> + Send>>;
-
-impl<S, R, B> Service<R> for Counted<S>
-where
-    S: Service<R, Response = Response<B>>,
-    S::Future: Send + 'static,
-{
-    /// The request is in hand until its answer is sent.
-    type Response = Response<While<B, InHand>>;
-    type Error = S::Error;
-    type Future = Answer<B, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let in_hand = self.place.request();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await?;
-            Ok(answer.map(|body| While { body, _guard: in_hand }))
-        })
+    fn get_local_addr(&self) -> io::Result<Origin> {
+        self.listener.local_addr().map(Origin)
     }
 }

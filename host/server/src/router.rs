@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -16,10 +17,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{PathItem, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use super::error::{Code, Problem};
+use super::extract::must_be_known;
 use super::limits::Refusal;
 use super::{
     App, agents, auth, dead_letters, document, events, evolution, genomes, health, keyvalue,
@@ -67,6 +71,7 @@ pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
         .merge(keyvalue::routes())
         .merge(reload::routes())
         .split_for_parts();
+    let queries = Arc::new(queries(&document));
     let document = Bytes::from(document::write(document, address, app.guard.wants_token())?);
     let compressed = SizeAbove::new(LEAST_COMPRESSED)
         // An event is to arrive when it happens.
@@ -76,11 +81,59 @@ pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
         .route("/openapi.json", get(async move || (json, document)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(queries, knows_its_query))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), counted))
         .with_state(app))
+}
+
+/// What each route takes in its query: by its path and then by its method.
+type Queries = BTreeMap<String, Vec<(Method, Vec<String>)>>;
+
+/// As the document says it, so that no route is left out and none says otherwise.
+fn queries(document: &utoipa::openapi::OpenApi) -> Queries {
+    let in_query = |operation: &Operation| {
+        let parameters = operation.parameters.iter().flatten();
+        let in_query = parameters.filter_map(|one| match one {
+            RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.clone()),
+            _ => None,
+        });
+        in_query.collect::<Vec<_>>()
+    };
+    let of_path = |item: &PathItem| {
+        let operations = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::DELETE, &item.delete),
+        ];
+        let known = operations
+            .into_iter()
+            .filter_map(|(method, operation)| Some((method, in_query(operation.as_ref()?))));
+        known.collect()
+    };
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), of_path(item))).collect()
+}
+
+/// Refuses what a route does not know.
+async fn knows_its_query(
+    State(queries): State<Arc<Queries>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(route) = request.extensions().get::<MatchedPath>() else {
+        return next.run(request).await;
+    };
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let mut of_route = queries.get(route.as_str()).into_iter().flatten();
+    let known = of_route.find(|(known, _)| known == method);
+    let known = known.map_or(&[][..], |(_, known)| known);
+    match must_be_known(request.uri(), known) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn no_such_route(request: Request) -> Problem {
