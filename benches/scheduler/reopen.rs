@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use chimera_layer4::Digest;
 use chimera_layer4::queue::Settlement;
-use chimera_layer4::queue::store::{ClaimRequest, Settled, TaskStore, TypeRoom};
+use chimera_layer4::queue::store::{ClaimRequest, Settled, TaskStore, TypeSlots};
 use chimera_layer4::stores::sqlite::SqliteStore;
 
 use crate::backlog::TYPES;
@@ -60,7 +60,7 @@ async fn open_and_claim(folder: &Path) -> Result<[f64; FIGURES]> {
 }
 
 async fn claim(store: &SqliteStore, most: usize, into: &mut Vec<Settled>) -> Result<f64> {
-    let room = |name: &'static str| TypeRoom {
+    let room = |name: &'static str| TypeSlots {
         agent_type: name.into(),
         free: 1024,
         reserved: 0,

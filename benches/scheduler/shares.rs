@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chimera_layer4::Priority;
-use chimera_layer4::queue::store::{ClaimRequest, Promise, SubmitTerms, TaskStore, TypeRoom};
-use chimera_layer4::queue::{Submission, rota::SHARES};
+use chimera_layer4::queue::store::{ClaimRequest, Promise, SubmitTerms, TaskStore, TypeSlots};
+use chimera_layer4::queue::{Submission, fair_queue::WEIGHTS};
 
 use crate::runner::{REMEMBERED, Runner};
 use crate::scene::{CAPACITY, Queue, Scene, folder, now, owner, sqlite, task};
@@ -20,7 +20,7 @@ const SLOTS: [usize; 2] = [8, 1024];
 
 pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
     let rounds = scene.pick(1_000, 100);
-    let heads = SHARES.map(|(class, _)| name(class)).into_iter();
+    let heads = WEIGHTS.map(|(class, _)| name(class)).into_iter();
     let heads = heads.chain(["furthest off", "background at the latest after", "goal"]);
     let mut table = Table::new("tasks that all five classes have waiting", heads);
     for step in STEPS {
@@ -35,9 +35,9 @@ pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
 }
 
 fn enter(table: &mut Table, report: &mut Report, name: String, served: &[Priority]) -> Result<()> {
-    let credits: u32 = SHARES.iter().map(|(_, credits)| credits).sum();
+    let credits: u32 = WEIGHTS.iter().map(|(_, credits)| credits).sum();
     let mut furthest = 0.0_f64;
-    let counts = SHARES.map(|(class, share)| {
+    let counts = WEIGHTS.map(|(class, share)| {
         let count = served.iter().filter(|served| **served == class).count();
         let due = served.len() as f64 * f64::from(share) / f64::from(credits);
         furthest = furthest.max((count as f64 / due - 1.0).abs() * 100.0);
@@ -60,7 +60,7 @@ fn enter(table: &mut Table, report: &mut Report, name: String, served: &[Priorit
 /// So many that no class runs out in so many rounds of credits.
 fn backlog(rounds: usize) -> impl Iterator<Item = Submission> {
     let each = 16 * rounds + 2 * STEPS.iter().max().unwrap_or(&0);
-    SHARES.into_iter().flat_map(move |(class, _)| (0..each).map(move |_| task("noop", class)))
+    WEIGHTS.into_iter().flat_map(move |(class, _)| (0..each).map(move |_| task("noop", class)))
 }
 
 async fn claims(step: usize, rounds: usize) -> Result<Vec<Priority>> {
@@ -71,7 +71,7 @@ async fn claims(step: usize, rounds: usize) -> Result<Vec<Priority>> {
     let mut claimed = Vec::new();
     while claimed.len() < 31 * rounds {
         let (agent_type, free) = ("noop".into(), usize::MAX);
-        let room = TypeRoom { agent_type, free, reserved: 0, starts: None };
+        let room = TypeSlots { agent_type, free, reserved: 0, starts: None };
         let (owner, until) = (owner(), now().after(Duration::from_secs(30)));
         let most = step.min(31 * rounds - claimed.len());
         let request = ClaimRequest { owner, now: now(), until, rooms: vec![room], most };

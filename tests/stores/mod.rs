@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use chimera_layer4::queue::store::{
     Claim, ClaimRequest, Claimed, Filter, Lease, Promise, Settled, StoreStats, SubmitTerms,
-    Submitted, TaskStore, TypeRoom, Verdict,
+    Submitted, TaskStore, TypeSlots, Verdict,
 };
 use chimera_layer4::queue::{
     Attempt, AttemptError, DeadReason, Owner, Settlement, Submission, SubmitOptions, TaskRecord,
@@ -146,11 +146,11 @@ fn owner() -> Owner {
     Owner(id(9_999).as_uuid())
 }
 
-fn room(agent_type: &str, free: usize) -> TypeRoom {
-    TypeRoom { agent_type: Arc::from(agent_type), free, reserved: 0, starts: None }
+fn room(agent_type: &str, free: usize) -> TypeSlots {
+    TypeSlots { agent_type: Arc::from(agent_type), free, reserved: 0, starts: None }
 }
 
-fn asking(ms: u64, rooms: impl Into<Vec<TypeRoom>>, most: usize) -> ClaimRequest {
+fn asking(ms: u64, rooms: impl Into<Vec<TypeSlots>>, most: usize) -> ClaimRequest {
     let (now, until) = (at(ms), at(ms + LEASE));
     ClaimRequest { owner: owner(), now, until, rooms: rooms.into(), most }
 }
@@ -158,7 +158,7 @@ fn asking(ms: u64, rooms: impl Into<Vec<TypeRoom>>, most: usize) -> ClaimRequest
 async fn claim(
     store: &dyn TaskStore,
     ms: u64,
-    rooms: impl Into<Vec<TypeRoom>>,
+    rooms: impl Into<Vec<TypeSlots>>,
     most: usize,
 ) -> Claim {
     store.claim(asking(ms, rooms, most)).await.unwrap()

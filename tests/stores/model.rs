@@ -10,7 +10,7 @@ use chimera_layer4::queue::record::TaskSummary;
 use chimera_layer4::queue::settle::Counts;
 use chimera_layer4::queue::store::{
     CancelAnswer, ClaimRequest, Claimed, Extension, Filter, Keep, Lease, MemoryStore, Order,
-    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeRoom,
+    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeSlots,
     Verdict,
 };
 use chimera_layer4::queue::{
@@ -39,7 +39,7 @@ const LEASE: u64 = 100;
 #[derive(Clone, Debug)]
 enum Op {
     Submit { batch: Vec<Wish>, capacity: usize, promise: Promise },
-    Claim { rooms: Vec<Room>, most: usize },
+    Claim { rooms: Vec<Slots>, most: usize },
     Start { leases: Vec<Pick>, genome: bool },
     Extend { leases: Vec<Pick> },
     Settle { ends: Vec<(Pick, End)> },
@@ -67,7 +67,7 @@ struct Wish {
 }
 
 #[derive(Clone, Debug)]
-struct Room {
+struct Slots {
     agent_type: &'static str,
     free: usize,
     reserved: usize,
@@ -172,9 +172,9 @@ fn any_wish() -> impl Strategy<Value = Wish> {
     })
 }
 
-fn any_room() -> impl Strategy<Value = Room> {
+fn any_room() -> impl Strategy<Value = Slots> {
     (select(TYPES.to_vec()), 0_usize..6, 0_usize..2, any::<bool>()).prop_map(
-        |(agent_type, free, reserved, starts)| Room { agent_type, free, reserved, starts },
+        |(agent_type, free, reserved, starts)| Slots { agent_type, free, reserved, starts },
     )
 }
 
@@ -236,8 +236,8 @@ impl Case {
         given
     }
 
-    fn request(&self, rooms: &[Room], most: usize) -> ClaimRequest {
-        let rooms = rooms.iter().map(|given| TypeRoom {
+    fn request(&self, rooms: &[Slots], most: usize) -> ClaimRequest {
+        let rooms = rooms.iter().map(|given| TypeSlots {
             reserved: given.reserved,
             starts: given.starts.then(|| Digest::of(given.agent_type.as_bytes())),
             ..room(given.agent_type, given.free)

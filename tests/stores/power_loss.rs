@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use chimera_layer4::queue::store::{Lease, TaskStore, TypeRoom};
+use chimera_layer4::queue::store::{Lease, TaskStore, TypeSlots};
 use chimera_layer4::queue::{Bounds, Settlement, TaskRecord, TaskState};
 use chimera_layer4::{Digest, TaskId};
 use proptest::collection::vec;
@@ -78,7 +78,7 @@ impl Notes<'_> {
         });
         accept(store, now, batch).await;
         self.note().await;
-        let rooms = [TypeRoom { starts: Some(Digest::of(b"it")), ..room("a", 6) }];
+        let rooms = [TypeSlots { starts: Some(Digest::of(b"it")), ..room("a", 6) }];
         let claimed = claim(store, now + 1, rooms, 6).await.tasks;
         self.note().await;
         for (nth, task) in claimed.iter().enumerate() {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::io::{BufRead, Read};
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::rota::SHARES;
 use chimera_layer4_core::scheduler::store::{Filter, Order};
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{Layer4Config, Task, TaskId};
@@ -329,7 +329,7 @@ async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
     for state in TaskState::ALL.map(|state| state.to_string()) {
         output.line(&format!("{state:12}{}", stats.tasks.get(&state).unwrap_or(&0)))?;
     }
-    for class in SHARES.map(|(priority, _)| priority.to_string()) {
+    for class in WEIGHTS.map(|(priority, _)| priority.to_string()) {
         let count = stats.waiting.get(&class).copied().unwrap_or(0);
         if count > 0 {
             let age = stats.oldest_waiting_secs.get(&class).copied().unwrap_or(0.0);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chimera_layer4::queue::store::{Claim, TaskStore, TypeRoom};
+use chimera_layer4::queue::store::{Claim, TaskStore, TypeSlots};
 use chimera_layer4::queue::{Attempt, AttemptError, Bounds, DeadReason, Submission, TaskState};
 use chimera_layer4::telemetry::LogTail;
 use chimera_layer4::{Digest, Priority, QuotaKind};
@@ -93,7 +93,7 @@ fn by_type(claim: &Claim) -> BTreeMap<&str, usize> {
 }
 
 async fn one_slot_waits_for_a_critical_task(store: &dyn TaskStore) {
-    let reserved = |free| TypeRoom { reserved: 1, ..room("a", free) };
+    let reserved = |free| TypeSlots { reserved: 1, ..room("a", free) };
     accept(store, 0, (1..=9).map(|n| given(n).class(Priority::High))).await;
     assert_eq!(claim(store, 1, [reserved(4)], 100).await.tasks.len(), 3);
     assert!(claim(store, 1, [reserved(1)], 100).await.tasks.is_empty());
@@ -156,7 +156,7 @@ async fn a_claim_names_the_lease_and_the_runs_so_far(store: &dyn TaskStore) {
 async fn a_claim_may_be_a_start(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2).of("b")]).await;
     let genome = Digest::of(b"the only one");
-    let rooms = [TypeRoom { starts: Some(genome), ..room("a", 1) }, room("b", 1)];
+    let rooms = [TypeSlots { starts: Some(genome), ..room("a", 1) }, room("b", 1)];
     let claimed = claim(store, 1, rooms, 9).await.tasks;
     let started = claimed.iter().map(|task| (task.lease.id, task.started));
     assert_eq!(started.collect::<BTreeMap<_, _>>(), [(id(1), true), (id(2), false)].into());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chimera_layer4_core::scheduler::TaskState;
-use chimera_layer4_core::scheduler::rota::SHARES;
+use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -60,7 +60,7 @@ fn tasks(view: &View) -> Table<'_> {
 }
 
 fn waiting(view: &View) -> Table<'_> {
-    let rows = SHARES.map(|(priority, _)| {
+    let rows = WEIGHTS.map(|(priority, _)| {
         let name = priority.to_string();
         let count = view.stats.waiting.get(&name).copied().unwrap_or(0);
         let oldest = view.stats.oldest_waiting_secs.get(&name);

@@ -3,14 +3,14 @@
 //! [`machine`] holds every state and edge of a task's life, [`settle`] decides
 //! which edge the end of a run takes, [`rota`] whose turn it is, [`retry`] and
 //! [`breaker`] when something is tried again. [`store::TaskStore`] is where
-//! tasks are kept; [`store::Desk`] applies the rules to rows, so that each
+//! tasks are kept; [`store::TaskQueue`] applies the rules to rows, so that each
 //! store brings only its rows. Time, identities and chance are handed in.
 
 pub mod breaker;
+pub mod fair_queue;
 pub mod machine;
 pub mod record;
 pub mod retry;
-pub mod rota;
 pub mod settle;
 pub mod store;
 pub mod submission;

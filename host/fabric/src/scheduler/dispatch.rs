@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeRoom};
+use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeSlots};
 use tokio::time::{Instant, timeout};
 
 use super::{Shared, hand};
@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// where it was only turns that went to tasks whose deadline had passed.
 async fn claim(
     shared: &Arc<Shared>,
-    rooms: Vec<TypeRoom>,
+    rooms: Vec<TypeSlots>,
     most: usize,
 ) -> Result<bool, StoreError> {
     // Before the phase is looked at: a shutdown waits for a claim on its way.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::scheduler::settle::{self, Counts, Ran};
-use chimera_layer4_core::scheduler::store::TypeRoom;
+use chimera_layer4_core::scheduler::store::TypeSlots;
 use chimera_layer4_core::scheduler::{
     BreakerPolicy, BreakerState, Moment, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
@@ -103,7 +103,7 @@ impl Types {
         &mut self,
         capacity: Vec<Capacity>,
         now: Moment,
-    ) -> (Vec<TypeRoom>, Option<Moment>) {
+    ) -> (Vec<TypeSlots>, Option<Moment>) {
         let mut rooms = Vec::new();
         let mut retried = None;
         let claim_seconds = self.claim_seconds;
@@ -119,7 +119,7 @@ impl Types {
                 let closed = of_type.arms.state(now) == BreakerState::Closed;
                 let spare = usize::from(closed && slots >= SLOTS_TO_SPARE_ONE);
                 let reserved = spare.saturating_sub(of_type.critical);
-                rooms.push(TypeRoom { agent_type, free, reserved, starts: genome });
+                rooms.push(TypeSlots { agent_type, free, reserved, starts: genome });
             }
         }
         (rooms, retried)

@@ -1,6 +1,6 @@
 //! What a caller wants of the thread that writes.
 
-use chimera_layer4_core::scheduler::store::{Desk, StoreError};
+use chimera_layer4_core::scheduler::store::{StoreError, TaskQueue};
 use tokio::sync::oneshot;
 
 use super::rows::SqliteRows;
@@ -21,7 +21,7 @@ pub(super) trait Command: Send {
     fn commit(&self) -> Commit;
 
     /// Does it.
-    fn run(&mut self, desk: &mut Desk<SqliteRows>) -> rusqlite::Result<()>;
+    fn run(&mut self, queue: &mut TaskQueue<SqliteRows>) -> rusqlite::Result<()>;
 
     /// Tells the caller, once its transaction is committed or given up.
     fn answer(&mut self, done: Result<(), StoreError>);
@@ -39,14 +39,14 @@ pub(super) struct Asked<T, W> {
 impl<T, W> Command for Asked<T, W>
 where
     T: Send,
-    W: FnMut(&mut Desk<SqliteRows>) -> rusqlite::Result<T> + Send,
+    W: FnMut(&mut TaskQueue<SqliteRows>) -> rusqlite::Result<T> + Send,
 {
     fn commit(&self) -> Commit {
         self.commit
     }
 
-    fn run(&mut self, desk: &mut Desk<SqliteRows>) -> rusqlite::Result<()> {
-        self.done = Some((self.work)(desk)?);
+    fn run(&mut self, queue: &mut TaskQueue<SqliteRows>) -> rusqlite::Result<()> {
+        self.done = Some((self.work)(queue)?);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Tasks in a SQLite file, for a host that survives its own end.
 //!
-//! The rules are core's [`Desk`]; here is how it is given rows that last.
+//! The rules are core's [`TaskQueue`]; here is how it is given rows that last.
 //! `writer` is the one thread that writes, `reader` answers queries beside
 //! it, `rows` is the SQL, `schema` opens a database or says why not,
 //! `folder` keeps a second host out. Tasks and results are JSON text, made
@@ -28,9 +28,9 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::TaskSummary;
 use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Claim, ClaimRequest, Claimed, Desk, Extension, Filter, Handed, Lease, NewTask,
-    Promise, Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore,
-    Verdict,
+    CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Lease, NewTask, Promise,
+    Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskQueue,
+    TaskStore, Verdict,
 };
 use chimera_layer4_core::scheduler::{
     Bounds, Refused, Submission, TaskRecord, TaskState, Timestamp,
@@ -129,7 +129,7 @@ impl SqliteStore {
     async fn ask<T, W>(&self, commit: Commit, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnMut(&mut Desk<SqliteRows>) -> rusqlite::Result<T> + Send + 'static,
+        W: FnMut(&mut TaskQueue<SqliteRows>) -> rusqlite::Result<T> + Send + 'static,
     {
         let commands = self.lock().clone().ok_or(StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
@@ -142,7 +142,7 @@ impl SqliteStore {
     /// Ends a task of which something stored cannot be read.
     async fn condemn(&self, id: TaskId, reason: String, now: Timestamp) -> Result<(), StoreError> {
         tracing::error!(task = %id, reason, "a stored task cannot be read: it is a dead letter");
-        self.ask(Commit::Written, move |desk| desk.condemn(id, &reason, now)).await.map(drop)
+        self.ask(Commit::Written, move |queue| queue.condemn(id, &reason, now)).await.map(drop)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Sent>>> {
@@ -190,12 +190,12 @@ impl TaskStore for SqliteStore {
             Promise::Durable => Commit::Synced,
             Promise::WithResult => Commit::Written,
         };
-        let submitted = self.ask(commit, move |desk| {
+        let submitted = self.ask(commit, move |queue| {
             // Not an error of the command's: nothing is to be rolled back for it.
-            if desk.rows().is_full()? {
+            if queue.rows().is_full()? {
                 return Ok(None);
             }
-            desk.submit(&batch, terms).map(Some)
+            queue.submit(&batch, terms).map(Some)
         });
         submitted.await?.ok_or_else(|| StoreError::Unavailable {
             reason: "it is as large as it may be; purge tasks that have ended, keep them for \
@@ -207,12 +207,12 @@ impl TaskStore for SqliteStore {
     async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
         let batch = written(batch)?;
         // Synced, since whoever hears of the first may rely on it.
-        self.ask(Commit::Synced, move |desk| desk.repeats(&batch)).await
+        self.ask(Commit::Synced, move |queue| queue.repeats(&batch)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         let now = request.now;
-        let claim = self.ask(Commit::Written, move |desk| desk.claim(&request)).await?;
+        let claim = self.ask(Commit::Written, move |queue| queue.claim(&request)).await?;
         let (mut tasks, mut ended) = (Vec::new(), claim.ended);
         for handed in claim.tasks {
             let id = handed.lease.id;
@@ -232,11 +232,11 @@ impl TaskStore for SqliteStore {
         leases: Vec<Lease>,
         genome: Option<Digest>,
     ) -> Result<Vec<Result<(), Refused>>, StoreError> {
-        self.ask(Commit::Written, move |desk| desk.start(&leases, genome)).await
+        self.ask(Commit::Written, move |queue| queue.start(&leases, genome)).await
     }
 
     async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Extension, StoreError> {
-        self.ask(Commit::Written, move |desk| desk.extend(&leases, until)).await
+        self.ask(Commit::Written, move |queue| queue.extend(&leases, until)).await
     }
 
     async fn settle(
@@ -250,31 +250,31 @@ impl TaskStore for SqliteStore {
             genome,
         });
         let settled: Vec<_> = settled.collect();
-        self.ask(Commit::Synced, move |desk| desk.settle(&settled, now)).await
+        self.ask(Commit::Synced, move |queue| queue.settle(&settled, now)).await
     }
 
     async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<CancelAnswer, StoreError> {
-        self.ask(Commit::Synced, move |desk| desk.cancel(id, now)).await
+        self.ask(Commit::Synced, move |queue| queue.cancel(id, now)).await
     }
 
     async fn requeue(&self, ids: Vec<TaskId>, now: Timestamp) -> Result<Vec<TaskId>, StoreError> {
-        self.ask(Commit::Synced, move |desk| desk.requeue(&ids, now)).await
+        self.ask(Commit::Synced, move |queue| queue.requeue(&ids, now)).await
     }
 
     async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
-        self.ask(Commit::Synced, move |desk| desk.purge(&ids)).await
+        self.ask(Commit::Synced, move |queue| queue.purge(&ids)).await
     }
 
     async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError> {
-        self.ask(Commit::Written, move |desk| desk.sweep(now, bounds)).await
+        self.ask(Commit::Written, move |queue| queue.sweep(now, bounds)).await
     }
 
     async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
-        self.ask(Commit::Written, move |desk| desk.clock_was_set(was, is)).await
+        self.ask(Commit::Written, move |queue| queue.clock_was_set(was, is)).await
     }
 
     async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
-        self.ask(Commit::Written, move |desk| desk.retain(now, &retention)).await
+        self.ask(Commit::Written, move |queue| queue.retain(now, &retention)).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
@@ -295,7 +295,7 @@ impl TaskStore for SqliteStore {
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
-        self.ask(Commit::Written, Desk::stats).await
+        self.ask(Commit::Written, TaskQueue::stats).await
     }
 
     async fn close(&self) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use chimera_layer4_core::scheduler::store::{Keep, TypeRoom};
+use chimera_layer4_core::scheduler::store::{Keep, TypeSlots};
 use chimera_layer4_core::scheduler::{DeadReason, Owner, Settlement, TaskState, settle};
 use chimera_layer4_core::{Priority, ResourceQuota, Task};
 use rusqlite::types::Null;
@@ -56,7 +56,7 @@ async fn submit(store: &SqliteStore, count: usize) -> Result<Vec<TaskId>, StoreE
 }
 
 async fn claim(store: &SqliteStore, most: usize, starts: Option<Digest>) -> Vec<Handed<Arc<Task>>> {
-    let room = TypeRoom { agent_type: "echo".into(), free: most, reserved: 0, starts };
+    let room = TypeSlots { agent_type: "echo".into(), free: most, reserved: 0, starts };
     let claim = store.claim(ClaimRequest {
         owner: Owner(Uuid::now_v7()),
         now: NOW,
@@ -309,8 +309,8 @@ async fn a_command_that_cannot_be_done_fails_alone() {
     });
     let submission = |poison: fn() -> rusqlite::Result<()>| {
         let task = [NewTask::of(submission(), |mut task| Text::of_task(&mut task).unwrap())];
-        store.ask(Commit::Synced, move |desk| {
-            desk.submit(&task, TERMS)?;
+        store.ask(Commit::Synced, move |queue| {
+            queue.submit(&task, TERMS)?;
             poison()
         })
     };
@@ -336,13 +336,13 @@ async fn a_command_that_cannot_be_done_fails_alone() {
 async fn names_that_were_rolled_back_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path()).await;
-    let failed = store.ask(Commit::Synced, |desk| {
-        desk.rows().execute("INSERT INTO agent_types (name) VALUES ('gone')", [])?;
-        desk.claim(&ClaimRequest {
+    let failed = store.ask(Commit::Synced, |queue| {
+        queue.rows().execute("INSERT INTO agent_types (name) VALUES ('gone')", [])?;
+        queue.claim(&ClaimRequest {
             owner: Owner(Uuid::nil()),
             now: NOW,
             until: NOW,
-            rooms: vec![TypeRoom {
+            rooms: vec![TypeSlots {
                 agent_type: "gone too".into(),
                 free: 1,
                 reserved: 0,
@@ -364,7 +364,7 @@ async fn nonsense_in_the_database_is_an_error_and_no_panic() {
     let (store, _) = open(folder.path()).await;
     let ids = submit(&store, 3).await.unwrap();
     let spoil = async |sql: &'static str| {
-        store.ask(Commit::Synced, move |desk| desk.rows().execute(sql, [])).await.unwrap();
+        store.ask(Commit::Synced, move |queue| queue.rows().execute(sql, [])).await.unwrap();
     };
     spoil("UPDATE bodies SET payload = '{' WHERE seq = 1").await;
     let handed = claim(&store, 10, None).await;

@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use chimera_layer4_core::scheduler::store::{Desk, StoreError, Swept};
+use chimera_layer4_core::scheduler::store::{StoreError, Swept, TaskQueue};
 use rusqlite::Error;
 use rusqlite::config::DbConfig;
 use tokio::sync::mpsc;
@@ -38,7 +38,7 @@ pub(super) enum Leases {
 
 /// Owns the database while it is open. Fields are dropped in this order.
 pub(super) struct Writer {
-    desk: Desk<SqliteRows>,
+    queue: TaskQueue<SqliteRows>,
     /// How the connection commits now.
     commit: Commit,
     /// Why nothing is written any more.
@@ -62,13 +62,13 @@ impl Writer {
         let connection = schema::open(&path)?;
         let explained = |error| explain(&error);
         mend::rows(&connection, options.now).map_err(explained)?;
-        let desk = Desk::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
+        let queue = TaskQueue::new(SqliteRows::new(connection, max_pages)).map_err(explained)?;
         let reader = Reader::new(schema::open_reader(&path).map_err(explained)?);
         let mut writer =
-            Self { desk, commit: Commit::Synced, failed: None, reader, _folder: folder };
-        let lost = |desk: &mut Desk<SqliteRows>| {
-            desk.make_up(options.now)?;
-            desk.lose_all(options.now, options.bounds)
+            Self { queue, commit: Commit::Synced, failed: None, reader, _folder: folder };
+        let lost = |queue: &mut TaskQueue<SqliteRows>| {
+            queue.make_up(options.now)?;
+            queue.lose_all(options.now, options.bounds)
         };
         let swept = match leases {
             Leases::Ended => writer.transaction(Commit::Synced, lost)?,
@@ -77,7 +77,7 @@ impl Writer {
         // Only now: to lose leases may need room in a database that is full.
         if let Some(pages) = max_pages {
             let most = pages.saturating_add(pages / ABOVE).saturating_add(1);
-            schema::bound(writer.desk.rows().connection(), most).map_err(explained)?;
+            schema::bound(writer.queue.rows().connection(), most).map_err(explained)?;
         }
         Ok((writer, swept))
     }
@@ -104,8 +104,8 @@ impl Writer {
     fn work(&mut self, batch: &mut Vec<Sent>, commands: &mut mpsc::Receiver<Sent>) -> Option<Sent> {
         let commit = promised(batch);
         let mut next = None;
-        let done = self.transaction(commit, |desk| {
-            batch.iter_mut().try_for_each(|command| command.run(desk))?;
+        let done = self.transaction(commit, |queue| {
+            batch.iter_mut().try_for_each(|command| command.run(queue))?;
             while batch.len() < BATCH
                 && let Ok(command) = commands.try_recv()
             {
@@ -115,7 +115,7 @@ impl Writer {
                 }
                 // Among the others first: should it panic, it is answered too.
                 batch.push(command);
-                batch.last_mut().map_or(Ok(()), |command| command.run(desk))?;
+                batch.last_mut().map_or(Ok(()), |command| command.run(queue))?;
             }
             Ok(())
         });
@@ -133,8 +133,8 @@ impl Writer {
         }
         let (first, second) = batch.split_at_mut(batch.len() / 2);
         for half in [first, second] {
-            let done = self.transaction(promised(half), |desk| {
-                half.iter_mut().try_for_each(|command| command.run(desk))
+            let done = self.transaction(promised(half), |queue| {
+                half.iter_mut().try_for_each(|command| command.run(queue))
             });
             self.answer(half, done);
         }
@@ -144,23 +144,23 @@ impl Writer {
     fn transaction<T>(
         &mut self,
         commit: Commit,
-        work: impl FnOnce(&mut Desk<SqliteRows>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut TaskQueue<SqliteRows>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let before = self.desk.counted();
+        let before = self.queue.counted();
         let done = self.attempt(commit, work);
         done.map_err(|error| {
-            self.desk.put_back(before);
-            self.desk.rows().roll_back();
+            self.queue.put_back(before);
+            self.queue.rows().roll_back();
             let explained = explain(&error);
             if is_final(&error) {
                 tracing::error!(error = %explained, "nothing more is written");
                 self.failed = Some(explained.clone());
                 // What is in the log is for whoever opens it next to judge.
                 let unchecked = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-                let _ = self.desk.rows().connection().set_db_config(unchecked, true);
+                let _ = self.queue.rows().connection().set_db_config(unchecked, true);
             }
             explained
         })
@@ -169,16 +169,16 @@ impl Writer {
     fn attempt<T>(
         &mut self,
         commit: Commit,
-        work: impl FnOnce(&mut Desk<SqliteRows>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut TaskQueue<SqliteRows>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         self.promise(commit)?;
-        self.desk.rows().execute("BEGIN IMMEDIATE", [])?;
-        let changes = self.desk.rows().connection().total_changes();
+        self.queue.rows().execute("BEGIN IMMEDIATE", [])?;
+        let changes = self.queue.rows().connection().total_changes();
         // What was counted and written before is put back, so a bug in the
         // rules costs whoever met it an answer and nobody else the queue.
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.desk)));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.queue)));
         let done = done.unwrap_or(Err(Error::UnwindingPanic))?;
-        let rows = self.desk.rows();
+        let rows = self.queue.rows();
         if commit == Commit::Synced && rows.connection().total_changes() == changes {
             // The answer may speak of what is not synced yet: a duplicate of
             // what was only written. Without a change SQLite would not sync.
@@ -192,7 +192,7 @@ impl Writer {
     fn promise(&mut self, commit: Commit) -> rusqlite::Result<()> {
         if self.commit != commit {
             // It takes effect as it is prepared, so it must be each time.
-            self.desk.rows().connection().execute_batch(match commit {
+            self.queue.rows().connection().execute_batch(match commit {
                 Commit::Written => "PRAGMA synchronous = NORMAL",
                 Commit::Synced => "PRAGMA synchronous = FULL",
             })?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::desk::Desk;
+use super::queue::TaskQueue;
 use super::requests::{
     CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, NewTask, Order, Retention,
     Settled, StoreStats, SubmitTerms, Submitted, Swept, Verdict,
@@ -21,30 +21,30 @@ use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 /// Tasks that are gone with the process.
 #[derive(Debug)]
 pub struct MemoryStore {
-    desk: Mutex<Open>,
+    queue: Mutex<Open>,
 }
 
 #[derive(Debug)]
 enum Open {
-    Yes(Box<Desk<MemoryRows>>),
+    Yes(Box<TaskQueue<MemoryRows>>),
     Closed,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        let Ok(desk) = Desk::new(MemoryRows::default());
-        Self { desk: Mutex::new(Open::Yes(Box::new(desk))) }
+        let Ok(queue) = TaskQueue::new(MemoryRows::default());
+        Self { queue: Mutex::new(Open::Yes(Box::new(queue))) }
     }
 }
 
 impl MemoryStore {
     fn with<T>(
         &self,
-        work: impl FnOnce(&mut Desk<MemoryRows>) -> Result<T, Infallible>,
+        work: impl FnOnce(&mut TaskQueue<MemoryRows>) -> Result<T, Infallible>,
     ) -> Result<T, StoreError> {
         match &mut *self.lock() {
-            Open::Yes(desk) => {
-                let Ok(done) = work(desk);
+            Open::Yes(queue) => {
+                let Ok(done) = work(queue);
                 Ok(done)
             }
             Open::Closed => Err(StoreError::Closed),
@@ -52,7 +52,7 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,16 +64,16 @@ impl TaskStore for MemoryStore {
         terms: SubmitTerms,
     ) -> Result<Vec<Submitted>, StoreError> {
         let batch: Vec<_> = batch.into_iter().map(|one| NewTask::of(one, Arc::new)).collect();
-        self.with(|desk| desk.submit(&batch, terms))
+        self.with(|queue| queue.submit(&batch, terms))
     }
 
     async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
         let batch: Vec<_> = batch.into_iter().map(|one| NewTask::of(one, Arc::new)).collect();
-        self.with(|desk| desk.repeats(&batch))
+        self.with(|queue| queue.repeats(&batch))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
-        self.with(|desk| desk.claim(&request))
+        self.with(|queue| queue.claim(&request))
     }
 
     async fn start(
@@ -81,11 +81,11 @@ impl TaskStore for MemoryStore {
         leases: Vec<Lease>,
         genome: Option<Digest>,
     ) -> Result<Vec<Result<(), Refused>>, StoreError> {
-        self.with(|desk| desk.start(&leases, genome))
+        self.with(|queue| queue.start(&leases, genome))
     }
 
     async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Extension, StoreError> {
-        self.with(|desk| desk.extend(&leases, until))
+        self.with(|queue| queue.extend(&leases, until))
     }
 
     async fn settle(
@@ -93,43 +93,43 @@ impl TaskStore for MemoryStore {
         settled: Vec<Settled>,
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError> {
-        self.with(|desk| desk.settle(&settled, now))
+        self.with(|queue| queue.settle(&settled, now))
     }
 
     async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<CancelAnswer, StoreError> {
-        self.with(|desk| desk.cancel(id, now))
+        self.with(|queue| queue.cancel(id, now))
     }
 
     async fn requeue(&self, ids: Vec<TaskId>, now: Timestamp) -> Result<Vec<TaskId>, StoreError> {
-        self.with(|desk| desk.requeue(&ids, now))
+        self.with(|queue| queue.requeue(&ids, now))
     }
 
     async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
-        self.with(|desk| desk.purge(&ids))
+        self.with(|queue| queue.purge(&ids))
     }
 
     async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError> {
-        self.with(|desk| desk.sweep(now, bounds))
+        self.with(|queue| queue.sweep(now, bounds))
     }
 
     async fn clock_was_set(&self, was: i64, is: i64) -> Result<(), StoreError> {
-        self.with(|desk| desk.clock_was_set(was, is))
+        self.with(|queue| queue.clock_was_set(was, is))
     }
 
     async fn retain(&self, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
-        self.with(|desk| desk.retain(now, &retention))
+        self.with(|queue| queue.retain(now, &retention))
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        self.with(|desk| Ok(desk.rows().record(id)))
+        self.with(|queue| Ok(queue.rows().record(id)))
     }
 
     async fn list(&self, filter: Filter) -> Result<Vec<TaskSummary>, StoreError> {
-        self.with(|desk| Ok(desk.rows().list(&filter)))
+        self.with(|queue| Ok(queue.rows().list(&filter)))
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
-        self.with(Desk::stats)
+        self.with(TaskQueue::stats)
     }
 
     async fn close(&self) {

@@ -1,23 +1,23 @@
 //! Where tasks are kept.
 //!
-//! [`TaskStore`] is what the scheduler asks for. [`Desk`] applies the rules of
-//! [`machine`](super::machine) and [`rota`](super::rota) to [`Rows`], so the
+//! [`TaskStore`] is what the scheduler asks for. [`TaskQueue`] applies the rules of
+//! [`machine`](super::machine) and [`fair_queue`](super::fair_queue) to [`Rows`], so the
 //! memory store here and the SQLite store of the host decide alike and differ
 //! only in how they keep a row.
 
-mod desk;
 mod memory;
+mod queue;
 mod requests;
 mod rows;
 
 use async_trait::async_trait;
 
-pub use self::desk::clock::SET_MS;
-pub use self::desk::{Counted, Desk};
 pub use self::memory::MemoryStore;
+pub use self::queue::clock::SET_MS;
+pub use self::queue::{Counted, TaskQueue};
 pub use self::requests::{
     CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Keep, Lease, NewTask,
-    Order, Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeRoom,
+    Order, Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeSlots,
     Verdict,
 };
 pub use self::rows::{Census, NewRow, Row, Rows};

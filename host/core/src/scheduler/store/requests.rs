@@ -94,7 +94,7 @@ pub enum Submitted {
 
 /// One agent type's part in a [`ClaimRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TypeRoom {
+pub struct TypeSlots {
     /// The type.
     pub agent_type: Arc<str>,
     /// Runs that may begin.
@@ -115,7 +115,7 @@ pub struct ClaimRequest {
     /// When the leases end, unless they are extended.
     pub until: Timestamp,
     /// The types that can be run, and how many of each.
-    pub rooms: Vec<TypeRoom>,
+    pub rooms: Vec<TypeSlots>,
     /// Tasks altogether, at the most.
     pub most: usize,
 }

@@ -22,7 +22,7 @@ async fn a_task_that_cannot_be_read_is_a_dead_letter() {
             let (store, _) = open(folder.path()).await;
             let id = submit(&store, 1).await.unwrap()[0];
             let sql = spoil.to_owned();
-            store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+            store.ask(Commit::Synced, move |queue| queue.rows().execute(&sql, [])).await.unwrap();
             if claimed_first {
                 assert!(claim(&store, 10, None).await.is_empty(), "{spoil}");
             }
@@ -59,7 +59,7 @@ async fn a_result_that_cannot_be_read_makes_a_dead_letter_too() {
     let settled = Settled { lease, settlement: Settlement::Succeeded(result), genome: None };
     store.settle(vec![settled], NOW).await.unwrap()[0].unwrap();
     let spoil = "UPDATE results SET output = '{\"a\":'";
-    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+    store.ask(Commit::Synced, move |queue| queue.rows().execute(spoil, [])).await.unwrap();
 
     let record = store.get(id).await.unwrap().unwrap();
     assert_eq!((record.state, record.reason), (TaskState::Dead, Some(DeadReason::Unreadable)));
@@ -99,7 +99,7 @@ async fn nonsense_in_a_rows_columns_is_mended_at_the_next_start() {
         let (store, _) = open(folder.path()).await;
         submit(&store, 3).await.unwrap();
         let sql = format!("UPDATE tasks SET {wrong} WHERE seq = 2");
-        store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+        store.ask(Commit::Synced, move |queue| queue.rows().execute(&sql, [])).await.unwrap();
         drop(store);
         let (store, _) = open(folder.path()).await;
         assert_eq!(count(&store, TaskState::Waiting).await, 2, "{wrong}");
@@ -130,7 +130,7 @@ async fn a_mended_row_says_what_its_task_does_and_is_put_back() {
     let id = high.task.id;
     store.submit(vec![high], TERMS).await.unwrap();
     let spoil = "UPDATE tasks SET agent_type = 99, priority = 77, id = x'00'";
-    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+    store.ask(Commit::Synced, move |queue| queue.rows().execute(spoil, [])).await.unwrap();
     drop(store);
     let (store, _) = open(folder.path()).await;
     let record = store.get(id).await.unwrap().unwrap();
@@ -163,7 +163,7 @@ async fn an_agent_type_that_is_lost_is_named_alike_everywhere() {
             spoil.push("UPDATE bodies SET task = '{'".to_owned());
         }
         for sql in spoil {
-            store.ask(Commit::Synced, move |desk| desk.rows().execute(&sql, [])).await.unwrap();
+            store.ask(Commit::Synced, move |queue| queue.rows().execute(&sql, [])).await.unwrap();
         }
         drop(store);
         let (store, _) = open(folder.path()).await;
@@ -182,7 +182,7 @@ async fn a_reason_and_a_genome_of_another_version_are_shown() {
     let (store, _) = open(folder.path()).await;
     let id = submit(&store, 1).await.unwrap()[0];
     let spoil = "UPDATE tasks SET state = 5, reason = 'of the future', genome = 77";
-    store.ask(Commit::Synced, move |desk| desk.rows().execute(spoil, [])).await.unwrap();
+    store.ask(Commit::Synced, move |queue| queue.rows().execute(spoil, [])).await.unwrap();
     let record = store.get(id).await.unwrap().unwrap();
     assert_eq!((record.reason, record.genome), (Some(DeadReason::Unreadable), None));
     assert_eq!(store.requeue(vec![id], NOW).await.unwrap(), [id]);

@@ -1,6 +1,6 @@
 //! A clock that was set: what is relative moves with it.
 
-use super::Desk;
+use super::TaskQueue;
 use crate::scheduler::machine::{Progress, TaskState};
 use crate::scheduler::record::Timestamp;
 use crate::scheduler::store::rows::{Row, Rows};
@@ -8,7 +8,7 @@ use crate::scheduler::store::rows::{Row, Rows};
 /// A clock that was set by fewer milliseconds is one that is not exact.
 pub const SET_MS: u64 = 500;
 
-impl<R: Rows> Desk<R> {
+impl<R: Rows> TaskQueue<R> {
     /// Moves what is relative; see [`TaskStore`](crate::scheduler::store::TaskStore).
     ///
     /// # Errors

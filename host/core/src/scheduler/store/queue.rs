@@ -2,7 +2,7 @@
 //!
 //! Synchronous and single-threaded: a store calls it under its lock or on the
 //! thread that owns its connection, inside one transaction. What it counts
-//! beside the rows is derived from them: counted anew by [`Desk::recount`], or put
+//! beside the rows is derived from them: counted anew by [`TaskQueue::recount`], or put
 //! back as it was when a transaction is.
 
 pub(super) mod clock;
@@ -16,9 +16,9 @@ use super::requests::{
 };
 use super::rows::{NewRow, Row, Rows};
 use super::{ENDED, TaskState};
+use crate::scheduler::fair_queue::{FairQueue, Slots};
 use crate::scheduler::machine::{Bounds, Loss, Progress, Refused};
 use crate::scheduler::record::{Attempt, AttemptError, DeadReason, Timestamp};
-use crate::scheduler::rota::{Room, Rota};
 use crate::scheduler::settle::{Counts, Settlement, cancelled, expired, lost};
 use crate::telemetry::LogTail;
 use crate::{Digest, ExecutionResult, HostFault, Priority, TaskId};
@@ -29,9 +29,9 @@ const SWEEP: usize = 256;
 
 /// Applies the rules to a store's rows.
 #[derive(Debug)]
-pub struct Desk<R> {
+pub struct TaskQueue<R> {
     rows: R,
-    rota: Rota,
+    fair_queue: FairQueue,
     by_state: [usize; TaskState::ALL.len()],
     /// Waiting and delayed tasks of each type, by the type's number.
     queued: HashMap<u32, usize>,
@@ -40,30 +40,30 @@ pub struct Desk<R> {
     ahead: Option<i64>,
 }
 
-/// What a [`Desk`] counts beside its rows.
+/// What a [`TaskQueue`] counts beside its rows.
 #[derive(Clone, Debug)]
 pub struct Counted {
-    rota: Rota,
+    fair_queue: FairQueue,
     by_state: [usize; TaskState::ALL.len()],
     queued: HashMap<u32, usize>,
     ahead: Option<i64>,
 }
 
-impl<R: Rows> Desk<R> {
+impl<R: Rows> TaskQueue<R> {
     /// A desk for these rows, counted.
     ///
     /// # Errors
     /// The rows cannot be read.
     pub fn new(rows: R) -> Result<Self, R::Error> {
-        let mut desk = Self {
+        let mut queue = Self {
             rows,
-            rota: Rota::default(),
+            fair_queue: FairQueue::default(),
             by_state: Default::default(),
             queued: HashMap::new(),
             ahead: None,
         };
-        desk.recount()?;
-        Ok(desk)
+        queue.recount()?;
+        Ok(queue)
     }
 
     /// The rows.
@@ -74,15 +74,16 @@ impl<R: Rows> Desk<R> {
     /// What is counted now, to be put back if a transaction is rolled back.
     #[must_use]
     pub fn counted(&self) -> Counted {
-        let Self { rota, by_state, queued, ahead, .. } = self;
-        let (rota, queued) = (rota.clone(), queued.clone());
-        Counted { rota, by_state: *by_state, queued, ahead: *ahead }
+        let Self { fair_queue, by_state, queued, ahead, .. } = self;
+        let (fair_queue, queued) = (fair_queue.clone(), queued.clone());
+        Counted { fair_queue, by_state: *by_state, queued, ahead: *ahead }
     }
 
     /// Counts as before, without reading a row.
     pub fn put_back(&mut self, counted: Counted) {
-        let Counted { rota, by_state, queued, ahead } = counted;
-        (self.rota, self.by_state, self.queued, self.ahead) = (rota, by_state, queued, ahead);
+        let Counted { fair_queue, by_state, queued, ahead } = counted;
+        (self.fair_queue, self.by_state, self.queued, self.ahead) =
+            (fair_queue, by_state, queued, ahead);
     }
 
     /// Counts everything anew.
@@ -90,7 +91,7 @@ impl<R: Rows> Desk<R> {
     /// # Errors
     /// The rows cannot be read.
     pub fn recount(&mut self) -> Result<(), R::Error> {
-        self.rota = Rota::default();
+        self.fair_queue = FairQueue::default();
         self.by_state = Default::default();
         self.queued.clear();
         for part in self.rows.census()? {
@@ -99,7 +100,7 @@ impl<R: Rows> Desk<R> {
                 *self.queued.entry(part.agent_type).or_insert(0) += part.count;
             }
             if part.state == TaskState::Waiting {
-                self.rota.join_many(part.priority, part.agent_type, part.count);
+                self.fair_queue.join_many(part.priority, part.agent_type, part.count);
             }
         }
         Ok(())
@@ -183,10 +184,10 @@ impl<R: Rows> Desk<R> {
         let mut starts: HashMap<u32, Digest> = HashMap::new();
         for room in &request.rooms {
             let agent_type = self.rows.intern(&room.agent_type)?;
-            rooms.insert(agent_type, Room { free: room.free, reserved: room.reserved });
+            rooms.insert(agent_type, Slots { free: room.free, reserved: room.reserved });
             starts.extend(room.starts.map(|genome| (agent_type, genome)));
         }
-        for (priority, agent_type, count) in self.rota.plan(&mut rooms, request.most) {
+        for (priority, agent_type, count) in self.fair_queue.plan(&mut rooms, request.most) {
             let genome = starts.get(&agent_type).copied();
             for row in self.rows.waiting(priority, agent_type, count)? {
                 if row.deadline.is_some_and(|deadline| deadline <= request.now) {
@@ -237,12 +238,12 @@ impl<R: Rows> Desk<R> {
         leases: &[Lease],
         genome: Option<Digest>,
     ) -> Result<Vec<Result<(), Refused>>, R::Error> {
-        let start = |desk: &mut Self, lease: &Lease| {
-            let Some(row) = desk.rows.find(lease.id)? else { return Ok(Err(gone(lease))) };
+        let start = |queue: &mut Self, lease: &Lease| {
+            let Some(row) = queue.rows.find(lease.id)? else { return Ok(Err(gone(lease))) };
             match row.progress.start(lease.fence) {
                 Ok(progress) => {
                     let genome = genome.or(row.genome);
-                    desk.change(&row, &Row { progress, genome, ..row }).map(Ok)
+                    queue.change(&row, &Row { progress, genome, ..row }).map(Ok)
                 }
                 Err(refused) => Ok(Err(refused)),
             }
@@ -526,7 +527,7 @@ impl<R: Rows> Desk<R> {
             *self.queued.entry(agent_type).or_insert(0) += 1;
         }
         if state == TaskState::Waiting {
-            self.rota.join(priority, agent_type);
+            self.fair_queue.join(priority, agent_type);
         }
     }
 
@@ -541,7 +542,7 @@ impl<R: Rows> Desk<R> {
             }
         }
         if state == TaskState::Waiting {
-            self.rota.leave(priority, agent_type);
+            self.fair_queue.leave(priority, agent_type);
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::Priority;
 
 /// The classes, most urgent first, each with its credits in one round.
-pub const SHARES: [(Priority, u32); 5] = [
+pub const WEIGHTS: [(Priority, u32); 5] = [
     (Priority::Critical, 16),
     (Priority::High, 8),
     (Priority::Normal, 4),
@@ -20,14 +20,14 @@ pub const SHARES: [(Priority, u32); 5] = [
 
 /// Runs that may be begun for one agent type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct Slots {
     /// Free slots.
     pub free: usize,
     /// How many of them only critical tasks may take.
     pub reserved: usize,
 }
 
-impl Room {
+impl Slots {
     fn admits(self, priority: Priority) -> bool {
         match priority {
             Priority::Critical => self.free > 0,
@@ -45,13 +45,13 @@ impl Room {
 
 /// What waits, counted by class and agent type, and whose turn it is.
 #[derive(Clone, Debug, Default)]
-pub struct Rota {
-    lines: [Line; SHARES.len()],
+pub struct FairQueue {
+    lines: [PriorityLane; WEIGHTS.len()],
 }
 
 /// One class.
 #[derive(Clone, Debug, Default)]
-struct Line {
+struct PriorityLane {
     credits: u32,
     /// Types with something waiting, the next one first.
     turns: VecDeque<u32>,
@@ -59,7 +59,7 @@ struct Line {
     total: usize,
 }
 
-impl Rota {
+impl FairQueue {
     /// One more task waits.
     pub fn join(&mut self, priority: Priority, agent_type: u32) {
         self.join_many(priority, agent_type, 1);
@@ -109,7 +109,7 @@ impl Rota {
     /// takes one says [`leave`](Self::leave).
     pub fn plan(
         &mut self,
-        rooms: &mut HashMap<u32, Room>,
+        rooms: &mut HashMap<u32, Slots>,
         most: usize,
     ) -> Vec<(Priority, u32, usize)> {
         let mut planned: Vec<(Priority, u32, usize)> = Vec::new();
@@ -136,11 +136,11 @@ impl Rota {
     /// all, what is left is kept for when there is room.
     fn turn(
         &mut self,
-        rooms: &HashMap<u32, Room>,
+        rooms: &HashMap<u32, Slots>,
         taken: impl Fn(Priority, u32) -> usize,
     ) -> Option<(Priority, u32)> {
         for new_round in [false, true] {
-            let mut lines = SHARES.into_iter().zip(&mut self.lines);
+            let mut lines = WEIGHTS.into_iter().zip(&mut self.lines);
             let served = lines.find_map(|((priority, _), line)| {
                 let may = new_round || line.credits > 0;
                 let agent_type = if may { line.next(priority, rooms, &taken) } else { None };
@@ -157,12 +157,12 @@ impl Rota {
     }
 
     fn begin_round(&mut self) {
-        for ((_, share), line) in SHARES.into_iter().zip(&mut self.lines) {
+        for ((_, share), line) in WEIGHTS.into_iter().zip(&mut self.lines) {
             line.credits = share;
         }
     }
 
-    fn line(&mut self, priority: Priority) -> &mut Line {
+    fn line(&mut self, priority: Priority) -> &mut PriorityLane {
         let [critical, high, normal, low, background] = &mut self.lines;
         match priority {
             Priority::Critical => critical,
@@ -174,13 +174,13 @@ impl Rota {
     }
 }
 
-impl Line {
+impl PriorityLane {
     /// The first type in turn that has something waiting and room for it; it
     /// goes to the end of the turns.
     fn next(
         &mut self,
         priority: Priority,
-        rooms: &HashMap<u32, Room>,
+        rooms: &HashMap<u32, Slots>,
         taken: impl Fn(Priority, u32) -> usize,
     ) -> Option<u32> {
         let fits = |agent_type: &u32| {
@@ -196,7 +196,7 @@ impl Line {
 }
 
 fn index(priority: Priority) -> usize {
-    SHARES.iter().position(|(class, _)| *class == priority).unwrap_or(0)
+    WEIGHTS.iter().position(|(class, _)| *class == priority).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -205,13 +205,13 @@ mod tests {
 
     use super::*;
 
-    fn rooms(free: usize, types: u32) -> HashMap<u32, Room> {
-        (0..types).map(|agent_type| (agent_type, Room { free, reserved: 0 })).collect()
+    fn rooms(free: usize, types: u32) -> HashMap<u32, Slots> {
+        (0..types).map(|agent_type| (agent_type, Slots { free, reserved: 0 })).collect()
     }
 
-    fn backlog(types: u32) -> Rota {
-        let mut rota = Rota::default();
-        for (priority, _) in SHARES {
+    fn backlog(types: u32) -> FairQueue {
+        let mut rota = FairQueue::default();
+        for (priority, _) in WEIGHTS {
             for agent_type in 0..types {
                 rota.join_many(priority, agent_type, 100_000);
             }
@@ -220,7 +220,11 @@ mod tests {
     }
 
     /// Plans and takes what is planned.
-    fn take(rota: &mut Rota, rooms: &mut HashMap<u32, Room>, most: usize) -> Vec<(Priority, u32)> {
+    fn take(
+        rota: &mut FairQueue,
+        rooms: &mut HashMap<u32, Slots>,
+        most: usize,
+    ) -> Vec<(Priority, u32)> {
         let mut taken = Vec::new();
         for (priority, agent_type, count) in rota.plan(rooms, most) {
             for _ in 0..count {
@@ -244,7 +248,7 @@ mod tests {
                 let most = step.min(3100 - taken.len());
                 taken.extend(take(&mut rota, &mut rooms(5000, 1), most));
             }
-            let counts = SHARES.map(|(priority, _)| count_of(&taken, priority));
+            let counts = WEIGHTS.map(|(priority, _)| count_of(&taken, priority));
             assert_eq!(counts, [1600, 800, 400, 200, 100], "in steps of {step}");
         }
     }
@@ -260,14 +264,14 @@ mod tests {
                 let most = 310 - taken.len();
                 taken.extend(take(&mut rota, &mut rooms(free, 1), most));
             }
-            let counts = SHARES.map(|(priority, _)| count_of(&taken, priority));
+            let counts = WEIGHTS.map(|(priority, _)| count_of(&taken, priority));
             assert_eq!(counts, [160, 80, 40, 20, 10], "with {free} free slots");
         }
     }
 
     #[test]
     fn types_take_turns_inside_a_class() {
-        let mut rota = Rota::default();
+        let mut rota = FairQueue::default();
         rota.join_many(Priority::Normal, 0, 1_000_000);
         rota.join_many(Priority::Normal, 1, 10);
         let taken = take(&mut rota, &mut rooms(100, 2), 12);
@@ -277,8 +281,8 @@ mod tests {
     #[test]
     fn one_slot_waits_for_a_critical_task() {
         let mut rota = backlog(1);
-        let mut room = HashMap::from([(0, Room { free: 4, reserved: 1 })]);
-        let mut only_low = Rota::default();
+        let mut room = HashMap::from([(0, Slots { free: 4, reserved: 1 })]);
+        let mut only_low = FairQueue::default();
         only_low.join_many(Priority::Low, 0, 100);
         assert_eq!(take(&mut only_low, &mut room.clone(), 100).len(), 3);
         let taken = take(&mut rota, &mut room, 100);
@@ -287,10 +291,10 @@ mod tests {
 
     #[test]
     fn a_type_without_room_holds_nobody_up() {
-        let mut rota = Rota::default();
+        let mut rota = FairQueue::default();
         rota.join_many(Priority::Critical, 0, 1000);
         rota.join_many(Priority::Background, 1, 1000);
-        let mut room = HashMap::from([(0, Room::default()), (1, Room { free: 50, reserved: 0 })]);
+        let mut room = HashMap::from([(0, Slots::default()), (1, Slots { free: 50, reserved: 0 })]);
         assert_eq!(take(&mut rota, &mut room, 100).len(), 50);
     }
 
@@ -303,12 +307,12 @@ mod tests {
             free in proptest::collection::vec((0usize..30, 0usize..3), 4),
             most in 0usize..200,
         ) {
-            let mut rota = Rota::default();
+            let mut rota = FairQueue::default();
             for (class, agent_type, count) in waiting {
-                rota.join_many(SHARES[class].0, agent_type, count);
+                rota.join_many(WEIGHTS[class].0, agent_type, count);
             }
-            let mut rooms: HashMap<u32, Room> = free.iter().enumerate()
-                .map(|(t, (free, reserved))| (t as u32, Room { free: *free, reserved: *reserved }))
+            let mut rooms: HashMap<u32, Slots> = free.iter().enumerate()
+                .map(|(t, (free, reserved))| (t as u32, Slots { free: *free, reserved: *reserved }))
                 .collect();
             let before = rooms.clone();
             let taken = take(&mut rota, &mut rooms, most);
@@ -318,7 +322,7 @@ mod tests {
                 prop_assert!(mine <= room.free);
             }
             if taken.len() < most {
-                for (priority, _) in SHARES {
+                for (priority, _) in WEIGHTS {
                     for (agent_type, room) in &rooms {
                         prop_assert!(
                             rota.waiting_of(priority, *agent_type) == 0 || !room.admits(priority)

@@ -1,14 +1,14 @@
 //! What a store holds, counted.
 
-use super::Desk;
+use super::TaskQueue;
 use crate::Priority;
+use crate::scheduler::fair_queue::WEIGHTS;
 use crate::scheduler::machine::TaskState;
 use crate::scheduler::record::Timestamp;
-use crate::scheduler::rota::SHARES;
 use crate::scheduler::store::requests::StoreStats;
 use crate::scheduler::store::rows::Rows;
 
-impl<R: Rows> Desk<R> {
+impl<R: Rows> TaskQueue<R> {
     /// Counts; see [`TaskStore::stats`](crate::scheduler::store::TaskStore::stats).
     ///
     /// # Errors
@@ -18,8 +18,8 @@ impl<R: Rows> Desk<R> {
         for (state, count) in TaskState::ALL.into_iter().zip(self.by_state) {
             stats.by_state.push((state, count as u64));
         }
-        for (priority, _) in SHARES {
-            stats.waiting_by_priority.push((priority, self.rota.waiting(priority) as u64));
+        for (priority, _) in WEIGHTS {
+            stats.waiting_by_priority.push((priority, self.fair_queue.waiting(priority) as u64));
             stats.oldest_waiting.extend(self.oldest(priority)?.map(|at| (priority, at)));
         }
         for (agent_type, count) in self.queued.iter().filter(|(_, count)| **count > 0) {
@@ -34,7 +34,7 @@ impl<R: Rows> Desk<R> {
         let types: Vec<u32> = self.queued.keys().copied().collect();
         let mut oldest = None;
         for agent_type in types {
-            if self.rota.waiting_of(priority, agent_type) > 0 {
+            if self.fair_queue.waiting_of(priority, agent_type) > 0 {
                 let first = self.rows.waiting(priority, agent_type, 1)?;
                 let since = first.first().map(|row| row.progress.at);
                 oldest = [oldest, since].into_iter().flatten().min();
