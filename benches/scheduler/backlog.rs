@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use chimera_layer4::queue::store::{Promise, SubmitTerms, Submitted, TaskStore};
+use chimera_layer4::queue::store::{Durability, SubmitTerms, Submitted, TaskStore};
 use tempfile::TempDir;
 
 use crate::reopen::{self, FIGURES};
@@ -87,7 +87,7 @@ async fn fill(folder: &Path, size: usize) -> Result<f64> {
     while left > 0 {
         let now_many = left.min(BATCH);
         let batch = pairs.by_ref().take(now_many).map(|(class, name)| task(name, class));
-        let terms = SubmitTerms { now: now(), capacity: CAPACITY, promise: Promise::Durable };
+        let terms = SubmitTerms { now: now(), capacity: CAPACITY, promise: Durability::Durable };
         let answers = store.submit(batch.collect(), terms).await?;
         ensure!(answers.iter().all(|answer| *answer == Submitted::Accepted), "not all were taken");
         left -= now_many;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chimera_layer4::Priority;
-use chimera_layer4::queue::store::{ClaimRequest, Promise, SubmitTerms, TaskStore, TypeSlots};
+use chimera_layer4::queue::store::{ClaimRequest, Durability, SubmitTerms, TaskStore, TypeSlots};
 use chimera_layer4::queue::{Submission, fair_queue::WEIGHTS};
 
 use crate::runner::{REMEMBERED, Runner};
@@ -66,7 +66,7 @@ fn backlog(rounds: usize) -> impl Iterator<Item = Submission> {
 async fn claims(step: usize, rounds: usize) -> Result<Vec<Priority>> {
     let folder = folder()?;
     let store = sqlite(folder.path()).await?;
-    let terms = SubmitTerms { now: now(), capacity: CAPACITY, promise: Promise::Durable };
+    let terms = SubmitTerms { now: now(), capacity: CAPACITY, promise: Durability::Durable };
     store.submit(backlog(rounds).collect(), terms).await?;
     let mut claimed = Vec::new();
     while claimed.len() < 31 * rounds {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chimera_layer4::queue::machine::Refused;
+use chimera_layer4::queue::machine::TransitionError;
 use chimera_layer4::queue::record::{TaskRecord, TaskSummary};
 use chimera_layer4::queue::store::{
     CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, MemoryStore, Retention, SET_MS,
@@ -237,7 +237,7 @@ impl TaskStore for Handle {
         &self,
         leases: Vec<Lease>,
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+    ) -> Result<Vec<Result<(), TransitionError>>, StoreError> {
         self.ask(Op::Start, self.disk.rows.start(leases, genome)).await
     }
 

@@ -8,7 +8,9 @@ use chimera_layer4::queue::store::{
     CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, Retention, Settled, StoreError,
     StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
 };
-use chimera_layer4::queue::{Bounds, Refused, Submission, TaskRecord, TaskState, Timestamp};
+use chimera_layer4::queue::{
+    Bounds, Submission, TaskRecord, TaskState, Timestamp, TransitionError,
+};
 use chimera_layer4::stores::sqlite::{Recovered, SqliteOptions, SqliteStore};
 use chimera_layer4::{Digest, TaskId};
 use tempfile::TempDir;
@@ -88,7 +90,7 @@ impl TaskStore for Reopened {
         &self,
         leases: Vec<Lease>,
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+    ) -> Result<Vec<Result<(), TransitionError>>, StoreError> {
         self.anew().await.start(leases, genome).await
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::queue::store::{
-    Claim, ClaimRequest, Claimed, Filter, Lease, Promise, Settled, StoreStats, SubmitTerms,
+    Claim, ClaimRequest, Claimed, Durability, Filter, Lease, Settled, StoreStats, SubmitTerms,
     Submitted, TaskStore, TypeSlots, Verdict,
 };
 use chimera_layer4::queue::{
@@ -114,7 +114,7 @@ impl Given {
 }
 
 fn terms(ms: u64) -> SubmitTerms {
-    SubmitTerms { now: at(ms), capacity: ROOMY, promise: Promise::Durable }
+    SubmitTerms { now: at(ms), capacity: ROOMY, promise: Durability::Durable }
 }
 
 async fn submit_on(

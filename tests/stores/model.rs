@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use chimera_layer4::queue::record::TaskSummary;
 use chimera_layer4::queue::settle::Counts;
 use chimera_layer4::queue::store::{
-    CancelAnswer, ClaimRequest, Claimed, Extension, Filter, Keep, Lease, MemoryStore, Order,
-    Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeSlots,
+    CancelAnswer, ClaimRequest, Claimed, Durability, Extension, Filter, Keep, Lease, MemoryStore,
+    Order, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeSlots,
     Verdict,
 };
 use chimera_layer4::queue::{
-    Bounds, DeadReason, Refused, Settlement, TaskRecord, TaskState, Timestamp,
+    Bounds, DeadReason, Settlement, TaskRecord, TaskState, Timestamp, TransitionError,
 };
 use chimera_layer4::stores::sqlite::Recovered;
 use chimera_layer4::{Digest, TaskId};
@@ -38,7 +38,7 @@ const LEASE: u64 = 100;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Submit { batch: Vec<Wish>, capacity: usize, promise: Promise },
+    Submit { batch: Vec<Wish>, capacity: usize, promise: Durability },
     Claim { rooms: Vec<Slots>, most: usize },
     Start { leases: Vec<Pick>, genome: bool },
     Extend { leases: Vec<Pick> },
@@ -98,7 +98,7 @@ enum End {
 enum Answer {
     Submit(Vec<Submitted>),
     Claim(Vec<Claimed>, Vec<TaskId>),
-    Start(Vec<Result<(), Refused>>),
+    Start(Vec<Result<(), TransitionError>>),
     Extend(Extension),
     Settle(Vec<Verdict>),
     Cancel(CancelAnswer),
@@ -118,7 +118,7 @@ fn any_step() -> impl Strategy<Value = (u64, Op)> {
 
 fn any_op() -> impl Strategy<Value = Op> {
     let numbers = || vec(0..IDS, 0..6);
-    let promise = select(vec![Promise::Durable, Promise::WithResult]);
+    let promise = select(vec![Durability::Durable, Durability::WithResult]);
     let submit = (vec(any_wish(), 0..5), 0_usize..8, promise)
         .prop_map(|(batch, capacity, promise)| Op::Submit { batch, capacity, promise });
     let claim =

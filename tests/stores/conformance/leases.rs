@@ -1,7 +1,7 @@
 //! What the holder of a lease may say, and that nobody else may.
 
 use chimera_layer4::queue::store::{CancelAnswer, Extension, Lease, Settled, TaskStore};
-use chimera_layer4::queue::{Bounds, DeadReason, Refused, Settlement, TaskState};
+use chimera_layer4::queue::{Bounds, DeadReason, Settlement, TaskState, TransitionError};
 use chimera_layer4::{Digest, Fault};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ async fn a_claimed_task_is_started_once(store: &dyn TaskStore) {
     let running = record(store, 1).await;
     assert_eq!((running.state, running.at), (TaskState::Running, at(1 + LEASE)));
     assert_eq!(running.attempts, 1);
-    let again = Err(Refused::State(TaskState::Running));
+    let again = Err(TransitionError::State(TaskState::Running));
     assert_eq!(store.start(vec![lease], None).await.unwrap(), [again]);
 }
 
@@ -55,11 +55,11 @@ async fn starts_are_answered_one_by_one(store: &dyn TaskStore) {
     let leases = vec![one, two, stale(three, offered), unknown, three, one];
     let expected = [
         Ok(()),
-        Err(Refused::State(TaskState::Succeeded)),
-        Err(Refused::Fence { offered, current: three.fence }),
-        Err(Refused::Fence { offered: 1, current: 0 }),
+        Err(TransitionError::State(TaskState::Succeeded)),
+        Err(TransitionError::Fence { offered, current: three.fence }),
+        Err(TransitionError::Fence { offered: 1, current: 0 }),
         Ok(()),
-        Err(Refused::State(TaskState::Running)),
+        Err(TransitionError::State(TaskState::Running)),
     ];
     assert_eq!(store.start(leases, None).await.unwrap(), expected);
     assert_eq!(store.start(Vec::new(), None).await.unwrap(), []);
@@ -134,8 +134,8 @@ async fn settlements_are_answered_one_by_one(store: &dyn TaskStore) {
     let expected = [
         Ok(TaskState::Succeeded),
         Ok(TaskState::Delayed),
-        Err(Refused::State(TaskState::Succeeded)),
-        Err(Refused::Fence { offered: 4, current: 0 }),
+        Err(TransitionError::State(TaskState::Succeeded)),
+        Err(TransitionError::Fence { offered: 4, current: 0 }),
         Ok(TaskState::Waiting),
         Ok(TaskState::Dead),
         Ok(TaskState::Cancelled),
@@ -163,7 +163,7 @@ async fn an_end_is_accepted_once(store: &dyn TaskStore) {
     settle(store, 2, lease, success(id(1), 2)).await.unwrap();
     let ended = record(store, 1).await;
     for settlement in ends(1) {
-        let refused = Err(Refused::State(TaskState::Succeeded));
+        let refused = Err(TransitionError::State(TaskState::Succeeded));
         assert_eq!(settle(store, 3, lease, settlement).await, refused);
     }
     assert_eq!(record(store, 1).await, ended);
@@ -174,12 +174,12 @@ async fn a_former_holder_changes_nothing(store: &dyn TaskStore) {
     let former = run_one(store, 0).await;
     store.sweep(at(LEASE), Bounds::default()).await.unwrap();
     for settlement in ends(1) {
-        let refused = Err(Refused::State(TaskState::Waiting));
+        let refused = Err(TransitionError::State(TaskState::Waiting));
         assert_eq!(settle(store, LEASE, former, settlement).await, refused, "nobody holds it");
     }
     let current = claim_one(store, LEASE + 1).await.lease;
     let held = record(store, 1).await;
-    let refused = Refused::Fence { offered: former.fence, current: current.fence };
+    let refused = TransitionError::Fence { offered: former.fence, current: current.fence };
     for settlement in ends(1) {
         assert_eq!(settle(store, LEASE + 2, former, settlement).await, Err(refused));
     }

@@ -1,6 +1,6 @@
 //! What is taken, what is refused, and in which order it waits.
 
-use chimera_layer4::queue::store::{Promise, SubmitTerms, Submitted, TaskStore};
+use chimera_layer4::queue::store::{Durability, SubmitTerms, Submitted, TaskStore};
 use chimera_layer4::queue::{Bounds, Settlement, TaskRecord, TaskState};
 use serde_json::{Value, json};
 
@@ -209,7 +209,7 @@ async fn a_time_that_is_over_delays_nothing(store: &dyn TaskStore) {
 }
 
 async fn a_submitter_who_waits_is_answered_alike(store: &dyn TaskStore) {
-    let with_result = SubmitTerms { promise: Promise::WithResult, ..terms(0) };
+    let with_result = SubmitTerms { promise: Durability::WithResult, ..terms(0) };
     let answers = submit_on(store, with_result, [given(1), given(1)]).await;
     assert_eq!(answers, [Submitted::Accepted, Submitted::Duplicate(id(1))]);
     assert_eq!(state(store, 1).await, TaskState::Waiting);

@@ -1,7 +1,7 @@
 //! Every state of a task and every edge between them.
 //!
 //! An edge is a method that takes the progress as it is and returns it as it
-//! will be, or [`Refused`]. Whoever holds a lease names its fence, so a late
+//! will be, or [`TransitionError`]. Whoever holds a lease names its fence, so a late
 //! word about a lease that was lost changes nothing. `ARCHITECTURE.md` draws
 //! the machine.
 
@@ -122,7 +122,7 @@ pub struct Progress {
 
 /// An edge that does not exist from where the task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum TransitionError {
     /// The task is in another state.
     #[error("the task is {0}")]
     State(TaskState),
@@ -172,7 +172,12 @@ impl Progress {
     ///
     /// # Errors
     /// It does not wait.
-    pub fn claim(self, owner: Owner, until: Timestamp, start: bool) -> Result<Self, Refused> {
+    pub fn claim(
+        self,
+        owner: Owner,
+        until: Timestamp,
+        start: bool,
+    ) -> Result<Self, TransitionError> {
         self.must_be(TaskState::Waiting)?;
         Ok(Self {
             state: if start { TaskState::Running } else { TaskState::Claimed },
@@ -188,7 +193,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over, or it runs already.
-    pub fn start(self, fence: u64) -> Result<Self, Refused> {
+    pub fn start(self, fence: u64) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         self.must_be(TaskState::Claimed)?;
         Ok(Self { state: TaskState::Running, ..self })
@@ -198,7 +203,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn extend(self, fence: u64, until: Timestamp) -> Result<Self, Refused> {
+    pub fn extend(self, fence: u64, until: Timestamp) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         Ok(Self { at: until, ..self })
     }
@@ -207,7 +212,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn finish(self, fence: u64, now: Timestamp) -> Result<Self, Refused> {
+    pub fn finish(self, fence: u64, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         Ok(self.ended(TaskState::Succeeded, now))
     }
@@ -217,7 +222,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn retry(self, fence: u64, at: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+    pub fn retry(self, fence: u64, at: Timestamp, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         if self.cancel_requested {
             return Ok(self.ended(TaskState::Cancelled, now));
@@ -230,7 +235,12 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn retry_host(self, fence: u64, at: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+    pub fn retry_host(
+        self,
+        fence: u64,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, TransitionError> {
         let host_faults = self.host_faults.saturating_add(1);
         let attempts = self.attempts.saturating_sub(1);
         Self { host_faults, attempts, ..self }.retry(fence, at, now)
@@ -241,7 +251,12 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn give_back(self, fence: u64, since: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+    pub fn give_back(
+        self,
+        fence: u64,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         if self.cancel_requested {
             return Ok(self.ended(TaskState::Cancelled, now));
@@ -253,7 +268,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn dead_letter(self, fence: u64, now: Timestamp) -> Result<Self, Refused> {
+    pub fn dead_letter(self, fence: u64, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         Ok(self.ended(TaskState::Dead, now))
     }
@@ -262,7 +277,7 @@ impl Progress {
     ///
     /// # Errors
     /// The lease is over.
-    pub fn stop_cancelled(self, fence: u64, now: Timestamp) -> Result<Self, Refused> {
+    pub fn stop_cancelled(self, fence: u64, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_hold(fence)?;
         Ok(self.ended(TaskState::Cancelled, now))
     }
@@ -271,11 +286,11 @@ impl Progress {
     ///
     /// # Errors
     /// It has ended.
-    pub fn cancel(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn cancel(self, now: Timestamp) -> Result<Self, TransitionError> {
         match self.state {
             TaskState::Waiting | TaskState::Delayed => Ok(self.ended(TaskState::Cancelled, now)),
             TaskState::Claimed | TaskState::Running => Ok(Self { cancel_requested: true, ..self }),
-            ended => Err(Refused::State(ended)),
+            ended => Err(TransitionError::State(ended)),
         }
     }
 
@@ -283,10 +298,10 @@ impl Progress {
     ///
     /// # Errors
     /// It is not delayed, or not yet due.
-    pub fn promote(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn promote(self, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_be(TaskState::Delayed)?;
         if self.at > now {
-            return Err(Refused::State(self.state));
+            return Err(TransitionError::State(self.state));
         }
         Ok(self.waiting(now))
     }
@@ -295,9 +310,9 @@ impl Progress {
     ///
     /// # Errors
     /// It is not queued. A run is ended by its own limit.
-    pub fn expire(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn expire(self, now: Timestamp) -> Result<Self, TransitionError> {
         if !self.state.is_queued() {
-            return Err(Refused::State(self.state));
+            return Err(TransitionError::State(self.state));
         }
         Ok(self.ended(TaskState::Dead, now))
     }
@@ -307,9 +322,9 @@ impl Progress {
     ///
     /// # Errors
     /// It is dead already.
-    pub fn condemn(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn condemn(self, now: Timestamp) -> Result<Self, TransitionError> {
         if self.state == TaskState::Dead {
-            return Err(Refused::State(self.state));
+            return Err(TransitionError::State(self.state));
         }
         Ok(self.ended(TaskState::Dead, now))
     }
@@ -318,7 +333,7 @@ impl Progress {
     ///
     /// # Errors
     /// Nobody holds a lease.
-    pub fn lose(self, now: Timestamp, bounds: Bounds) -> Result<(Self, Loss), Refused> {
+    pub fn lose(self, now: Timestamp, bounds: Bounds) -> Result<(Self, Loss), TransitionError> {
         let lost = match self.state {
             TaskState::Claimed => Self {
                 lost_claims: self.lost_claims.saturating_add(1),
@@ -326,7 +341,7 @@ impl Progress {
                 ..self
             },
             TaskState::Running => Self { crashes: self.crashes.saturating_add(1), ..self },
-            other => return Err(Refused::State(other)),
+            other => return Err(TransitionError::State(other)),
         };
         if lost.cancel_requested {
             return Ok((lost.ended(TaskState::Cancelled, now), Loss::Cancelled));
@@ -346,7 +361,7 @@ impl Progress {
     ///
     /// # Errors
     /// It is not dead.
-    pub fn requeue(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn requeue(self, now: Timestamp) -> Result<Self, TransitionError> {
         self.must_be(TaskState::Dead)?;
         let fence = self.fence;
         Ok(Self { fence, ..Self::submitted(now, None, self.max_attempts) })
@@ -372,16 +387,16 @@ impl Progress {
         Self { state, at: now, owner: None, cancel_requested: false, ..self }
     }
 
-    fn must_be(&self, state: TaskState) -> Result<(), Refused> {
-        if self.state == state { Ok(()) } else { Err(Refused::State(self.state)) }
+    fn must_be(&self, state: TaskState) -> Result<(), TransitionError> {
+        if self.state == state { Ok(()) } else { Err(TransitionError::State(self.state)) }
     }
 
-    fn must_hold(&self, fence: u64) -> Result<(), Refused> {
+    fn must_hold(&self, fence: u64) -> Result<(), TransitionError> {
         if !self.state.is_leased() {
-            return Err(Refused::State(self.state));
+            return Err(TransitionError::State(self.state));
         }
         if self.fence != fence {
-            return Err(Refused::Fence { offered: fence, current: self.fence });
+            return Err(TransitionError::Fence { offered: fence, current: self.fence });
         }
         Ok(())
     }

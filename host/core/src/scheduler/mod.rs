@@ -16,7 +16,7 @@ pub mod store;
 pub mod submission;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
-pub use machine::{Bounds, Progress, Refused, TaskState};
+pub use machine::{Bounds, Progress, TaskState, TransitionError};
 pub use record::{Attempt, AttemptError, DeadReason, Moment, Owner, TaskRecord, Timestamp};
 pub use retry::{RetryBudget, RetryPolicy};
 pub use settle::{Ran, Settlement};

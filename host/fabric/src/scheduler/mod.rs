@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::{CancelAnswer, Filter, Promise, StoreError, TaskStore};
+use chimera_layer4_core::scheduler::store::{
+    CancelAnswer, Durability, Filter, StoreError, TaskStore,
+};
 use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
 use chimera_layer4_core::{
     Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
@@ -219,7 +221,7 @@ impl Scheduler {
         &self,
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
-        let taken = Arc::clone(&self.shared).take(batch, Promise::Durable).await?;
+        let taken = Arc::clone(&self.shared).take(batch, Durability::Durable).await?;
         Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
     }
 
@@ -236,7 +238,7 @@ impl Scheduler {
         // First the ears, then the tasks: one that ends at once is heard.
         let waiting: Vec<_> =
             batch.iter().map(|one| shared.waiters.register(one.task.id)).collect();
-        let taken = Arc::clone(shared).take(batch, Promise::Durable).await?;
+        let taken = Arc::clone(shared).take(batch, Durability::Durable).await?;
         let handle = |(taken, waiting)| match taken {
             Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(waiting))),
             Ok(Taken::Before(first)) => Ok(TaskHandle::new(shared, first, None)),
@@ -257,7 +259,7 @@ impl Scheduler {
     pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
         let shared = &self.shared;
         let waiting = shared.waiters.register(submission.task.id);
-        let taking = Arc::clone(shared).take(vec![submission], Promise::WithResult);
+        let taking = Arc::clone(shared).take(vec![submission], Durability::WithResult);
         let mut guard = TakeBack::new(Arc::clone(shared), taking);
         match guard.taken().await? {
             Taken::New(_) => {

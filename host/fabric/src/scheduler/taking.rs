@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use chimera_layer4_core::scheduler::store::{Promise, StoreError, SubmitTerms, Submitted};
+use chimera_layer4_core::scheduler::store::{Durability, StoreError, SubmitTerms, Submitted};
 use chimera_layer4_core::scheduler::{Submission, Timestamp};
 use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
@@ -72,7 +72,7 @@ impl Shared {
     pub(super) async fn take(
         self: Arc<Self>,
         batch: Vec<Submission>,
-        promise: Promise,
+        promise: Durability,
     ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
         let shared = &self;
         if shared.phase.load(Ordering::Acquire) >= DRAINING {

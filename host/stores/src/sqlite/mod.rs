@@ -28,12 +28,12 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::record::TaskSummary;
 use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Lease, NewTask, Promise,
-    Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskQueue,
+    CancelAnswer, Claim, ClaimRequest, Claimed, Durability, Extension, Filter, Handed, Lease,
+    NewTask, Retention, Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskQueue,
     TaskStore, Verdict,
 };
 use chimera_layer4_core::scheduler::{
-    Bounds, Refused, Submission, TaskRecord, TaskState, Timestamp,
+    Bounds, Submission, TaskRecord, TaskState, Timestamp, TransitionError,
 };
 use chimera_layer4_core::{Digest, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -187,8 +187,8 @@ impl TaskStore for SqliteStore {
     ) -> Result<Vec<Submitted>, StoreError> {
         let batch = written(batch)?;
         let commit = match terms.promise {
-            Promise::Durable => Commit::Synced,
-            Promise::WithResult => Commit::Written,
+            Durability::Durable => Commit::Synced,
+            Durability::WithResult => Commit::Written,
         };
         let submitted = self.ask(commit, move |queue| {
             // Not an error of the command's: nothing is to be rolled back for it.
@@ -231,7 +231,7 @@ impl TaskStore for SqliteStore {
         &self,
         leases: Vec<Lease>,
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+    ) -> Result<Vec<Result<(), TransitionError>>, StoreError> {
         self.ask(Commit::Written, move |queue| queue.start(&leases, genome)).await
     }
 

@@ -18,7 +18,8 @@ use uuid::Uuid;
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const TERMS: SubmitTerms = SubmitTerms { now: NOW, capacity: 100_000, promise: Promise::Durable };
+const TERMS: SubmitTerms =
+    SubmitTerms { now: NOW, capacity: 100_000, promise: Durability::Durable };
 
 fn options(folder: &Path) -> SqliteOptions {
     let bounds = Bounds { crashes: 2, lost_claims: 2 };
@@ -177,7 +178,7 @@ async fn a_duplicate_that_is_to_last_is_synced() {
     let log = || fs::metadata(folder.path().join("chimera.db-wal")).unwrap().len();
     let submission = submission();
     let mut lengths = Vec::new();
-    for promise in [Promise::WithResult, Promise::WithResult, Promise::Durable] {
+    for promise in [Durability::WithResult, Durability::WithResult, Durability::Durable] {
         let terms = SubmitTerms { promise, ..TERMS };
         store.submit(vec![submission.clone()], terms).await.unwrap();
         lengths.push(log());

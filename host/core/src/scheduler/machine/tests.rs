@@ -92,7 +92,12 @@ fn later(now: Timestamp) -> Timestamp {
     Timestamp(now.0 + 50)
 }
 
-fn take(task: Progress, edge: Edge, fence: u64, now: Timestamp) -> Result<Progress, Refused> {
+fn take(
+    task: Progress,
+    edge: Edge,
+    fence: u64,
+    now: Timestamp,
+) -> Result<Progress, TransitionError> {
     let later = later(now);
     match edge {
         Edge::Claim => task.claim(ME, later, false),
@@ -127,7 +132,7 @@ fn whatever_cannot_be_read_is_dead_and_nobody_speaks_for_it() {
         let was = in_state(from);
         let condemned = was.condemn(NOW);
         if from == TaskState::Dead {
-            assert_eq!(condemned, Err(Refused::State(from)));
+            assert_eq!(condemned, Err(TransitionError::State(from)));
             continue;
         }
         let is = condemned.unwrap();
@@ -147,7 +152,9 @@ fn every_edge_leads_where_the_table_says() {
                     assert_eq!(is.state, to, "{edge:?} from {from}");
                     assert_eq!(is.owner.is_some(), to.is_leased(), "{edge:?} from {from}");
                 }
-                (Err(refused), None) => assert_eq!(refused, Refused::State(from), "{edge:?}"),
+                (Err(refused), None) => {
+                    assert_eq!(refused, TransitionError::State(from), "{edge:?}")
+                }
                 (answer, to) => panic!("{edge:?} from {from}: {answer:?}, not {to:?}"),
             }
         }
@@ -160,7 +167,7 @@ fn another_fence_is_refused_and_names_both() {
         for from in [TaskState::Claimed, TaskState::Running] {
             let was = in_state(from);
             for offered in [0, was.fence - 1, was.fence + 1, u64::MAX] {
-                let refused = Refused::Fence { offered, current: was.fence };
+                let refused = TransitionError::Fence { offered, current: was.fence };
                 assert_eq!(take(was, edge, offered, NOW), Err(refused), "{edge:?} from {from}");
             }
         }
@@ -172,7 +179,7 @@ fn a_task_set_for_later_waits_when_its_time_has_come() {
     let due = Timestamp(NOW.0 + 5);
     let task = Progress::submitted(NOW, Some(due), 3);
     assert_eq!((task.state, task.at), (TaskState::Delayed, due));
-    assert_eq!(task.promote(Timestamp(due.0 - 1)), Err(Refused::State(TaskState::Delayed)));
+    assert_eq!(task.promote(Timestamp(due.0 - 1)), Err(TransitionError::State(TaskState::Delayed)));
     assert_eq!(task.promote(due).unwrap().state, TaskState::Waiting);
 
     let over = Progress::submitted(NOW, Some(NOW), 3);

@@ -13,7 +13,7 @@ use super::requests::{
 };
 use super::rows::{Census, NewRow, Row, Rows};
 use super::{StoreError, TaskStore};
-use crate::scheduler::machine::{Bounds, Progress, Refused, TaskState};
+use crate::scheduler::machine::{Bounds, Progress, TaskState, TransitionError};
 use crate::scheduler::record::{Attempt, TaskRecord, TaskSummary, Timestamp};
 use crate::scheduler::submission::Submission;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
@@ -80,7 +80,7 @@ impl TaskStore for MemoryStore {
         &self,
         leases: Vec<Lease>,
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+    ) -> Result<Vec<Result<(), TransitionError>>, StoreError> {
         self.with(|queue| queue.start(&leases, genome))
     }
 

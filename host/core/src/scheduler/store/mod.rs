@@ -16,13 +16,13 @@ pub use self::memory::MemoryStore;
 pub use self::queue::clock::SET_MS;
 pub use self::queue::{Counted, TaskQueue};
 pub use self::requests::{
-    CancelAnswer, Claim, ClaimRequest, Claimed, Extension, Filter, Handed, Keep, Lease, NewTask,
-    Order, Promise, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeSlots,
+    CancelAnswer, Claim, ClaimRequest, Claimed, Durability, Extension, Filter, Handed, Keep, Lease,
+    NewTask, Order, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TypeSlots,
     Verdict,
 };
 pub use self::rows::{Census, NewRow, Row, Rows};
 
-use super::machine::{Bounds, Refused, TaskState};
+use super::machine::{Bounds, TaskState, TransitionError};
 use super::record::{TaskRecord, TaskSummary, Timestamp};
 use super::submission::Submission;
 use crate::{Digest, TaskId};
@@ -62,7 +62,7 @@ impl StoreError {
 /// Keeps tasks, and moves them along the edges of the state machine.
 ///
 /// An answer is given when what it promises would survive a crash of the
-/// process; [`Promise`] says which answers wait for the disk. Each edge is a
+/// process; [`Durability`] says which answers wait for the disk. Each edge is a
 /// compare-and-set on state and fence, so several hosts may share a store.
 /// A store with a clock of its own may ignore the times handed in.
 #[async_trait]
@@ -98,7 +98,7 @@ pub trait TaskStore: Send + Sync + 'static {
         &self,
         leases: Vec<Lease>,
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, StoreError>;
+    ) -> Result<Vec<Result<(), TransitionError>>, StoreError>;
 
     /// Heartbeats: leases that last until `until` now, those that were lost,
     /// and those whose submitters want them back.

@@ -17,7 +17,7 @@ use super::requests::{
 use super::rows::{NewRow, Row, Rows};
 use super::{ENDED, TaskState};
 use crate::scheduler::fair_queue::{FairQueue, Slots};
-use crate::scheduler::machine::{Bounds, Loss, Progress, Refused};
+use crate::scheduler::machine::{Bounds, Loss, Progress, TransitionError};
 use crate::scheduler::record::{Attempt, AttemptError, DeadReason, Timestamp};
 use crate::scheduler::settle::{Counts, Settlement, cancelled, expired, lost};
 use crate::telemetry::LogTail;
@@ -237,7 +237,7 @@ impl<R: Rows> TaskQueue<R> {
         &mut self,
         leases: &[Lease],
         genome: Option<Digest>,
-    ) -> Result<Vec<Result<(), Refused>>, R::Error> {
+    ) -> Result<Vec<Result<(), TransitionError>>, R::Error> {
         let start = |queue: &mut Self, lease: &Lease| {
             let Some(row) = queue.rows.find(lease.id)? else { return Ok(Err(gone(lease))) };
             match row.progress.start(lease.fence) {
@@ -565,8 +565,8 @@ impl<R: Rows> TaskQueue<R> {
     }
 }
 
-fn gone(lease: &Lease) -> Refused {
-    Refused::Fence { offered: lease.fence, current: 0 }
+fn gone(lease: &Lease) -> TransitionError {
+    TransitionError::Fence { offered: lease.fence, current: 0 }
 }
 
 fn attempt_without_run(row: &Row, error: AttemptError, now: Timestamp) -> Attempt {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::machine::{Refused, TaskState};
+use crate::scheduler::machine::{TaskState, TransitionError};
 use crate::scheduler::record::{DeadReason, Owner, TaskSummary, Timestamp};
 use crate::scheduler::settle::{Counts, Settlement};
 use crate::scheduler::submission::Submission;
@@ -13,7 +13,7 @@ use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 
 /// When a submission is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
+pub enum Durability {
     /// When it would survive a loss of power: the submitter may forget it.
     Durable,
     /// When it would survive the end of this process. For a submitter who waits
@@ -29,7 +29,7 @@ pub struct SubmitTerms {
     /// Tasks that may be queued for one agent type.
     pub capacity: usize,
     /// When to answer.
-    pub promise: Promise,
+    pub promise: Durability,
 }
 
 /// A task ready to be stored, its body as the store keeps it.
@@ -181,7 +181,7 @@ pub struct Settled<O = ExecutionResult> {
 }
 
 /// The state that a settled task is in now.
-pub type Verdict = Result<TaskState, Refused>;
+pub type Verdict = Result<TaskState, TransitionError>;
 
 /// The answer to a cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
