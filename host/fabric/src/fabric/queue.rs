@@ -94,14 +94,14 @@ pub async fn open_queue(config: &Layer4Config) -> Layer4Result<Scheduler> {
     let options = scheduler_options(config, None);
     let store = store_options(config, opened.path().to_path_buf(), &options);
     let store = SqliteStore::look(store).await?;
-    Ok(Scheduler::new(Arc::new(store), Arc::new(Nobody), options))
+    Ok(Scheduler::new(Arc::new(store), Arc::new(NoopRunner), options))
 }
 
 /// Runs nothing.
-struct Nobody;
+struct NoopRunner;
 
 #[async_trait]
-impl RunTask for Nobody {
+impl RunTask for NoopRunner {
     fn capacity(&self) -> Vec<Capacity> {
         Vec::new()
     }

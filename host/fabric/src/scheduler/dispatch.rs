@@ -6,7 +6,7 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeSlots};
 use tokio::time::{Instant, timeout};
 
-use super::{Shared, hand};
+use super::{Shared, in_flight};
 
 /// Tasks in one claim: a batch of this size costs the store little more for
 /// each, and holds nobody else up for long.
@@ -68,9 +68,9 @@ async fn claim(
         shared.types().claim_took(asked.elapsed().as_secs_f64());
     }
     if shared.is_claiming() {
-        claim.tasks.into_iter().for_each(|claimed| hand::out(shared, claimed));
+        claim.tasks.into_iter().for_each(|claimed| in_flight::out(shared, claimed));
     } else {
-        hand::back(shared, claim.tasks).await;
+        in_flight::back(shared, claim.tasks).await;
     }
     drop(claiming);
     if !claim.ended.is_empty() {

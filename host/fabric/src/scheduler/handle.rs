@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chimera_layer4_core::{ExecutionResult, Layer4Result, TaskId};
 
 use super::Shared;
-use super::waiters::Waiting;
+use super::subscribers::Waiting;
 
 /// A task that was taken. Dropping it changes nothing: the task runs in its
 /// turn, and [`Scheduler::wait`](super::Scheduler::wait) still tells its result.

@@ -7,16 +7,16 @@
 
 mod arms;
 mod dispatch;
-mod hand;
 mod handle;
-mod keeper;
+mod in_flight;
+mod maintenance;
 mod observe;
 mod options;
 mod stats;
-mod taking;
+mod submit;
+mod subscribers;
 mod time;
 mod types;
-mod waiters;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,11 +42,11 @@ pub use self::options::{Clock, SchedulerOptions};
 pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 pub(crate) use self::time::moment;
 
-use self::hand::InHand;
-use self::taking::{TakeBack, Taken};
+use self::in_flight::InFlight;
+use self::submit::{CancelOnDrop, Taken};
+use self::subscribers::ResultSubscribers;
 use self::time::Time;
 use self::types::Types;
-use self::waiters::Waiters;
 
 /// Runs that one agent type can take at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,15 +126,15 @@ struct Shared {
     owner: Owner,
     phase: AtomicU8,
     types: Mutex<Types>,
-    in_hand: InHand,
-    waiters: Arc<Waiters>,
+    in_hand: InFlight,
+    waiters: Arc<ResultSubscribers>,
     /// Tasks that have ended, whose result could not be read for their waiters.
     untold: Mutex<Vec<TaskId>>,
     /// Tasks that ended without a run, of which nobody was told yet.
     unobserved: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
     work: Notify,
-    keeper: keeper::Alarm,
+    keeper: maintenance::WakeTimer,
     chance: Mutex<fastrand::Rng>,
 }
 
@@ -167,12 +167,12 @@ impl Scheduler {
             owner,
             phase: AtomicU8::new(NEW),
             types: Mutex::new(Types::new(&options)),
-            in_hand: InHand::default(),
+            in_hand: InFlight::default(),
             waiters: Arc::default(),
             untold: Mutex::default(),
             unobserved: Mutex::default(),
             work: Notify::new(),
-            keeper: keeper::Alarm::default(),
+            keeper: maintenance::WakeTimer::default(),
             chance: Mutex::new(chance),
             time: Time::new(Arc::clone(&options.clock)),
             options,
@@ -197,7 +197,7 @@ impl Scheduler {
             return;
         }
         // First the keeper, which tells the store of the clock before anything is claimed.
-        let keeper = tokio::spawn(keeper::run(Arc::clone(shared)));
+        let keeper = tokio::spawn(maintenance::run(Arc::clone(shared)));
         let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
         self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, keeper]);
     }
@@ -260,7 +260,7 @@ impl Scheduler {
         let shared = &self.shared;
         let waiting = shared.waiters.register(submission.task.id);
         let taking = Arc::clone(shared).take(vec![submission], Durability::WithResult);
-        let mut guard = TakeBack::new(Arc::clone(shared), taking);
+        let mut guard = CancelOnDrop::new(Arc::clone(shared), taking);
         match guard.taken().await? {
             Taken::New(_) => {
                 let result = waiting.heard().await.ok_or_else(|| shared.not_running());

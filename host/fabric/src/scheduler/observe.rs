@@ -96,9 +96,9 @@ pub(super) fn ended(observer: &dyn Observe, record: &TaskRecord) {
 }
 
 /// Hears nothing.
-pub(super) struct Deaf;
+pub(super) struct NoopObserver;
 
-impl Observe for Deaf {
+impl Observe for NoopObserver {
     fn task(&self, _change: &TaskChange<'_>) {}
 
     fn refused(&self, _code: &'static str) {}

@@ -8,7 +8,7 @@ use chimera_layer4_core::config::DEFAULT_TASK_QUEUE_CAPACITY;
 use chimera_layer4_core::scheduler::store::Retention;
 use chimera_layer4_core::scheduler::{Bounds, BreakerPolicy, RetryPolicy};
 
-use super::observe::{Deaf, Observe};
+use super::observe::{NoopObserver, Observe};
 
 /// Where the scheduler reads the time: the system's, or a simulated one.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -56,7 +56,7 @@ impl Default for SchedulerOptions {
             retention: Retention::default(),
             seed: fastrand::u64(..),
             clock: Arc::new(SystemTime::now),
-            observer: Arc::new(Deaf),
+            observer: Arc::new(NoopObserver),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::Shared;
-use super::hand::Stop;
+use super::in_flight::Stop;
 
 /// The clock may be set, so the keeper never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -22,12 +22,12 @@ const RETENTION: Duration = Duration::from_secs(10);
 
 /// When the keeper has something to do.
 #[derive(Default)]
-pub(super) struct Alarm {
+pub(super) struct WakeTimer {
     at: Mutex<Option<Timestamp>>,
     sooner: Notify,
 }
 
-impl Alarm {
+impl WakeTimer {
     /// Something is due at this time, if at any.
     pub(super) fn by(&self, due: Option<Timestamp>) {
         if self.note(due) {

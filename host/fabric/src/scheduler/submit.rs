@@ -9,19 +9,19 @@ use chimera_layer4_core::scheduler::store::{Durability, StoreError, SubmitTerms,
 use chimera_layer4_core::scheduler::{Submission, Timestamp};
 use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
-use super::hand::Stop;
+use super::in_flight::Stop;
 use super::observe::{Change, TaskChange};
 use super::{DRAINING, Shared};
 
 /// What is still needed of a submission once it is handed over.
-pub(super) struct Head {
+pub(super) struct SubmissionMeta {
     pub(super) id: TaskId,
     pub(super) agent_type: String,
     pub(super) priority: Priority,
     pub(super) key: Option<String>,
 }
 
-impl Head {
+impl SubmissionMeta {
     pub(super) fn of(submission: &Submission) -> Self {
         Self {
             id: submission.task.id,
@@ -79,7 +79,7 @@ impl Shared {
             return Err(shared.not_running());
         }
         let wall = shared.time.wall();
-        let heads: Vec<Head> = batch.iter().map(Head::of).collect();
+        let heads: Vec<SubmissionMeta> = batch.iter().map(SubmissionMeta::of).collect();
         let judged: Vec<Judged> = batch.iter().map(|one| shared.judge(one, wall)).collect();
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for (one, judged) in batch.into_iter().zip(&judged) {
@@ -89,7 +89,7 @@ impl Shared {
                 Judged::Refused(_) => {}
             }
         }
-        let due = new.iter().filter_map(Head::due).min();
+        let due = new.iter().filter_map(SubmissionMeta::due).min();
         let reading = shared.time.for_write().await;
         let now = reading.now;
         let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
@@ -110,7 +110,7 @@ impl Shared {
         drop(reading);
         shared.work.notify_one();
         shared.keeper.by(due);
-        let answer = |(head, judged): (Head, Judged)| {
+        let answer = |(head, judged): (SubmissionMeta, Judged)| {
             let taken = match judged {
                 Judged::New => {
                     let answer = answers.next();
@@ -138,7 +138,7 @@ impl Shared {
         one: Submission,
         otherwise: Layer4Error,
     ) -> Layer4Result<TaskId> {
-        let head = Head::of(&one);
+        let head = SubmissionMeta::of(&one);
         let refused = |error: &Layer4Error| self.options.observer.refused(error.code());
         if let Judged::Refused(error) = self.judge(&one, self.time.wall()) {
             return Err(error).inspect_err(refused);
@@ -163,10 +163,10 @@ impl Shared {
         }
     }
 
-    fn taken(&self, answer: Submitted, head: Head, at: Timestamp) -> Layer4Result<Taken> {
+    fn taken(&self, answer: Submitted, head: SubmissionMeta, at: Timestamp) -> Layer4Result<Taken> {
         match answer {
             Submitted::Accepted => {
-                let Head { id, priority, ref agent_type, .. } = head;
+                let SubmissionMeta { id, priority, ref agent_type, .. } = head;
                 let what = Change::Submitted;
                 self.options.observer.task(&TaskChange { id, agent_type, priority, at, what });
                 Ok(Taken::New(id))
@@ -191,7 +191,7 @@ impl Shared {
 
 /// Takes a task back unless its result was received, also when its submission
 /// is still on its way to the store.
-pub(super) struct TakeBack {
+pub(super) struct CancelOnDrop {
     shared: Arc<Shared>,
     submission: Submitting,
 }
@@ -205,7 +205,7 @@ enum Submitting {
 
 type Taking = Pin<Box<dyn Future<Output = Layer4Result<Taken>> + Send>>;
 
-impl TakeBack {
+impl CancelOnDrop {
     pub(super) fn new(
         shared: Arc<Shared>,
         taking: impl Future<Output = Layer4Result<Vec<Layer4Result<Taken>>>> + Send + 'static,
@@ -233,7 +233,7 @@ impl TakeBack {
     }
 }
 
-impl Drop for TakeBack {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let shared = Arc::clone(&self.shared);

@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 /// Those who wait, by the task that they wait for.
 #[derive(Default)]
-pub(super) struct Waiters(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
+pub(super) struct ResultSubscribers(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
 
-impl Waiters {
+impl ResultSubscribers {
     /// Hears of the task's end from now on.
     pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Waiting {
         let (tell, hear) = oneshot::channel();
@@ -48,7 +48,7 @@ impl Waiters {
 /// One who waits. Dropped, nothing is left of it: tasks that are refused or
 /// unknown never end.
 pub(super) struct Waiting {
-    waiters: Arc<Waiters>,
+    waiters: Arc<ResultSubscribers>,
     id: TaskId,
     hear: oneshot::Receiver<ExecutionResult>,
 }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn those_who_have_gone_leave_nothing_behind() {
-        let waiters = Arc::new(Waiters::default());
+        let waiters = Arc::new(ResultSubscribers::default());
         let id = TaskId::from(Uuid::nil());
         let (one, other) = (waiters.register(id), waiters.register(id));
         drop(one);

@@ -31,7 +31,7 @@ pub(super) enum Stop {
 
 /// The tasks in hand, each with the means to stop it.
 #[derive(Default)]
-pub(super) struct InHand {
+pub(super) struct InFlight {
     holds: Mutex<Holds>,
     empty: Notify,
 }
@@ -56,7 +56,7 @@ struct Held {
     stop: Option<oneshot::Sender<Stop>>,
 }
 
-impl InHand {
+impl InFlight {
     fn take(&self, lease: Lease) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
         let mut holds = self.lock();
@@ -154,7 +154,7 @@ impl InHand {
 }
 
 /// A claim on its way.
-pub(super) struct Claiming<'a>(&'a InHand);
+pub(super) struct Claiming<'a>(&'a InFlight);
 
 impl Drop for Claiming<'_> {
     fn drop(&mut self) {
