@@ -22,5 +22,5 @@ pub use fitness::{FORMULA_VERSION, Fitness, Weights, pareto_front};
 pub use grid::{Axis, Grid, Placed};
 pub use lineage::{Entry, Event};
 pub use redact::{REDACTED, Redaction};
-pub use rollout::{Lane, Plan, Rollout, RolloutState, WhenUnsure, sticky};
+pub use rollout::{Plan, Rollout, RolloutState, TrafficArm, WhenUnsure, sticky};
 pub use trial::{Finding, Margins, Measure, Observation, Policy, Side, Trial, Verdict};

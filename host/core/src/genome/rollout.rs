@@ -28,7 +28,7 @@
 //! A candidate with a twentieth of the tasks is slower for that alone: its
 //! caches are cold, and whenever it runs the champion does too. So it is held
 //! against a control: other agents of the champion that are as new, given as
-//! many tasks ([`Lane`]). The rest of the champion's runs counts for
+//! many tasks ([`TrafficArm`]). The rest of the champion's runs counts for
 //! nothing but accuracy, which no cache changes.
 
 use std::fmt;
@@ -171,7 +171,7 @@ impl fmt::Display for How {
 
 /// Who serves a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum TrafficArm {
     /// The candidate.
     Candidate,
     /// Agents of the champion that the candidate is held against.
@@ -352,14 +352,14 @@ impl Rollout {
     /// Who serves the tasks of this key now. The control is given as many as
     /// the candidate, as long as so many are left.
     #[must_use]
-    pub fn lane(&self, key: &str) -> Lane {
+    pub fn lane(&self, key: &str) -> TrafficArm {
         let (place, share) = (sticky(&self.salt, key), self.share());
         if place < share {
-            Lane::Candidate
+            TrafficArm::Candidate
         } else if self.controlled && place < 2.0 * share {
-            Lane::Control
+            TrafficArm::Control
         } else {
-            Lane::Others
+            TrafficArm::Others
         }
     }
 

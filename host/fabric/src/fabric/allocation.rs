@@ -26,14 +26,14 @@ impl Layer4Fabric {
         check_quota(&resource_quota)?;
         match target {
             AllocationTarget::Agent(agent_id) => {
-                let given = self.crew.agents.allocate_to(agent_id, &resource_quota)?;
+                let given = self.pool.agents.allocate_to(agent_id, &resource_quota)?;
                 given.map(|()| 1).ok_or(Layer4Error::AgentNotFound(agent_id))
             }
             AllocationTarget::AgentType(agent_type) => {
-                let given = self.crew.agents.allocate(&agent_type, &resource_quota)?;
+                let given = self.pool.agents.allocate(&agent_type, &resource_quota)?;
                 given.ok_or_else(|| Layer4Error::AgentTypeNotFound {
                     agent_type,
-                    known: self.crew.agents.known_types(),
+                    known: self.pool.agents.known_types(),
                 })
             }
         }

@@ -116,20 +116,20 @@ impl Layer4Fabric {
         for name in gone {
             told(&name);
             drop(self.abort_rollout(&name, "a reload").await);
-            let starting = self.crew.agents.registered(&name).map(|old| old.starting);
+            let starting = self.pool.agents.registered(&name).map(|old| old.starting);
             // Nobody starts an agent of it meanwhile.
             let held = match &starting {
                 Some(starting) => Some(starting.lock().await),
                 None => None,
             };
-            self.crew.agents.unregister(&name);
+            self.pool.agents.unregister(&name);
             let old = in_force.remove(&name).map_or_else(Vec::new, InForce::all);
             drop(held);
             self.retire(old).await;
             let waiting = self.queued_for(&name).await;
             applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
         }
-        self.crew.agents.keep_down(|name| declared.contains_key(name));
+        self.pool.agents.keep_down(|name| declared.contains_key(name));
         let wanted: usize = declared.values().map(|one| one.instances as usize).sum();
         for (name, declaration) in declared {
             told(name);
@@ -145,8 +145,8 @@ impl Layer4Fabric {
                 Outcome::Failed(error) if !in_force.contains_key(name) => Some(error.to_string()),
                 _ => None,
             };
-            self.crew.agents.note_down(name, down);
-            self.crew.agents.not_awaited(name);
+            self.pool.agents.note_down(name, down);
+            self.pool.agents.not_awaited(name);
             applied.push(Applied { name: name.clone(), outcome });
         }
         applied
@@ -165,13 +165,13 @@ impl Layer4Fabric {
     /// are applied again.
     #[must_use]
     pub fn agent_types_down(&self) -> BTreeMap<String, String> {
-        self.crew.agents.down()
+        self.pool.agents.down()
     }
 
     /// Agents of these types will be started by [`apply_agents`](Self::apply_agents):
     /// until then a task for one is told to come back, not that there is no such type.
     pub fn await_agents(&self, names: impl IntoIterator<Item = String>) {
-        self.crew.agents.await_types(names);
+        self.pool.agents.await_types(names);
     }
 
     /// Tasks that wait for an agent type, as far as the store can say.
@@ -217,14 +217,14 @@ impl Layer4Fabric {
         let chosen = self.choose(name, bytes).await?;
         let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
-        let starting = self.crew.agents.registered(name).map(|old| old.starting);
+        let starting = self.pool.agents.registered(name).map(|old| old.starting);
         let starting = starting.unwrap_or_default();
         let held = Arc::clone(&starting).lock_owned().await;
         let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
         let on_demand = utils::generate_agent_id();
         let config = declaration.config(name, on_demand, self.default_quota());
         let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
-        self.crew.agents.register(name, AgentType { source, config, starting });
+        self.pool.agents.register(name, AgentType { source, config, starting });
         let declaration = declaration.clone();
         let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
@@ -282,7 +282,7 @@ impl Layer4Fabric {
     async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
         let Some(old) = old else { return };
         // What those run that are still there: another may have taken over.
-        let there = self.crew.agents.in_charge(name);
+        let there = self.pool.agents.in_charge(name);
         let genome = there.first().map_or(&old.genome, |entry| entry.agent.genome());
         for _ in 0..gone {
             let id = utils::generate_agent_id();
@@ -300,11 +300,11 @@ impl Layer4Fabric {
     /// them goes back to the queue.
     async fn retire(&self, agents: Vec<AgentId>) {
         // Somebody else may have ended one already.
-        let taken = agents.into_iter().filter_map(|id| self.crew.agents.take(id));
+        let taken = agents.into_iter().filter_map(|id| self.pool.agents.take(id));
         let timeout = self.config.agent_timeout();
         let mut ending = JoinSet::new();
         for entry in taken {
-            self.watch.ended(&entry);
+            self.telemetry.ended(&entry);
             ending.spawn(async move {
                 if let Err(error) = end(&entry, timeout).await {
                     not_in_good_order(&entry, &error);

@@ -8,13 +8,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::agents::{Agents, Turn};
-use super::watch::Watch;
+use super::telemetry::Telemetry;
 
 /// A round of heartbeats every `interval`, until the handle is aborted.
 ///
 /// An agent that is still being asked is left out of the next round, so one
 /// that hangs until its timeout holds up nobody but itself.
-pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) -> JoinHandle<()> {
+pub(super) fn start(
+    agents: Arc<Agents>,
+    telemetry: Arc<Telemetry>,
+    interval: Duration,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(interval);
         // After a pause of the process one round is enough.
@@ -27,8 +31,8 @@ pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) 
             while asking.try_join_next().is_some() {}
             for entry in agents.all() {
                 if let Some(turn) = entry.try_turn_to_ask() {
-                    let watch = Arc::clone(&watch);
-                    asking.spawn(async move { check(&turn, &watch).await });
+                    let telemetry = Arc::clone(&telemetry);
+                    asking.spawn(async move { check(&turn, &telemetry).await });
                 }
             }
         }
@@ -36,7 +40,7 @@ pub(super) fn start(agents: Arc<Agents>, watch: Arc<Watch>, interval: Duration) 
 }
 
 /// One heartbeat of one agent.
-pub(super) async fn check(Turn { entry, .. }: &Turn, watch: &Watch) {
+pub(super) async fn check(Turn { entry, .. }: &Turn, telemetry: &Telemetry) {
     // An agent whose every instance is at work is alive; its tasks' own limits
     // see to it that it cannot hide behind them.
     let Some(health) = entry.agent.health().await else { return };
@@ -49,7 +53,7 @@ pub(super) async fn check(Turn { entry, .. }: &Turn, watch: &Watch) {
     tracing::warn!(agent = %entry.id(), %why, "unhealthy, restarted");
     entry.set_health(match entry.agent.restart().await {
         Ok(()) => {
-            watch.restarted(entry);
+            telemetry.restarted(entry);
             let message = Some(format!("restarted, because it was unhealthy: {why}"));
             AgentHealth { status: HealthStatus::Healthy, message }
         }

@@ -46,7 +46,7 @@ impl Layer4Fabric {
     /// For the metrics: those that may keep something, too, and keep nothing.
     /// Nothing is said where the store cannot be read.
     pub(super) async fn may_keep_by_key(&self) -> Vec<(String, u64)> {
-        let granted = self.crew.agents.all().into_iter().filter_map(|entry| {
+        let granted = self.pool.agents.all().into_iter().filter_map(|entry| {
             let setup = entry.agent.config();
             setup.grants.keyvalue.map(|_| (setup.agent_type.clone(), 0))
         });
@@ -63,7 +63,7 @@ impl Layer4Fabric {
         &self,
         what: impl FnOnce(&dyn KeyValueStore) -> Result<T, KeyValueError> + Send + 'static,
     ) -> Layer4Result<T> {
-        let store = Arc::clone(self.crew.executor.keyvalue());
+        let store = Arc::clone(self.pool.executor.keyvalue());
         let done = tokio::task::spawn_blocking(move || what(store.as_ref())).await;
         Ok(done.map_err(|error| Layer4Error::Internal(format!("by key: {error}")))??)
     }

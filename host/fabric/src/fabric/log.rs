@@ -6,7 +6,7 @@ use chimera_layer4_core::{Task, TaskId};
 use tracing::Level;
 use tracing::field::display;
 
-use super::agents::Entry;
+use super::agents::AgentEntry;
 use crate::scheduler::{Change, End, TaskChange};
 use crate::traces::{RunTrace, trace_id};
 
@@ -14,7 +14,7 @@ use crate::traces::{RunTrace, trace_id};
 pub const TARGET: &str = "agent";
 
 /// Writes the lines of one run, each at its own level.
-pub(super) fn write(entry: &Entry, task: &Task, trace: Option<&RunTrace>, lines: &[LogLine]) {
+pub(super) fn write(entry: &AgentEntry, task: &Task, trace: Option<&RunTrace>, lines: &[LogLine]) {
     if lines.is_empty() {
         return;
     }
@@ -90,7 +90,7 @@ pub(super) enum Life {
 }
 
 /// A line for an agent that starts or stops.
-pub(super) fn agent(entry: &Entry, life: Life) {
+pub(super) fn agent(entry: &AgentEntry, life: Life) {
     let (agent, genome) = (entry.id(), entry.agent.genome().digest());
     let agent_type = &entry.agent.config().agent_type;
     match life {

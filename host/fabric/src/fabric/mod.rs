@@ -1,8 +1,8 @@
 //! [`Layer4Fabric`]: builds the parts, starts them, ends them in order.
 
+mod agent_pool;
 mod agents;
 mod allocation;
-mod crew;
 mod declare;
 mod descriptors;
 mod folder;
@@ -15,7 +15,7 @@ mod program;
 mod queue;
 mod report;
 mod status;
-mod watch;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -52,11 +52,11 @@ pub use self::program::COMPILE_COMMAND;
 pub use self::queue::open_queue;
 pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
 
-use self::agents::{AgentType, Entry};
-use self::crew::Crew;
+use self::agent_pool::AgentPool;
+use self::agents::{AgentEntry, AgentType};
 use self::declare::Declared;
 use self::genomes::Genomes;
-use self::watch::Watch;
+use self::telemetry::Telemetry;
 use crate::events::What;
 use crate::scheduler::{Observe, Placement, RunTask, Scheduler};
 use chimera_layer4_stores::keyvalue::SqliteKeyValue;
@@ -80,8 +80,8 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// once.
 pub struct Layer4Fabric {
     config: Layer4Config,
-    crew: Arc<Crew>,
-    watch: Arc<Watch>,
+    pool: Arc<AgentPool>,
+    telemetry: Arc<Telemetry>,
     declared: Declared,
     descriptors: Descriptors,
     /// Opened when it is first needed.
@@ -147,10 +147,10 @@ impl Layer4Fabric {
             http_ca_file: config.http_ca_file.clone(),
             descriptors: descriptors.agents,
         })?;
-        let watch = Watch::new(&config)?;
+        let telemetry = Telemetry::new(&config)?;
         Ok(Self {
-            crew: Arc::new(Crew::new(executor, &config, Arc::clone(&watch))),
-            watch,
+            pool: Arc::new(AgentPool::new(executor, &config, Arc::clone(&telemetry))),
+            telemetry,
             declared: Declared::default(),
             descriptors,
             genomes: OnceCell::new(),
@@ -177,8 +177,8 @@ impl Layer4Fabric {
     pub async fn start(&self) -> Layer4Result<()> {
         self.check_not_ending()?;
         let scheduler = self.scheduler.get_or_try_init(|| {
-            let runner: Arc<dyn RunTask> = Arc::clone(&self.crew) as _;
-            let observer: Arc<dyn Observe> = Arc::clone(&self.watch) as _;
+            let runner: Arc<dyn RunTask> = Arc::clone(&self.pool) as _;
+            let observer: Arc<dyn Observe> = Arc::clone(&self.telemetry) as _;
             queue::open(&self.config, runner, Some(observer))
         });
         let scheduler = scheduler.await?;
@@ -192,11 +192,11 @@ impl Layer4Fabric {
             RUNNING => return Ok(()),
             _ => {}
         }
-        let (agents, watch) = (&self.crew.agents, &self.watch);
+        let (agents, telemetry) = (&self.pool.agents, &self.telemetry);
         let every = self.config.heartbeat_interval();
-        let heartbeat = heartbeat::start(Arc::clone(agents), Arc::clone(watch), every);
+        let heartbeat = heartbeat::start(Arc::clone(agents), Arc::clone(telemetry), every);
         let every = self.config.kpi_reporting_interval();
-        let looking = watch::start(Arc::clone(watch), Arc::clone(agents), every);
+        let looking = telemetry::start(Arc::clone(telemetry), Arc::clone(agents), every);
         *started = Some(Running { since: Instant::now(), loops: [heartbeat, looking] });
         self.state.store(RUNNING, Ordering::Release);
         scheduler.start();
@@ -227,7 +227,7 @@ impl Layer4Fabric {
             self.state.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING
         };
         // No other agent is started, whoever asked for it.
-        self.crew.agents.close();
+        self.pool.agents.close();
         if ran {
             let drain_timeout_secs = drain.as_secs();
             tracing::info!(drain_timeout_secs, "the host stops: no task is begun any more");
@@ -245,12 +245,12 @@ impl Layer4Fabric {
         if let Some(genomes) = self.genomes.get() {
             genomes.close().await;
         }
-        self.watch.events.tell(|| What::HostEnded {});
+        self.telemetry.events.tell(|| What::HostEnded {});
         if ran {
             tracing::info!("the host stopped");
         }
-        let watch = Arc::clone(&self.watch);
-        let sent = tokio::task::spawn_blocking(move || watch.traces.end(LAST_SPANS));
+        let telemetry = Arc::clone(&self.telemetry);
+        let sent = tokio::task::spawn_blocking(move || telemetry.traces.end(LAST_SPANS));
         ended.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))
     }
 
@@ -263,8 +263,8 @@ impl Layer4Fabric {
         };
         // All at once: each may take as long as all.
         let mut ending = JoinSet::new();
-        for entry in self.crew.agents.take_all() {
-            self.watch.ended(&entry);
+        for entry in self.pool.agents.take_all() {
+            self.telemetry.ended(&entry);
             ending.spawn(async move {
                 let timeout = limit.min(entry.agent.housekeeping_limit());
                 let ended = entry.agent.shutdown_within(limit).await;
@@ -292,8 +292,8 @@ impl Layer4Fabric {
     /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it
     /// is ended all the same.
     pub async fn shutdown_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
-        let entry = self.crew.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
-        self.watch.ended(&entry);
+        let entry = self.pool.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        self.telemetry.ended(&entry);
         end(&entry, self.config.agent_timeout()).await
     }
 
@@ -329,7 +329,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `Refused` when the bytes are no agent.
     pub async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
-        self.crew.load(component).await
+        self.pool.load(component).await
     }
 
     /// Names an agent type, so that a task can target it before an agent of it
@@ -349,7 +349,7 @@ impl Layer4Fabric {
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;
-        self.crew.agents.register(name, AgentType { source, config, starting: Arc::default() });
+        self.pool.agents.register(name, AgentType { source, config, starting: Arc::default() });
         self.capacity_changed();
         Ok(())
     }
@@ -368,14 +368,14 @@ impl Layer4Fabric {
         if !complaints.is_empty() {
             return Err(Layer4Error::InvalidRequest(complaints));
         }
-        let agent = self.crew.admit(&task.target_agent_type).await?;
-        Ok(self.crew.run_on(&agent, task, 1, &Placement::default()).await)
+        let agent = self.pool.admit(&task.target_agent_type).await?;
+        Ok(self.pool.run_on(&agent, task, 1, &Placement::default()).await)
     }
 
     /// Every agent that runs, with its health, oldest first.
     #[must_use]
     pub fn get_active_agents(&self) -> Vec<ActiveAgent> {
-        self.crew.agents.all().iter().map(|entry| entry.describe()).collect()
+        self.pool.agents.all().iter().map(|entry| entry.describe()).collect()
     }
 
     /// Replaces an agent's instances by new ones. Tasks in hand finish first
@@ -385,9 +385,9 @@ impl Layer4Fabric {
     /// `AgentNotFound`, `NotRunning`, or what the new instance's `init` failed with.
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
         self.check_not_ending()?;
-        let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let entry = self.pool.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
         entry.agent.restart().await?;
-        self.watch.restarted(&entry);
+        self.telemetry.restarted(&entry);
         Ok(())
     }
 
@@ -397,14 +397,14 @@ impl Layer4Fabric {
     /// # Errors
     /// `AgentNotFound`.
     pub async fn check_agent(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
-        let entry = self.crew.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
-        heartbeat::check(&entry.turn_to_ask().await, &self.watch).await;
+        let entry = self.pool.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        heartbeat::check(&entry.turn_to_ask().await, &self.telemetry).await;
         Ok(entry.describe())
     }
 
     /// How the fabric is.
     pub async fn get_health(&self) -> SystemHealth {
-        let entries = self.crew.agents.all();
+        let entries = self.pool.agents.all();
         let queue = match self.scheduler.get() {
             Some(scheduler) => scheduler.stats().await.ok(),
             None => None,
@@ -416,7 +416,7 @@ impl Layer4Fabric {
         SystemHealth {
             status,
             timestamp: SystemTime::now(),
-            active_agents: self.crew.agents.count(),
+            active_agents: self.pool.agents.count(),
             pending_tasks: queued.max(running),
             uptime: self.uptime(),
             agent_types_down: self.agent_types_down(),
@@ -425,8 +425,8 @@ impl Layer4Fabric {
 
     /// In one word, by how its agents are, whether all that are declared are up, and
     /// whether its queue answers.
-    fn status(&self, entries: &[Arc<Entry>], queue_answers: bool) -> SystemStatus {
-        let well = |entry: &Arc<Entry>| entry.health().status == HealthStatus::Healthy;
+    fn status(&self, entries: &[Arc<AgentEntry>], queue_answers: bool) -> SystemStatus {
+        let well = |entry: &Arc<AgentEntry>| entry.health().status == HealthStatus::Healthy;
         match self.state.load(Ordering::Acquire) {
             RUNNING
                 if queue_answers
@@ -451,8 +451,8 @@ impl Layer4Fabric {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<Arc<Entry>> {
-        let entry = self.crew.spawn(genome, config).await?;
+    ) -> Layer4Result<Arc<AgentEntry>> {
+        let entry = self.pool.spawn(genome, config).await?;
         self.capacity_changed();
         Ok(entry)
     }
@@ -495,11 +495,11 @@ impl Layer4Fabric {
     }
 }
 
-fn not_in_good_order(entry: &Entry, error: &Layer4Error) {
+fn not_in_good_order(entry: &AgentEntry, error: &Layer4Error) {
     tracing::warn!(agent = %entry.id(), %error, "an agent did not end in good order");
 }
 
-async fn end(entry: &Entry, timeout: Duration) -> Layer4Result<()> {
+async fn end(entry: &AgentEntry, timeout: Duration) -> Layer4Result<()> {
     let limit = entry.agent.quota().execution_time();
     let ended = entry.agent.shutdown(limit).await;
     ended.map_err(|fault| Layer4Error::from_fault(entry.id(), fault, timeout))

@@ -17,6 +17,6 @@ impl Layer4Fabric {
     /// `InvalidRequest` when the configuration is out of range; `Host` when
     /// there is no room for another instance.
     pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
-        self.crew.executor.probe(genome, config)
+        self.pool.executor.probe(genome, config)
     }
 }

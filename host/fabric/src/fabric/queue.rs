@@ -156,7 +156,7 @@ impl Layer4Fabric {
     pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
         let scheduler = self.scheduler()?;
         // Whoever waits would rather hear at once that no agent can be had.
-        if let Err(error) = self.crew.make_ready(&submission.task.target_agent_type).await {
+        if let Err(error) = self.pool.make_ready(&submission.task.target_agent_type).await {
             // What was done before needs none.
             return scheduler.execute_again(submission, error).await;
         }
@@ -297,13 +297,13 @@ impl Layer4Fabric {
     /// The agent types that tasks may target.
     #[must_use]
     pub fn agent_types(&self) -> Vec<String> {
-        self.crew.agents.known_types()
+        self.pool.agents.known_types()
     }
 
     /// Whether tasks may target this type: an agent of it runs, or it is registered.
     #[must_use]
     pub fn knows_agent_type(&self, name: &str) -> bool {
-        self.crew.agents.knows(name)
+        self.pool.agents.knows(name)
     }
 
     fn scheduler(&self) -> Layer4Result<&Scheduler> {
@@ -322,6 +322,6 @@ impl Layer4Fabric {
     /// `AgentTypeLoading` while its first agents are started; `AgentTypeDown` where
     /// they did not start; `AgentTypeNotFound`, with those that there are.
     pub fn must_know(&self, agent_type: &str) -> Layer4Result<()> {
-        self.crew.agents.must_know(agent_type)
+        self.pool.agents.must_know(agent_type)
     }
 }

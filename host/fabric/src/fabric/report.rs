@@ -19,7 +19,7 @@ impl Layer4Fabric {
     /// minutes. The same is told as an event every `kpi_reporting_interval_secs`.
     #[must_use]
     pub fn get_kpi_data(&self) -> Vec<KpiReport> {
-        self.watch.metrics.kpis_at(SystemTime::now().into())
+        self.telemetry.metrics.kpis_at(SystemTime::now().into())
     }
 
     /// Layer 3's entry: what it found out about the output of a task. It counts
@@ -44,9 +44,9 @@ impl Layer4Fabric {
             )]));
         };
         let agent_type = &record.task.target_agent_type;
-        self.watch.metrics.kpis().validated(agent_type, genome, moment(), accuracy);
-        self.watch.trials.judged(agent_type, genome, task_id, accuracy);
-        self.watch.recorder.judged(task_id, accuracy).await;
+        self.telemetry.metrics.kpis().validated(agent_type, genome, moment(), accuracy);
+        self.telemetry.trials.judged(agent_type, genome, task_id, accuracy);
+        self.telemetry.recorder.judged(task_id, accuracy).await;
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `Internal`, which is a defect.
     pub async fn metrics_text(&self) -> Layer4Result<String> {
-        let metrics = &self.watch.metrics;
+        let metrics = &self.telemetry.metrics;
         let mut queue = self.get_scheduler_stats().await.ok();
         if let Some(queue) = &mut queue {
             // Nothing is said of a type that is gone.
@@ -63,14 +63,14 @@ impl Layer4Fabric {
         }
         let now = Snapshot {
             uptime: self.uptime(),
-            status: self.status(&self.crew.agents.all(), queue.is_some()),
+            status: self.status(&self.pool.agents.all(), queue.is_some()),
             capacity: self.config.task_queue_capacity,
             agents: self.get_active_agents(),
             queue,
             kept: self.may_keep_by_key().await,
             accuracy: metrics.kpis().accuracy_by_type(moment()),
             load: metrics.load_now(),
-            subscribers: self.watch.events.listeners(),
+            subscribers: self.telemetry.events.listeners(),
         };
         metrics.text(Sheet::of(&now))
     }
@@ -79,17 +79,17 @@ impl Layer4Fabric {
     /// the oldest events, and hears how many.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.watch.events.listen()
+        self.telemetry.events.listen()
     }
 
     /// What happens, for listeners that may come back.
     pub fn events(&self) -> &Events {
-        &self.watch.events
+        &self.telemetry.events
     }
 
     /// Counts an answer of the API. The route is one of its own, never a path as typed.
     pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
-        self.watch.metrics.http.answered(route, method, status, took);
+        self.telemetry.metrics.http.answered(route, method, status, took);
     }
 
     /// Begins the span of a request to the API, inside the one that `traceparent` and
@@ -100,6 +100,6 @@ impl Layer4Fabric {
         method: &'static str,
         route: &str,
     ) -> Trace {
-        self.watch.traces.request(headers, method, route)
+        self.telemetry.traces.request(headers, method, route)
     }
 }

@@ -66,7 +66,7 @@ fn a_sound_candidate_takes_every_step_and_is_promoted() {
     assert_eq!(rollout.trial().tasks(Side::Candidate), 20);
     assert_eq!(until_it_changes(&mut rollout), Change::Ended);
     assert_eq!(rollout.state(), &RolloutState::Promoted { how: How::Passed });
-    assert_eq!((rollout.share(), rollout.lane("anyone")), (1.0, Lane::Candidate));
+    assert_eq!((rollout.share(), rollout.lane("anyone")), (1.0, TrafficArm::Candidate));
     assert!(rollout.trial().tasks(Side::Candidate) < 5000);
 }
 
@@ -83,7 +83,7 @@ fn a_candidate_that_fails_is_rolled_back_within_its_first_step() {
     };
     assert!(findings[0].to_string().starts_with("errors: 100.00 % of tasks, the champion 0.00 %"));
     assert!(rollout.state().to_string().starts_with("rolled back: errors"));
-    assert_eq!((rollout.share(), rollout.lane("anyone")), (0.0, Lane::Others));
+    assert_eq!((rollout.share(), rollout.lane("anyone")), (0.0, TrafficArm::Others));
 }
 
 /// The champion is seldom run: its breaker is open most of the time.
@@ -204,12 +204,12 @@ fn the_control_is_given_as_much_as_the_candidate() {
     };
     for (step, control) in [(0.05, 0.05), (0.25, 0.25), (0.5, 0.5), (0.8, 0.2)] {
         let rollout = start(Plan { steps: vec![step], ..plan() });
-        for (lane, expected) in [(Lane::Candidate, step), (Lane::Control, control)] {
+        for (lane, expected) in [(TrafficArm::Candidate, step), (TrafficArm::Control, control)] {
             assert!((share(&rollout, lane) - expected).abs() < 0.04, "{lane:?} of {step}");
         }
         let without = rollout.without_control();
-        assert_eq!(share(&without, Lane::Control), 0.0);
-        assert!((share(&without, Lane::Candidate) - step).abs() < 0.04);
+        assert_eq!(share(&without, TrafficArm::Control), 0.0);
+        assert!((share(&without, TrafficArm::Candidate) - step).abs() < 0.04);
     }
 }
 
@@ -263,8 +263,8 @@ proptest! {
         let mut rollout = start(plan());
         let mut before: Vec<String> = Vec::new();
         for _ in 0..3 {
-            prop_assert!(before.iter().all(|key| rollout.lane(key) == Lane::Candidate));
-            before = keys.iter().filter(|key| rollout.lane(key) == Lane::Candidate).cloned().collect();
+            prop_assert!(before.iter().all(|key| rollout.lane(key) == TrafficArm::Candidate));
+            before = keys.iter().filter(|key| rollout.lane(key) == TrafficArm::Candidate).cloned().collect();
             until_it_changes(&mut rollout);
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::fabric::status::ActiveAgent;
 
 /// One agent with what the fabric knows of it.
-pub(in crate::fabric) struct Entry {
+pub(in crate::fabric) struct AgentEntry {
     pub(in crate::fabric) agent: Agent,
     in_hand: AtomicUsize,
     /// Tasks in hand over all agents of the type.
@@ -23,14 +23,14 @@ pub(in crate::fabric) struct Entry {
 
 /// The turn to ask an agent for its health, given back when it is dropped.
 pub(in crate::fabric) struct Turn {
-    pub(in crate::fabric) entry: Arc<Entry>,
+    pub(in crate::fabric) entry: Arc<AgentEntry>,
     _asking: OwnedMutexGuard<()>,
 }
 
 /// A task in hand: counted until it is dropped.
-pub(in crate::fabric) struct InHand(pub(in crate::fabric) Arc<Entry>);
+pub(in crate::fabric) struct AgentPermit(pub(in crate::fabric) Arc<AgentEntry>);
 
-impl Entry {
+impl AgentEntry {
     pub(super) fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
         let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
         let in_hand = AtomicUsize::new(0);
@@ -56,9 +56,9 @@ impl Entry {
     }
 
     /// The task is counted for the type already.
-    pub(super) fn take_in_hand(self: &Arc<Self>) -> InHand {
+    pub(super) fn take_in_hand(self: &Arc<Self>) -> AgentPermit {
         self.in_hand.fetch_add(1, Ordering::Relaxed);
-        InHand(Arc::clone(self))
+        AgentPermit(Arc::clone(self))
     }
 
     pub(in crate::fabric) fn genome(&self) -> Digest {
@@ -103,7 +103,7 @@ impl Entry {
     }
 }
 
-impl Drop for InHand {
+impl Drop for AgentPermit {
     fn drop(&mut self) {
         self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
         self.0.of_type.fetch_sub(1, Ordering::Relaxed);

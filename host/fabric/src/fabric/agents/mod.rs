@@ -1,7 +1,7 @@
 //! The agents that run, and the types that tasks can name.
 
 mod entry;
-mod of_type;
+mod group;
 mod swap;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,9 +15,9 @@ use chimera_layer4_core::{
 };
 use chimera_layer4_runtime::Agent;
 
-pub(super) use self::entry::{Entry, InHand, Turn};
-pub(super) use self::of_type::Lanes;
-use self::of_type::OfType;
+pub(super) use self::entry::{AgentEntry, AgentPermit, Turn};
+use self::group::AgentGroup;
+pub(super) use self::group::TrafficSplit;
 use crate::scheduler::Capacity;
 
 /// Where the component of a registered type comes from.
@@ -44,12 +44,12 @@ fn closed() -> Layer4Error {
 
 /// Every agent by its id, and by its type.
 #[derive(Default)]
-pub(super) struct Agents(RwLock<Book>);
+pub(super) struct Agents(RwLock<Registry>);
 
 #[derive(Default)]
-struct Book {
-    by_id: HashMap<AgentId, Arc<Entry>>,
-    by_type: BTreeMap<String, OfType>,
+struct Registry {
+    by_id: HashMap<AgentId, Arc<AgentEntry>>,
+    by_type: BTreeMap<String, AgentGroup>,
     types: BTreeMap<String, AgentType>,
     /// Types that are declared, and whose first agents are being started.
     awaited: BTreeSet<String>,
@@ -64,19 +64,19 @@ struct Book {
 }
 
 /// A place under `max_agents`, given back unless an agent takes it.
-pub(super) struct Place<'a>(&'a Agents);
+pub(super) struct AgentSlot<'a>(&'a Agents);
 
 impl Agents {
-    fn read(&self) -> RwLockReadGuard<'_, Book> {
+    fn read(&self) -> RwLockReadGuard<'_, Registry> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Book> {
+    fn write(&self) -> RwLockWriteGuard<'_, Registry> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reserves a place for one more agent.
-    pub(super) fn reserve(&self, max_agents: usize) -> Layer4Result<Place<'_>> {
+    pub(super) fn reserve(&self, max_agents: usize) -> Layer4Result<AgentSlot<'_>> {
         let mut book = self.write();
         if book.closed {
             return Err(closed());
@@ -85,11 +85,15 @@ impl Agents {
             return Err(Layer4Error::TooManyAgents { max_agents });
         }
         book.reserved += 1;
-        Ok(Place(self))
+        Ok(AgentSlot(self))
     }
 
     /// Puts an agent in the place reserved for it.
-    pub(super) fn insert(&self, place: Place<'_>, agent: Agent) -> Layer4Result<Arc<Entry>> {
+    pub(super) fn insert(
+        &self,
+        place: AgentSlot<'_>,
+        agent: Agent,
+    ) -> Layer4Result<Arc<AgentEntry>> {
         let id = agent.config().agent_id;
         let mut book = self.write();
         if book.closed {
@@ -171,23 +175,23 @@ impl Agents {
         Ok(Some(given))
     }
 
-    pub(super) fn get(&self, id: AgentId) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, id: AgentId) -> Option<Arc<AgentEntry>> {
         self.read().by_id.get(&id).cloned()
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn all(&self) -> Vec<Arc<AgentEntry>> {
         let mut all: Vec<_> = self.read().by_id.values().cloned().collect();
         all.sort_by_key(|entry| entry.id());
         all
     }
 
     /// Takes one agent out of the book; whoever takes it shuts it down.
-    pub(super) fn take(&self, id: AgentId) -> Option<Arc<Entry>> {
+    pub(super) fn take(&self, id: AgentId) -> Option<Arc<AgentEntry>> {
         self.write().remove(id)
     }
 
     /// Ends with no agents; whoever takes them shuts them down.
-    pub(super) fn take_all(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn take_all(&self) -> Vec<Arc<AgentEntry>> {
         let mut book = self.write();
         book.closed = true;
         book.by_type.clear();
@@ -319,7 +323,7 @@ impl Agents {
         task: Option<&Task>,
         on: Option<Digest>,
         capacity: usize,
-    ) -> Option<Layer4Result<InHand>> {
+    ) -> Option<Layer4Result<AgentPermit>> {
         let book = self.read();
         let of_type = book.by_type.get(name)?;
         let taker = of_type.taker(task, on)?;
@@ -334,25 +338,25 @@ impl Agents {
     }
 }
 
-impl Book {
+impl Registry {
     /// Under `max_agents`.
     fn places_taken(&self) -> usize {
         self.by_id.len().saturating_sub(self.on_trial) + self.reserved
     }
 
-    fn of_type(&mut self, name: &str) -> &mut OfType {
-        self.by_type.entry(name.to_owned()).or_insert_with(|| OfType::named(name))
+    fn of_type(&mut self, name: &str) -> &mut AgentGroup {
+        self.by_type.entry(name.to_owned()).or_insert_with(|| AgentGroup::named(name))
     }
 
     /// An agent by its id; one that has the same is in nobody's way any more.
-    fn enter(&mut self, agent: Agent) -> Arc<Entry> {
+    fn enter(&mut self, agent: Agent) -> Arc<AgentEntry> {
         let in_hand = Arc::clone(&self.of_type(&agent.config().agent_type).in_hand);
-        let entry = Arc::new(Entry::new(agent, in_hand));
+        let entry = Arc::new(AgentEntry::new(agent, in_hand));
         self.by_id.insert(entry.id(), Arc::clone(&entry));
         entry
     }
 
-    fn remove(&mut self, id: AgentId) -> Option<Arc<Entry>> {
+    fn remove(&mut self, id: AgentId) -> Option<Arc<AgentEntry>> {
         let entry = self.by_id.remove(&id)?;
         let name = &entry.agent.config().agent_type;
         if let Some(of_type) = self.by_type.get_mut(name) {
@@ -367,7 +371,7 @@ impl Book {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for AgentSlot<'_> {
     fn drop(&mut self) {
         self.0.write().reserved -= 1;
     }

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use chimera_layer4_core::Layer4Result;
 use chimera_layer4_runtime::Agent;
 
-use super::{AgentSource, Agents, Entry, Lanes, closed};
+use super::{AgentEntry, AgentSource, Agents, TrafficSplit, closed};
 
 /// Who has to be ended after a change.
 #[derive(Default)]
-pub(in crate::fabric) struct Left {
+pub(in crate::fabric) struct Retired {
     /// They were replaced; what they have in hand finishes.
-    pub(in crate::fabric) replaced: Vec<Arc<Entry>>,
+    pub(in crate::fabric) replaced: Vec<Arc<AgentEntry>>,
     /// They were to take over from agents that had gone meanwhile.
     pub(in crate::fabric) unwanted: Vec<Agent>,
 }
 
 impl Agents {
     /// Those of a type that are in charge.
-    pub(in crate::fabric) fn in_charge(&self, name: &str) -> Vec<Arc<Entry>> {
+    pub(in crate::fabric) fn in_charge(&self, name: &str) -> Vec<Arc<AgentEntry>> {
         self.read().by_type.get(name).map_or_else(Vec::new, |of_type| of_type.agents().to_vec())
     }
 
@@ -30,12 +30,12 @@ impl Agents {
     ///
     /// # Errors
     /// `NotRunning` after the end; nothing has changed then.
-    pub(in crate::fabric) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Left> {
+    pub(in crate::fabric) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Retired> {
         let mut book = self.write();
         if book.closed {
             return Err(closed());
         }
-        let mut left = Left::default();
+        let mut left = Retired::default();
         for agent in agents {
             let Some(old) = book.by_id.get(&agent.config().agent_id) else {
                 left.unwanted.push(agent);
@@ -60,7 +60,7 @@ impl Agents {
         name: &str,
         candidates: Vec<Agent>,
         control: Vec<Agent>,
-        lanes: Lanes,
+        lanes: TrafficSplit,
     ) -> Layer4Result<()> {
         let mut book = self.write();
         if book.closed {
@@ -83,7 +83,7 @@ impl Agents {
 
     /// Leaves all tasks to the agents in charge; the answer is those that were
     /// on trial, which whoever asks ends.
-    pub(in crate::fabric) fn end_trial(&self, name: &str) -> Vec<Arc<Entry>> {
+    pub(in crate::fabric) fn end_trial(&self, name: &str) -> Vec<Arc<AgentEntry>> {
         let mut book = self.write();
         let Some(of_type) = book.by_type.get_mut(name) else { return Vec::new() };
         let ended = of_type.end_trial();

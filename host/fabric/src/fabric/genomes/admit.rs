@@ -121,10 +121,10 @@ impl Layer4Fabric {
 
     /// A type that is not known is no mistake: its genomes may come first.
     fn unknown_type(&self, name: &str) -> Option<String> {
-        if self.crew.agents.knows(name) {
+        if self.pool.agents.knows(name) {
             return None;
         }
-        let known = self.crew.agents.known_types().join(", ");
+        let known = self.pool.agents.known_types().join(", ");
         let known = if known.is_empty() { "none".to_owned() } else { known };
         Some(format!(
             "no agent type {name:?} is known to this host, so the genome was tried with the default \
@@ -135,7 +135,7 @@ impl Layer4Fabric {
     async fn admit_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
         let genomes = self.genomes().await?;
         let mut new = new;
-        match self.crew.executor.componentize(&new.bytes).await {
+        match self.pool.executor.componentize(&new.bytes).await {
             Ok(None) => {}
             Ok(Some(component)) => new.bytes = component.into(),
             Err(error) => return self.reject(genomes, &new, Stage::Contract, error).await,
@@ -166,7 +166,7 @@ impl Layer4Fabric {
             error => error.to_string(),
         };
         let (genome, agent_type) = (Digest::of(&new.bytes), new.agent_type.as_deref());
-        self.watch.metrics.genomes.rejected(stage);
+        self.telemetry.metrics.genomes.rejected(stage);
         // Bytes that are no agent at all are no genome either: anybody can send
         // as many of them as there are numbers, and the record is for ever.
         if stage > Stage::Contract {
@@ -205,7 +205,7 @@ impl Layer4Fabric {
         genomes: &Arc<Genomes>,
         new: &NewGenome,
     ) -> Result<(Arc<Genome>, Admission), (Stage, Layer4Error)> {
-        let loaded = self.crew.load(&new.bytes).await.map_err(|error| (stage(&error), error))?;
+        let loaded = self.pool.load(&new.bytes).await.map_err(|error| (stage(&error), error))?;
         let inspection = loaded.inspection();
         let imports: Vec<String> =
             inspection.imports.iter().map(|import| import.name.clone()).collect();
@@ -232,7 +232,7 @@ impl Layer4Fabric {
         let agent_type = config.agent_type.clone();
         let mut smoke = Vec::new();
         let began = Instant::now();
-        let agent = self.crew.executor.spawn_apart(Arc::clone(genome), config).await?;
+        let agent = self.pool.executor.spawn_apart(Arc::clone(genome), config).await?;
         smoke.push(step("init and capabilities", began.elapsed(), None));
         let done = try_out(&agent, &agent_type, samples, &mut smoke).await;
         let ended = agent.shutdown(self.config.agent_timeout()).await;
@@ -251,10 +251,10 @@ impl Layer4Fabric {
     pub(super) fn config_for(&self, agent_type: Option<&str>) -> AgentConfig {
         let name = agent_type.unwrap_or("admission");
         let agent_id = utils::generate_agent_id();
-        if let Some(registered) = self.crew.agents.registered(name) {
+        if let Some(registered) = self.pool.agents.registered(name) {
             return AgentConfig { agent_id, ..registered.config };
         }
-        if let Some(running) = self.crew.agents.in_charge(name).first() {
+        if let Some(running) = self.pool.agents.in_charge(name).first() {
             return running.agent.config_with(agent_id);
         }
         let quota = self.config.default_resource_quota.clone();
@@ -338,7 +338,7 @@ impl Genomes {
         let mut samples = new.samples.clone();
         if let (Some(name), 1..) = (&new.agent_type, new.recorded_samples) {
             let (name, count) = (name.clone(), new.recorded_samples);
-            self.watch.recorder.flush().await;
+            self.telemetry.recorder.flush().await;
             // Some of them failed, so a few more are drawn than are wanted.
             let drawn = self.on_disk(move |genomes| genomes.recordings.sample(&name, 4 * count));
             let went_well = drawn.await?.into_iter().filter(|recorded| recorded.success);
@@ -357,7 +357,7 @@ impl Genomes {
         self: &Arc<Self>,
         agent_type: &str,
     ) -> Layer4Result<Option<Vec<String>>> {
-        if let Some(running) = self.crew.agents.in_charge(agent_type).first() {
+        if let Some(running) = self.pool.agents.in_charge(agent_type).first() {
             let imports = running.agent.genome().inspection().imports.iter();
             return Ok(Some(imports.map(|import| import.name.clone()).collect()));
         }

@@ -14,7 +14,7 @@ use chimera_layer4_runtime::{Agent, Genome, RunReport};
 use serde::{Deserialize, Serialize};
 
 use super::admit::GenomeRef;
-use super::aside::aside;
+use super::idle_priority::aside;
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
 use crate::utils;
@@ -109,7 +109,7 @@ impl Layer4Fabric {
             fitness: fitness.clone(),
         };
         genomes.record(vec![entry(candidate, Some(agent_type), event)]).await?;
-        self.watch.metrics.genomes.benchmarked(agent_type, candidate, fitness.score);
+        self.telemetry.metrics.genomes.benchmarked(agent_type, candidate, fitness.score);
         let agent_type = agent_type.to_owned();
         Ok(Benchmark { agent_type, champion, candidate, comparison, fitness })
     }
@@ -141,7 +141,7 @@ impl Genomes {
 
     async fn recorded(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Vec<BenchTask>> {
         let name = agent_type.to_owned();
-        self.watch.recorder.flush().await;
+        self.telemetry.recorder.flush().await;
         let recorded = self.on_disk(move |genomes| genomes.recordings.sample(&name, DRAWN));
         let task = |recorded: chimera_layer4_stores::genomes::Recorded| {
             let right = recorded.success && recorded.validated.is_some_and(|by| by >= RIGHT);
@@ -157,7 +157,7 @@ impl Genomes {
         agent_type: &str,
         genome: Digest,
     ) -> Layer4Result<Arc<Genome>> {
-        let running = self.crew.agents.in_charge(agent_type);
+        let running = self.pool.agents.in_charge(agent_type);
         let mut running = running.iter().map(|entry| entry.agent.genome());
         match running.find(|running| running.digest() == genome) {
             Some(running) => Ok(Arc::clone(running)),
@@ -202,7 +202,7 @@ impl Genomes {
     }
 
     async fn bench_agent(&self, (genome, config): Side) -> Layer4Result<Agent> {
-        self.crew.executor.spawn_apart(genome, config).await
+        self.pool.executor.spawn_apart(genome, config).await
     }
 }
 

@@ -71,7 +71,7 @@ impl Layer4Fabric {
                 }
             }
         };
-        let genome = self.crew.load(&bytes).await?;
+        let genome = self.pool.load(&bytes).await?;
         Ok(Chosen { bytes, genome, is_new })
     }
 

@@ -193,7 +193,7 @@ impl Layer4Fabric {
     /// `GenomeStore`.
     pub async fn collect_genomes(&self, retention: Retention) -> Layer4Result<Collected> {
         let genomes = self.genomes().await?;
-        let running = self.crew.agents.all();
+        let running = self.pool.agents.all();
         let running: HashSet<Digest> =
             running.iter().map(|entry| entry.agent.genome().digest()).collect();
         genomes

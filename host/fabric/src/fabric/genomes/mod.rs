@@ -7,14 +7,14 @@
 //! hears of every run (`trials`).
 
 mod admit;
-mod aside;
 mod bench;
 mod declared;
 mod history;
-mod keeper;
+mod idle_priority;
 mod layout;
 mod record;
 mod rollout;
+mod rollout_controller;
 mod state;
 mod swap;
 mod trials;
@@ -43,9 +43,9 @@ pub(super) use self::trials::Trials;
 pub use chimera_layer4_stores::genomes::Report as GenomeReport;
 
 use super::Layer4Fabric;
-use super::agents::Entry;
-use super::crew::Crew;
-use super::watch::Watch;
+use super::agent_pool::AgentPool;
+use super::agents::AgentEntry;
+use super::telemetry::Telemetry;
 use chimera_layer4_stores::genomes::{
     GenomeStore, GenomeStoreOptions, GenomeStoreResult, Lineage, NewEntry, Recordings,
     RecordingsOptions,
@@ -63,16 +63,16 @@ pub(super) struct Genomes {
     store: GenomeStore,
     lineage: Lineage,
     recordings: Arc<Recordings>,
-    crew: Arc<Crew>,
-    watch: Arc<Watch>,
+    pool: Arc<AgentPool>,
+    telemetry: Arc<Telemetry>,
     /// By agent type: one change of who is in charge at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// One benchmark at a time, so that all have the share of one.
     benching: tokio::sync::Semaphore,
     /// Rollouts that are seen through.
-    keepers: Beside,
+    keepers: BackgroundTasks,
     /// Agents that were replaced, and end.
-    ending: Beside,
+    ending: BackgroundTasks,
     /// For an agent's own `shutdown`.
     agent_timeout: Duration,
     /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
@@ -86,7 +86,11 @@ pub(super) struct Genomes {
 impl Genomes {
     /// Opens the store of the data folder, or one that goes with the fabric
     /// where the host keeps nothing.
-    fn open(config: &Layer4Config, crew: Arc<Crew>, watch: Arc<Watch>) -> Layer4Result<Self> {
+    fn open(
+        config: &Layer4Config,
+        pool: Arc<AgentPool>,
+        telemetry: Arc<Telemetry>,
+    ) -> Layer4Result<Self> {
         let (folder, scratch) = folder(config)?;
         let options = GenomeStoreOptions { folder, max_genome_bytes: config.max_component_bytes() };
         let (store, recovered) = GenomeStore::open(&options)?;
@@ -105,12 +109,12 @@ impl Genomes {
             lineage: Lineage::open(&store)?,
             recordings: Arc::new(Recordings::open_or_begin(&store, recordings)?),
             store,
-            crew,
-            watch,
+            pool,
+            telemetry,
             turns: Mutex::default(),
             benching: tokio::sync::Semaphore::new(1),
-            keepers: Beside::default(),
-            ending: Beside::default(),
+            keepers: BackgroundTasks::default(),
+            ending: BackgroundTasks::default(),
             agent_timeout: config.agent_timeout(),
             closed: OnceCell::new(),
             open: RwLock::new(true),
@@ -162,14 +166,14 @@ impl Genomes {
     /// A stored genome, compiled and linked.
     async fn load(self: &Arc<Self>, genome: Digest) -> Layer4Result<Arc<Genome>> {
         let bytes = self.on_disk(move |genomes| genomes.store.get(&genome)).await?;
-        self.crew.load(&bytes).await
+        self.pool.load(&bytes).await
     }
 
     /// Ends agents that were replaced: what they have in hand finishes.
-    fn retire(&self, replaced: Vec<Arc<Entry>>) {
+    fn retire(&self, replaced: Vec<Arc<AgentEntry>>) {
         let timeout = self.agent_timeout;
         for entry in replaced {
-            self.watch.ended(&entry);
+            self.telemetry.ended(&entry);
             self.ending.spawn(async move {
                 if let Err(error) = super::end(&entry, timeout).await {
                     super::not_in_good_order(&entry, &error);
@@ -181,7 +185,7 @@ impl Genomes {
     /// Sees no rollout through any more, and waits for agents that end, up to `limit`.
     pub(super) async fn shut_down(&self, limit: Duration) {
         self.keepers.take().abort_all();
-        self.watch.trials.end_all();
+        self.telemetry.trials.end_all();
         let mut ending = self.ending.take();
         let ended = async { while ending.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, ended).await.is_err() {
@@ -208,9 +212,9 @@ impl Genomes {
 
 /// What goes on beside whoever began it, and ends with the fabric at the latest.
 #[derive(Default)]
-struct Beside(Mutex<JoinSet<()>>);
+struct BackgroundTasks(Mutex<JoinSet<()>>);
 
-impl Beside {
+impl BackgroundTasks {
     fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while under_way.try_join_next().is_some() {}
@@ -254,13 +258,14 @@ impl Layer4Fabric {
     /// Opened when it is first needed: a run that keeps nothing needs none.
     pub(super) async fn genomes(&self) -> Layer4Result<&Arc<Genomes>> {
         let open = || async {
-            let (config, crew, watch) =
-                (self.config.clone(), Arc::clone(&self.crew), Arc::clone(&self.watch));
-            let opened = tokio::task::spawn_blocking(move || Genomes::open(&config, crew, watch));
+            let (config, pool, telemetry) =
+                (self.config.clone(), Arc::clone(&self.pool), Arc::clone(&self.telemetry));
+            let opened =
+                tokio::task::spawn_blocking(move || Genomes::open(&config, pool, telemetry));
             let opened = opened.await;
             let opened = opened.map_err(|error| Layer4Error::Internal(error.to_string()))??;
             let opened = Arc::new(opened);
-            self.watch.recorder.start(&opened.recordings);
+            self.telemetry.recorder.start(&opened.recordings);
             Ok(opened)
         };
         self.genomes.get_or_try_init(open).await

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::admit::GenomeRef;
-use super::keeper;
+use super::rollout_controller;
 use super::trials::Live;
 use super::{Genomes, entry};
 use crate::events::What;
@@ -110,7 +110,7 @@ impl Layer4Fabric {
         }
         let candidate = self.resolve_genome(genome.into(), agent_type).await?;
         // A trial needs somebody to be held against.
-        self.crew.make_ready(agent_type).await?;
+        self.pool.make_ready(agent_type).await?;
         let genomes = self.genomes().await?;
         let (own, name) = (Arc::clone(genomes), agent_type.to_owned());
         let begun = genomes.to_the_end(async move { own.start(&name, plan, candidate).await });
@@ -170,7 +170,7 @@ impl Layer4Fabric {
     #[must_use]
     pub fn rollouts(&self) -> Vec<RolloutView> {
         let view = |live: &Arc<Live>| RolloutView::of(&live.agent_type, &live.rollout());
-        self.watch.trials.all().iter().map(view).collect()
+        self.telemetry.trials.all().iter().map(view).collect()
     }
 
     /// The rollout of an agent type that is under way.
@@ -184,7 +184,7 @@ impl Layer4Fabric {
     }
 
     fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
-        self.watch.trials.get(agent_type).ok_or_else(|| {
+        self.telemetry.trials.get(agent_type).ok_or_else(|| {
             let words = format!(
                 "no rollout of {agent_type:?} is under way; its history tells of those that ended"
             );
@@ -209,7 +209,7 @@ impl Genomes {
     ) -> Layer4Result<RolloutView> {
         let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
-        let champion = self.crew.agents.genome_of(agent_type).ok_or_else(|| {
+        let champion = self.pool.agents.genome_of(agent_type).ok_or_else(|| {
             let words = format!("agents of {agent_type:?} run several genomes; promote one first");
             Layer4Error::RolloutConflict(words)
         })?;
@@ -223,7 +223,7 @@ impl Genomes {
         rollout: Rollout,
     ) -> Layer4Result<RolloutView> {
         let (champion, candidate) = (rollout.champion(), rollout.candidate());
-        let champions = self.crew.agents.in_charge(agent_type);
+        let champions = self.pool.agents.in_charge(agent_type);
         let Some(like) = champions.first() else {
             let words = format!("no agent of {agent_type:?} runs to hold it against");
             return Err(Layer4Error::RolloutConflict(words));
@@ -242,20 +242,20 @@ impl Genomes {
         let held_against = control.iter().map(|agent| agent.config().agent_id).collect();
         let live = Arc::new(Live::new(agent_type, rollout, held_against));
         // First the ear: the candidate's first run is to be heard.
-        self.watch.trials.insert(Arc::clone(&live));
+        self.telemetry.trials.insert(Arc::clone(&live));
         let lanes = Arc::clone(&live);
         let lanes = Arc::new(move |task: &_| lanes.lane(task));
-        let put = self.crew.agents.put_on_trial(agent_type, candidates, control, lanes);
+        let put = self.pool.agents.put_on_trial(agent_type, candidates, control, lanes);
         if let Err(error) = put {
-            self.watch.trials.remove(agent_type);
+            self.telemetry.trials.remove(agent_type);
             live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
             return Err(error);
         }
-        self.keepers.spawn(keeper::see_through(Arc::downgrade(self), live));
+        self.keepers.spawn(rollout_controller::see_through(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
         let agent_type = agent_type.to_owned();
-        self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+        self.telemetry.events.tell(|| What::RolloutStep { agent_type, candidate, share });
         Ok(view)
     }
 
@@ -285,7 +285,7 @@ impl Genomes {
     async fn control(self: &Arc<Self>, champion: &Agent, count: usize) -> Layer4Result<Vec<Agent>> {
         let digest = champion.genome().digest();
         let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
-            Ok(bytes) => self.crew.executor.load_apart(&bytes).await?,
+            Ok(bytes) => self.pool.executor.load_apart(&bytes).await?,
             // It came as bytes that nobody stored, or they are damaged.
             Err(error) => {
                 tracing::debug!(%error, "the control shares the champion's code");
@@ -305,7 +305,7 @@ impl Genomes {
         let mut agents = Vec::new();
         for _ in 0..count {
             let config = like.config_with(utils::generate_agent_id());
-            match self.crew.executor.spawn(Arc::clone(genome), config).await {
+            match self.pool.executor.spawn(Arc::clone(genome), config).await {
                 Ok(agent) => agents.push(agent),
                 Err(error) => {
                     self.end_unused(agents).await;

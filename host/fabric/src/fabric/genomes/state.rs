@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::swap::micros;
-use crate::fabric::agents::Entry;
+use crate::fabric::agents::AgentEntry;
 
 /// What became of the agents' own state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -66,7 +66,7 @@ pub(super) struct Handovers<'a> {
 /// # Errors
 /// What the first `save` or `restore` failed with. All old agents go on then.
 pub(super) async fn hand_over<'a>(
-    old: &'a [Arc<Entry>],
+    old: &'a [Arc<AgentEntry>],
     successors: &[Agent],
     timeout: Duration,
     unfit: Unfit,

@@ -20,7 +20,7 @@ use super::admit::GenomeRef;
 use super::state::{Handovers, StateCarried, Told, Unfit, hand_over};
 use super::{Genomes, entry};
 use crate::events::What;
-use crate::fabric::agents::{AgentSource, Entry};
+use crate::fabric::agents::{AgentEntry, AgentSource};
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
 use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
 
@@ -59,7 +59,7 @@ impl Layer4Fabric {
         genome: impl Into<GenomeRef>,
     ) -> Layer4Result<Swapped> {
         self.check_not_ending()?;
-        let found = self.crew.agents.get(agent_id);
+        let found = self.pool.agents.get(agent_id);
         let old = found.ok_or(Layer4Error::AgentNotFound(agent_id))?;
         let agent_type = old.agent.config().agent_type.clone();
         let to = self.resolve_genome(genome.into(), &agent_type).await?;
@@ -166,7 +166,7 @@ impl Genomes {
 
     async fn update(
         self: &Arc<Self>,
-        old: Arc<Entry>,
+        old: Arc<AgentEntry>,
         genome: Arc<Genome>,
     ) -> Layer4Result<Swapped> {
         let agent_type = old.agent.config().agent_type.clone();
@@ -203,8 +203,8 @@ impl Genomes {
     ) -> Layer4Result<Swapped> {
         let from = self.active_or_running(agent_type).await?;
         // After a fault agents may run another one than the lineage says.
-        let runs_it = |entry: &Arc<Entry>| entry.agent.genome().digest() == to;
-        if from == Some(to) && self.crew.agents.in_charge(agent_type).iter().all(runs_it) {
+        let runs_it = |entry: &Arc<AgentEntry>| entry.agent.genome().digest() == to;
+        if from == Some(to) && self.pool.agents.in_charge(agent_type).iter().all(runs_it) {
             let words = format!("{to} is in charge of {agent_type:?} already");
             return Err(Layer4Error::RolloutConflict(words));
         }
@@ -222,16 +222,16 @@ impl Genomes {
     ) -> Layer4Result<Swapped> {
         let from = self.active_or_running(agent_type).await?;
         let bytes: Arc<[u8]> = self.on_disk(move |genomes| genomes.store.get(&to)).await?.into();
-        let loaded = self.crew.load(&bytes).await?;
+        let loaded = self.pool.load(&bytes).await?;
         // No task starts an agent of the old one meanwhile.
-        let starting = self.crew.agents.registered(agent_type).map(|old| old.starting);
+        let starting = self.pool.agents.registered(agent_type).map(|old| old.starting);
         let _held = match &starting {
             Some(starting) => Some(starting.lock().await),
             None => None,
         };
-        let old = self.crew.agents.in_charge(agent_type);
+        let old = self.pool.agents.in_charge(agent_type);
         let done = self.take_over(&old, &loaded, entries, unfit).await?;
-        self.crew.agents.set_source(agent_type, AgentSource::Bytes(bytes));
+        self.pool.agents.set_source(agent_type, AgentSource::Bytes(bytes));
         Ok(self.tell(done.swapped(agent_type.to_owned(), from, to)))
     }
 
@@ -239,7 +239,7 @@ impl Genomes {
     /// engine has room for.
     async fn take_over(
         self: &Arc<Self>,
-        old: &[Arc<Entry>],
+        old: &[Arc<AgentEntry>],
         genome: &Arc<Genome>,
         entries: Vec<NewEntry>,
         unfit: Unfit,
@@ -269,13 +269,13 @@ impl Genomes {
     /// An agent of the genome for each of these, that goes on from its state.
     async fn successors<'a>(
         &self,
-        old: &'a [Arc<Entry>],
+        old: &'a [Arc<AgentEntry>],
         genome: &Arc<Genome>,
         unfit: Unfit,
     ) -> Layer4Result<(Vec<Agent>, Handovers<'a>)> {
         let mut successors = Vec::with_capacity(old.len());
         for entry in old {
-            let successor = self.crew.executor.succeed(&entry.agent, Arc::clone(genome)).await;
+            let successor = self.pool.executor.succeed(&entry.agent, Arc::clone(genome)).await;
             match successor {
                 Ok(agent) => successors.push(agent),
                 Err(error) => {
@@ -295,13 +295,13 @@ impl Genomes {
 
     async fn change_places(
         &self,
-        old: &[Arc<Entry>],
+        old: &[Arc<AgentEntry>],
         successors: Vec<Agent>,
         state: Handovers<'_>,
         done: &mut TakenOver,
     ) -> Layer4Result<()> {
         let began = Instant::now();
-        let left = self.crew.agents.take_over(successors)?;
+        let left = self.pool.agents.take_over(successors)?;
         done.switch = done.switch.max(began.elapsed());
         state.complete(&mut done.told);
         done.agents.extend(old.iter().map(|entry| entry.id()));
@@ -325,7 +325,7 @@ impl Genomes {
         self: &Arc<Self>,
         agent_type: &str,
     ) -> Layer4Result<Option<Digest>> {
-        let running = || self.crew.agents.genome_of(agent_type);
+        let running = || self.pool.agents.genome_of(agent_type);
         Ok(self.active(agent_type).await?.or_else(running))
     }
 
@@ -354,7 +354,7 @@ impl Genomes {
     }
 
     pub(super) fn check_no_rollout(&self, agent_type: &str) -> Layer4Result<()> {
-        let Some(live) = self.watch.trials.get(agent_type) else { return Ok(()) };
+        let Some(live) = self.telemetry.trials.get(agent_type) else { return Ok(()) };
         let candidate = live.rollout().candidate();
         Err(Layer4Error::RolloutConflict(format!(
             "{candidate} is on trial for {agent_type:?}; promote or abort its rollout first"
@@ -365,9 +365,9 @@ impl Genomes {
         let Swapped { agent_type, from, to, switch_micros, state, .. } = &swapped;
         let before = from.map(display);
         tracing::info!(agent_type, from = before, %to, switch_micros, %state, "a genome took over");
-        self.watch.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
+        self.telemetry.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
         let (agent_type, from, to) = (agent_type.clone(), *from, *to);
-        self.watch.events.tell(|| What::GenomeSwapped { agent_type, from, to });
+        self.telemetry.events.tell(|| What::GenomeSwapped { agent_type, from, to });
         swapped
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use chimera_layer4_core::genome::{Finding, Lane, Observation, Rollout, Side, rollout};
+use chimera_layer4_core::genome::{Finding, Observation, Rollout, Side, TrafficArm, rollout};
 use chimera_layer4_core::scheduler::settle::fails_beside_others;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
@@ -98,7 +98,7 @@ impl Live {
     }
 
     /// Who runs this task.
-    pub(super) fn lane(&self, task: &Task) -> Lane {
+    pub(super) fn lane(&self, task: &Task) -> TrafficArm {
         let rollout = self.rollout();
         match task.metadata.get(KEY) {
             Some(key) => rollout.lane(key),

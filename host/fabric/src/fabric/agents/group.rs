@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use chimera_layer4_core::genome::Lane;
+use chimera_layer4_core::genome::TrafficArm;
 use chimera_layer4_core::{AgentId, Digest, Task};
 
-use super::entry::Entry;
+use super::entry::AgentEntry;
 use crate::scheduler::Arm;
 
 /// Who a task goes to while a genome is on trial.
-pub(in crate::fabric) type Lanes = Arc<dyn Fn(&Task) -> Lane + Send + Sync>;
+pub(in crate::fabric) type TrafficSplit = Arc<dyn Fn(&Task) -> TrafficArm + Send + Sync>;
 
 /// The agents of one type. Their sums are kept, since each task asks for them.
 #[derive(Default)]
-pub(super) struct OfType {
-    agents: Vec<Arc<Entry>>,
+pub(super) struct AgentGroup {
+    agents: Vec<Arc<AgentEntry>>,
     trial: Option<OnTrial>,
     pub(super) in_hand: Arc<AtomicUsize>,
     /// Tasks that may run at once, over all of them.
@@ -31,13 +31,13 @@ pub(super) struct OfType {
 /// The agents of a genome that is to show what it can do, and those of the one
 /// in charge that it is held against.
 struct OnTrial {
-    candidates: Vec<Arc<Entry>>,
-    control: Vec<Arc<Entry>>,
-    lanes: Lanes,
+    candidates: Vec<Arc<AgentEntry>>,
+    control: Vec<Arc<AgentEntry>>,
+    lanes: TrafficSplit,
 }
 
 impl OnTrial {
-    fn agents(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    fn agents(&self) -> impl Iterator<Item = &Arc<AgentEntry>> {
         self.candidates.iter().chain(&self.control)
     }
 
@@ -46,18 +46,18 @@ impl OnTrial {
     }
 }
 
-impl OfType {
+impl AgentGroup {
     pub(super) fn named(name: &str) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
     /// Those that are in charge.
-    pub(super) fn agents(&self) -> &[Arc<Entry>] {
+    pub(super) fn agents(&self) -> &[Arc<AgentEntry>] {
         &self.agents
     }
 
     /// Those that are in charge, and those on trial.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<AgentEntry>> {
         self.agents.iter().chain(self.trial.iter().flat_map(OnTrial::agents))
     }
 
@@ -65,7 +65,7 @@ impl OfType {
         self.all().next().is_none()
     }
 
-    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+    pub(super) fn push(&mut self, entry: Arc<AgentEntry>) {
         self.room += entry.room();
         // Added to what is known of all the others already.
         let arms = self.arms.iter().copied().chain([arm(&entry)]);
@@ -75,7 +75,7 @@ impl OfType {
 
     /// Puts another in the place of the one with its id; the answer is the one
     /// that was there.
-    pub(super) fn replace(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+    pub(super) fn replace(&mut self, entry: Arc<AgentEntry>) -> Option<Arc<AgentEntry>> {
         let place = self.agents.iter_mut().find(|old| old.id() == entry.id())?;
         let old = std::mem::replace(place, entry);
         self.sum_up();
@@ -94,16 +94,16 @@ impl OfType {
     /// Gives these their shares of the tasks, in place of any that had one.
     pub(super) fn put_on_trial(
         &mut self,
-        candidates: Vec<Arc<Entry>>,
-        control: Vec<Arc<Entry>>,
-        lanes: Lanes,
+        candidates: Vec<Arc<AgentEntry>>,
+        control: Vec<Arc<AgentEntry>>,
+        lanes: TrafficSplit,
     ) {
         self.trial = Some(OnTrial { candidates, control, lanes });
         self.sum_up();
     }
 
     /// Leaves all tasks to those in charge; the answer is those on trial.
-    pub(super) fn end_trial(&mut self) -> Vec<Arc<Entry>> {
+    pub(super) fn end_trial(&mut self) -> Vec<Arc<AgentEntry>> {
         let ended = self.trial.take();
         let ended = ended.iter().flat_map(OnTrial::agents).cloned().collect();
         self.sum_up();
@@ -125,7 +125,7 @@ impl OfType {
             meant.sort_by_key(|genome| first != Some(*genome));
         }
         let Some(trial) = &self.trial else { return meant };
-        let is_candidates = task.is_some_and(|task| (trial.lanes)(task) == Lane::Candidate);
+        let is_candidates = task.is_some_and(|task| (trial.lanes)(task) == TrafficArm::Candidate);
         let at = if is_candidates { 0 } else { meant.len() };
         meant.splice(at..at, candidate);
         meant
@@ -133,15 +133,19 @@ impl OfType {
 
     /// Who takes a task: an agent of this genome, if one runs. Only a task that
     /// is given goes to the control of a trial.
-    pub(super) fn taker(&self, task: Option<&Task>, on: Option<Digest>) -> Option<&Arc<Entry>> {
+    pub(super) fn taker(
+        &self,
+        task: Option<&Task>,
+        on: Option<Digest>,
+    ) -> Option<&Arc<AgentEntry>> {
         let others = || least_busy(&self.agents, on).or_else(|| least_busy(&self.agents, None));
         let Some(trial) = &self.trial else { return others() };
-        let one = match task.map_or(Lane::Others, |task| (trial.lanes)(task)) {
+        let one = match task.map_or(TrafficArm::Others, |task| (trial.lanes)(task)) {
             // The side was chosen when the task was handed out.
             _ if on.is_some() && on == trial.candidate() => least_busy(&trial.candidates, None),
-            Lane::Candidate if on.is_none() => least_busy(&trial.candidates, None),
-            Lane::Control => least_busy(&trial.control, None),
-            Lane::Candidate | Lane::Others => None,
+            TrafficArm::Candidate if on.is_none() => least_busy(&trial.candidates, None),
+            TrafficArm::Control => least_busy(&trial.control, None),
+            TrafficArm::Candidate | TrafficArm::Others => None,
         };
         let left =
             || least_busy(&trial.control, None).or_else(|| least_busy(&trial.candidates, None));
@@ -170,14 +174,14 @@ impl OfType {
     }
 }
 
-fn arm(entry: &Arc<Entry>) -> Arm {
+fn arm(entry: &Arc<AgentEntry>) -> Arm {
     Arm { genome: entry.genome(), slots: entry.room() }
 }
 
 /// One with nothing in hand if there is one, else the least busy; of those that
 /// run a genome, if it is named.
-fn least_busy(agents: &[Arc<Entry>], on: Option<Digest>) -> Option<&Arc<Entry>> {
-    let runs = |entry: &&Arc<Entry>| on.is_none_or(|genome| entry.genome() == genome);
+fn least_busy(agents: &[Arc<AgentEntry>], on: Option<Digest>) -> Option<&Arc<AgentEntry>> {
+    let runs = |entry: &&Arc<AgentEntry>| on.is_none_or(|genome| entry.genome() == genome);
     let idle = agents.iter().find(|entry| entry.in_hand() == 0 && runs(entry));
     idle.or_else(|| agents.iter().filter(runs).min_by_key(|entry| entry.in_hand()))
 }

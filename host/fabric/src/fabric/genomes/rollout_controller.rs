@@ -51,7 +51,7 @@ impl Genomes {
             tracing::warn!(agent_type, %error, "a step is not in the lineage");
         }
         tracing::info!(agent_type, %candidate, share, "a rollout goes on");
-        self.watch.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+        self.telemetry.events.tell(|| What::RolloutStep { agent_type, candidate, share });
     }
 
     /// Does what the end of a rollout asks for.
@@ -83,12 +83,12 @@ impl Genomes {
             }
         };
         // Whatever the disk said: tasks go to those in charge again.
-        self.watch.trials.remove(name);
-        self.retire(self.crew.agents.end_trial(name));
+        self.telemetry.trials.remove(name);
+        self.retire(self.pool.agents.end_trial(name));
         tracing::info!(agent_type = name, %candidate, tasks, outcome, why, "a rollout ended");
-        self.watch.metrics.genomes.rollout_ended(name, outcome);
+        self.telemetry.metrics.genomes.rollout_ended(name, outcome);
         let agent_type = name.to_owned();
-        self.watch.events.tell(|| What::RolloutEnded {
+        self.telemetry.events.tell(|| What::RolloutEnded {
             agent_type,
             candidate,
             outcome,

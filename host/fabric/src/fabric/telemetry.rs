@@ -9,7 +9,7 @@ use chimera_layer4_runtime::executor::{AgentSetup, OnProgress};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::agents::{Agents, Entry};
+use super::agents::{AgentEntry, Agents};
 use super::genomes::{Recorder, Trials};
 use super::log::{self, Life};
 use crate::events::{Events, TaskEvent, TaskEventKind, What};
@@ -18,7 +18,7 @@ use crate::scheduler::{Change, End, Observe, Placement, TaskChange};
 use crate::traces::Traces;
 
 /// Where it is counted and told.
-pub(super) struct Watch {
+pub(super) struct Telemetry {
     pub(super) metrics: MetricsCollector,
     pub(super) events: Events,
     pub(super) traces: Traces,
@@ -26,7 +26,7 @@ pub(super) struct Watch {
     pub(super) recorder: Recorder,
 }
 
-impl Observe for Watch {
+impl Observe for Telemetry {
     fn task(&self, change: &TaskChange<'_>) {
         self.metrics.task(change);
         log::task(change);
@@ -59,7 +59,7 @@ fn kind(change: &Change<'_>) -> TaskEventKind {
     }
 }
 
-impl Watch {
+impl Telemetry {
     pub(super) fn new(config: &Layer4Config) -> Layer4Result<Arc<Self>> {
         Ok(Arc::new(Self {
             metrics: MetricsCollector::new()?,
@@ -70,7 +70,7 @@ impl Watch {
         }))
     }
 
-    pub(super) fn started(&self, entry: &Entry) {
+    pub(super) fn started(&self, entry: &AgentEntry) {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.spawned(agent_type);
         log::agent(entry, Life::Started);
@@ -81,7 +81,7 @@ impl Watch {
         });
     }
 
-    pub(super) fn restarted(&self, entry: &Entry) {
+    pub(super) fn restarted(&self, entry: &AgentEntry) {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.restarted(agent_type);
         log::agent(entry, Life::Restarted);
@@ -89,7 +89,7 @@ impl Watch {
             .tell(|| What::AgentRestarted { agent_id: *agent_id, agent_type: agent_type.clone() });
     }
 
-    pub(super) fn ended(&self, entry: &Entry) {
+    pub(super) fn ended(&self, entry: &AgentEntry) {
         log::agent(entry, Life::Ended);
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         let (agent_id, agent_type) = (*agent_id, agent_type.clone());
@@ -98,7 +98,7 @@ impl Watch {
 
     pub(super) fn ran(
         &self,
-        entry: &Entry,
+        entry: &AgentEntry,
         task: &Task,
         attempt: u32,
         place: &Placement,
@@ -124,11 +124,11 @@ impl Watch {
         if !self.events.are_wanted() {
             return None;
         }
-        let watch = Arc::clone(self);
+        let telemetry = Arc::clone(self);
         let (task_id, priority) = (task.id, task.priority);
         let agent_type = task.target_agent_type.clone();
         Some(Arc::new(move |progress| {
-            watch.events.tell(|| {
+            telemetry.events.tell(|| {
                 let (fraction, message) = (progress.fraction, progress.message.clone());
                 let change = TaskEventKind::Progress { fraction, message };
                 What::Task(TaskEvent { task_id, agent_type: agent_type.clone(), priority, change })
@@ -150,13 +150,17 @@ impl Watch {
 }
 
 /// Looks every `interval`, until the handle is aborted.
-pub(super) fn start(watch: Arc<Watch>, agents: Arc<Agents>, interval: Duration) -> JoinHandle<()> {
+pub(super) fn start(
+    telemetry: Arc<Telemetry>,
+    agents: Arc<Agents>,
+    interval: Duration,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            watch.look(&agents);
+            telemetry.look(&agents);
         }
     })
 }

@@ -11,28 +11,32 @@ use chimera_layer4_core::{
 use chimera_layer4_runtime::executor::{LoadedFrom, RunOptions};
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 
-use super::agents::{AgentSource, Agents, Entry, InHand};
-use super::watch::Watch;
+use super::agents::{AgentEntry, AgentPermit, AgentSource, Agents};
+use super::telemetry::Telemetry;
 use super::{log, read_component};
 use crate::scheduler::{Capacity, Placement, RunTask};
 use crate::traces::RunTrace;
 
 /// The agents of a fabric.
-pub(super) struct Crew {
+pub(super) struct AgentPool {
     pub(super) executor: Executor,
     pub(super) agents: Arc<Agents>,
     max_agents: usize,
     /// Tasks that may wait for an agent type outside the queue.
     capacity: usize,
     max_component_bytes: u64,
-    watch: Arc<Watch>,
+    telemetry: Arc<Telemetry>,
 }
 
-impl Crew {
-    pub(super) fn new(executor: Executor, config: &Layer4Config, watch: Arc<Watch>) -> Self {
+impl AgentPool {
+    pub(super) fn new(
+        executor: Executor,
+        config: &Layer4Config,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         Self {
             executor,
-            watch,
+            telemetry,
             agents: Arc::default(),
             max_agents: config.max_agents,
             capacity: config.task_queue_capacity,
@@ -44,11 +48,11 @@ impl Crew {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<Arc<Entry>> {
+    ) -> Layer4Result<Arc<AgentEntry>> {
         let place = self.agents.reserve(self.max_agents)?;
         let agent = self.executor.spawn(genome, config).await?;
         let entry = self.agents.insert(place, agent)?;
-        self.watch.started(&entry);
+        self.telemetry.started(&entry);
         Ok(entry)
     }
 
@@ -56,12 +60,12 @@ impl Crew {
     pub(super) async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
         let loaded = self.executor.load(component).await;
         match &loaded {
-            Ok((_, LoadedFrom::Memory)) => self.watch.metrics.loaded("memory", None),
-            Ok((_, LoadedFrom::Cache)) => self.watch.metrics.loaded("cache", None),
+            Ok((_, LoadedFrom::Memory)) => self.telemetry.metrics.loaded("memory", None),
+            Ok((_, LoadedFrom::Cache)) => self.telemetry.metrics.loaded("cache", None),
             Ok((genome, LoadedFrom::Compiler)) => {
-                self.watch.metrics.loaded("compiled", Some(genome.loading().compile));
+                self.telemetry.metrics.loaded("compiled", Some(genome.loading().compile));
             }
-            Err(_) => self.watch.metrics.loaded("refused", None),
+            Err(_) => self.telemetry.metrics.loaded("refused", None),
         }
         loaded.map(|(genome, _)| genome)
     }
@@ -92,7 +96,7 @@ impl Crew {
 
     /// The least busy agent of the type; the first of a registered type is
     /// started here.
-    pub(super) async fn admit(&self, name: &str) -> Layer4Result<InHand> {
+    pub(super) async fn admit(&self, name: &str) -> Layer4Result<AgentPermit> {
         self.make_ready(name).await?;
         let gone = || Err(self.agents.unknown(name));
         self.agents.admit(name, None, None, self.capacity).unwrap_or_else(gone)
@@ -101,20 +105,20 @@ impl Crew {
     /// Runs a task once on an agent, and writes what the agent logged.
     pub(super) async fn run_on(
         &self,
-        agent: &InHand,
+        agent: &AgentPermit,
         task: &Task,
         attempt: u32,
         place: &Placement,
     ) -> RunReport {
         let entry = &agent.0;
         let (setup, genome) = (entry.agent.config(), entry.agent.genome().digest());
-        let trace = self.watch.traces.run(task, attempt, setup, genome);
+        let trace = self.telemetry.traces.run(task, attempt, setup, genome);
         let options = RunOptions {
-            progress: self.watch.progress(task),
+            progress: self.telemetry.progress(task),
             metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
         };
         let report = entry.agent.run_with(task, attempt, options).await;
-        self.watch.ran(entry, task, attempt, place, &report);
+        self.telemetry.ran(entry, task, attempt, place, &report);
         log::write(entry, task, trace.as_ref(), &report.telemetry.log);
         if let Some(trace) = trace {
             trace.ended(&report);
@@ -127,7 +131,7 @@ impl Crew {
 }
 
 #[async_trait]
-impl RunTask for Crew {
+impl RunTask for AgentPool {
     fn capacity(&self) -> Vec<Capacity> {
         self.agents.capacity(self.max_agents)
     }
