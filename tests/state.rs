@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chimera_layer4::events::What;
+use chimera_layer4::events::EventKind;
 use chimera_layer4::genome::Plan;
 use chimera_layer4::{
     AgentSource, Digest, Fault, Layer4Config, Layer4Error, Layer4Fabric, NewGenome, ResourceQuota,
@@ -351,7 +351,7 @@ async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     fabric.promote_rollout(TYPE, "a test").await.unwrap_err();
     let (outcome, why) = loop {
         let event = events.recv().await.unwrap();
-        if let What::RolloutEnded { outcome, why, .. } = &event.what {
+        if let EventKind::RolloutEnded { outcome, why, .. } = &event.what {
             break (*outcome, why.clone());
         }
     };

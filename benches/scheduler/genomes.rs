@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::events::What;
+use chimera_layer4::events::EventKind;
 use chimera_layer4::genome::{Plan, Policy, Weights};
 use chimera_layer4::{
     BenchTask, InstancePolicy, JsonText, Layer4Fabric, NewGenome, Validation, utils,
@@ -299,7 +299,7 @@ async fn trial(
         let event = events.recv().await;
         // One that fell behind goes on with what is newer.
         let Ok(event) = event else { continue };
-        if let What::RolloutEnded { outcome, tasks, why, .. } = &event.what {
+        if let EventKind::RolloutEnded { outcome, tasks, why, .. } = &event.what {
             break ((*outcome).to_owned(), *tasks, why.clone());
         }
     };

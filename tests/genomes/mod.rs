@@ -11,7 +11,7 @@ pub(crate) mod variants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::events::{Event, What};
+use chimera_layer4::events::{Event, EventKind};
 use chimera_layer4::{AgentSource, Digest, Layer4Config, Layer4Fabric, utils};
 use tokio::sync::broadcast::Receiver;
 
@@ -47,7 +47,7 @@ async fn ended(events: &mut Receiver<Arc<Event>>) -> (&'static str, u64, String)
     let wait = async {
         loop {
             let Ok(event) = events.recv().await else { continue };
-            if let What::RolloutEnded { outcome, tasks, why, .. } = &event.what {
+            if let EventKind::RolloutEnded { outcome, tasks, why, .. } = &event.what {
                 return (*outcome, *tasks, why.clone());
             }
         }

@@ -22,7 +22,7 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// What.
-    pub what: What,
+    pub what: EventKind,
 }
 
 impl Serialize for Event {
@@ -33,10 +33,10 @@ impl Serialize for Event {
             #[serde(skip_serializing_if = "Option::is_none")]
             at: Option<Timestamp>,
             #[serde(flatten)]
-            what: &'a What,
+            what: &'a EventKind,
         }
         // A report has a time of its own: an object has a key once.
-        let at = (!matches!(self.what, What::Kpi(_))).then_some(self.at);
+        let at = (!matches!(self.what, EventKind::Kpi(_))).then_some(self.at);
         Written { sequence: self.sequence, at, what: &self.what }.serialize(to)
     }
 }
@@ -46,15 +46,15 @@ impl Event {
     #[must_use]
     pub fn task_id(&self) -> Option<TaskId> {
         match &self.what {
-            What::Task(event) => Some(event.task_id),
-            What::AgentStarted { .. }
-            | What::AgentEnded { .. }
-            | What::AgentRestarted { .. }
-            | What::GenomeSwapped { .. }
-            | What::RolloutStep { .. }
-            | What::RolloutEnded { .. }
-            | What::Kpi(_)
-            | What::HostEnded {} => None,
+            EventKind::Task(event) => Some(event.task_id),
+            EventKind::AgentStarted { .. }
+            | EventKind::AgentEnded { .. }
+            | EventKind::AgentRestarted { .. }
+            | EventKind::GenomeSwapped { .. }
+            | EventKind::RolloutStep { .. }
+            | EventKind::RolloutEnded { .. }
+            | EventKind::Kpi(_)
+            | EventKind::HostEnded {} => None,
         }
     }
 
@@ -62,7 +62,7 @@ impl Event {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match &self.what {
-            What::Task(event) => match event.change {
+            EventKind::Task(event) => match event.change {
                 TaskEventKind::Submitted => "task-submitted",
                 TaskEventKind::Started { .. } => "task-started",
                 TaskEventKind::Progress { .. } => "task-progress",
@@ -70,14 +70,14 @@ impl Event {
                 TaskEventKind::GivenBack => "task-given-back",
                 TaskEventKind::Ended { .. } => "task-ended",
             },
-            What::AgentStarted { .. } => "agent-started",
-            What::AgentEnded { .. } => "agent-ended",
-            What::AgentRestarted { .. } => "agent-restarted",
-            What::GenomeSwapped { .. } => "genome-swapped",
-            What::RolloutStep { .. } => "rollout-step",
-            What::RolloutEnded { .. } => "rollout-ended",
-            What::Kpi(_) => "kpi",
-            What::HostEnded {} => "host-ended",
+            EventKind::AgentStarted { .. } => "agent-started",
+            EventKind::AgentEnded { .. } => "agent-ended",
+            EventKind::AgentRestarted { .. } => "agent-restarted",
+            EventKind::GenomeSwapped { .. } => "genome-swapped",
+            EventKind::RolloutStep { .. } => "rollout-step",
+            EventKind::RolloutEnded { .. } => "rollout-ended",
+            EventKind::Kpi(_) => "kpi",
+            EventKind::HostEnded {} => "host-ended",
         }
     }
 }
@@ -85,7 +85,7 @@ impl Event {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum What {
+pub enum EventKind {
     /// To a task.
     Task(TaskEvent),
     /// An agent began.
@@ -238,7 +238,7 @@ mod tests {
             },
         };
         let at = report.at;
-        for what in [What::Kpi(report), What::Task(task), What::HostEnded {}] {
+        for what in [EventKind::Kpi(report), EventKind::Task(task), EventKind::HostEnded {}] {
             let text = serde_json::to_string(&Event { sequence: 1, at, what }).unwrap();
             for key in ["at", "sequence", "agent_type"] {
                 assert!(text.matches(&format!("\"{key}\":")).count() <= 1, "{key}: {text}");

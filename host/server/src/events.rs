@@ -26,7 +26,7 @@ use super::App;
 use super::error::Problem;
 use super::extract::Id;
 use super::problems;
-use chimera_layer4_fabric::events::{Event, Events, Following, Missed, Position, What};
+use chimera_layer4_fabric::events::{Event, EventKind, Events, Following, Missed, Position};
 
 /// A proxy closes a connection that is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -147,7 +147,7 @@ fn is_end(event: &Event) -> bool {
 }
 
 fn is_last(event: &Event) -> bool {
-    matches!(event.what, What::HostEnded {})
+    matches!(event.what, EventKind::HostEnded {})
 }
 
 /// All up to the first that is the last, and that.

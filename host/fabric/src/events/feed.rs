@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Event, What};
+use super::{Event, EventKind};
 
 /// Events that are kept, and that a slow listener may be behind.
 const BACKLOG: usize = 4096;
@@ -196,12 +196,12 @@ impl Events {
     }
 
     /// Tells what happened now. It is put into words only where somebody listens.
-    pub fn tell(&self, what: impl FnOnce() -> What) {
+    pub fn tell(&self, what: impl FnOnce() -> EventKind) {
         self.tell_at(SystemTime::now().into(), what);
     }
 
     /// Tells what happened at a time.
-    pub fn tell_at(&self, at: Timestamp, what: impl FnOnce() -> What) {
+    pub fn tell_at(&self, at: Timestamp, what: impl FnOnce() -> EventKind) {
         let Inner { sequence, keeps, to, recent, .. } = &*self.0;
         if !self.are_wanted() {
             sequence.fetch_add(1, Ordering::Relaxed);

@@ -57,7 +57,7 @@ use self::agents::{AgentEntry, AgentType};
 use self::declare::Declared;
 use self::genomes::Genomes;
 use self::telemetry::Telemetry;
-use crate::events::What;
+use crate::events::EventKind;
 use crate::scheduler::{Observe, Placement, RunTask, Scheduler};
 use chimera_layer4_stores::keyvalue::SqliteKeyValue;
 
@@ -245,7 +245,7 @@ impl Layer4Fabric {
         if let Some(genomes) = self.genomes.get() {
             genomes.close().await;
         }
-        self.telemetry.events.tell(|| What::HostEnded {});
+        self.telemetry.events.tell(|| EventKind::HostEnded {});
         if ran {
             tracing::info!("the host stopped");
         }

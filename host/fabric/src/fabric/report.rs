@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use super::Layer4Fabric;
 use crate::events::{Event, Events};
-use crate::metrics::{Sheet, Snapshot};
+use crate::metrics::{Gauges, Snapshot};
 use crate::scheduler::moment;
 use crate::traces::Trace;
 
@@ -72,7 +72,7 @@ impl Layer4Fabric {
             load: metrics.load_now(),
             subscribers: self.telemetry.events.listeners(),
         };
-        metrics.text(Sheet::of(&now))
+        metrics.text(Gauges::of(&now))
     }
 
     /// Hears of what happens from now on. A listener that falls behind loses

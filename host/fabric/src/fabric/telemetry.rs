@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::agents::{AgentEntry, Agents};
 use super::genomes::{Recorder, Trials};
 use super::log::{self, Life};
-use crate::events::{Events, TaskEvent, TaskEventKind, What};
+use crate::events::{EventKind, Events, TaskEvent, TaskEventKind};
 use crate::metrics::{MetricsCollector, Runner};
 use crate::scheduler::{Change, End, Observe, Placement, TaskChange};
 use crate::traces::Traces;
@@ -31,7 +31,7 @@ impl Observe for Telemetry {
         self.metrics.task(change);
         log::task(change);
         self.events.tell_at(change.at, || {
-            What::Task(TaskEvent {
+            EventKind::Task(TaskEvent {
                 task_id: change.id,
                 agent_type: change.agent_type.to_owned(),
                 priority: change.priority,
@@ -74,7 +74,7 @@ impl Telemetry {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.spawned(agent_type);
         log::agent(entry, Life::Started);
-        self.events.tell(|| What::AgentStarted {
+        self.events.tell(|| EventKind::AgentStarted {
             agent_id: *agent_id,
             agent_type: agent_type.clone(),
             genome: entry.agent.genome().digest(),
@@ -85,15 +85,17 @@ impl Telemetry {
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         self.metrics.restarted(agent_type);
         log::agent(entry, Life::Restarted);
-        self.events
-            .tell(|| What::AgentRestarted { agent_id: *agent_id, agent_type: agent_type.clone() });
+        self.events.tell(|| EventKind::AgentRestarted {
+            agent_id: *agent_id,
+            agent_type: agent_type.clone(),
+        });
     }
 
     pub(super) fn ended(&self, entry: &AgentEntry) {
         log::agent(entry, Life::Ended);
         let AgentSetup { agent_id, agent_type, .. } = entry.agent.config();
         let (agent_id, agent_type) = (*agent_id, agent_type.clone());
-        self.events.tell(|| What::AgentEnded { agent_id, agent_type });
+        self.events.tell(|| EventKind::AgentEnded { agent_id, agent_type });
     }
 
     pub(super) fn ran(
@@ -131,7 +133,12 @@ impl Telemetry {
             telemetry.events.tell(|| {
                 let (fraction, message) = (progress.fraction, progress.message.clone());
                 let change = TaskEventKind::Progress { fraction, message };
-                What::Task(TaskEvent { task_id, agent_type: agent_type.clone(), priority, change })
+                EventKind::Task(TaskEvent {
+                    task_id,
+                    agent_type: agent_type.clone(),
+                    priority,
+                    change,
+                })
             });
         }))
     }
@@ -144,7 +151,7 @@ impl Telemetry {
             return;
         }
         for report in self.metrics.kpis_at(SystemTime::now().into()) {
-            self.events.tell_at(report.at, || What::Kpi(report));
+            self.events.tell_at(report.at, || EventKind::Kpi(report));
         }
     }
 }

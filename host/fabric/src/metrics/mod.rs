@@ -2,16 +2,16 @@
 //!
 //! What is counted as it happens is kept in handles, one set for each agent
 //! type; what is merely looked at, such as the queue's depth, is put on a
-//! `sheet` when somebody asks. A label is never a task's id nor a guest's
+//! `gauges` when somebody asks. A label is never a task's id nor a guest's
 //! unbounded word.
 
 mod families;
+mod gauges;
 mod genomes;
 mod guest;
 mod http;
 mod load;
 mod runs;
-mod sheet;
 mod tasks;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,9 +25,9 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry, TextEncoder};
 
+pub(crate) use self::gauges::{Gauges, Snapshot};
 pub(crate) use self::http::HttpMetrics;
 pub(crate) use self::runs::Runner;
-pub(crate) use self::sheet::{Sheet, Snapshot};
 
 use self::genomes::GenomeMetrics;
 use self::guest::GuestMetrics;
@@ -157,9 +157,9 @@ impl MetricsCollector {
     ///
     /// # Errors
     /// `Internal`: a family has no name or no value, which is a defect.
-    pub(crate) fn text(&self, sheet: Sheet) -> Layer4Result<String> {
+    pub(crate) fn text(&self, gauges: Gauges) -> Layer4Result<String> {
         let mut families: Vec<MetricFamily> = self.registry.gather();
-        families.extend(sheet.into_families());
+        families.extend(gauges.into_families());
         families.push(self.guests().family());
         // A family of which nothing was counted yet has nothing to say.
         families.retain(|family| !family.get_metric().is_empty());

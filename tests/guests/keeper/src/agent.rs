@@ -17,9 +17,9 @@ struct Keeper {
 #[serde(crate = "serde", rename_all = "kebab-case")]
 enum Order {
     /// Of `wasi:keyvalue@0.2.0-draft`: the bucket, and what to do there.
-    First(String, What),
+    First(String, EventKind),
     /// Of `wasi:keyvalue@0.2.0-draft2`.
-    Second(String, What),
+    Second(String, EventKind),
     /// Opens so many buckets and keeps them.
     Open(usize),
     LetGo,
@@ -31,7 +31,7 @@ enum Order {
 
 #[derive(Deserialize)]
 #[serde(crate = "serde", rename_all = "kebab-case")]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     Get(String),
     Exists(String),
     Set(String, String),

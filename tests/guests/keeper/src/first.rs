@@ -2,23 +2,23 @@
 
 use chimera_agent_sdk::prelude::*;
 
-use crate::agent::{What, text};
+use crate::agent::{EventKind, text};
 use crate::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 
-pub(crate) fn call(bucket: &str, what: What) -> Result<Value, store::Error> {
+pub(crate) fn call(bucket: &str, what: EventKind) -> Result<Value, store::Error> {
     let bucket = store::open(bucket)?;
     Ok(match what {
-        What::Get(key) => json!(bucket.get(&key)?.map(text)),
-        What::Exists(key) => json!(bucket.exists(&key)?),
-        What::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
-        What::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
-        What::Delete(key) => json!(bucket.delete(&key)?),
-        What::List(cursor) => {
+        EventKind::Get(key) => json!(bucket.get(&key)?.map(text)),
+        EventKind::Exists(key) => json!(bucket.exists(&key)?),
+        EventKind::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
+        EventKind::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
+        EventKind::Delete(key) => json!(bucket.delete(&key)?),
+        EventKind::List(cursor) => {
             let page = bucket.list_keys(cursor.and_then(|cursor| cursor.parse().ok()))?;
             json!([page.keys, page.cursor.map(|cursor| cursor.to_string())])
         }
-        What::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta as u64)?),
-        What::GetMany(keys) => {
+        EventKind::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta as u64)?),
+        EventKind::GetMany(keys) => {
             let pairs = batch::get_many(&bucket, &keys)?;
             json!(
                 pairs
@@ -27,11 +27,13 @@ pub(crate) fn call(bucket: &str, what: What) -> Result<Value, store::Error> {
                     .collect::<Vec<_>>()
             )
         }
-        What::SetMany(pairs) => {
+        EventKind::SetMany(pairs) => {
             let pairs: Vec<_> = pairs.into_iter().map(|(k, v)| (k, v.into_bytes())).collect();
             json!(batch::set_many(&bucket, &pairs)?)
         }
-        What::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
-        What::Race(..) => return Err(store::Error::Other("the first draft has no cas".into())),
+        EventKind::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
+        EventKind::Race(..) => {
+            return Err(store::Error::Other("the first draft has no cas".into()));
+        }
     })
 }

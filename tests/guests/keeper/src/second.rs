@@ -2,33 +2,33 @@
 
 use chimera_agent_sdk::prelude::*;
 
-use crate::agent::{What, text};
+use crate::agent::{EventKind, text};
 use crate::bindings::wasi::keyvalue0_2_0_draft2::atomics::{self, Cas, CasError};
 use crate::bindings::wasi::keyvalue0_2_0_draft2::{batch, store};
 
-pub(crate) fn call(bucket: &str, what: What) -> Result<Value, store::Error> {
+pub(crate) fn call(bucket: &str, what: EventKind) -> Result<Value, store::Error> {
     let bucket = store::open(bucket)?;
     Ok(match what {
-        What::Get(key) => json!(bucket.get(&key)?.map(text)),
-        What::Exists(key) => json!(bucket.exists(&key)?),
-        What::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
-        What::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
-        What::Delete(key) => json!(bucket.delete(&key)?),
-        What::List(cursor) => {
+        EventKind::Get(key) => json!(bucket.get(&key)?.map(text)),
+        EventKind::Exists(key) => json!(bucket.exists(&key)?),
+        EventKind::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
+        EventKind::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
+        EventKind::Delete(key) => json!(bucket.delete(&key)?),
+        EventKind::List(cursor) => {
             let page = bucket.list_keys(cursor.as_deref())?;
             json!([page.keys, page.cursor])
         }
-        What::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta)?),
-        What::GetMany(keys) => {
+        EventKind::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta)?),
+        EventKind::GetMany(keys) => {
             let pairs = batch::get_many(&bucket, &keys)?;
             json!(pairs.into_iter().map(|(key, value)| (key, value.map(text))).collect::<Vec<_>>())
         }
-        What::SetMany(pairs) => {
+        EventKind::SetMany(pairs) => {
             let pairs: Vec<_> = pairs.into_iter().map(|(k, v)| (k, v.into_bytes())).collect();
             json!(batch::set_many(&bucket, &pairs)?)
         }
-        What::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
-        What::Race(key, value) => race(&bucket, &key, value.as_bytes())?,
+        EventKind::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
+        EventKind::Race(key, value) => race(&bucket, &key, value.as_bytes())?,
     })
 }
 

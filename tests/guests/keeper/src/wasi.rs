@@ -59,7 +59,7 @@ macro_rules! draft {
 
             #[derive(Deserialize)]
             #[serde(crate = "serde", rename_all = "kebab-case", tag = "do")]
-            pub(crate) enum What {
+            pub(crate) enum EventKind {
                 Get { key: String },
                 Exists { key: String },
                 Set { key: String, value: String },
@@ -80,7 +80,7 @@ macro_rules! draft {
             pub(crate) struct Call {
                 bucket: String,
                 #[serde(flatten)]
-                what: What,
+                what: EventKind,
             }
 
             impl Call {
@@ -92,31 +92,31 @@ macro_rules! draft {
                 }
             }
 
-            impl What {
+            impl EventKind {
                 fn make(self, bucket: &store::Bucket) -> Result<Value, store::Error> {
                     Ok(match self {
-                        What::Get { key } => json!(bucket.get(&key)?.map(text)),
-                        What::Exists { key } => json!(bucket.exists(&key)?),
-                        What::Set { key, value } => json!(bucket.set(&key, value.as_bytes())?),
-                        What::Fill { key, bytes } => json!(bucket.set(&key, &vec![b'x'; bytes])?),
-                        What::Delete { key } => json!(bucket.delete(&key)?),
-                        What::List { cursor } => {
+                        EventKind::Get { key } => json!(bucket.get(&key)?.map(text)),
+                        EventKind::Exists { key } => json!(bucket.exists(&key)?),
+                        EventKind::Set { key, value } => json!(bucket.set(&key, value.as_bytes())?),
+                        EventKind::Fill { key, bytes } => json!(bucket.set(&key, &vec![b'x'; bytes])?),
+                        EventKind::Delete { key } => json!(bucket.delete(&key)?),
+                        EventKind::List { cursor } => {
                             let page = bucket.list_keys(super::own::cursor(&cursor))?;
                             json!({ "keys": page.keys, "cursor": page.cursor })
                         }
-                        What::Increment { key, delta } => {
+                        EventKind::Increment { key, delta } => {
                             json!(atomics::increment(bucket, &key, delta)?)
                         }
-                        What::GetMany { keys } => {
+                        EventKind::GetMany { keys } => {
                             let pairs = batch::get_many(bucket, &keys)?;
                             json!(pairs.into_iter().map($pair).collect::<Vec<_>>())
                         }
-                        What::SetMany { pairs } => {
+                        EventKind::SetMany { pairs } => {
                             let pairs = pairs.into_iter().map(|(k, v)| (k, v.into_bytes()));
                             json!(batch::set_many(bucket, &pairs.collect::<Vec<_>>())?)
                         }
-                        What::DeleteMany { keys } => json!(batch::delete_many(bucket, &keys)?),
-                        What::Own(own) => own.make(bucket)?,
+                        EventKind::DeleteMany { keys } => json!(batch::delete_many(bucket, &keys)?),
+                        EventKind::Own(own) => own.make(bucket)?,
                     })
                 }
             }

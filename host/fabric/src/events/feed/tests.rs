@@ -3,7 +3,7 @@
 use super::*;
 
 fn tell(events: &Events, times: usize) {
-    (0..times).for_each(|_| events.tell(|| What::HostEnded {}));
+    (0..times).for_each(|_| events.tell(|| EventKind::HostEnded {}));
 }
 
 fn numbers(following: &Following) -> Vec<u64> {

@@ -15,7 +15,7 @@ use super::admit::GenomeRef;
 use super::rollout_controller;
 use super::trials::Live;
 use super::{Genomes, entry};
-use crate::events::What;
+use crate::events::EventKind;
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
 use crate::utils;
 
@@ -255,7 +255,7 @@ impl Genomes {
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
         let agent_type = agent_type.to_owned();
-        self.telemetry.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+        self.telemetry.events.tell(|| EventKind::RolloutStep { agent_type, candidate, share });
         Ok(view)
     }
 

@@ -8,7 +8,7 @@ use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
 
 use super::trials::Live;
 use super::{Genomes, entry};
-use crate::events::What;
+use crate::events::EventKind;
 use chimera_layer4_stores::genomes::NewEntry;
 
 /// Until the rollout has ended, or the fabric has.
@@ -51,7 +51,7 @@ impl Genomes {
             tracing::warn!(agent_type, %error, "a step is not in the lineage");
         }
         tracing::info!(agent_type, %candidate, share, "a rollout goes on");
-        self.telemetry.events.tell(|| What::RolloutStep { agent_type, candidate, share });
+        self.telemetry.events.tell(|| EventKind::RolloutStep { agent_type, candidate, share });
     }
 
     /// Does what the end of a rollout asks for.
@@ -88,7 +88,7 @@ impl Genomes {
         tracing::info!(agent_type = name, %candidate, tasks, outcome, why, "a rollout ended");
         self.telemetry.metrics.genomes.rollout_ended(name, outcome);
         let agent_type = name.to_owned();
-        self.telemetry.events.tell(|| What::RolloutEnded {
+        self.telemetry.events.tell(|| EventKind::RolloutEnded {
             agent_type,
             candidate,
             outcome,

@@ -19,7 +19,7 @@ use tracing::field::display;
 use super::admit::GenomeRef;
 use super::state::{Handovers, StateCarried, Told, Unfit, hand_over};
 use super::{Genomes, entry};
-use crate::events::What;
+use crate::events::EventKind;
 use crate::fabric::agents::{AgentEntry, AgentSource};
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
 use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
@@ -367,7 +367,7 @@ impl Genomes {
         tracing::info!(agent_type, from = before, %to, switch_micros, %state, "a genome took over");
         self.telemetry.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
         let (agent_type, from, to) = (agent_type.clone(), *from, *to);
-        self.telemetry.events.tell(|| What::GenomeSwapped { agent_type, from, to });
+        self.telemetry.events.tell(|| EventKind::GenomeSwapped { agent_type, from, to });
         swapped
     }
 }

@@ -31,14 +31,14 @@ pub(crate) struct Snapshot {
 
 /// The agents of one type, summed.
 #[derive(Default)]
-struct OfType {
+struct TypeGauges {
     count: u64,
     unwell: u64,
     slots: u64,
     busy: usize,
 }
 
-impl OfType {
+impl TypeGauges {
     fn add(&mut self, agent: &ActiveAgent) {
         self.count += 1;
         self.unwell += u64::from(agent.health.status != HealthStatus::Healthy);
@@ -49,31 +49,31 @@ impl OfType {
 
 /// Families of metrics, in the making.
 #[derive(Debug, Default)]
-pub(crate) struct Sheet(BTreeMap<&'static str, MetricFamily>);
+pub(crate) struct Gauges(BTreeMap<&'static str, MetricFamily>);
 
-impl Sheet {
+impl Gauges {
     pub(crate) fn of(now: &Snapshot) -> Self {
-        let mut sheet = Self::default();
-        sheet.host(now);
-        sheet.agents(&now.agents, &now.load);
+        let mut gauges = Self::default();
+        gauges.host(now);
+        gauges.agents(&now.agents, &now.load);
         if let Some(queue) = &now.queue {
-            sheet.queue(queue);
+            gauges.queue(queue);
         }
         for (agent_type, accuracy) in &now.accuracy {
             let help = "Mean accuracy of outputs that layer 3 judged in the last five minutes.";
-            sheet.gauge("layer4_task_accuracy", help, &[("agent_type", agent_type)], *accuracy);
+            gauges.gauge("layer4_task_accuracy", help, &[("agent_type", agent_type)], *accuracy);
         }
         for (agent_type, bytes) in &now.kept {
             let help =
                 "Bytes that the agents of a type keep by key: bucket, key, value and 100 an entry.";
-            sheet.gauge(
+            gauges.gauge(
                 "layer4_keyvalue_bytes",
                 help,
                 &[("agent_type", agent_type)],
                 *bytes as f64,
             );
         }
-        sheet
+        gauges
     }
 
     fn host(&mut self, now: &Snapshot) {
@@ -107,7 +107,7 @@ impl Sheet {
     }
 
     fn agents(&mut self, agents: &[ActiveAgent], load: &LoadNow) {
-        let mut by_type: BTreeMap<&str, OfType> = BTreeMap::new();
+        let mut by_type: BTreeMap<&str, TypeGauges> = BTreeMap::new();
         for agent in agents {
             by_type.entry(&agent.agent_type).or_default().add(agent);
             let id = agent.agent_id.to_string();
@@ -123,7 +123,7 @@ impl Sheet {
             let paused = agent.paused_seconds;
             self.counter("layer4_cpu_throttled_seconds_total", help, &labels, paused);
         }
-        for (agent_type, OfType { count, unwell, slots, busy }) in by_type {
+        for (agent_type, TypeGauges { count, unwell, slots, busy }) in by_type {
             let label = [("agent_type", agent_type)];
             self.gauge("layer4_agents_active", "Agents that run.", &label, count as f64);
             let help = "Agents that the last heartbeat found not healthy.";
