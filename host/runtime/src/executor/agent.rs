@@ -23,12 +23,12 @@ use super::bindings::HandedTask;
 use super::check_quota;
 use super::engine::HostEngine;
 use super::grants::telemetry::OnProgress;
-use super::instance::{Blueprint, Driver, Ended, Instance};
+use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
+use super::instance_pool::{InstancePermit, InstancePool, MAX_INSTANCES};
 use super::limits::bucket::Shares;
 use super::limits::network::Traffic;
 use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
-use super::room::{MAX_INSTANCES, Room, Rooms};
 use super::setup::{self, AgentSetup};
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
@@ -45,10 +45,10 @@ pub struct RunOptions {
 /// One agent. Cheap to hold: an idle one is an instance and a page of words.
 pub struct Agent {
     host: Arc<HostEngine>,
-    blueprint: Blueprint,
+    blueprint: InstanceTemplate,
     capabilities: AgentCapabilities,
     /// Room for its instances in the engine, held as long as the agent lives.
-    _room: Room,
+    _room: InstancePermit,
     slots: Semaphore,
     /// While its state is on its way to a successor.
     hushed: watch::Sender<bool>,
@@ -63,16 +63,16 @@ impl Agent {
     /// Makes the first instance, so that an agent that cannot start is known at once.
     pub(super) async fn spawn(
         host: Arc<HostEngine>,
-        blueprint: Blueprint,
-        rooms: &Rooms,
+        blueprint: InstanceTemplate,
+        rooms: &InstancePool,
         totals: Arc<Totals>,
     ) -> Layer4Result<Self> {
-        let Blueprint { setup, limits, housekeeping, .. } = &blueprint;
+        let InstanceTemplate { setup, limits, housekeeping, .. } = &blueprint;
         let room = rooms.first(blueprint.genome.weight())?;
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
         let reach = blueprint.reach(totals.traffic(), &Arc::default(), None);
-        let mut driver = Driver { host: &host, shares, cpu: &mut meter.cpu, reach };
+        let mut driver = CallContext { host: &host, shares, cpu: &mut meter.cpu, reach };
         let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
@@ -228,7 +228,8 @@ impl Agent {
         // task's it could not be ready in time, for which the agent would be blamed.
         let own = Shares { agent: &self.blueprint.limits.share, task: None };
         let own_reach = self.blueprint.reach(self.totals.traffic(), &traffic, None);
-        let mut driver = Driver { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
+        let mut driver =
+            CallContext { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
 
         let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
@@ -269,7 +270,7 @@ impl Agent {
     async fn instance(
         &self,
         deadline: Option<SystemTime>,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
     ) -> Result<(Instance, Option<Duration>), Fault> {
         if let Some(instance) = self.take_idle() {
             return Ok((instance, None));
@@ -282,7 +283,7 @@ impl Agent {
 
     async fn start_instance(
         &self,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Instance, Fault> {
         let generation = self.generation.load(Ordering::Acquire);
@@ -305,7 +306,7 @@ impl Agent {
     async fn give_back(
         &self,
         mut instance: Instance,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
     ) -> Result<(), Fault> {
         let spent = instance.served >= self.config().instances.tasks_per_instance();
         let old = instance.generation != self.generation.load(Ordering::Acquire);
@@ -405,10 +406,10 @@ impl Agent {
         first
     }
 
-    fn driver<'a>(&'a self, cpu: &'a mut Duration) -> Driver<'a> {
+    fn driver<'a>(&'a self, cpu: &'a mut Duration) -> CallContext<'a> {
         let shares = Shares { agent: &self.blueprint.limits.share, task: None };
         let reach = self.blueprint.reach(self.totals.traffic(), &Arc::default(), None);
-        Driver { host: &self.host, shares, cpu, reach }
+        CallContext { host: &self.host, shares, cpu, reach }
     }
 
     /// The one used last, whose memory is warm.

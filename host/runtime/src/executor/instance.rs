@@ -26,7 +26,7 @@ use super::limits::bucket::Shares;
 use super::limits::cpu::metered;
 use super::limits::hosted::Hosted;
 use super::limits::memory::OverMemory;
-use super::limits::network::{Connected, Reach, Traffic};
+use super::limits::network::{Connected, NetworkAccess, Traffic};
 use super::limits::run::{RunLimits, WallLimit};
 use super::linked::Guest;
 use super::output;
@@ -35,15 +35,15 @@ use super::setup::AgentSetup;
 use crate::genome::Genome;
 
 /// What drives calls: the engine, the shares that bound them, the time they used.
-pub(super) struct Driver<'a> {
+pub(super) struct CallContext<'a> {
     pub(super) host: &'a HostEngine,
     pub(super) shares: Shares<'a>,
     pub(super) cpu: &'a mut Duration,
     /// The network for each call, where the agent has one.
-    pub(super) reach: Option<Reach>,
+    pub(super) reach: Option<NetworkAccess>,
 }
 
-impl Driver<'_> {
+impl CallContext<'_> {
     async fn drive<F, T>(&mut self, call: F, during: Call, wall: WallLimit) -> Result<T, Fault>
     where
         F: Future<Output = wasmtime::Result<T>>,
@@ -63,7 +63,7 @@ impl Driver<'_> {
 }
 
 /// What every instance of an agent is made from.
-pub(super) struct Blueprint {
+pub(super) struct InstanceTemplate {
     pub(super) genome: Arc<Genome>,
     pub(super) setup: Arc<AgentSetup>,
     /// For agents that may keep something.
@@ -74,7 +74,7 @@ pub(super) struct Blueprint {
     pub(super) housekeeping: Duration,
 }
 
-impl Blueprint {
+impl InstanceTemplate {
     /// The quota as it is now; without a grant there is no network.
     pub(super) fn quota_in_force(&self) -> ResourceQuota {
         let mut quota = self.limits.quota();
@@ -90,7 +90,7 @@ impl Blueprint {
         total: &Arc<Traffic>,
         traffic: &Arc<Traffic>,
         task: Option<&Arc<RunLimits>>,
-    ) -> Option<Reach> {
+    ) -> Option<NetworkAccess> {
         if self.setup.grants.http.is_empty() {
             return None; // As most agents; the quota need not be asked.
         }
@@ -99,7 +99,7 @@ impl Blueprint {
         if task.as_ref().is_some_and(|task| task.quota.max_network_mbps.is_none()) {
             return None;
         }
-        Some(Reach { agent, task, traffic: Arc::clone(traffic), total: Arc::clone(total) })
+        Some(NetworkAccess { agent, task, traffic: Arc::clone(traffic), total: Arc::clone(total) })
     }
 }
 
@@ -128,8 +128,8 @@ pub(super) struct Ended {
 impl Instance {
     /// A new instance with its `init` done, each within `wall`.
     pub(super) async fn start(
-        blueprint: &Blueprint,
-        driver: &mut Driver<'_>,
+        blueprint: &InstanceTemplate,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
         let mut instance = Self::instantiate(blueprint, driver, wall).await?;
@@ -141,11 +141,11 @@ impl Instance {
 
     /// A new instance, of which nothing was asked yet.
     pub(super) async fn instantiate(
-        blueprint: &Blueprint,
-        driver: &mut Driver<'_>,
+        blueprint: &InstanceTemplate,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let Blueprint { genome, setup, keyvalue, limits, network, .. } = blueprint;
+        let InstanceTemplate { genome, setup, keyvalue, limits, network, .. } = blueprint;
         let engine = driver.host.engine();
         let mut store = Sandbox::store(engine, setup, keyvalue, limits, network)?;
         let _connected = store.data_mut().http.open(driver.reach.clone());
@@ -156,8 +156,8 @@ impl Instance {
 
     pub(super) async fn init(
         &mut self,
-        blueprint: &Blueprint,
-        driver: &mut Driver<'_>,
+        blueprint: &InstanceTemplate,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
         let wire = bindings::config(&blueprint.setup, &blueprint.quota_in_force());
@@ -169,7 +169,7 @@ impl Instance {
 
     pub(super) async fn capabilities(
         &mut self,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
         most: u32,
     ) -> Result<AgentCapabilities, Fault> {
@@ -189,7 +189,7 @@ impl Instance {
         mut self,
         task: HandedTask<'_>,
         limits: &RunLimits,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
     ) -> Ended {
         let _connected = self.begin(driver);
         let sandbox = self.store.data_mut();
@@ -243,7 +243,7 @@ impl Instance {
 
     pub(super) async fn health(
         &mut self,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<AgentHealth, Fault> {
         let _connected = self.begin(driver);
@@ -255,7 +255,7 @@ impl Instance {
     /// Retires it in good order.
     pub(super) async fn shutdown(
         &mut self,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
         let _connected = self.begin(driver);
@@ -281,7 +281,7 @@ impl Instance {
     /// Begins a call, which has the network while the answer lives and may run
     /// for a whole tick. It would yield at once otherwise, the epoch having
     /// moved on while the instance was idle.
-    fn begin(&mut self, driver: &Driver<'_>) -> Connected {
+    fn begin(&mut self, driver: &CallContext<'_>) -> Connected {
         self.store.set_epoch_deadline(1);
         self.store.data_mut().http.open(driver.reach.clone())
     }

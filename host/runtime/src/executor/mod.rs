@@ -10,13 +10,13 @@ pub(crate) mod engine;
 mod fault;
 pub(crate) mod grants;
 mod instance;
+mod instance_pool;
 mod limits;
 pub(crate) mod linked;
 mod loaded;
 mod output;
 mod probe;
 mod report;
-mod room;
 pub(crate) mod sandbox;
 mod setup;
 mod ticker;
@@ -41,12 +41,12 @@ pub use self::totals::TotalsNow;
 
 use self::engine::HostEngine;
 use self::grants::http::Network;
-use self::instance::Blueprint;
+use self::instance::InstanceTemplate;
+use self::instance_pool::InstancePool;
 use self::limits::agent::AgentLimits;
 use self::limits::pool::Supplies;
 use self::linked::Linked;
 use self::loaded::Loaded;
-use self::room::Rooms;
 use self::sandbox::Sandbox;
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
@@ -98,7 +98,7 @@ pub struct Executor {
     host: Arc<HostEngine>,
     linker: Linker<Sandbox>,
     compiler: Compiler,
-    rooms: Rooms,
+    rooms: InstancePool,
     housekeeping: Duration,
     keyvalue: Arc<dyn KeyValueStore>,
     /// What the requests of agents are made with.
@@ -123,7 +123,7 @@ impl Executor {
             linker: sandbox::linker(host.engine()).map_err(engine_error)?,
             host,
             compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
-            rooms: Rooms::new(agents, spare),
+            rooms: InstancePool::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.keyvalue,
             network: Arc::new(Network::new(options.http_ca_file.as_deref())?),
@@ -226,7 +226,7 @@ impl Executor {
         genome: Arc<Genome>,
         config: AgentConfig,
         keyvalue: Arc<dyn KeyValueStore>,
-    ) -> Layer4Result<Blueprint> {
+    ) -> Layer4Result<InstanceTemplate> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
         let limits = Arc::new(AgentLimits::new(quota, &self.supplies));
@@ -266,9 +266,9 @@ impl Executor {
         setup: Arc<AgentSetup>,
         limits: Arc<AgentLimits>,
         keyvalue: Arc<dyn KeyValueStore>,
-    ) -> Blueprint {
+    ) -> InstanceTemplate {
         let (network, housekeeping) = (Arc::clone(&self.network), self.housekeeping);
-        Blueprint { genome, setup, keyvalue, limits, network, housekeeping }
+        InstanceTemplate { genome, setup, keyvalue, limits, network, housekeeping }
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,

@@ -16,18 +16,18 @@ use chimera_layer4_core::{
 use super::bindings::HandedTask;
 use super::engine::HostEngine;
 use super::fault::with_last_words;
-use super::instance::{Blueprint, Driver, Ended, Instance};
+use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
+use super::instance_pool::{InstancePermit, MAX_INSTANCES};
 use super::limits::bucket::Shares;
 use super::limits::run::{RunLimits, WallLimit};
-use super::room::{MAX_INSTANCES, Room};
 
 /// A genome and a configuration, with at the most one live instance.
 pub struct Probe {
     host: Arc<HostEngine>,
-    blueprint: Blueprint,
+    blueprint: InstanceTemplate,
     instance: Option<Instance>,
     /// Held as long as there may be an instance.
-    _room: Room,
+    _room: InstancePermit,
 }
 
 /// What came of one call.
@@ -53,7 +53,11 @@ pub struct Called<T> {
 }
 
 impl Probe {
-    pub(super) fn new(host: Arc<HostEngine>, blueprint: Blueprint, room: Room) -> Self {
+    pub(super) fn new(
+        host: Arc<HostEngine>,
+        blueprint: InstanceTemplate,
+        room: InstancePermit,
+    ) -> Self {
         Self { host, blueprint, instance: None, _room: room }
     }
 
@@ -104,7 +108,7 @@ impl Probe {
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
         let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
         let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), Some(&limits));
-        let mut driver = Driver { host: &self.host, shares, cpu: &mut clock.cpu, reach };
+        let mut driver = CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach };
         let (metadata, payload) = (&BTreeMap::new(), Some(payload));
         let handed = HandedTask { task, attempt, metadata, payload };
         let ended = instance.execute(handed, &limits, &mut driver).await;
@@ -186,10 +190,10 @@ impl Probe {
         }
     }
 
-    fn driver<'a>(&'a self, clock: &'a mut Clock) -> Driver<'a> {
+    fn driver<'a>(&'a self, clock: &'a mut Clock) -> CallContext<'a> {
         let shares = Shares { agent: &self.blueprint.limits.share, task: None };
         let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), None);
-        Driver { host: &self.host, shares, cpu: &mut clock.cpu, reach }
+        CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach }
     }
 
     fn wall(&self) -> WallLimit {

@@ -56,7 +56,7 @@ pub enum Party {
 pub struct Handover<'a> {
     old: &'a Agent,
     carried: Carried,
-    quiet: Option<Quiet<'a>>,
+    quiet: Option<Drained<'a>>,
 }
 
 impl Handover<'_> {
@@ -75,24 +75,24 @@ impl Handover<'_> {
 }
 
 /// An agent in which no task runs and none begins.
-struct Quiet<'a> {
+struct Drained<'a> {
     since: Instant,
-    _hush: Hush<'a>,
+    _hush: PauseGuard<'a>,
     _slots: SemaphorePermit<'a>,
 }
 
 /// Those who get a slot give it back, so that nobody has to run first who was
 /// in line before.
-struct Hush<'a>(&'a Agent);
+struct PauseGuard<'a>(&'a Agent);
 
-impl<'a> Hush<'a> {
+impl<'a> PauseGuard<'a> {
     fn begin(agent: &'a Agent) -> Self {
         agent.hushed.send_replace(true);
         Self(agent)
     }
 }
 
-impl Drop for Hush<'_> {
+impl Drop for PauseGuard<'_> {
     fn drop(&mut self) {
         self.0.hushed.send_replace(false);
     }
@@ -134,14 +134,14 @@ impl Agent {
     }
 
     /// Waits until what is in hand has finished, and holds all slots from then.
-    async fn fall_quiet(&self, limit: Duration) -> Result<Quiet<'_>, Fault> {
-        let hush = Hush::begin(self);
+    async fn fall_quiet(&self, limit: Duration) -> Result<Drained<'_>, Fault> {
+        let hush = PauseGuard::begin(self);
         let since = Instant::now();
         let all = self.slots.acquire_many(self.capabilities.max_concurrent_tasks);
         let slots = tokio::time::timeout(limit, all).await.map_err(|_| still_busy(limit))?;
         match slots {
             Ok(slots) if !self.stopping.load(Ordering::Acquire) => {
-                Ok(Quiet { since, _hush: hush, _slots: slots })
+                Ok(Drained { since, _hush: hush, _slots: slots })
             }
             _ => Err(Fault::Stopped),
         }

@@ -2,7 +2,7 @@
 
 use chimera_layer4_core::{Call, Fault, GuestFault, HostFault};
 
-use super::{Driver, Instance};
+use super::{CallContext, Instance};
 use crate::executor::bindings::{self, exports::chimera::agent::state};
 use crate::executor::fault::with_last_words;
 use crate::executor::limits::run::WallLimit;
@@ -12,7 +12,7 @@ impl Instance {
     /// where the call ended well.
     pub(in crate::executor) async fn save(
         mut self,
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<(Result<Vec<u8>, GuestFault>, Self), Fault> {
         let _connected = self.begin(driver);
@@ -31,7 +31,7 @@ impl Instance {
     pub(in crate::executor) async fn restore(
         mut self,
         saved: &[u8],
-        driver: &mut Driver<'_>,
+        driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
         let _connected = self.begin(driver);

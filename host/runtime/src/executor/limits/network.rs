@@ -113,7 +113,7 @@ impl Traffic {
 
 /// Whose quotas hold for some calls, and where their use is counted.
 #[derive(Clone, Debug)]
-pub(crate) struct Reach {
+pub(crate) struct NetworkAccess {
     pub(crate) agent: Arc<AgentLimits>,
     /// In a run.
     pub(crate) task: Option<Arc<RunLimits>>,
@@ -126,12 +126,12 @@ pub(crate) struct Reach {
 /// The network as one call has it.
 #[derive(Debug)]
 pub(crate) struct Line {
-    reach: Reach,
+    reach: NetworkAccess,
     cut: watch::Sender<bool>,
 }
 
 impl Line {
-    pub(crate) fn open(reach: Reach) -> Self {
+    pub(crate) fn open(reach: NetworkAccess) -> Self {
         Self { reach, cut: watch::Sender::new(false) }
     }
 
@@ -220,7 +220,7 @@ mod tests {
         let quota = |max_network_mbps| ResourceQuota { max_network_mbps, ..Default::default() };
         let (agent, task) = (quota(agent), quota(task));
         let limits = RunLimits::new(&agent, &task, None);
-        Arc::new(Line::open(Reach {
+        Arc::new(Line::open(NetworkAccess {
             agent: Arc::new(AgentLimits::new(agent, &Supplies::new(8).unwrap())),
             task: Some(Arc::new(limits)),
             traffic: Arc::default(),

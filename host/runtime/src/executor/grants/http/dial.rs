@@ -181,12 +181,12 @@ mod tests {
     use super::*;
     use crate::executor::limits::agent::AgentLimits;
     use crate::executor::limits::hosted::Hosted;
-    use crate::executor::limits::network::{Line, Reach};
+    use crate::executor::limits::network::{Line, NetworkAccess};
     use crate::executor::limits::pool::Supplies;
 
     /// A request to `origin`, granted by itself, as names are resolved by `resolve`.
     async fn leads_to(origin: &str, resolve: Resolve) -> (Result<Vec<SocketAddr>, Error>, String) {
-        let reach = Reach {
+        let reach = NetworkAccess {
             agent: Arc::new(AgentLimits::new(ResourceQuota::default(), &Supplies::new(8).unwrap())),
             task: None,
             traffic: Arc::default(),

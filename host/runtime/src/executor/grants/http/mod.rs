@@ -10,12 +10,12 @@
 
 mod dial;
 mod exchange;
+mod header_limits;
 mod heads;
 mod notes;
 mod paced;
 mod tls;
 mod upload;
-mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,13 +31,13 @@ use wasmtime_wasi_http::{
 };
 
 pub(crate) use self::dial::Network;
+pub(crate) use self::header_limits::bound;
 pub(crate) use self::heads::Heads;
-pub(crate) use self::words::bound;
 
 use self::notes::Notes;
 use self::upload::Upload;
 use crate::executor::limits::hosted::Hosted;
-use crate::executor::limits::network::{Connected, Direction, Line, Reach};
+use crate::executor::limits::network::{Connected, Direction, Line, NetworkAccess};
 
 /// Requests that one call may have open at once, until the response's body is
 /// read or dropped.
@@ -107,7 +107,7 @@ impl Http {
     }
 
     /// Gives the call that begins now the network, while the answer lives.
-    pub(crate) fn open(&mut self, reach: Option<Reach>) -> Connected {
+    pub(crate) fn open(&mut self, reach: Option<NetworkAccess>) -> Connected {
         self.hooks.denied.store(false, Ordering::Relaxed);
         self.hooks.call = reach.map(|reach| Call {
             line: Arc::new(Line::open(reach)),

@@ -15,20 +15,20 @@ pub(super) const MAX_INSTANCES: u32 = 64;
 
 /// The slots that are not taken.
 #[derive(Debug)]
-pub(super) struct Rooms {
+pub(super) struct InstancePool {
     sure: Arc<Semaphore>,
     spare: Arc<Semaphore>,
 }
 
 /// The slots of one agent, given back when it goes.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct InstancePermit {
     weight: u32,
     _sure: OwnedSemaphorePermit,
     spare: OwnedSemaphorePermit,
 }
 
-impl Rooms {
+impl InstancePool {
     /// One slot for each of `agents`, and `spare` for those that want more.
     pub(super) fn new(agents: u32, spare: u32) -> Self {
         let slots = |count| Arc::new(Semaphore::new(count as usize));
@@ -36,11 +36,11 @@ impl Rooms {
     }
 
     /// Room for the first instance of a component of this weight.
-    pub(super) fn first(&self, weight: u32) -> Layer4Result<Room> {
+    pub(super) fn first(&self, weight: u32) -> Layer4Result<InstancePermit> {
         let spare = Arc::clone(&self.spare).try_acquire_many_owned(weight.saturating_sub(1));
         let sure = Arc::clone(&self.sure).try_acquire_owned();
         match (sure, spare) {
-            (Ok(_sure), Ok(spare)) => Ok(Room { weight, _sure, spare }),
+            (Ok(_sure), Ok(spare)) => Ok(InstancePermit { weight, _sure, spare }),
             _ => Err(Layer4Error::Host(HostFault::NoRoom {
                 message: format!("an instance of the component takes {weight} slots"),
             })),
@@ -48,7 +48,7 @@ impl Rooms {
     }
 
     /// Room for `wanted` instances, or for as many as the spare slots allow.
-    pub(super) fn widen(&self, mut room: Room, wanted: u32) -> (Room, u32) {
+    pub(super) fn widen(&self, mut room: InstancePermit, wanted: u32) -> (InstancePermit, u32) {
         for instances in 1..wanted {
             match Arc::clone(&self.spare).try_acquire_many_owned(room.weight) {
                 Ok(more) => room.spare.merge(more),
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_agent_is_sure_of_one_and_the_greedy_share_the_spare() {
-        let rooms = Rooms::new(3, 10);
+        let rooms = InstancePool::new(3, 10);
         let (greedy, instances) = rooms.widen(rooms.first(1).unwrap(), 64);
         assert_eq!(instances, 11);
         let second = rooms.widen(rooms.first(1).unwrap(), 64);
