@@ -29,9 +29,9 @@ const GREETING: Duration = Duration::from_secs(10);
 
 /// Says where this process serves the data folder, as long as it lives.
 #[derive(Debug)]
-pub(super) struct Notice(Option<PathBuf>);
+pub(super) struct AddressFile(Option<PathBuf>);
 
-impl Notice {
+impl AddressFile {
     /// `folder`: the data folder; `None`: there is nothing to serve from it.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Notice {
     }
 }
 
-impl Drop for Notice {
+impl Drop for AddressFile {
     fn drop(&mut self) {
         // One that is left behind names a process that is gone.
         self.0.take().map(std::fs::remove_file);
@@ -76,14 +76,14 @@ const REFUSALS: [&str; 9] = [
 /// What a host refused, in its own words.
 #[derive(Debug, Deserialize, thiserror::Error)]
 #[error("{detail}")]
-pub(super) struct Refused {
+pub(super) struct ApiError {
     #[serde(default)]
     pub(super) status: u16,
     pub(super) code: String,
     detail: String,
 }
 
-impl Refused {
+impl ApiError {
     /// Whether a component was refused before it ran.
     pub(super) fn is_of_a_component(&self) -> bool {
         REFUSALS.contains(&self.code.as_str())
@@ -215,7 +215,7 @@ impl Client {
     /// Asks, and reads the answer.
     ///
     /// # Errors
-    /// [`Refused`] with the host's words; otherwise the connection failed.
+    /// [`ApiError`] with the host's words; otherwise the connection failed.
     pub(super) async fn ask<T: Answer>(
         &self,
         method: &'static str,
@@ -265,7 +265,7 @@ impl Client {
             let text = if text.is_empty() { "null" } else { text };
             return Ok((T::read(text)?, answer.headers().clone()));
         }
-        let refused: Result<Refused, _> = serde_json::from_str(text);
+        let refused: Result<ApiError, _> = serde_json::from_str(text);
         Err(refused.map_or_else(
             |_| anyhow::anyhow!("the host at {} answered {status}", self.url),
             anyhow::Error::from,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chimera_layer4_core::{Fault, HostFault, Layer4Error, Layer4Result};
 
-use super::client::Refused;
+use super::client::ApiError;
 use chimera_layer4_evolution::EvolutionError;
 use chimera_layer4_toolchain::BuildError;
 
@@ -79,10 +79,10 @@ impl Exit {
             Some(BuildError::NotAProject(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
             None if error.is::<BadInput>() => Exit::BadInput,
-            None if error.downcast_ref::<Refused>().is_some_and(Refused::is_of_a_component) => {
+            None if error.downcast_ref::<ApiError>().is_some_and(ApiError::is_of_a_component) => {
                 Exit::Refused
             }
-            None if error.downcast_ref::<Refused>().is_some_and(Refused::is_askers) => {
+            None if error.downcast_ref::<ApiError>().is_some_and(ApiError::is_askers) => {
                 Exit::BadInput
             }
             None => Exit::HostFailed,

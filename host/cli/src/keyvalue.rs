@@ -4,9 +4,9 @@
 use chimera_layer4_core::Layer4Config;
 
 use super::args::KeyValueCommand;
-use super::door::encoded;
+use super::backend::encoded;
 use super::exit::{BadInput, Exit};
-use super::genome::door::Genomes as Door;
+use super::genome::backend::Genomes as Door;
 use super::output::Output;
 use chimera_layer4_fabric::fabric::KeptByKey;
 

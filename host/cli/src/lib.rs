@@ -5,10 +5,10 @@
 
 mod agent;
 mod args;
+mod backend;
 mod client;
 mod component;
 mod config;
-mod door;
 mod evolve;
 mod exit;
 mod follow;

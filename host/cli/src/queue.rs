@@ -13,7 +13,7 @@ use chimera_layer4_core::{Layer4Config, Task, TaskId};
 use serde_json::json;
 
 use super::args::{DeadLettersCommand, ListArgs, PageArgs, PickArgs, SubmitArgs, TaskCommand};
-use super::door::{NotCancelled, Queue};
+use super::backend::{NotCancelled, QueueBackend};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{follow, task};
@@ -36,8 +36,8 @@ pub(super) async fn task(
         _ => None,
     };
     let queue = match &command {
-        TaskCommand::Submit(_) => Queue::open(&config).await?,
-        _ => Queue::open_to_look(&config).await?,
+        TaskCommand::Submit(_) => QueueBackend::open(&config).await?,
+        _ => QueueBackend::open_to_look(&config).await?,
     };
     let done = match command {
         TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,
@@ -57,7 +57,7 @@ pub(super) async fn dead_letters(
     command: DeadLettersCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let queue = Queue::open_to_look(&config).await?;
+    let queue = QueueBackend::open_to_look(&config).await?;
     let done = match command {
         DeadLettersCommand::List(args) => {
             let filter = page(Filter::of(Some(TaskState::Dead)), &args.page);
@@ -105,14 +105,14 @@ fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submis
 }
 
 async fn submit(
-    queue: &Queue,
+    queue: &QueueBackend,
     submission: Option<Submission>,
     wait: bool,
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let Some(submission) = submission else { return Ok(Exit::Success) };
     if wait {
-        let Queue::Host(client) = queue else {
+        let QueueBackend::Remote(client) = queue else {
             let words = "--wait: no host serves this data folder; start `chimera serve`";
             return Err(BadInput(words.into()).into());
         };
@@ -128,7 +128,7 @@ async fn submit(
     Ok(Exit::Success)
 }
 
-async fn show(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
+async fn show(queue: &QueueBackend, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
     let record = queue.get(id).await?;
     note_left_behind(queue, record.state.is_leased(), output);
     if output.is_json() {
@@ -184,7 +184,7 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn logs(queue: &Queue, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
+async fn logs(queue: &QueueBackend, id: TaskId, output: &Output) -> anyhow::Result<Exit> {
     let record = queue.get(id).await?;
     let (state, attempts) = (record.state, record.failed_attempts);
     let attempts: Vec<AttemptLog> = attempts.into_iter().map(AttemptLog::from).collect();
@@ -223,7 +223,7 @@ fn page(filter: Filter, args: &PageArgs) -> Filter {
 }
 
 async fn list(
-    queue: &Queue,
+    queue: &QueueBackend,
     mut filter: Filter,
     after: Option<TaskId>,
     output: &Output,
@@ -296,7 +296,7 @@ fn what_at_says(state: TaskState) -> &'static str {
     }
 }
 
-async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+async fn cancel(queue: &QueueBackend, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
     let mut cancelled = Vec::new();
     for id in &ids {
         match queue.cancel(*id).await {
@@ -312,11 +312,11 @@ async fn cancel(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Res
     done(queue, cancelled, &ids, CANCELLED, output).await
 }
 
-async fn purge(queue: &Queue, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
+async fn purge(queue: &QueueBackend, ids: Vec<TaskId>, output: &Output) -> anyhow::Result<Exit> {
     done(queue, queue.purge(ids.clone()).await?, &ids, PURGED, output).await
 }
 
-async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
+async fn stats(queue: &QueueBackend, output: &Output) -> anyhow::Result<Exit> {
     let stats = queue.stats().await?;
     let leased = |state: TaskState| {
         state.is_leased() && stats.tasks.get(&state.to_string()).is_some_and(|n| *n > 0)
@@ -343,8 +343,8 @@ async fn stats(queue: &Queue, output: &Output) -> anyhow::Result<Exit> {
 }
 
 /// Nothing runs in a folder that no host has open.
-fn note_left_behind(queue: &Queue, is_leased: bool, output: &Output) {
-    if is_leased && matches!(queue, Queue::Folder(_)) {
+fn note_left_behind(queue: &QueueBackend, is_leased: bool, output: &Output) {
+    if is_leased && matches!(queue, QueueBackend::Local(_)) {
         output.note(
             "no host has this folder open: what is claimed or running was in hand when the last one \
              went down, and the next one settles it as it starts",
@@ -353,7 +353,7 @@ fn note_left_behind(queue: &Queue, is_leased: bool, output: &Output) {
 }
 
 /// The tasks that were named, or every dead one.
-async fn picked(queue: &Queue, args: &PickArgs) -> anyhow::Result<Vec<TaskId>> {
+async fn picked(queue: &QueueBackend, args: &PickArgs) -> anyhow::Result<Vec<TaskId>> {
     if !args.all {
         return Ok(args.ids.clone());
     }
@@ -400,7 +400,7 @@ const PURGED_DEAD: Deed = Deed {
 
 /// Says what was done to which tasks, and to which it could not be done and why.
 async fn done(
-    queue: &Queue,
+    queue: &QueueBackend,
     did: Vec<TaskId>,
     asked: &[TaskId],
     Deed { what, to }: Deed,

@@ -10,7 +10,7 @@ use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SettingsArgs;
-use super::client::{Client, Notice, Typed};
+use super::client::{AddressFile, Client, Typed};
 use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
@@ -51,7 +51,7 @@ pub(super) async fn run(
     let url = format!("http://{address}");
     // The API answers from here on. Commands find it by this: once a probe hears
     // that the host is ready, so does every command.
-    let _notice = Notice::put(fabric.data_folder(), &url)?;
+    let _notice = AddressFile::put(fabric.data_folder(), &url)?;
     // Probes are answered and signals heard meanwhile: loading may take minutes.
     let work = async {
         load(&fabric, &agents, output).await?;

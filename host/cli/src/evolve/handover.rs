@@ -8,7 +8,7 @@ use chimera_layer4_core::{Digest, Layer4Config};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::genome::door::Genomes;
+use crate::genome::backend::Genomes;
 use chimera_layer4_evolution::{Figures, Outcome};
 use chimera_layer4_fabric::fabric::NewGenome;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chimera_layer4_core::{Digest, Layer4Config};
 
 use super::args::EvolveArgs;
+use crate::backend::must_be_data_folder;
 use crate::component;
-use crate::door::must_be_data_folder;
 use crate::exit::BadInput;
-use crate::genome::door::Genomes;
+use crate::genome::backend::Genomes;
 use crate::output::Output;
 use chimera_layer4_fabric::fabric::read_component;
 

@@ -1,7 +1,7 @@
 //! `chimera genome`: what is stored, what became of it, what is in charge.
 
 pub(super) mod args;
-pub(super) mod door;
+pub(super) mod backend;
 pub(super) mod rollout;
 
 use std::path::Path;
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::args::{BenchArgs, GenomeCommand, PushArgs};
-use self::door::Genomes;
+use self::backend::Genomes;
+use super::backend::encoded;
 use super::client::JSON;
-use super::door::encoded;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::progress::Bar;
@@ -80,7 +80,7 @@ async fn push(
 ) -> anyhow::Result<Value> {
     let brought = match args.component.to_str().and_then(|typed| typed.strip_prefix("oci:")) {
         Some(named) => from_layout(named, most)?,
-        None => door::new_genome(component::read(&args.component, most, output).await?.bytes),
+        None => backend::new_genome(component::read(&args.component, most, output).await?.bytes),
     };
     let parent = match &args.parent {
         Some(typed) => Some(genomes.named(typed).await?),

@@ -5,9 +5,9 @@ use chimera_layer4_core::genome::{Plan, WhenUnsure};
 use serde_json::{Value, json};
 
 use super::args::{RolloutCommand, StartArgs};
-use super::door::Genomes;
+use super::backend::Genomes;
+use crate::backend::encoded;
 use crate::client::Client;
-use crate::door::encoded;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;
 

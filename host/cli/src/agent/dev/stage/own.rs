@@ -11,7 +11,7 @@ use crate::agent::args::DevArgs;
 use crate::agent::dev::Failed;
 use crate::component::Component;
 use crate::exit::despite_agents;
-use crate::genome::door::new_genome;
+use crate::genome::backend::new_genome;
 use crate::task;
 use chimera_layer4_fabric::Layer4Fabric;
 use chimera_layer4_fabric::fabric::NewGenome;

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::{Put, Ran};
 use crate::agent::dev::Failed;
+use crate::backend::{QueueBackend, encoded};
 use crate::client::{Client, Typed};
-use crate::door::{Queue, encoded};
 use crate::exit::BadInput;
-use crate::genome::door::{Genomes, new_genome};
+use crate::genome::backend::{Genomes, new_genome};
 use chimera_layer4_fabric::fabric::NewGenome;
 
 /// For one look at a task that goes on.
@@ -121,7 +121,7 @@ impl Served {
     pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
         let task = super::task(&self.agent_type, payload, &self.quota);
         let submission = Submission { task, options: SubmitOptions::default() };
-        let id = Queue::Host(self.client.clone()).submit(submission).await?;
+        let id = QueueBackend::Remote(self.client.clone()).submit(submission).await?;
         loop {
             let path = format!("/v1/tasks/{id}?wait={LOOK}");
             let record: TaskRecord = self.client.ask("GET", &path, None).await?;

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::GcArgs;
+use crate::backend::{encoded, must_be_data_folder};
 use crate::client::Client;
-use crate::door::{encoded, must_be_data_folder};
 use crate::exit::BadInput;
 use chimera_layer4_fabric::Layer4Fabric;
 use chimera_layer4_fabric::fabric::NewGenome;

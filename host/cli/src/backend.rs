@@ -11,7 +11,7 @@ use chimera_layer4_core::{JsonText, Layer4Config, Layer4Error, Priority, Resourc
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Client, JSON, Refused, Typed};
+use super::client::{ApiError, Client, JSON, Typed};
 use super::exit::BadInput;
 use chimera_layer4_fabric::fabric::open_queue;
 use chimera_layer4_fabric::scheduler::Scheduler;
@@ -46,9 +46,9 @@ pub(super) fn must_be_data_folder(config: &Layer4Config) -> Result<(), BadInput>
 const PAGE: usize = 1000;
 
 /// A queue, wherever it is.
-pub(super) enum Queue {
-    Folder(Box<Scheduler>),
-    Host(Client),
+pub(super) enum QueueBackend {
+    Local(Box<Scheduler>),
+    Remote(Client),
 }
 
 /// Why a task was not taken back.
@@ -78,15 +78,15 @@ impl Typed for Submitted {}
 impl Typed for Page {}
 impl Typed for Done {}
 
-impl Queue {
+impl QueueBackend {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
     pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
         match Client::of(config).await? {
-            Some(client) => Ok(Queue::Host(client)),
+            Some(client) => Ok(QueueBackend::Remote(client)),
             None => {
                 tracing::debug!("no host serves the data folder; its queue is opened here");
-                Ok(Queue::Folder(Box::new(open_queue(config).await?)))
+                Ok(QueueBackend::Local(Box::new(open_queue(config).await?)))
             }
         }
     }
@@ -101,15 +101,15 @@ impl Queue {
     }
 
     pub(super) async fn close(self) {
-        if let Queue::Folder(queue) = self {
+        if let QueueBackend::Local(queue) = self {
             queue.shutdown(Duration::ZERO).await;
         }
     }
 
     pub(super) async fn submit(&self, submission: Submission) -> anyhow::Result<TaskId> {
         match self {
-            Queue::Folder(queue) => Ok(queue.submit(submission).await?),
-            Queue::Host(client) => {
+            QueueBackend::Local(queue) => Ok(queue.submit(submission).await?),
+            QueueBackend::Remote(client) => {
                 let body = serde_json::to_vec(&Request::of(&submission))?;
                 let submitted: Submitted = client.ask_with("POST", "/v1/tasks", JSON, body).await?;
                 Ok(submitted.id)
@@ -119,18 +119,20 @@ impl Queue {
 
     pub(super) async fn get(&self, id: TaskId) -> anyhow::Result<TaskRecord> {
         match self {
-            Queue::Folder(queue) => {
+            QueueBackend::Local(queue) => {
                 Ok(queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?)
             }
-            Queue::Host(client) => client.ask("GET", &format!("/v1/tasks/{id}"), None).await,
+            QueueBackend::Remote(client) => {
+                client.ask("GET", &format!("/v1/tasks/{id}"), None).await
+            }
         }
     }
 
     /// As the filter says.
     pub(super) async fn list(&self, filter: Filter) -> anyhow::Result<Vec<TaskSummary>> {
         let client = match self {
-            Queue::Folder(queue) => return Ok(queue.list(filter).await?),
-            Queue::Host(client) => client,
+            QueueBackend::Local(queue) => return Ok(queue.list(filter).await?),
+            QueueBackend::Remote(client) => client,
         };
         let (path, limit) = (query(&filter), filter.limit);
         let mut cursor = filter.after.map(|(at, id)| format!("{}.{id}", at.0));
@@ -155,18 +157,18 @@ impl Queue {
     /// does not say, and has it end.
     pub(super) async fn cancel(&self, id: TaskId) -> Result<bool, NotCancelled> {
         let cancelled = match self {
-            Queue::Folder(queue) => match queue.cancel(id).await {
+            QueueBackend::Local(queue) => match queue.cancel(id).await {
                 Err(Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. }) => {
                     return Err(NotCancelled::Gone);
                 }
                 cancelled => cancelled.map_err(anyhow::Error::from),
             },
-            Queue::Host(client) => {
+            QueueBackend::Remote(client) => {
                 let path = format!("/v1/tasks/{id}/cancel");
                 client.ask("POST", &path, None).await.map(|_: Value| true)
             }
         };
-        cancelled.map_err(|error| match error.downcast_ref::<Refused>() {
+        cancelled.map_err(|error| match error.downcast_ref::<ApiError>() {
             Some(refused) if matches!(refused.status, 404 | 409) => NotCancelled::Gone,
             _ => NotCancelled::Failed(error),
         })
@@ -174,23 +176,23 @@ impl Queue {
 
     pub(super) async fn requeue(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
         match self {
-            Queue::Folder(queue) => Ok(queue.requeue(ids).await?),
-            Queue::Host(client) => each_thousand(client, "requeue", &ids).await,
+            QueueBackend::Local(queue) => Ok(queue.requeue(ids).await?),
+            QueueBackend::Remote(client) => each_thousand(client, "requeue", &ids).await,
         }
     }
 
     /// Forgets those that have ended.
     pub(super) async fn purge(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
         let client = match self {
-            Queue::Folder(queue) => return Ok(queue.purge(ids).await?),
-            Queue::Host(client) => client,
+            QueueBackend::Local(queue) => return Ok(queue.purge(ids).await?),
+            QueueBackend::Remote(client) => client,
         };
         let mut purged = Vec::new();
         for id in ids {
             let forgotten = client.ask::<()>("DELETE", &format!("/v1/tasks/{id}"), None).await;
             match forgotten {
                 Ok(()) => purged.push(id),
-                Err(error) => match error.downcast_ref::<Refused>() {
+                Err(error) => match error.downcast_ref::<ApiError>() {
                     Some(refused) if matches!(refused.status, 404 | 409) => {}
                     _ => return Err(error),
                 },
@@ -202,7 +204,7 @@ impl Queue {
     /// Forgets those that are dead.
     pub(super) async fn purge_dead(&self, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
         match self {
-            Queue::Folder(queue) => {
+            QueueBackend::Local(queue) => {
                 let mut dead = Vec::new();
                 for id in ids {
                     let record = queue.get(*id).await?;
@@ -211,14 +213,14 @@ impl Queue {
                 }
                 Ok(queue.purge(dead).await?)
             }
-            Queue::Host(client) => each_thousand(client, "purge", ids).await,
+            QueueBackend::Remote(client) => each_thousand(client, "purge", ids).await,
         }
     }
 
     pub(super) async fn stats(&self) -> anyhow::Result<Stats> {
         match self {
-            Queue::Folder(queue) => Ok(queue.stats().await?.into()),
-            Queue::Host(client) => client.ask("GET", "/scheduler/stats", None).await,
+            QueueBackend::Local(queue) => Ok(queue.stats().await?.into()),
+            QueueBackend::Remote(client) => client.ask("GET", "/scheduler/stats", None).await,
         }
     }
 }
