@@ -7,7 +7,7 @@ use chimera_layer4::utils;
 use serde_json::json;
 
 use crate::door::Door;
-use crate::host::{self, Crew};
+use crate::host::{self, AgentSpec};
 use crate::load::Manner::Tracked;
 use crate::load::{Done, Load, Manner};
 use crate::runner::{Kind, Runner};
@@ -90,15 +90,15 @@ async fn with_agents(
     echo: &[u8],
     failing: Option<&[u8]>,
 ) -> Result<Round> {
-    let crew = |name, component, agents| {
+    let spec = |name, component, agents| {
         let instances = InstancePolicy::default();
-        Crew { name, component, agents, instances }
+        AgentSpec { name, component, agents, instances }
     };
-    let echo = crew("echo", echo, AGENTS);
-    let failing = failing.map(|component| crew("hostile", component, AGENTS));
-    let crews: Vec<_> = [echo].into_iter().chain(failing).collect();
-    let fabric = host::open(data, TaskStoreKind::Embedded, &crews).await?;
-    if crews.len() > 1 {
+    let echo = spec("echo", echo, AGENTS);
+    let failing = failing.map(|component| spec("hostile", component, AGENTS));
+    let specs: Vec<_> = [echo].into_iter().chain(failing).collect();
+    let fabric = host::open(data, TaskStoreKind::Embedded, &specs).await?;
+    if specs.len() > 1 {
         let trap = || utils::default_task("hostile", json!({ "do": "trap" })).into();
         fabric.submit_batch((0..FAILING).map(|_| trap()).collect()).await?;
     }

@@ -5,7 +5,7 @@ use chimera_layer4::InstancePolicy;
 use chimera_layer4::config::TaskStoreKind;
 
 use crate::door::Door;
-use crate::host::{self, Crew};
+use crate::host::{self, AgentSpec};
 use crate::load::Manner::{Direct, Tracked};
 use crate::load::{Done, Load, Manner};
 use crate::scene::{Scene, folder};
@@ -30,9 +30,9 @@ pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
     for _ in 0..scene.rounds() {
         for ((_, instances, _), of_policy) in policies.into_iter().zip(&mut all) {
             for (agents, (queued, direct)) in AGENTS.into_iter().zip(of_policy) {
-                let crew = Crew { name: "echo", component: &echo, agents, instances };
+                let spec = AgentSpec { name: "echo", component: &echo, agents, instances };
                 let kind = TaskStoreKind::Embedded;
-                let fabric = scene.runtime.block_on(host::open(data.path(), kind, &[crew]))?;
+                let fabric = scene.runtime.block_on(host::open(data.path(), kind, &[spec]))?;
                 let door = Door::Fabric(fabric.clone());
                 let measure = |manner: Manner| {
                     let load = Load { door: door.clone(), kind: "echo", manner, clients: CLIENTS };

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::host::{self, Crew};
+use crate::host::{self, AgentSpec};
 use crate::scene::{Scene, folder};
 use crate::table::{Figure, Goal, Report, Table, quantile, say};
 
@@ -97,8 +97,8 @@ pub(crate) fn swaps(scene: &Scene, report: &mut Report) -> Result<()> {
     scene.runtime.block_on(async {
         let [component, _] = &genomes;
         let instances = InstancePolicy::default();
-        let crew = Crew { name: "variant", component, agents: AGENTS, instances };
-        let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[crew]).await?;
+        let spec = AgentSpec { name: "variant", component, agents: AGENTS, instances };
+        let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[spec]).await?;
         let quiet = AtomicBool::new(true);
         let without = load(&fabric, still, &quiet).await?;
         let done = Arc::new(AtomicBool::new(false));
@@ -168,8 +168,8 @@ pub(crate) fn beside(scene: &Scene, report: &mut Report) -> Result<()> {
     let data = folder()?;
     scene.runtime.block_on(async {
         let instances = InstancePolicy::default();
-        let crew = Crew { name: "variant", component: &light, agents: AGENTS, instances };
-        let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[crew]).await?;
+        let spec = AgentSpec { name: "variant", component: &light, agents: AGENTS, instances };
+        let fabric = host::open(data.path(), TaskStoreKind::Embedded, &[spec]).await?;
         let mut without = load(&fabric, still, &AtomicBool::new(true)).await?;
         let tasks: Vec<BenchTask> =
             (0..tasks).map(|number| BenchTask { payload: json!(number).into(), expected: None }).collect();
@@ -234,8 +234,8 @@ pub(crate) fn trials(scene: &Scene, report: &mut Report) -> Result<()> {
         let (outcome, tasks, why) = scene.runtime.block_on(async {
             let component = &Variant(good).bytes(&built)?;
             let instances = InstancePolicy::default();
-            let crew = Crew { name: "variant", component, agents: 1, instances };
-            let fabric = host::open(data.path(), TaskStoreKind::Memory, &[crew]).await?;
+            let spec = AgentSpec { name: "variant", component, agents: 1, instances };
+            let fabric = host::open(data.path(), TaskStoreKind::Memory, &[spec]).await?;
             let policy = Policy { most_samples: most, ..Policy::default() };
             let plan = Plan { steps: vec![0.5], policy, ..Plan::default() };
             let ended = trial(&fabric, Variant(numbers).bytes(&built)?, plan, 2).await;
@@ -261,8 +261,8 @@ pub(crate) fn alike(scene: &Scene, report: &mut Report) -> Result<()> {
     scene.runtime.block_on(async {
         let component = &Variant([0, ROUNDS, 0, 0, 0]).bytes(&built)?;
         let instances = InstancePolicy::default();
-        let crew = Crew { name: "variant", component, agents: 1, instances };
-        let fabric = host::open(data.path(), TaskStoreKind::Memory, &[crew]).await?;
+        let spec = AgentSpec { name: "variant", component, agents: 1, instances };
+        let fabric = host::open(data.path(), TaskStoreKind::Memory, &[spec]).await?;
         for version in 1..=count {
             let candidate = Variant([version, ROUNDS, 0, 0, 0]).bytes(&built)?;
             let plan = Plan::default();

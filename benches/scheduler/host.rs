@@ -13,7 +13,7 @@ use chimera_layer4_toolchain::{self as toolchain, Stop};
 use crate::scene::{CAPACITY, target};
 
 /// Some agents of one type.
-pub(crate) struct Crew<'a> {
+pub(crate) struct AgentSpec<'a> {
     pub(crate) name: &'static str,
     pub(crate) component: &'a [u8],
     pub(crate) agents: usize,
@@ -33,7 +33,7 @@ pub(crate) fn component(folder: &str) -> Result<Vec<u8>> {
 pub(crate) async fn open(
     data: &Path,
     task_store: TaskStoreKind,
-    crews: &[Crew<'_>],
+    specs: &[AgentSpec<'_>],
 ) -> Result<Arc<Layer4Fabric>> {
     for file in ["chimera.db", "chimera.db-wal", "chimera.db-shm"] {
         // There is none the first time.
@@ -42,7 +42,7 @@ pub(crate) async fn open(
     // A host refuses a data folder that others can enter.
     fs::set_permissions(data, Permissions::from_mode(0o700))?;
     let fabric = Layer4Fabric::new(Layer4Config {
-        max_agents: crews.iter().map(|crew| crew.agents).sum(),
+        max_agents: specs.iter().map(|spec| spec.agents).sum(),
         data_dir: Some(data.to_path_buf()),
         compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
         task_store,
@@ -52,11 +52,11 @@ pub(crate) async fn open(
         ..Layer4Config::default()
     })?;
     fabric.start().await?;
-    for crew in crews {
-        let genome = fabric.load(crew.component).await?;
-        for _ in 0..crew.agents {
-            let config = utils::agent_config(crew.name, utils::default_resource_quota());
-            let config = AgentConfig { instances: crew.instances, ..config };
+    for spec in specs {
+        let genome = fabric.load(spec.component).await?;
+        for _ in 0..spec.agents {
+            let config = utils::agent_config(spec.name, utils::default_resource_quota());
+            let config = AgentConfig { instances: spec.instances, ..config };
             fabric.spawn_genome(Arc::clone(&genome), config).await?;
         }
     }

@@ -10,7 +10,7 @@ use chimera_layer4::scheduler::{Placement, RunTask};
 
 use crate::bare::{self, Blocks};
 use crate::door::Door;
-use crate::host::{self, Crew};
+use crate::host::{self, AgentSpec};
 use crate::load::Manner::{Direct, Executes, Singles};
 use crate::load::{Load, Manner, Tally};
 use crate::runner::Runner;
@@ -82,8 +82,8 @@ fn component(scene: &Scene) -> Result<()> {
     for (name, store) in stores {
         let data = folder()?;
         let instances = InstancePolicy::default();
-        let crew = Crew { name: "echo", component: &echo, agents: 2, instances };
-        let fabric = scene.runtime.block_on(host::open(data.path(), store, &[crew]))?;
+        let spec = AgentSpec { name: "echo", component: &echo, agents: 2, instances };
+        let fabric = scene.runtime.block_on(host::open(data.path(), store, &[spec]))?;
         let door = Door::Fabric(fabric.clone());
         let sides = vec![
             ("run_task", client(&door, "echo", Direct)),

@@ -100,6 +100,13 @@ async fn every_route_refuses_what_its_query_does_not_know() {
         let parts = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
         let path = format!("{}?windov=1", parts.collect::<Vec<_>>().join("/"));
         let refused = api.send(&method.to_uppercase(), &path, &[JSON], Some("{}".into())).await;
+        if ["/livez?", "/readyz?", "/health?", "/metrics?"]
+            .iter()
+            .any(|probe| path.starts_with(probe))
+        {
+            assert_ne!(refused.status, 400, "{path}: probes bring parameters of their own");
+            continue;
+        }
         let said = (refused.status, refused.code());
         assert_eq!(said, (400, "invalid-request".into()), "{method} {path}");
         assert!(

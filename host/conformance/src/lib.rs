@@ -15,8 +15,9 @@
 //! agent's is, and what hangs, floods, hoards or traps fails its line.
 //!
 //! ```no_run
-//! use chimera_layer4::conformance::{self, Options, Sample};
-//! use chimera_layer4::{Layer4Config, Layer4Fabric, utils};
+//! use chimera_layer4_conformance::{self as conformance, Options, Sample};
+//! use chimera_layer4_core::Layer4Config;
+//! use chimera_layer4_fabric::{Layer4Fabric, utils};
 //! use serde_json::json;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

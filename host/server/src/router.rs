@@ -117,6 +117,9 @@ fn queries(document: &utoipa::openapi::OpenApi) -> Queries {
     document.paths.paths.iter().map(|(path, item)| (path.clone(), of_path(item))).collect()
 }
 
+/// Probes and scrapers are given parameters of their own, which change nothing here.
+const FOR_PROBES: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
+
 /// Refuses what a route does not know.
 async fn knows_its_query(
     State(queries): State<Arc<Queries>>,
@@ -126,6 +129,9 @@ async fn knows_its_query(
     let Some(route) = request.extensions().get::<MatchedPath>() else {
         return next.run(request).await;
     };
+    if FOR_PROBES.contains(&route.as_str()) {
+        return next.run(request).await;
+    }
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let mut of_route = queries.get(route.as_str()).into_iter().flatten();
     let known = of_route.find(|(known, _)| known == method);

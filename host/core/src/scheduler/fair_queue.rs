@@ -210,25 +210,25 @@ mod tests {
     }
 
     fn backlog(types: u32) -> FairQueue {
-        let mut rota = FairQueue::default();
+        let mut queue = FairQueue::default();
         for (priority, _) in WEIGHTS {
             for agent_type in 0..types {
-                rota.join_many(priority, agent_type, 100_000);
+                queue.join_many(priority, agent_type, 100_000);
             }
         }
-        rota
+        queue
     }
 
     /// Plans and takes what is planned.
     fn take(
-        rota: &mut FairQueue,
+        queue: &mut FairQueue,
         rooms: &mut HashMap<u32, Slots>,
         most: usize,
     ) -> Vec<(Priority, u32)> {
         let mut taken = Vec::new();
-        for (priority, agent_type, count) in rota.plan(rooms, most) {
+        for (priority, agent_type, count) in queue.plan(rooms, most) {
             for _ in 0..count {
-                rota.leave(priority, agent_type);
+                queue.leave(priority, agent_type);
                 taken.push((priority, agent_type));
             }
         }
@@ -242,11 +242,11 @@ mod tests {
     #[test]
     fn a_backlog_is_served_by_shares_whatever_the_size_of_a_plan() {
         for step in [1, 7, 310] {
-            let mut rota = backlog(1);
+            let mut queue = backlog(1);
             let mut taken = Vec::new();
             while taken.len() < 3100 {
                 let most = step.min(3100 - taken.len());
-                taken.extend(take(&mut rota, &mut rooms(5000, 1), most));
+                taken.extend(take(&mut queue, &mut rooms(5000, 1), most));
             }
             let counts = WEIGHTS.map(|(priority, _)| count_of(&taken, priority));
             assert_eq!(counts, [1600, 800, 400, 200, 100], "in steps of {step}");
@@ -258,11 +258,11 @@ mod tests {
     #[test]
     fn a_backlog_is_served_by_shares_however_few_slots_are_free() {
         for free in [1, 2, 7] {
-            let mut rota = backlog(1);
+            let mut queue = backlog(1);
             let mut taken = Vec::new();
             while taken.len() < 310 {
                 let most = 310 - taken.len();
-                taken.extend(take(&mut rota, &mut rooms(free, 1), most));
+                taken.extend(take(&mut queue, &mut rooms(free, 1), most));
             }
             let counts = WEIGHTS.map(|(priority, _)| count_of(&taken, priority));
             assert_eq!(counts, [160, 80, 40, 20, 10], "with {free} free slots");
@@ -271,31 +271,31 @@ mod tests {
 
     #[test]
     fn types_take_turns_inside_a_class() {
-        let mut rota = FairQueue::default();
-        rota.join_many(Priority::Normal, 0, 1_000_000);
-        rota.join_many(Priority::Normal, 1, 10);
-        let taken = take(&mut rota, &mut rooms(100, 2), 12);
+        let mut queue = FairQueue::default();
+        queue.join_many(Priority::Normal, 0, 1_000_000);
+        queue.join_many(Priority::Normal, 1, 10);
+        let taken = take(&mut queue, &mut rooms(100, 2), 12);
         assert_eq!(taken.iter().filter(|(_, agent_type)| *agent_type == 1).count(), 6);
     }
 
     #[test]
     fn one_slot_waits_for_a_critical_task() {
-        let mut rota = backlog(1);
+        let mut queue = backlog(1);
         let mut room = HashMap::from([(0, Slots { free: 4, reserved: 1 })]);
         let mut only_low = FairQueue::default();
         only_low.join_many(Priority::Low, 0, 100);
         assert_eq!(take(&mut only_low, &mut room.clone(), 100).len(), 3);
-        let taken = take(&mut rota, &mut room, 100);
+        let taken = take(&mut queue, &mut room, 100);
         assert_eq!(count_of(&taken, Priority::Critical), 4, "the most urgent fill all");
     }
 
     #[test]
     fn a_type_without_room_holds_nobody_up() {
-        let mut rota = FairQueue::default();
-        rota.join_many(Priority::Critical, 0, 1000);
-        rota.join_many(Priority::Background, 1, 1000);
+        let mut queue = FairQueue::default();
+        queue.join_many(Priority::Critical, 0, 1000);
+        queue.join_many(Priority::Background, 1, 1000);
         let mut room = HashMap::from([(0, Slots::default()), (1, Slots { free: 50, reserved: 0 })]);
-        assert_eq!(take(&mut rota, &mut room, 100).len(), 50);
+        assert_eq!(take(&mut queue, &mut room, 100).len(), 50);
     }
 
     proptest! {
@@ -307,15 +307,15 @@ mod tests {
             free in proptest::collection::vec((0usize..30, 0usize..3), 4),
             most in 0usize..200,
         ) {
-            let mut rota = FairQueue::default();
+            let mut queue = FairQueue::default();
             for (class, agent_type, count) in waiting {
-                rota.join_many(WEIGHTS[class].0, agent_type, count);
+                queue.join_many(WEIGHTS[class].0, agent_type, count);
             }
             let mut rooms: HashMap<u32, Slots> = free.iter().enumerate()
                 .map(|(t, (free, reserved))| (t as u32, Slots { free: *free, reserved: *reserved }))
                 .collect();
             let before = rooms.clone();
-            let taken = take(&mut rota, &mut rooms, most);
+            let taken = take(&mut queue, &mut rooms, most);
             prop_assert!(taken.len() <= most);
             for (agent_type, room) in &before {
                 let mine = taken.iter().filter(|(_, t)| t == agent_type).count();
@@ -325,7 +325,7 @@ mod tests {
                 for (priority, _) in WEIGHTS {
                     for (agent_type, room) in &rooms {
                         prop_assert!(
-                            rota.waiting_of(priority, *agent_type) == 0 || !room.admits(priority)
+                            queue.waiting_of(priority, *agent_type) == 0 || !room.admits(priority)
                         );
                     }
                 }

@@ -1,7 +1,7 @@
 //! What becomes of a task, as plain rules.
 //!
 //! [`machine`] holds every state and edge of a task's life, [`settle`] decides
-//! which edge the end of a run takes, [`rota`] whose turn it is, [`retry`] and
+//! which edge the end of a run takes, [`fair_queue`] whose turn it is, [`retry`] and
 //! [`breaker`] when something is tried again. [`store::TaskStore`] is where
 //! tasks are kept; [`store::TaskQueue`] applies the rules to rows, so that each
 //! store brings only its rows. Time, identities and chance are handed in.

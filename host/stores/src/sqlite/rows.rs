@@ -1,4 +1,4 @@
-//! The rows of a [`TaskQueue`](chimera_layer4_core::scheduler::store::Desk) in
+//! The rows of a [`TaskQueue`](chimera_layer4_core::scheduler::store::TaskQueue) in
 //! SQLite.
 //!
 //! Every query finds its rows through an index, so that nothing here depends

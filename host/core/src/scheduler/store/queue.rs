@@ -50,7 +50,7 @@ pub struct Counted {
 }
 
 impl<R: Rows> TaskQueue<R> {
-    /// A desk for these rows, counted.
+    /// A queue over these rows, counted.
     ///
     /// # Errors
     /// The rows cannot be read.

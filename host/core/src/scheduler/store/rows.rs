@@ -1,5 +1,5 @@
 //! What a store must be able to do with its rows, so that a
-//! [`TaskQueue`](super::Desk) can apply the rules to them.
+//! [`TaskQueue`](super::TaskQueue) can apply the rules to them.
 
 use crate::scheduler::machine::{Progress, TaskState};
 use crate::scheduler::record::{Attempt, DeadReason, TaskRecord, TaskSummary, Timestamp};
