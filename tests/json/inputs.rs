@@ -114,7 +114,10 @@ fn a_deep_payload_with_a_private_key_goes_through_every_command() {
     let (code, out) = command(&service, &["task", "show", id]);
     assert!(code == 0 && out.replace([' ', '\n'], "").contains(&typed), "{out}");
     let (code, out) = command(&service, &["task", "cancel", id]);
-    assert!(code != 0 && out.contains("is succeeded; only tasks that have not ended are cancelled"), "{out}");
+    assert!(
+        code != 0 && out.contains("is succeeded; only tasks that have not ended are cancelled"),
+        "{out}"
+    );
     assert_eq!(command(&service, &["task", "purge", id]).0, 0);
     assert_ne!(command(&service, &["task", "show", id]).0, 0);
 
