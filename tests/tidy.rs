@@ -144,6 +144,46 @@ fn nothing_holds_on_one_machine_only() -> io::Result<()> {
     Ok(())
 }
 
+/// Words that a reader of other queues and hosts would have to learn, and what is said
+/// instead.
+const LEFT: [(&str, &str); 17] = [
+    ("Desk", "TaskQueue"),
+    ("Rota", "FairQueue"),
+    ("SHARES", "WEIGHTS"),
+    ("Crew", "AgentPool"),
+    ("Book", "Registry"),
+    ("Watch", "Telemetry"),
+    ("Sheet", "Gauges"),
+    ("InHand", "InFlight"),
+    ("Alarm", "WakeTimer"),
+    ("TakeBack", "CancelOnDrop"),
+    ("Waiters", "ResultSubscribers"),
+    ("Deaf", "NoopObserver"),
+    ("Blueprint", "InstanceTemplate"),
+    ("Hush", "PauseGuard"),
+    ("Lanes", "TrafficSplit"),
+    ("Beside", "BackgroundTasks"),
+    ("Promise", "Durability"),
+];
+
+#[test]
+fn words_that_left_stay_out() -> io::Result<()> {
+    let mut complaints = Vec::new();
+    for source in sources()? {
+        for (index, line) in code(&source.text).lines().enumerate() {
+            let words: Vec<&str> = line.split(|c| !is_word(c)).collect();
+            let left = LEFT.iter().filter(|(old, _)| words.contains(old));
+            complaints.extend(
+                left.map(|(old, new)| {
+                    format!("{}:{}: `{old}`: say `{new}`", source.path, index + 1)
+                }),
+            );
+        }
+    }
+    none(&complaints);
+    Ok(())
+}
+
 #[test]
 fn every_fixture_is_tested() -> io::Result<()> {
     let sources = sources()?;

@@ -79,7 +79,7 @@ struct Trial {
 }
 
 #[derive(Default)]
-struct OfType {
+struct TypeState {
     slots: usize,
     genome: Option<Digest>,
     /// What preparing fails with, one after the other.
@@ -93,7 +93,7 @@ struct OfType {
 
 #[derive(Default)]
 struct State {
-    types: BTreeMap<String, OfType>,
+    types: BTreeMap<String, TypeState>,
     runs: Vec<Run>,
     /// Steps taken, by task.
     taken: BTreeMap<TaskId, usize>,
@@ -196,7 +196,7 @@ impl Runner {
 }
 
 impl State {
-    fn of(&mut self, agent_type: &str) -> &mut OfType {
+    fn of(&mut self, agent_type: &str) -> &mut TypeState {
         self.types.entry(agent_type.to_owned()).or_default()
     }
 }
@@ -205,7 +205,7 @@ pub(super) fn payload(steps: &[Step]) -> Value {
     serde_json::to_value(steps).unwrap()
 }
 
-fn arms(of_type: &OfType) -> Arc<[Arm]> {
+fn arms(of_type: &TypeState) -> Arc<[Arm]> {
     let Some(Trial { champion, candidate, .. }) = of_type.trial else { return Arc::default() };
     let arm = |genome| Arm { genome, slots: of_type.slots };
     if champion == candidate {

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use super::listening::While;
-use super::room::{InHand, Place, Rest, Seated};
+use super::room::{InFlight, Place, Rest, Seated};
 
 /// What a client leaves unread for this long ends its connection.
 const UNREAD_MILLIS: u32 = 30_000;
@@ -173,7 +173,7 @@ pub(super) struct Counted<S> {
 }
 
 type Failed = Box<dyn Error + Send + Sync>;
-type Answer<A> = Pin<Box<dyn Future<Output = Result<Response<While<A, InHand>>, Failed>> + Send>>;
+type Answer<A> = Pin<Box<dyn Future<Output = Result<Response<While<A, InFlight>>, Failed>> + Send>>;
 
 impl<S, B, A> Service<Request<B>> for Counted<S>
 where
@@ -183,7 +183,7 @@ where
     S::Future: Send + 'static,
 {
     /// The request is in hand until its answer is sent.
-    type Response = Response<While<A, InHand>>;
+    type Response = Response<While<A, InFlight>>;
     type Error = Failed;
     type Future = Answer<A>;
 

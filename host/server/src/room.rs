@@ -40,13 +40,13 @@ pub(super) struct Connections(Arc<Room>);
 #[derive(Debug)]
 struct Room {
     most: usize,
-    book: Mutex<Book>,
+    lines: Mutex<Lines>,
     /// Told when a connection is gone, or begins to wait for its client.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct Lines {
     open: usize,
     /// Of these, the ones that were told to make way.
     leaving: usize,
@@ -78,16 +78,16 @@ impl Wire {
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Room { most, book: Mutex::default(), changed: Notify::new() }))
+        Self(Arc::new(Room { most, lines: Mutex::default(), changed: Notify::new() }))
     }
 }
 
 impl Room {
     /// A place for one more connection, if need be that of one that waits for its client.
     fn place(self: &Arc<Self>) -> Option<Arc<Place>> {
-        let mut book = self.book();
-        if book.open - book.leaving >= self.most && !book.make_way() {
-            if !std::mem::replace(&mut book.full, true) {
+        let mut lines = self.lines();
+        if lines.open - lines.leaving >= self.most && !lines.make_way() {
+            if !std::mem::replace(&mut lines.full, true) {
                 let most = self.most;
                 tracing::warn!(
                     most,
@@ -97,28 +97,28 @@ impl Room {
             }
             return None;
         }
-        book.full = false;
-        book.open += 1;
+        lines.full = false;
+        lines.open += 1;
         let wire = Arc::new(Wire::default());
-        let line = Some((Line::Stalled, book.join(Line::Stalled, &wire)));
+        let line = Some((Line::Stalled, lines.join(Line::Stalled, &wire)));
         let stay = Stay { requests: 0, bodies: 0, unread: false, answered: false, line };
         let room = Arc::clone(self);
         Some(Arc::new(Place { room, wire, stay: Mutex::new(stay) }))
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until there is a place for one more; not where there was none lately.
     async fn has_a_place(&self) {
-        while !self.book().may_take(self.most) {
+        while !self.lines().may_take(self.most) {
             self.changed.notified().await;
         }
     }
 }
 
-impl Book {
+impl Lines {
     fn join(&mut self, line: Line, wire: &Arc<Wire>) -> u64 {
         self.next += 1;
         let wire = Arc::clone(wire);
@@ -210,22 +210,22 @@ impl Stay {
 impl Place {
     /// Something has happened: if the connection waits for its client, it does so anew.
     fn happened(&self, change: impl FnOnce(&mut Stay)) {
-        let mut book = self.room.book();
+        let mut lines = self.room.lines();
         let mut stay = self.stay();
         change(&mut stay);
         if let Some(line) = stay.line.take() {
-            book.leave(line);
+            lines.leave(line);
         }
         if !self.wire.cut.load(Ordering::Acquire) {
-            stay.line = stay.waits_in().map(|line| (line, book.join(line, &self.wire)));
+            stay.line = stay.waits_in().map(|line| (line, lines.join(line, &self.wire)));
             self.room.changed.notify_one();
         }
     }
 
     /// A request is in hand while the answer lives.
-    pub(super) fn request(self: &Arc<Self>) -> InHand {
+    pub(super) fn request(self: &Arc<Self>) -> InFlight {
         self.happened(|stay| stay.requests += 1);
-        InHand(Arc::clone(self))
+        InFlight(Arc::clone(self))
     }
 
     /// Waits for the rest of a body, until that is dropped.
@@ -246,13 +246,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut book = self.room.book();
+        let mut lines = self.room.lines();
         if let Some(line) = self.stay().line.take() {
-            book.leave(line);
+            lines.leave(line);
         }
-        book.open -= 1;
+        lines.open -= 1;
         if self.wire.cut.load(Ordering::Acquire) {
-            book.leaving -= 1;
+            lines.leaving -= 1;
         }
         self.room.changed.notify_one();
     }
@@ -260,9 +260,9 @@ impl Drop for Place {
 
 /// One request of a connection, from its head to the end of its answer.
 #[derive(Debug)]
-pub(super) struct InHand(Arc<Place>);
+pub(super) struct InFlight(Arc<Place>);
 
-impl Drop for InHand {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.happened(|stay| {
             stay.requests -= 1;

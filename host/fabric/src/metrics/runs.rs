@@ -26,10 +26,10 @@ pub(super) struct RunMetrics {
     network: IntCounterVec,
     kills: IntCounterVec,
     dropped: IntCounterVec,
-    by_type: ByType<OfType>,
+    by_type: ByType<RunHandles>,
 }
 
-pub(super) struct OfType {
+pub(super) struct RunHandles {
     label: String,
     pub(super) spawned: IntCounter,
     pub(super) restarts: IntCounter,
@@ -85,11 +85,11 @@ impl RunMetrics {
         })
     }
 
-    pub(super) fn of(&self, agent_type: &str) -> Arc<OfType> {
+    pub(super) fn of(&self, agent_type: &str) -> Arc<RunHandles> {
         self.by_type.of(agent_type, |label| self.handles(label))
     }
 
-    fn handles(&self, label: &str) -> OfType {
+    fn handles(&self, label: &str) -> RunHandles {
         // From zero on, so that the first one shows as an increase.
         for quota in QuotaKind::ALL {
             self.kills.with_label_values(&[label, quota.code()]);
@@ -97,7 +97,7 @@ impl RunMetrics {
         for kind in ["metrics", "spans", "log_bytes", "series"] {
             self.dropped.with_label_values(&[label, kind]);
         }
-        OfType {
+        RunHandles {
             label: label.to_owned(),
             spawned: self.spawned.with_label_values(&[label]),
             restarts: self.restarts.with_label_values(&[label]),
@@ -126,7 +126,7 @@ impl RunMetrics {
     }
 }
 
-impl OfType {
+impl RunHandles {
     fn passed(&self, direction: &str, bytes: Option<u64>) {
         if let Some(bytes) = bytes {
             self.network.with_label_values(&[self.label.as_str(), direction]).inc_by(bytes);

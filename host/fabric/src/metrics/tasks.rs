@@ -18,10 +18,10 @@ pub(super) struct TaskMetrics {
     latency: HistogramVec,
     /// By class, most urgent first.
     waits: [Histogram; 5],
-    by_type: ByType<OfType>,
+    by_type: ByType<TaskHandles>,
 }
 
-struct OfType {
+struct TaskHandles {
     label: String,
     submitted: IntCounter,
     processed: IntCounter,
@@ -89,7 +89,7 @@ impl TaskMetrics {
         }
     }
 
-    fn ended(&self, of_type: &OfType, end: &End<'_>) {
+    fn ended(&self, of_type: &TaskHandles, end: &End<'_>) {
         of_type.processed.inc();
         of_type.latency.observe(end.took.as_secs_f64() * 1000.0);
         match end.state {
@@ -113,13 +113,13 @@ impl TaskMetrics {
         }
     }
 
-    fn handles(&self, label: &str) -> OfType {
+    fn handles(&self, label: &str) -> TaskHandles {
         // From zero on, so that the first one shows as an increase.
         for reason in DeadReason::ALL {
             self.dead.with_label_values(&[label, &reason.to_string()]);
         }
         let of = |family: &IntCounterVec| family.with_label_values(&[label]);
-        OfType {
+        TaskHandles {
             label: label.to_owned(),
             submitted: of(&self.submitted),
             processed: of(&self.processed),

@@ -36,12 +36,12 @@ const LATEST: Duration = Duration::from_secs(60);
 pub(super) struct Types {
     breaker: BreakerPolicy,
     retry: RetryPolicy,
-    by_name: HashMap<Arc<str>, OfType>,
+    by_name: HashMap<Arc<str>, TypeState>,
     /// How long a claim takes, in seconds.
     claim_seconds: f64,
 }
 
-struct OfType {
+struct TypeState {
     running: usize,
     critical: usize,
     arms: Arms,
@@ -55,7 +55,7 @@ struct OfType {
     retried: u64,
 }
 
-impl OfType {
+impl TypeState {
     fn new(policy: BreakerPolicy) -> Self {
         Self {
             running: 0,
@@ -228,15 +228,15 @@ impl Types {
         stats
     }
 
-    fn of(&mut self, name: &str) -> &mut OfType {
+    fn of(&mut self, name: &str) -> &mut TypeState {
         if !self.by_name.contains_key(name) {
             if self.by_name.len() >= MOST_TYPES {
                 self.by_name.retain(|_, of_type| of_type.running > 0);
             }
-            self.by_name.insert(name.into(), OfType::new(self.breaker));
+            self.by_name.insert(name.into(), TypeState::new(self.breaker));
         }
         // Entered above, where it was not there.
-        self.by_name.entry(name.into()).or_insert_with(|| OfType::new(self.breaker))
+        self.by_name.entry(name.into()).or_insert_with(|| TypeState::new(self.breaker))
     }
 }
 
