@@ -76,7 +76,7 @@ async fn claim(
     if !claim.ended.is_empty() {
         // Each is read before it is told of, which claims need not wait for.
         shared.unobserved().extend(claim.ended);
-        shared.keeper.by(Some(now));
+        shared.timer.schedule(Some(now));
     }
     Ok(moved)
 }

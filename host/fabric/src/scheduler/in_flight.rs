@@ -297,7 +297,7 @@ async fn see_through(
             let (mut words, attempt) = (String::new(), claimed.counts.attempt);
             shared.observe(task, now, goes_on(&settled.settlement, attempt, &mut words));
             if let Settlement::Retry { at, .. } = settled.settlement {
-                shared.keeper.by(Some(at));
+                shared.timer.schedule(Some(at));
             }
             shared.work.notify_one();
         }

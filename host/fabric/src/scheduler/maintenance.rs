@@ -13,14 +13,14 @@ use tokio::time::{Instant, timeout};
 use super::Shared;
 use super::in_flight::Stop;
 
-/// The clock may be set, so the keeper never sleeps longer than this.
+/// The clock may be set, so the maintenance loop never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Before a store that did not hear heartbeats is told again.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks for tasks to forget.
 const RETENTION: Duration = Duration::from_secs(10);
 
-/// When the keeper has something to do.
+/// When the maintenance loop has something to do.
 #[derive(Default)]
 pub(super) struct WakeTimer {
     at: Mutex<Option<Timestamp>>,
@@ -29,13 +29,13 @@ pub(super) struct WakeTimer {
 
 impl WakeTimer {
     /// Something is due at this time, if at any.
-    pub(super) fn by(&self, due: Option<Timestamp>) {
+    pub(super) fn schedule(&self, due: Option<Timestamp>) {
         if self.note(due) {
             self.sooner.notify_one();
         }
     }
 
-    /// As [`by`](Self::by), by the keeper, which need not wake itself. Whether
+    /// As [`schedule`](Self::schedule), by the maintenance loop, which need not wake itself. Whether
     /// it is sooner than what was due before.
     fn note(&self, due: Option<Timestamp>) -> bool {
         let Some(due) = due else { return false };
@@ -91,14 +91,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let sleep = until_due(&shared, extend_at).min(LONGEST_SLEEP);
         let sleep = if is_well { sleep } else { PATIENCE };
         let sleep = if more { Duration::ZERO } else { sleep };
-        let _ = timeout(sleep, shared.keeper.sooner.notified()).await;
+        let _ = timeout(sleep, shared.timer.sooner.notified()).await;
     }
 }
 
 /// Until there is something to do.
 fn until_due(shared: &Shared, extend_at: Moment) -> Duration {
     let heartbeat = extend_at.since(shared.time.moment());
-    let due = shared.keeper.get();
+    let due = shared.timer.get();
     due.map_or(heartbeat, |due| due.since(shared.now()).min(heartbeat))
 }
 
@@ -119,7 +119,7 @@ async fn keep_in_step(shared: &Shared) -> bool {
             // The first claim waits for it.
             shared.work.notify_one();
             // Times from before mean nothing now; a sweep says what is due.
-            shared.keeper.clear();
+            shared.timer.clear();
             true
         }
         Err(error) => {
@@ -157,10 +157,10 @@ async fn extend(shared: &Shared, now: Timestamp) -> bool {
 
 async fn sweep(shared: &Shared, now: Timestamp) {
     // Cleared first: what becomes due meanwhile sets it again.
-    shared.keeper.clear();
+    shared.timer.clear();
     match shared.store.sweep(now, shared.options.bounds).await {
         Ok(swept) => {
-            shared.keeper.note(swept.next);
+            shared.timer.note(swept.next);
             if swept.promoted + swept.lost > 0 {
                 shared.work.notify_one();
             }

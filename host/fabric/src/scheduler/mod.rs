@@ -2,8 +2,8 @@
 //!
 //! What is decided is decided in [`chimera_layer4_core::scheduler`], without a clock; here are
 //! the loops that wait. One loop claims and hands out (`dispatch`), each task
-//! in hand is a future of its own (`hand`), and one loop does what time brings
-//! (`keeper`). The scheduler knows its store and its runner as traits.
+//! in hand is a future of its own (`in_flight`), and one loop does what time brings
+//! (`maintenance`). The scheduler knows its store and its runner as traits.
 
 mod arms;
 mod dispatch;
@@ -134,7 +134,7 @@ struct Shared {
     unobserved: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
     work: Notify,
-    keeper: maintenance::WakeTimer,
+    timer: maintenance::WakeTimer,
     chance: Mutex<fastrand::Rng>,
 }
 
@@ -172,7 +172,7 @@ impl Scheduler {
             untold: Mutex::default(),
             unobserved: Mutex::default(),
             work: Notify::new(),
-            keeper: maintenance::WakeTimer::default(),
+            timer: maintenance::WakeTimer::default(),
             chance: Mutex::new(chance),
             time: Time::new(Arc::clone(&options.clock)),
             options,
@@ -196,10 +196,10 @@ impl Scheduler {
         if begun.is_err() {
             return;
         }
-        // First the keeper, which tells the store of the clock before anything is claimed.
-        let keeper = tokio::spawn(maintenance::run(Arc::clone(shared)));
+        // First the maintenance loop, which tells the store of the clock before anything is claimed.
+        let maintenance = tokio::spawn(maintenance::run(Arc::clone(shared)));
         let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, keeper]);
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, maintenance]);
     }
 
     /// Takes a task and answers when it is on disk: whatever happens then, it

@@ -109,7 +109,7 @@ impl Shared {
         }
         drop(reading);
         shared.work.notify_one();
-        shared.keeper.by(due);
+        shared.timer.schedule(due);
         let answer = |(head, judged): (SubmissionMeta, Judged)| {
             let taken = match judged {
                 Judged::New => {

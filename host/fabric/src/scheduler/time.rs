@@ -1,7 +1,7 @@
 //! What time it is: by the system's clock, which may be set, and by a steady one.
 //!
 //! The store knows times of day, since it outlives the process. What is relative
-//! in it is right as long as the clock is not set; when it is, the keeper tells
+//! in it is right as long as the clock is not set; when it is, the maintenance loop tells
 //! the store by how much, and until then every time that is handed to the store
 //! is that of the clock as it was. No write is on its way while the store is told,
 //! so none arrives with a time of the other clock.

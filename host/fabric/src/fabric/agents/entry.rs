@@ -1,4 +1,4 @@
-//! One agent as the fabric has it: in the book, in hands, asked for its health.
+//! One agent as the fabric has it: in the registry, in flight, asked for its health.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -77,14 +77,14 @@ impl Agents {
 
     /// Reserves a place for one more agent.
     pub(super) fn reserve(&self, max_agents: usize) -> Layer4Result<AgentSlot<'_>> {
-        let mut book = self.write();
-        if book.closed {
+        let mut registry = self.write();
+        if registry.closed {
             return Err(closed());
         }
-        if book.places_taken() >= max_agents {
+        if registry.places_taken() >= max_agents {
             return Err(Layer4Error::TooManyAgents { max_agents });
         }
-        book.reserved += 1;
+        registry.reserved += 1;
         Ok(AgentSlot(self))
     }
 
@@ -95,28 +95,28 @@ impl Agents {
         agent: Agent,
     ) -> Layer4Result<Arc<AgentEntry>> {
         let id = agent.config().agent_id;
-        let mut book = self.write();
-        if book.closed {
+        let mut registry = self.write();
+        if registry.closed {
             return Err(closed());
         }
-        if book.by_id.contains_key(&id) {
+        if registry.by_id.contains_key(&id) {
             return Err(Layer4Error::InvalidRequest(vec![format!(
                 "agent_id {id} is taken; `utils::generate_agent_id()` makes a new one"
             )]));
         }
         // Its type's quota may have changed while the first agent of it started.
-        match book.types.get(&agent.config().agent_type) {
+        match registry.types.get(&agent.config().agent_type) {
             Some(registered) if registered.config.agent_id == id => {
                 agent.set_quota(registered.config.resource_quota.clone())?;
             }
             _ => {}
         }
-        let entry = book.enter(agent);
+        let entry = registry.enter(agent);
         let name = entry.agent.config().agent_type.clone();
-        book.of_type(&name).push(Arc::clone(&entry));
-        book.by_id.insert(id, Arc::clone(&entry));
+        registry.of_type(&name).push(Arc::clone(&entry));
+        registry.by_id.insert(id, Arc::clone(&entry));
         // Under the lock the place turns into the agent, so nobody sees both.
-        book.reserved -= 1;
+        registry.reserved -= 1;
         std::mem::forget(place);
         Ok(entry)
     }
@@ -144,8 +144,8 @@ impl Agents {
         quota: &ResourceQuota,
     ) -> Layer4Result<Option<()>> {
         // Under the lock, so that a successor which takes its place has it too.
-        let book = self.write();
-        book.by_id.get(&id).map(|entry| entry.agent.set_quota(quota.clone())).transpose()
+        let registry = self.write();
+        registry.by_id.get(&id).map(|entry| entry.agent.set_quota(quota.clone())).transpose()
     }
 
     /// Gives the agents of a type another quota, and those that its
@@ -159,8 +159,8 @@ impl Agents {
         quota: &ResourceQuota,
     ) -> Layer4Result<Option<usize>> {
         // Under one lock, so that an agent which starts meanwhile is in either part.
-        let book = &mut *self.write();
-        let (running, registered) = (book.by_type.get(name), book.types.get_mut(name));
+        let registry = &mut *self.write();
+        let (running, registered) = (registry.by_type.get(name), registry.types.get_mut(name));
         if running.is_none() && registered.is_none() {
             return Ok(None);
         }
@@ -185,17 +185,17 @@ impl Agents {
         all
     }
 
-    /// Takes one agent out of the book; whoever takes it shuts it down.
+    /// Takes one agent out of the registry; whoever takes it shuts it down.
     pub(super) fn take(&self, id: AgentId) -> Option<Arc<AgentEntry>> {
         self.write().remove(id)
     }
 
     /// Ends with no agents; whoever takes them shuts them down.
     pub(super) fn take_all(&self) -> Vec<Arc<AgentEntry>> {
-        let mut book = self.write();
-        book.closed = true;
-        book.by_type.clear();
-        book.by_id.drain().map(|(_, entry)| entry).collect()
+        let mut registry = self.write();
+        registry.closed = true;
+        registry.by_type.clear();
+        registry.by_id.drain().map(|(_, entry)| entry).collect()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -215,14 +215,14 @@ impl Agents {
     /// The runs that each type can take at once. A registered type without an
     /// agent takes one, which starts the first.
     pub(super) fn capacity(&self, max_agents: usize) -> Vec<Capacity> {
-        let book = self.read();
-        let up = book.by_type.values().map(|of_type| Capacity {
+        let registry = self.read();
+        let up = registry.by_type.values().map(|of_type| Capacity {
             agent_type: Arc::clone(&of_type.name),
             slots: of_type.room,
             genome: of_type.genome,
             arms: Arc::clone(&of_type.arms),
         });
-        let idle = book.types.keys().filter(|name| !book.by_type.contains_key(*name));
+        let idle = registry.types.keys().filter(|name| !registry.by_type.contains_key(*name));
         let idle = idle.map(|name| Capacity {
             agent_type: name.as_str().into(),
             slots: 1,
@@ -230,9 +230,9 @@ impl Agents {
             arms: Arc::default(),
         });
         // Without a place for another agent their tasks wait.
-        let places = max_agents.saturating_sub(book.places_taken());
+        let places = max_agents.saturating_sub(registry.places_taken());
         // After the end nothing is started any more.
-        if book.closed { Vec::new() } else { up.chain(idle.take(places)).collect() }
+        if registry.closed { Vec::new() } else { up.chain(idle.take(places)).collect() }
     }
 
     /// Tasks may target these types soon: their first agents are being started.
@@ -252,10 +252,10 @@ impl Agents {
 
     /// A declared type's agents did not start, and why; `None`: they did.
     pub(super) fn note_down(&self, name: &str, reason: Option<String>) {
-        let mut book = self.write();
+        let mut registry = self.write();
         match reason {
-            Some(reason) => drop(book.down.insert(name.to_owned(), reason)),
-            None => drop(book.down.remove(name)),
+            Some(reason) => drop(registry.down.insert(name.to_owned(), reason)),
+            None => drop(registry.down.remove(name)),
         }
     }
 
@@ -281,27 +281,28 @@ impl Agents {
     /// `AgentTypeNotFound` with those that there are.
     pub(super) fn unknown(&self, name: &str) -> Layer4Error {
         let agent_type = name.to_owned();
-        let book = self.read();
-        if book.awaited.contains(name) {
+        let registry = self.read();
+        if registry.awaited.contains(name) {
             return Layer4Error::AgentTypeLoading { agent_type };
         }
-        if let Some(reason) = book.down.get(name) {
+        if let Some(reason) = registry.down.get(name) {
             return Layer4Error::AgentTypeDown { agent_type, reason: reason.clone() };
         }
-        drop(book);
+        drop(registry);
         Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types() }
     }
 
     /// Whether a task may target the name.
     pub(super) fn knows(&self, name: &str) -> bool {
-        let book = self.read();
-        book.by_type.contains_key(name) || book.types.contains_key(name)
+        let registry = self.read();
+        registry.by_type.contains_key(name) || registry.types.contains_key(name)
     }
 
     /// The names that a task may target.
     pub(super) fn known_types(&self) -> Vec<String> {
-        let book = self.read();
-        let mut names: Vec<_> = book.by_type.keys().chain(book.types.keys()).cloned().collect();
+        let registry = self.read();
+        let mut names: Vec<_> =
+            registry.by_type.keys().chain(registry.types.keys()).cloned().collect();
         names.sort();
         names.dedup();
         names
@@ -310,8 +311,8 @@ impl Agents {
     /// The genomes that may run a task of a type, the one that is meant for it
     /// first. One that is given may be meant for a genome on trial.
     pub(super) fn meant_for(&self, name: &str, task: Option<&Task>) -> Vec<Digest> {
-        let book = self.read();
-        book.by_type.get(name).map_or_else(Vec::new, |of_type| of_type.meant_for(task))
+        let registry = self.read();
+        registry.by_type.get(name).map_or_else(Vec::new, |of_type| of_type.meant_for(task))
     }
 
     /// Puts a task in the hands of the least busy agent of a type, of those that
@@ -324,8 +325,8 @@ impl Agents {
         on: Option<Digest>,
         capacity: usize,
     ) -> Option<Layer4Result<AgentPermit>> {
-        let book = self.read();
-        let of_type = book.by_type.get(name)?;
+        let registry = self.read();
+        let of_type = registry.by_type.get(name)?;
         let taker = of_type.taker(task, on)?;
         // Counted first and taken back, since others are admitted meanwhile.
         let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! One genome in the place of another.
 //!
-//! Each change is made under the book's lock and waits for nothing, so no task
+//! Each change is made under the registry's lock and waits for nothing, so no task
 //! sees half of it: it is put in the hands of an agent from before or of one
 //! from after, and stays there.
 
@@ -31,21 +31,21 @@ impl Agents {
     /// # Errors
     /// `NotRunning` after the end; nothing has changed then.
     pub(in crate::fabric) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Retired> {
-        let mut book = self.write();
-        if book.closed {
+        let mut registry = self.write();
+        if registry.closed {
             return Err(closed());
         }
         let mut left = Retired::default();
         for agent in agents {
-            let Some(old) = book.by_id.get(&agent.config().agent_id) else {
+            let Some(old) = registry.by_id.get(&agent.config().agent_id) else {
                 left.unwanted.push(agent);
                 continue;
             };
             // It may have been changed while the successor was made.
             agent.set_quota(old.agent.quota())?;
             let name = agent.config().agent_type.clone();
-            let entry = book.enter(agent);
-            left.replaced.extend(book.of_type(&name).replace(entry));
+            let entry = registry.enter(agent);
+            left.replaced.extend(registry.of_type(&name).replace(entry));
         }
         Ok(left)
     }
@@ -62,37 +62,37 @@ impl Agents {
         control: Vec<Agent>,
         lanes: TrafficSplit,
     ) -> Layer4Result<()> {
-        let mut book = self.write();
-        if book.closed {
+        let mut registry = self.write();
+        if registry.closed {
             return Err(closed());
         }
         // They were made with the quota of the first in charge, which may have been
         // changed meanwhile.
-        if let Some(like) = book.of_type(name).agents().first() {
+        if let Some(like) = registry.of_type(name).agents().first() {
             let quota = like.agent.quota();
             for agent in candidates.iter().chain(&control) {
                 agent.set_quota(quota.clone())?;
             }
         }
-        book.on_trial += candidates.len() + control.len();
+        registry.on_trial += candidates.len() + control.len();
         let [candidates, control] = [candidates, control]
-            .map(|agents| agents.into_iter().map(|agent| book.enter(agent)).collect());
-        book.of_type(name).put_on_trial(candidates, control, lanes);
+            .map(|agents| agents.into_iter().map(|agent| registry.enter(agent)).collect());
+        registry.of_type(name).put_on_trial(candidates, control, lanes);
         Ok(())
     }
 
     /// Leaves all tasks to the agents in charge; the answer is those that were
     /// on trial, which whoever asks ends.
     pub(in crate::fabric) fn end_trial(&self, name: &str) -> Vec<Arc<AgentEntry>> {
-        let mut book = self.write();
-        let Some(of_type) = book.by_type.get_mut(name) else { return Vec::new() };
+        let mut registry = self.write();
+        let Some(of_type) = registry.by_type.get_mut(name) else { return Vec::new() };
         let ended = of_type.end_trial();
         if of_type.is_empty() {
-            book.by_type.remove(name);
+            registry.by_type.remove(name);
         }
-        book.on_trial -= ended.len();
+        registry.on_trial -= ended.len();
         for entry in &ended {
-            book.by_id.remove(&entry.id());
+            registry.by_id.remove(&entry.id());
         }
         ended
     }

@@ -3,7 +3,7 @@
 //! Two agents that no task of the queue reaches run the tasks in turns, the one
 //! first and then the other first, so that whatever else the machine does falls
 //! on both. They have a share of a processor, on a thread that lets live tasks
-//! pass first (`aside`).
+//! pass first (`idle_priority`).
 
 use std::sync::Arc;
 
