@@ -156,7 +156,7 @@ fn row(name: &str, measured: &Measured) -> String {
     )
 }
 
-/// In the form in which the README has it.
+/// As a table in Markdown.
 fn print(rows: &[String]) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

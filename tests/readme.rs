@@ -1,4 +1,5 @@
-//! Runs every command in the README, and holds its tables against the code.
+//! Runs every command in the README and the book (`docs/src`), and compares their tables
+//! and the files that they name with the code.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -9,15 +10,41 @@ use crate::cli::Chimera;
 use crate::harness::{guests_target, program, root};
 use crate::shell::outside_of_cargo;
 
-fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).unwrap()
+const SETTINGS_PAGE: &str = "docs/src/settings.md";
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The README and each page of the book: its path from the repository's root, and its text.
+fn pages() -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(root().join("docs/src")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| name.ends_with(".md"));
+    let mut paths: Vec<String> = names.map(|name| format!("docs/src/{name}")).collect();
+    paths.push("README.md".to_owned());
+    // Commands of one run follow each other, so their order stays the same.
+    paths.sort();
+    let with_text = |path: String| {
+        let text = read(&path);
+        (path, text)
+    };
+    paths.into_iter().map(with_text).collect()
 }
 
 /// The commands of each `sh` block.
 fn blocks() -> Vec<String> {
-    let text = readme();
+    pages().iter().flat_map(|(_, text)| blocks_of(text)).collect()
+}
+
+fn blocks_of(text: &str) -> Vec<String> {
     let parts = text.split("```sh\n").skip(1);
     parts.map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 /// What a test cannot run: itself, what needs the tools of five languages, and the
@@ -43,7 +70,7 @@ fn every_command_runs() {
         assert!(output.status.success(), "{block}\n{text}");
         ran += 1;
     }
-    assert!(ran >= 4, "the README lost its commands");
+    assert!(ran >= 8, "the pages lost their commands: {ran} ran");
 }
 
 fn run(block: &str, scratch: &Path) -> std::process::Output {
@@ -78,8 +105,8 @@ fn what_runs_elsewhere_really_does() {
     // The first command builds the release, which `every_command_runs` leaves out.
     let first = "cargo run --release -- run agents/data-analyzer --task @agents/data-analyzer/data/penguins.json\n";
     for (command, file) in NOT_HERE.into_iter().chain([(first, ".ci/run")]) {
-        assert!(blocks().iter().any(|block| block == command), "{command} is gone from the README");
-        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        assert!(blocks().iter().any(|block| block == command), "{command} is gone from the pages");
+        let text = read(file);
         assert!(text.contains(command.trim()), "{file} does not run {command}");
     }
 }
@@ -87,7 +114,7 @@ fn what_runs_elsewhere_really_does() {
 /// What a later step of CI installs is no help to somebody who has just cloned the repository.
 #[test]
 fn ci_runs_the_two_commands_before_it_prepares_anything() {
-    let text = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    let text = read(".ci/run");
     let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("    step ")).collect();
     let names = steps.iter().map(|line| line.split('"').nth(1).unwrap()).take(3);
     let first =
@@ -101,10 +128,10 @@ fn ci_runs_the_two_commands_before_it_prepares_anything() {
 
 #[test]
 fn every_setting_is_in_the_table_and_nothing_else() {
-    let text = readme();
+    let text = read(SETTINGS_PAGE);
     for setting in SETTINGS {
         let row = format!("| `{}` | `{}` |", setting.key, setting.variable);
-        assert!(text.contains(&row), "the README lacks {row}");
+        assert!(text.contains(&row), "{SETTINGS_PAGE} lacks {row}");
     }
     let rows = ["| `LAYER4_", "| `OTEL_"].map(|start| text.matches(start).count());
     assert_eq!(rows.iter().sum::<usize>(), SETTINGS.len());
@@ -122,11 +149,11 @@ fn every_key_of_an_agents_table_has_a_row() {
     let known = refused.err.split("`zzzzzzzz`; allowed are ").nth(1);
     let known =
         known.and_then(|rest| rest.lines().next()).unwrap_or_else(|| panic!("{}", refused.err));
-    let text = readme();
+    let text = read(SETTINGS_PAGE);
     let table = text.split("Each table `[agents.NAME]`").nth(1).unwrap();
     let table = table.split("\n\n").nth(1).unwrap();
     for key in known.split(", ") {
-        assert!(table.contains(&format!("\n| `{key}` |")), "the README lacks a row for {key}");
+        assert!(table.contains(&format!("\n| `{key}` |")), "{SETTINGS_PAGE} lacks a row for {key}");
     }
     assert_eq!(table.matches("\n| `").count(), known.split(", ").count(), "and has no others");
 }
@@ -134,16 +161,81 @@ fn every_key_of_an_agents_table_has_a_row() {
 /// Files move; what says where something is moves with them.
 #[test]
 fn files_that_pages_name_are_there() {
+    let others = ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"];
+    let others = others.map(|page| (page.to_owned(), read(page)));
     let mut gone = Vec::new();
-    for page in ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"] {
-        let text = std::fs::read_to_string(root().join(page)).unwrap();
-        let named = text.split('`').skip(1).step_by(2).filter(|name| {
+    for (page, text) in pages().into_iter().chain(others) {
+        let named = quoted(&text).filter(|name| {
             ["host/", "tests/", "benches/"].iter().any(|start| name.starts_with(start))
         });
         let named = named.filter(|name| !name.contains(['{', '*', ' ', '…']));
-        gone.extend(
-            named.filter(|name| !root().join(name).exists()).map(|name| (page, name.to_owned())),
-        );
+        let missing = named.filter(|name| !root().join(name).exists());
+        gone.extend(missing.map(|name| (page.clone(), name.to_owned())));
     }
     assert!(gone.is_empty(), "no such file: {gone:?}");
+}
+
+#[test]
+fn packages_that_pages_name_are_there() {
+    let lock = read("Cargo.lock");
+    let mut found = 0;
+    for (page, text) in pages() {
+        for command in quoted(&text).filter(|name| name.starts_with("cargo test -p ")) {
+            let package = command.split(' ').nth(3).unwrap();
+            let entry = format!("name = \"{package}\"\n");
+            assert!(lock.contains(&entry), "{page} names no package of ours: {command}");
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no page says how to run one test");
+}
+
+#[test]
+fn pages_that_pages_link_are_there() {
+    let mut gone = Vec::new();
+    for (page, text) in pages() {
+        let path = root().join(&page);
+        let folder = path.parent().unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let files = links.filter(|link| !link.starts_with("https://"));
+        let missing = files.filter(|link| !folder.join(link).exists());
+        gone.extend(missing.map(|link| (page.clone(), link.to_owned())));
+    }
+    assert!(gone.is_empty(), "no such page: {gone:?}");
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = read("docs/src/SUMMARY.md");
+    for (page, _) in pages() {
+        let name = page.trim_start_matches("docs/src/");
+        let is_listed = summary.contains(&format!("({name})"));
+        assert!(is_listed || ["README.md", "SUMMARY.md"].contains(&name), "{page} is not listed");
+    }
+}
+
+/// The README's Rust is compiled as a doc test of the library; no other page's is.
+#[test]
+fn all_rust_of_the_pages_is_compiled() {
+    for (page, text) in pages() {
+        assert!(page == "README.md" || !text.contains("```rust"), "{page}: move it to the README");
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let bytes = read("README.md").len();
+    assert!(bytes <= 8192, "{bytes} bytes: move text to docs/src");
+}
+
+#[test]
+fn every_alert_has_a_heading_in_the_runbook() {
+    let rules = read("host/deploy/prometheus/rules.yml");
+    let lines = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let alerts: Vec<&str> = lines.collect();
+    let runbook = read("docs/src/runbook.md");
+    for alert in &alerts {
+        assert!(runbook.contains(&format!("\n## {alert}\n")), "the runbook lacks {alert}");
+    }
+    assert_eq!(runbook.matches("\n## ").count(), alerts.len(), "and has no others");
 }

@@ -1,4 +1,5 @@
-//! Exit codes: part of the program's interface, listed in its help and README.
+//! Exit codes: part of the program's interface, listed in its help and in
+//! `docs/src/troubleshooting.md`.
 
 use std::process::ExitCode;
 
