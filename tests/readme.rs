@@ -163,8 +163,13 @@ fn every_key_of_an_agents_table_has_a_row() {
 fn files_that_pages_name_are_there() {
     let others = ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"];
     let others = others.map(|page| (page.to_owned(), read(page)));
+    let decisions = std::fs::read_dir(root().join("docs/decisions")).unwrap();
+    let decisions = decisions.map(|entry| {
+        let page = format!("docs/decisions/{}", entry.unwrap().file_name().to_string_lossy());
+        (page.clone(), read(&page))
+    });
     let mut gone = Vec::new();
-    for (page, text) in pages().into_iter().chain(others) {
+    for (page, text) in pages().into_iter().chain(others).chain(decisions) {
         let named = quoted(&text).filter(|name| {
             ["host/", "tests/", "benches/"].iter().any(|start| name.starts_with(start))
         });
