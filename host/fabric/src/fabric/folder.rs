@@ -18,7 +18,7 @@ pub(super) fn open(config: &Layer4Config) -> Layer4Result<Option<OwnFolder>> {
 /// Opens the data folder to look at what is there. `None`: there is none.
 ///
 /// # Errors
-/// `Configuration`: as [`open`].
+/// `Configuration`: another user could change it, or it cannot be opened.
 pub fn visit(config: &Layer4Config) -> Layer4Result<Option<OwnFolder>> {
     let Some(path) = &config.data_dir else { return Ok(None) };
     match OwnFolder::open(path, Access::Visited) {
