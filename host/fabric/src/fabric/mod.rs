@@ -209,8 +209,8 @@ impl Layer4Fabric {
     /// Takes no more tasks, lets those that run finish within
     /// `drain_timeout_secs`, gives back the rest to the queue, and retires
     /// every agent. Their own `shutdown` has what is left of that time, and five
-    /// seconds at the least. Whoever looks is answered until they have ended; then
-    /// the folder is free for another host. Shut down twice is the same as once.
+    /// seconds at the least. Tasks, lists and figures can be read until they have ended;
+    /// then the folder is free for another host. Shut down twice is the same as once.
     ///
     /// # Errors
     /// `AgentFault`, `ResourceQuotaExceeded` or `AgentTimeout` with the first agent
@@ -226,7 +226,7 @@ impl Layer4Fabric {
             }
             self.state.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING
         };
-        // No other agent is started, whoever asked for it.
+        // From here on a start of another agent is refused.
         self.pool.agents.close();
         if ran {
             let drain_timeout_secs = drain.as_secs();

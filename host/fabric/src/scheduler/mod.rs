@@ -396,7 +396,7 @@ impl Scheduler {
 
     /// Claims nothing more, lets what runs finish within `limit`, and gives back
     /// the rest as if it had not been claimed. What the store does not hear soon
-    /// after that is lost with its lease. Whoever looks is answered as before.
+    /// after that is lost with its lease. Tasks and figures can still be read.
     pub async fn drain(&self, limit: Duration) {
         let shared = &self.shared;
         shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
@@ -411,7 +411,7 @@ impl Scheduler {
         shared.waiters.dismiss();
     }
 
-    /// Closes the store: nobody is answered any more, and its folder is free.
+    /// Closes the store. Reads fail from here on, and the folder is free for another host.
     pub async fn close(&self) {
         self.shared.store.close().await;
     }
@@ -469,7 +469,7 @@ impl Shared {
         if let Some(result) = record.result {
             return Ok(result);
         }
-        // Whoever registers from then on is dismissed by nobody.
+        // A subscriber that registers after the stop would never be dismissed.
         if self.has_stopped() {
             return Err(self.not_running());
         }
