@@ -44,7 +44,7 @@ use self::grants::http::Network;
 use self::instance::InstanceTemplate;
 use self::instance_pool::InstancePool;
 use self::limits::agent::AgentLimits;
-use self::limits::pool::Supplies;
+use self::limits::supplies::Supplies;
 use self::linked::Linked;
 use self::loaded::Loaded;
 use self::sandbox::Sandbox;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::limits::network::Traffic;
+use super::limits::bandwidth::Traffic;
 use super::report::RunReport;
 
 #[derive(Debug, Default)]

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::ResourceQuota;
 
+use super::bandwidth::Bandwidth;
 use super::bucket::Bucket;
 use super::cpu;
 use super::memory::AgentMemory;
-use super::network::Bandwidth;
-use super::pool::{Share, Supplies};
+use super::pool::Share;
+use super::supplies::Supplies;
 use super::threads::Threads;
 
 /// What bounds an agent, all its instances together.

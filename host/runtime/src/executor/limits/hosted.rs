@@ -11,9 +11,6 @@ use std::sync::Arc;
 
 use super::memory::{AgentMemory, OverMemory};
 
-/// What each agent has for nothing. What is counted nowhere, such as the record
-/// of the agent itself, is the rest of the mebibyte that a host may add for it.
-pub(super) const FREE_BYTES: u64 = 896 * 1024;
 /// What grows by small steps is counted by larger ones.
 const STEP_BYTES: usize = 8 * 1024;
 
@@ -80,6 +77,7 @@ impl Drop for Hosted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::limits::memory::FREE_BYTES;
 
     #[test]
     fn the_instances_of_an_agent_share_one_free_part_and_the_rest_is_its_quotas() {

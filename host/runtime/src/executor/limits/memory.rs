@@ -17,12 +17,15 @@ use chimera_layer4_core::LimitSource;
 use chimera_layer4_core::quota::MEBIBYTE;
 use wasmtime::ResourceLimiter;
 
-use super::hosted::FREE_BYTES;
 use super::run::tighter;
 use crate::executor::engine::{
     CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT,
 };
 
+/// What the host holds for each agent without charging it. What is counted
+/// nowhere, such as the record of the agent itself, is the rest of the mebibyte
+/// that a host may add for an agent.
+pub(super) const FREE_BYTES: u64 = 896 * 1024;
 /// A table element is a pointer in the host.
 const TABLE_ELEMENT_BYTES: u64 = 8;
 

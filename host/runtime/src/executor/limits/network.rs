@@ -1,115 +1,21 @@
-//! Bandwidth: a token bucket of bytes for each direction, and what passed.
+//! The network as one call has it.
 //!
 //! Over its bandwidth a connection waits and never fails, as a guest over its
-//! share of the processor does; it is wall time that ends a call. Bytes are
-//! those on the connection itself, heads and TLS included; what lies below it
-//! (TCP, IP, the look-up of names) is not seen from here.
-//!
-//! A [`Line`] is the network as one call has it. It is cut when the call ends,
-//! so nothing passes that belongs to no call.
+//! share of the processor does; it is wall time that ends a call. A [`Line`] is
+//! cut when the call ends, so nothing passes that belongs to no call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::agent::AgentLimits;
-use super::bucket::{Bucket, Shares};
+use super::bandwidth::{Direction, Traffic};
+use super::bucket::Shares;
 use super::hosted::Hosted;
 use super::memory::OverMemory;
 use super::pool::{Short, Taken};
 use super::run::RunLimits;
-
-/// Bytes a second at one megabit a second.
-const MEGABIT: f64 = 125_000.0;
-/// What passes a connection at once, and so by how much it overdraws.
-pub(crate) const BLOCK: usize = 16 * 1024;
-/// Seconds of its bandwidth that may be saved up.
-const BURST: f64 = 0.05;
-
-/// Which way bytes go, as the guest sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Sent,
-    Received,
-}
-
-/// What an agent, or a task, may send and receive.
-#[derive(Debug)]
-pub(crate) struct Bandwidth {
-    sent: Bucket,
-    received: Bucket,
-}
-
-impl Bandwidth {
-    /// So much each way; with `None` nothing passes.
-    pub(crate) fn new(mbps: Option<f64>) -> Self {
-        let bucket = || Bucket::new(rate(mbps), burst);
-        Self { sent: bucket(), received: bucket() }
-    }
-
-    pub(crate) fn change(&self, mbps: Option<f64>) {
-        self.sent.change(rate(mbps));
-        self.received.change(rate(mbps));
-    }
-
-    /// For how long use was paused so far, over both ways.
-    pub(crate) fn paused(&self) -> Duration {
-        self.sent.paused() + self.received.paused()
-    }
-
-    fn of(&self, direction: Direction) -> &Bucket {
-        match direction {
-            Direction::Sent => &self.sent,
-            Direction::Received => &self.received,
-        }
-    }
-}
-
-fn rate(mbps: Option<f64>) -> f64 {
-    mbps.unwrap_or(0.0) * MEGABIT
-}
-
-/// The most bytes saved up.
-fn burst(rate: f64) -> f64 {
-    (BURST * rate).max(BLOCK as f64)
-}
-
-/// What passed, and the processor time that it took the host.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    sent: AtomicU64,
-    received: AtomicU64,
-    cpu_nanos: AtomicU64,
-}
-
-impl Traffic {
-    pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Relaxed)
-    }
-
-    pub(crate) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
-    pub(crate) fn cpu(&self) -> Duration {
-        Duration::from_nanos(self.cpu_nanos.load(Relaxed))
-    }
-
-    fn passed(&self, direction: Direction, bytes: u64) {
-        match direction {
-            Direction::Sent => &self.sent,
-            Direction::Received => &self.received,
-        }
-        .fetch_add(bytes, Relaxed);
-    }
-
-    fn took(&self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.cpu_nanos.fetch_add(nanos, Relaxed);
-    }
-}
 
 /// Whose quotas hold for some calls, and where their use is counted.
 #[derive(Clone, Debug)]
@@ -214,7 +120,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::executor::limits::pool::Supplies;
+    use crate::executor::limits::bandwidth::BLOCK;
+    use crate::executor::limits::supplies::Supplies;
 
     fn line(agent: Option<f64>, task: Option<f64>) -> Arc<Line> {
         let quota = |max_network_mbps| ResourceQuota { max_network_mbps, ..Default::default() };

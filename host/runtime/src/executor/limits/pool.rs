@@ -6,21 +6,9 @@
 //! after the call or the instance that asked for it.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::threads::{Pool, Threads};
-
-/// Descriptors of one agent, however many there are.
-const MOST_DESCRIPTORS_EACH: usize = 1024;
-/// What a host's agents share.
-#[derive(Debug)]
-pub(crate) struct Supplies {
-    descriptors: Supply,
-    threads: Pool,
-}
 
 /// So many of a thing, for all agents and for one.
 #[derive(Clone, Debug)]
@@ -28,19 +16,6 @@ pub(super) struct Supply {
     all: usize,
     each: usize,
     free: Arc<Semaphore>,
-}
-
-impl Supplies {
-    /// With so many file descriptors for all agents.
-    pub(crate) fn new(descriptors: usize) -> io::Result<Self> {
-        let each = (descriptors / 4).clamp(1, MOST_DESCRIPTORS_EACH);
-        Ok(Self { descriptors: Supply::new(descriptors, each), threads: Pool::new()? })
-    }
-
-    /// One agent's share of the descriptors, and of the threads.
-    pub(crate) fn for_agent(&self) -> (Share, Threads) {
-        (self.descriptors.share(), self.threads.for_agent())
-    }
 }
 
 impl Supply {
@@ -108,20 +83,3 @@ impl fmt::Display for Short {
 }
 
 impl std::error::Error for Short {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_agent_has_a_quarter_and_all_together_no_more_than_there_are() {
-        let supplies = Supplies::new(8).unwrap();
-        let shares: Vec<_> = (0..5).map(|_| supplies.for_agent().0).collect();
-        let taken: Vec<_> = shares.iter().take(4).map(|share| share.try_take(2).unwrap()).collect();
-        assert_eq!(shares[0].try_take(1).unwrap_err(), Short::Agent { most: 2 });
-        assert_eq!(shares[4].try_take(1).unwrap_err(), Short::Host { most: 8 });
-        drop(taken);
-        assert!(shares[4].try_take(2).is_ok());
-        assert!(shares[4].try_take(2).is_ok(), "it was given back");
-    }
-}

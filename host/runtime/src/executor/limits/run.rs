@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{Breach, Call, Fault, LimitSource, QuotaKind, ResourceQuota};
 
+use super::bandwidth::Bandwidth;
 use super::bucket::Bucket;
 use super::cpu;
-use super::network::Bandwidth;
 
 /// What a call may take at the most, and who said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

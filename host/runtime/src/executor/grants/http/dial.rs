@@ -182,7 +182,7 @@ mod tests {
     use crate::executor::limits::agent::AgentLimits;
     use crate::executor::limits::hosted::Hosted;
     use crate::executor::limits::network::{Line, NetworkAccess};
-    use crate::executor::limits::pool::Supplies;
+    use crate::executor::limits::supplies::Supplies;
 
     /// A request to `origin`, granted by itself, as names are resolved by `resolve`.
     async fn leads_to(origin: &str, resolve: Resolve) -> (Result<Vec<SocketAddr>, Error>, String) {

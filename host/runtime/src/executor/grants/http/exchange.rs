@@ -20,8 +20,9 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::paced::Pulse;
 use super::{Admitted, BoxFuture, Permit, Sent, dial};
+use crate::executor::limits::bandwidth::Direction;
 use crate::executor::limits::cpu::thread_time;
-use crate::executor::limits::network::{Direction, Line};
+use crate::executor::limits::network::Line;
 
 /// Bytes that a response's head may have; they stay as long as the guest keeps
 /// the response.

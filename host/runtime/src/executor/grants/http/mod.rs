@@ -36,8 +36,9 @@ pub(crate) use self::heads::Heads;
 
 use self::notes::Notes;
 use self::upload::Upload;
+use crate::executor::limits::bandwidth::Direction;
 use crate::executor::limits::hosted::Hosted;
-use crate::executor::limits::network::{Connected, Direction, Line, NetworkAccess};
+use crate::executor::limits::network::{Connected, Line, NetworkAccess};
 
 /// Requests that one call may have open at once, until the response's body is
 /// read or dropped.

@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Permit;
+use crate::executor::limits::bandwidth::{BLOCK, Direction};
 use crate::executor::limits::hosted::Hosted;
-use crate::executor::limits::network::{BLOCK, Direction, Line};
+use crate::executor::limits::network::Line;
 use crate::executor::limits::pool::Taken;
 
 /// A TCP connection on a call's line.
