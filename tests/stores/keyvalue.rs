@@ -26,58 +26,58 @@ fn put(key: &str, value: &str) -> Change {
 }
 
 /// Value and version of a key.
-fn get(store: &dyn KeyValueStore, bucket: &str, key: &str) -> Option<(Vec<u8>, u64)> {
-    let found = store.read(at(bucket), &[key.into()], MOST).unwrap().pop().unwrap();
+async fn get(store: &dyn KeyValueStore, bucket: &str, key: &str) -> Option<(Vec<u8>, u64)> {
+    let found = store.read(at(bucket), &[key.into()], MOST).await.unwrap().pop().unwrap();
     found.map(|entry| (entry.value, entry.version))
 }
 
-#[test]
-fn a_change_is_whole_and_under_its_conditions() {
+#[tokio::test]
+async fn a_change_is_whole_and_under_its_conditions() {
     let (_folder, stores) = stores();
     for store in stores {
         let store = store.as_ref();
-        store.change(at("b"), &[put("a", "1")], MOST).unwrap();
-        let (_, version) = get(store, "b", "a").unwrap();
-        assert_eq!(store.version(at("b"), "a").unwrap(), version);
-        assert_eq!(store.version(at("b"), "none").unwrap(), ABSENT);
+        store.change(at("b"), vec![put("a", "1")], MOST).await.unwrap();
+        let (_, version) = get(store, "b", "a").await.unwrap();
+        assert_eq!(store.version(at("b"), "a").await.unwrap(), version);
+        assert_eq!(store.version(at("b"), "none").await.unwrap(), ABSENT);
         let expecting = |key: &str, expected| Change { expected: Some(expected), ..put(key, "2") };
         // One of two conditions fails: neither change is made.
         let both = [expecting("a", version), expecting("c", version)];
-        assert_eq!(store.change(at("b"), &both, MOST), Err(KeyValueError::Conflict));
-        assert_eq!(get(store, "b", "a").unwrap().0, b"1");
+        assert_eq!(store.change(at("b"), both.into(), MOST).await, Err(KeyValueError::Conflict));
+        assert_eq!(get(store, "b", "a").await.unwrap().0, b"1");
         let both = [expecting("a", version), expecting("c", ABSENT)];
-        store.change(at("b"), &both, MOST).unwrap();
-        assert_eq!(get(store, "b", "c").unwrap().0, b"2");
+        store.change(at("b"), both.into(), MOST).await.unwrap();
+        assert_eq!(get(store, "b", "c").await.unwrap().0, b"2");
         // An entry that went and came again is another.
-        let (_, before) = get(store, "b", "a").unwrap();
+        let (_, before) = get(store, "b", "a").await.unwrap();
         let gone = Change { value: None, ..put("a", "") };
-        store.change(at("b"), &[gone], MOST).unwrap();
-        store.change(at("b"), &[put("a", "2")], MOST).unwrap();
+        store.change(at("b"), vec![gone], MOST).await.unwrap();
+        store.change(at("b"), vec![put("a", "2")], MOST).await.unwrap();
         let stale = [expecting("a", before)];
-        assert_eq!(store.change(at("b"), &stale, MOST), Err(KeyValueError::Conflict));
+        assert_eq!(store.change(at("b"), stale.into(), MOST).await, Err(KeyValueError::Conflict));
     }
 }
 
-#[test]
-fn an_answer_is_bounded() {
+#[tokio::test]
+async fn an_answer_is_bounded() {
     let (_folder, stores) = stores();
     for store in stores {
         let changes = ["a", "b"].map(|key| put(key, &"x".repeat(1000)));
-        store.change(at("b"), &changes, MOST).unwrap();
+        store.change(at("b"), changes.into(), MOST).await.unwrap();
         let keys = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(store.read(at("b"), &keys, 2000).unwrap().len(), 2);
-        let refused = store.read(at("b"), &keys, 1999);
+        assert_eq!(store.read(at("b"), &keys, 2000).await.unwrap().len(), 2);
+        let refused = store.read(at("b"), &keys, 1999).await;
         assert_eq!(refused, Err(KeyValueError::TooMuch { most: 1999 }));
     }
 }
 
-#[test]
-fn a_file_that_is_something_else_is_left_alone_and_named() {
+#[tokio::test]
+async fn a_file_that_is_something_else_is_left_alone_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyvalue.db");
     std::fs::write(&path, "a letter").unwrap();
     let store = SqliteKeyValue::at(path.clone());
-    let refused = store.read(at("b"), &["a".into()], MOST).unwrap_err().to_string();
+    let refused = store.read(at("b"), &["a".into()], MOST).await.unwrap_err().to_string();
     assert!(refused.contains("keyvalue.db is damaged or no database"), "{refused}");
     assert_eq!(std::fs::read(path).unwrap(), b"a letter");
 }
@@ -94,28 +94,28 @@ fn changes() -> impl Strategy<Value = Vec<(bool, Vec<Change>)>> {
     proptest::collection::vec(step, 1..20)
 }
 
-#[test]
-fn a_space_is_emptied_and_the_others_stay() {
+#[tokio::test]
+async fn a_space_is_emptied_and_the_others_stay() {
     let (_folder, stores) = stores();
     for store in stores {
         let store = store.as_ref();
-        assert_eq!(store.spaces().unwrap(), []);
-        assert_eq!(store.clear("tests").unwrap(), 0);
+        assert_eq!(store.spaces().await.unwrap(), []);
+        assert_eq!(store.clear("tests").await.unwrap(), 0);
         let other = Place { space: "others", bucket: "b" };
         for (at, key) in [(at("b"), "a"), (at("c"), "a"), (other, "a")] {
-            store.change(at, &[put(key, "1")], MOST).unwrap();
+            store.change(at, vec![put(key, "1")], MOST).await.unwrap();
         }
         let one = weight("b", "a", b"1");
         let both = [("others".to_owned(), one), ("tests".to_owned(), 2 * one)];
-        assert_eq!(store.spaces().unwrap(), both);
-        let (_, version) = get(store, "b", "a").unwrap();
-        assert_eq!(store.clear("tests").unwrap(), 2 * one);
-        assert_eq!(get(store, "b", "a"), None);
-        assert_eq!(store.bytes("tests").unwrap(), 0);
-        assert_eq!(store.spaces().unwrap(), both[..1]);
+        assert_eq!(store.spaces().await.unwrap(), both);
+        let (_, version) = get(store, "b", "a").await.unwrap();
+        assert_eq!(store.clear("tests").await.unwrap(), 2 * one);
+        assert_eq!(get(store, "b", "a").await, None);
+        assert_eq!(store.bytes("tests").await.unwrap(), 0);
+        assert_eq!(store.spaces().await.unwrap(), both[..1]);
         // Who held on to what was there is told of another.
-        store.change(at("b"), &[put("a", "1")], MOST).unwrap();
-        assert!(get(store, "b", "a").unwrap().1 > version);
+        store.change(at("b"), vec![put("a", "1")], MOST).await.unwrap();
+        assert!(get(store, "b", "a").await.unwrap().1 > version);
     }
 }
 
@@ -125,43 +125,47 @@ proptest! {
     /// Both stores hold what a map would, count it alike, and refuse alike.
     #[test]
     fn stores_agree_with_a_map(steps in changes()) {
-        const LITTLE: u64 = 1000;
-        let (_folder, stores) = stores();
-        for store in stores {
-            let mut model: BTreeMap<(&str, String), Vec<u8>> = BTreeMap::new();
-            for (other, changes) in &steps {
-                let bucket = if *other { "two" } else { "one" };
-                let mut after = model.clone();
-                for Change { key, value, .. } in changes {
-                    match value {
-                        Some(value) => drop(after.insert((bucket, key.clone()), value.clone())),
-                        None => drop(after.remove(&(bucket, key.clone()))),
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            const LITTLE: u64 = 1000;
+            let (_folder, stores) = stores();
+            for store in stores {
+                let mut model: BTreeMap<(&str, String), Vec<u8>> = BTreeMap::new();
+                for (other, changes) in &steps {
+                    let bucket = if *other { "two" } else { "one" };
+                    let mut after = model.clone();
+                    for Change { key, value, .. } in changes {
+                        match value {
+                            Some(value) => drop(after.insert((bucket, key.clone()), value.clone())),
+                            None => drop(after.remove(&(bucket, key.clone()))),
+                        }
+                    }
+                    let bytes = |kept: &BTreeMap<(&str, String), Vec<u8>>| -> u64 {
+                        kept.iter().map(|((bucket, key), value)| weight(bucket, key, value)).sum()
+                    };
+                    let done = store.change(at(bucket), changes.clone(), LITTLE).await;
+                    if bytes(&after) > LITTLE && bytes(&after) > bytes(&model) {
+                        let full = KeyValueError::Full { bytes: bytes(&after), most: LITTLE };
+                        prop_assert_eq!(done, Err(full));
+                    } else {
+                        prop_assert_eq!(done, Ok(()));
+                        model = after;
+                    }
+                    prop_assert_eq!(store.bytes("tests").await.unwrap(), bytes(&model));
+                    for bucket in ["one", "two"] {
+                        let mut keys: Vec<String> = store.keys(at(bucket), 0, 10).await.unwrap()
+                            .into_iter().map(|(key, _)| key).collect();
+                        keys.sort();
+                        let expected: Vec<String> = model.keys()
+                            .filter(|(of, _)| *of == bucket).map(|(_, key)| key.clone()).collect();
+                        prop_assert_eq!(keys, expected);
                     }
                 }
-                let bytes = |kept: &BTreeMap<(&str, String), Vec<u8>>| -> u64 {
-                    kept.iter().map(|((bucket, key), value)| weight(bucket, key, value)).sum()
-                };
-                let done = store.change(at(bucket), changes, LITTLE);
-                if bytes(&after) > LITTLE && bytes(&after) > bytes(&model) {
-                    let full = KeyValueError::Full { bytes: bytes(&after), most: LITTLE };
-                    prop_assert_eq!(done, Err(full));
-                } else {
-                    prop_assert_eq!(done, Ok(()));
-                    model = after;
-                }
-                prop_assert_eq!(store.bytes("tests").unwrap(), bytes(&model));
-                for bucket in ["one", "two"] {
-                    let mut keys: Vec<String> = store.keys(at(bucket), 0, 10).unwrap()
-                        .into_iter().map(|(key, _)| key).collect();
-                    keys.sort();
-                    let expected: Vec<String> = model.keys()
-                        .filter(|(of, _)| *of == bucket).map(|(_, key)| key.clone()).collect();
-                    prop_assert_eq!(keys, expected);
+                for ((bucket, key), value) in &model {
+                    prop_assert_eq!(get(store.as_ref(), bucket, key).await.unwrap().0, value.clone());
                 }
             }
-            for ((bucket, key), value) in &model {
-                prop_assert_eq!(get(store.as_ref(), bucket, key).unwrap().0, value.clone());
-            }
-        }
+            Ok(())
+        })?;
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
+
 use super::{ABSENT, Change, Entry, KeyValueError, KeyValueStore, Place, check_room, weight};
 
 /// A store in memory.
@@ -42,8 +44,9 @@ impl MemoryKeyValue {
     }
 }
 
+#[async_trait]
 impl KeyValueStore for MemoryKeyValue {
-    fn read(
+    async fn read(
         &self,
         at: Place<'_>,
         keys: &[String],
@@ -61,17 +64,22 @@ impl KeyValueStore for MemoryKeyValue {
         keys.iter().map(find).collect()
     }
 
-    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
+    async fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
         let kept = self.kept();
         let entry = kept.spaces.get(at.space).and_then(|space| space.get(at.bucket, key));
         Ok(entry.map_or(ABSENT, |entry| entry.version))
     }
 
-    fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError> {
+    async fn change(
+        &self,
+        at: Place<'_>,
+        changes: Vec<Change>,
+        most: u64,
+    ) -> Result<(), KeyValueError> {
         let mut kept = self.kept();
         let Kept { last_version, spaces } = &mut *kept;
         let space = spaces.entry(at.space.to_owned()).or_default();
-        for change in changes {
+        for change in &changes {
             let version = space.get(at.bucket, &change.key).map_or(ABSENT, |entry| entry.version);
             if change.expected.is_some_and(|expected| expected != version) {
                 return Err(KeyValueError::Conflict);
@@ -100,7 +108,7 @@ impl KeyValueStore for MemoryKeyValue {
         Ok(())
     }
 
-    fn keys(
+    async fn keys(
         &self,
         at: Place<'_>,
         after: u64,
@@ -115,17 +123,17 @@ impl KeyValueStore for MemoryKeyValue {
         Ok(keys)
     }
 
-    fn bytes(&self, space: &str) -> Result<u64, KeyValueError> {
+    async fn bytes(&self, space: &str) -> Result<u64, KeyValueError> {
         Ok(self.kept().spaces.get(space).map_or(0, |space| space.bytes))
     }
 
-    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
+    async fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
         let kept = self.kept();
         let keeping = kept.spaces.iter().filter(|(_, space)| space.bytes > 0);
         Ok(keeping.map(|(name, space)| (name.clone(), space.bytes)).collect())
     }
 
-    fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
+    async fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
         Ok(self.kept().spaces.remove(space).map_or(0, |space| space.bytes))
     }
 }

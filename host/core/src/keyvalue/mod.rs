@@ -6,11 +6,14 @@
 //! of a value has a number of its own, so that whoever changes what it has read
 //! can say so and be refused where somebody else was faster.
 //!
-//! Calls may wait for a disk; whoever must not makes them elsewhere.
+//! Calls may wait for a disk or a network. A store does work that blocks on a
+//! thread of its own, never on the thread that asks.
 
 mod memory;
 
 use std::fmt::Debug;
+
+use async_trait::async_trait;
 
 pub use memory::MemoryKeyValue;
 
@@ -96,13 +99,15 @@ pub enum KeyValueError {
     },
 }
 
-/// Keeps entries.
+/// Keeps entries. A call whose future is dropped may be done nevertheless, as a
+/// whole.
+#[async_trait]
 pub trait KeyValueStore: Debug + Send + Sync {
     /// The entries of these keys, in their order; at most `most` bytes of values.
     ///
     /// # Errors
     /// `TooMuch`, `Failed`.
-    fn read(
+    async fn read(
         &self,
         at: Place<'_>,
         keys: &[String],
@@ -113,14 +118,19 @@ pub trait KeyValueStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// `Failed`.
-    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError>;
+    async fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError>;
 
     /// Makes all of these changes, or none; the owner keeps at most `most` bytes
     /// afterwards. What makes it keep less is never refused for that.
     ///
     /// # Errors
     /// `Conflict`, `Full`, `Failed`.
-    fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError>;
+    async fn change(
+        &self,
+        at: Place<'_>,
+        changes: Vec<Change>,
+        most: u64,
+    ) -> Result<(), KeyValueError>;
 
     /// Keys with their versions, by rising version, those after `after`; at most
     /// `limit`. What is changed while somebody pages may come twice; what stays
@@ -128,7 +138,7 @@ pub trait KeyValueStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// `Failed`.
-    fn keys(
+    async fn keys(
         &self,
         at: Place<'_>,
         after: u64,
@@ -139,19 +149,19 @@ pub trait KeyValueStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// `Failed`.
-    fn bytes(&self, space: &str) -> Result<u64, KeyValueError>;
+    async fn bytes(&self, space: &str) -> Result<u64, KeyValueError>;
 
     /// The owners that keep anything, by name, and how many bytes.
     ///
     /// # Errors
     /// `Failed`.
-    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError>;
+    async fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError>;
 
     /// Removes all that an owner keeps; the bytes that it kept.
     ///
     /// # Errors
     /// `Failed`.
-    fn clear(&self, space: &str) -> Result<u64, KeyValueError>;
+    async fn clear(&self, space: &str) -> Result<u64, KeyValueError>;
 }
 
 /// What an entry counts for.

@@ -1,10 +1,8 @@
 //! What agents keep by key, as their operator sees it: how much, and whether at all.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use chimera_layer4_core::keyvalue::{KeyValueError, KeyValueStore};
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::Layer4Result;
 use serde::{Deserialize, Serialize};
 
 use super::Layer4Fabric;
@@ -25,7 +23,7 @@ impl Layer4Fabric {
     /// # Errors
     /// `KeyValue` when the store cannot be read.
     pub async fn kept_by_key(&self) -> Layer4Result<Vec<KeptByKey>> {
-        let spaces = self.on_keyvalue(|store| store.spaces()).await?;
+        let spaces = self.pool.executor.keyvalue().spaces().await?;
         let kept = |(agent_type, bytes)| KeptByKey { agent_type, bytes };
         Ok(spaces.into_iter().map(kept).collect())
     }
@@ -36,11 +34,9 @@ impl Layer4Fabric {
     /// # Errors
     /// `KeyValue` when the store cannot be written; nothing is removed then.
     pub async fn clear_kept_by_key(&self, agent_type: &str) -> Layer4Result<KeptByKey> {
-        let agent_type = agent_type.to_owned();
-        let name = agent_type.clone();
-        let bytes = self.on_keyvalue(move |store| store.clear(&name)).await?;
+        let bytes = self.pool.executor.keyvalue().clear(agent_type).await?;
         tracing::info!(agent_type, bytes, "what it kept by key was removed");
-        Ok(KeptByKey { agent_type, bytes })
+        Ok(KeptByKey { agent_type: agent_type.to_owned(), bytes })
     }
 
     /// For the metrics: those that may keep something, too, and keep nothing.
@@ -56,15 +52,5 @@ impl Layer4Fabric {
             Err(_) => all.clear(),
         }
         all.into_iter().collect()
-    }
-
-    /// Has something done with the store, away from the threads that run guests.
-    async fn on_keyvalue<T: Send + 'static>(
-        &self,
-        what: impl FnOnce(&dyn KeyValueStore) -> Result<T, KeyValueError> + Send + 'static,
-    ) -> Layer4Result<T> {
-        let store = Arc::clone(self.pool.executor.keyvalue());
-        let done = tokio::task::spawn_blocking(move || what(store.as_ref())).await;
-        Ok(done.map_err(|error| Layer4Error::Internal(format!("by key: {error}")))??)
     }
 }

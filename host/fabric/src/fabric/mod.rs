@@ -29,7 +29,7 @@ use chimera_layer4_core::{
     AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
 };
 use chimera_layer4_folders::OwnFolder;
-use chimera_layer4_runtime::executor::ExecutorOptions;
+use chimera_layer4_runtime::executor::{ExecutorOptions, charge_caller};
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
@@ -518,7 +518,8 @@ fn compile_limits(config: &Layer4Config) -> CompileLimits {
 fn keyvalue(config: &Layer4Config) -> Arc<dyn KeyValueStore> {
     match &config.data_dir {
         Some(folder) if config.task_store == TaskStoreKind::Embedded => {
-            Arc::new(SqliteKeyValue::at(folder.join("keyvalue.db")))
+            let store = SqliteKeyValue::at(folder.join("keyvalue.db"));
+            Arc::new(store.charging(charge_caller))
         }
         _ => Arc::new(MemoryKeyValue::default()),
     }

@@ -34,6 +34,7 @@ use wasmtime::component::{Component, Linker};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::grants::telemetry::OnProgress;
+pub use self::limits::cpu::charge_caller;
 pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;

@@ -4,14 +4,21 @@
 //! written when it is answered, and survives the end of the process however
 //! that comes; a loss of power may take the last changes away, never a part of
 //! one. Nobody else writes, since the data folder is one host's.
+//!
+//! One call at a time works with the file, on a thread that may block; the others
+//! wait without a thread.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use chimera_layer4_core::keyvalue::{
     ABSENT, Change, Entry, KeyValueError, KeyValueStore, Place, check_room, weight,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Mutex;
 
 use super::columns::{number, unsigned};
 use super::opening::{self, CHECKPOINT_PAGES, Kind, LOG_BYTES};
@@ -28,26 +35,80 @@ const KIND: Kind = Kind {
 /// A store in a file.
 #[derive(Debug)]
 pub struct SqliteKeyValue {
-    path: PathBuf,
-    opened: Mutex<Option<Connection>>,
+    path: Arc<Path>,
+    opened: Arc<Mutex<Option<Connection>>>,
+    charge: fn(Duration),
 }
 
 impl SqliteKeyValue {
     /// The store at this path, which need not exist yet.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
-        Self { path, opened: Mutex::default() }
+        Self { path: path.into(), opened: Arc::default(), charge: |_| {} }
+    }
+
+    /// With each call `charge` is called on the task that asked, with the processor
+    /// time that the call took on the thread that did it.
+    #[must_use]
+    pub fn charging(self, charge: fn(Duration)) -> Self {
+        Self { charge, ..self }
     }
 
     /// All of `work`, committed, or nothing of it.
-    fn transaction<T>(
+    async fn transaction<T: Send + 'static>(
         &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, KeyValueError> {
+        self.on_a_thread(move |file| file.transaction(work)).await
+    }
+
+    /// As [`transaction`](Self::transaction), for a call that makes no file: where
+    /// there is none the answer is `T`'s default.
+    async fn transaction_if_any<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, KeyValueError> {
+        let if_any = move |file: &mut File<'_>| {
+            if file.path.exists() { file.transaction(work) } else { Ok(T::default()) }
+        };
+        self.on_a_thread(if_any).await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut File<'_>) -> Result<T, KeyValueError> + Send + 'static,
+    ) -> Result<T, KeyValueError> {
+        let mut opened = Arc::clone(&self.opened).lock_owned().await;
+        let path = Arc::clone(&self.path);
+        let done = tokio::task::spawn_blocking(move || {
+            let before = thread_time();
+            let done = work(&mut File { path: &path, opened: &mut opened });
+            (done, thread_time().saturating_sub(before))
+        });
+        match done.await {
+            Ok((done, took)) => {
+                (self.charge)(took);
+                done
+            }
+            Err(error) => Err(failed(&self.path, &error.to_string())),
+        }
+    }
+}
+
+/// The file, as the one call has it that works with it.
+struct File<'a> {
+    path: &'a Path,
+    opened: &'a mut Option<Connection>,
+}
+
+impl File<'_> {
+    fn transaction<T>(
+        &mut self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refused>,
     ) -> Result<T, KeyValueError> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match &mut *opened {
+        let connection = match &mut *self.opened {
             Some(connection) => connection,
-            none => none.insert(self.open()?),
+            none => none.insert(open(self.path)?),
         };
         let done = || {
             let transaction =
@@ -61,20 +122,45 @@ impl SqliteKeyValue {
             Refused::Sqlite(error) => {
                 if opening::is_final(&error) {
                     // The next call opens it anew, and checks it first.
-                    *opened = None;
+                    *self.opened = None;
                 }
-                self.failed(&error.to_string())
+                failed(self.path, &error.to_string())
             }
         })
     }
+}
 
-    fn open(&self) -> Result<Connection, KeyValueError> {
-        opening::touch(&self.path).map_err(|reason| self.failed(&reason))?;
-        opening::prepare(&self.path, &KIND).map_err(|refusal| self.failed(&refusal.words()))
+fn open(path: &Path) -> Result<Connection, KeyValueError> {
+    opening::touch(path).map_err(|reason| failed(path, &reason))?;
+    opening::prepare(path, &KIND).map_err(|refusal| failed(path, &refusal.words()))
+}
+
+fn failed(path: &Path, reason: &str) -> KeyValueError {
+    KeyValueError::Failed { reason: format!("{} {reason}", path.display()) }
+}
+
+/// Processor time of this thread so far.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A [`Place`] that goes to another thread.
+struct OwnedPlace {
+    space: String,
+    bucket: String,
+}
+
+impl OwnedPlace {
+    fn as_place(&self) -> Place<'_> {
+        Place { space: &self.space, bucket: &self.bucket }
     }
+}
 
-    fn failed(&self, reason: &str) -> KeyValueError {
-        KeyValueError::Failed { reason: format!("{} {reason}", self.path.display()) }
+impl From<Place<'_>> for OwnedPlace {
+    fn from(at: Place<'_>) -> Self {
+        Self { space: at.space.to_owned(), bucket: at.bucket.to_owned() }
     }
 }
 
@@ -96,14 +182,16 @@ impl From<KeyValueError> for Refused {
     }
 }
 
+#[async_trait]
 impl KeyValueStore for SqliteKeyValue {
-    fn read(
+    async fn read(
         &self,
         at: Place<'_>,
         keys: &[String],
         most: u64,
     ) -> Result<Vec<Option<Entry>>, KeyValueError> {
-        self.transaction(|transaction| {
+        let (at, keys) = (OwnedPlace::from(at), keys.to_vec());
+        self.transaction(move |transaction| {
             let mut find = transaction.prepare_cached(
                 "SELECT value, version FROM entries WHERE space = ?1 AND bucket = ?2 AND key = ?3",
             )?;
@@ -121,26 +209,37 @@ impl KeyValueStore for SqliteKeyValue {
             }
             Ok(found)
         })
+        .await
     }
 
-    fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
-        self.transaction(|transaction| {
-            Ok(found(transaction, at, key)?.map_or(ABSENT, |(_, version)| version))
+    async fn version(&self, at: Place<'_>, key: &str) -> Result<u64, KeyValueError> {
+        let (at, key) = (OwnedPlace::from(at), key.to_owned());
+        self.transaction(move |transaction| {
+            let found = found(transaction, at.as_place(), &key)?;
+            Ok(found.map_or(ABSENT, |(_, version)| version))
         })
+        .await
     }
 
-    fn change(&self, at: Place<'_>, changes: &[Change], most: u64) -> Result<(), KeyValueError> {
-        self.transaction(|transaction| {
+    async fn change(
+        &self,
+        at: Place<'_>,
+        changes: Vec<Change>,
+        most: u64,
+    ) -> Result<(), KeyValueError> {
+        let at = OwnedPlace::from(at);
+        self.transaction(move |transaction| {
+            let at = at.as_place();
             let before = kept(transaction, at.space)?;
             let mut bytes = before;
             // Each key as it was before any of these changes.
-            for change in changes {
+            for change in &changes {
                 let version = found(transaction, at, &change.key)?.map_or(ABSENT, |(_, v)| v);
                 if change.expected.is_some_and(|expected| expected != version) {
                     return Err(KeyValueError::Conflict.into());
                 }
             }
-            for change in changes {
+            for change in &changes {
                 bytes = apply(transaction, at, change, bytes)?;
             }
             check_room(before, bytes, most)?;
@@ -149,15 +248,17 @@ impl KeyValueStore for SqliteKeyValue {
                 .execute(params![at.space, number(bytes)])?;
             Ok(())
         })
+        .await
     }
 
-    fn keys(
+    async fn keys(
         &self,
         at: Place<'_>,
         after: u64,
         limit: usize,
     ) -> Result<Vec<(String, u64)>, KeyValueError> {
-        self.transaction(|transaction| {
+        let at = OwnedPlace::from(at);
+        self.transaction(move |transaction| {
             let mut list = transaction.prepare_cached(
                 "SELECT key, version FROM entries
                  WHERE space = ?1 AND bucket = ?2 AND version > ?3 ORDER BY version LIMIT ?4",
@@ -168,38 +269,33 @@ impl KeyValueStore for SqliteKeyValue {
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+        .await
     }
 
-    fn bytes(&self, space: &str) -> Result<u64, KeyValueError> {
-        // Whoever asks how much there is makes no file.
-        if !self.path.exists() {
-            return Ok(0);
-        }
-        self.transaction(|transaction| Ok(kept(transaction, space)?))
+    async fn bytes(&self, space: &str) -> Result<u64, KeyValueError> {
+        let space = space.to_owned();
+        self.transaction_if_any(move |transaction| Ok(kept(transaction, &space)?)).await
     }
 
-    fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
-        if !self.path.exists() {
-            return Ok(Vec::new());
-        }
-        self.transaction(|transaction| {
+    async fn spaces(&self) -> Result<Vec<(String, u64)>, KeyValueError> {
+        self.transaction_if_any(|transaction| {
             let mut list = transaction
                 .prepare_cached("SELECT space, bytes FROM spaces WHERE bytes > 0 ORDER BY space")?;
             let rows = list.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+        .await
     }
 
-    fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
-        if !self.path.exists() {
-            return Ok(0);
-        }
-        self.transaction(|transaction| {
-            let bytes = kept(transaction, space)?;
-            transaction.execute("DELETE FROM entries WHERE space = ?1", [space])?;
-            transaction.execute("DELETE FROM spaces WHERE space = ?1", [space])?;
+    async fn clear(&self, space: &str) -> Result<u64, KeyValueError> {
+        let space = space.to_owned();
+        self.transaction_if_any(move |transaction| {
+            let bytes = kept(transaction, &space)?;
+            transaction.execute("DELETE FROM entries WHERE space = ?1", [&space])?;
+            transaction.execute("DELETE FROM spaces WHERE space = ?1", [&space])?;
             Ok(bytes)
         })
+        .await
     }
 }
 

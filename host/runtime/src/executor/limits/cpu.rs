@@ -41,8 +41,9 @@ thread_local! {
 }
 
 /// Has the guest whose future is being polled pay for what another thread did
-/// for it. A host function calls this once the work is back.
-pub(crate) fn charge(time: Duration) {
+/// for it. A host function, or a store that it calls, calls this once the work is
+/// back; where no guest's future is being polled nothing is paid.
+pub fn charge_caller(time: Duration) {
     ELSEWHERE.set(ELSEWHERE.get() + time);
 }
 
@@ -110,7 +111,7 @@ mod tests {
     async fn what_other_threads_did_for_a_guest_is_its_own() {
         let (mut used, shares) = (Duration::ZERO, share(1.0));
         let shares = Shares { agent: &shares, task: None };
-        metered(async { charge(Duration::from_secs(5)) }, shares, &mut used).await.unwrap();
+        metered(async { charge_caller(Duration::from_secs(5)) }, shares, &mut used).await.unwrap();
         assert!((5..6).contains(&used.as_secs()), "{used:?}");
         let mut next = Duration::ZERO;
         let others = Shares { agent: &share(1.0), task: None };

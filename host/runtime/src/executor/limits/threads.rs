@@ -78,7 +78,7 @@ impl Threads {
         &self,
         what: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Done<T>> {
-        let turn = self.share.take().await;
+        let turn = self.turn().await;
         let work = move || {
             let before = thread_time();
             let done = what();
@@ -90,6 +90,12 @@ impl Threads {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => Err(ended(error)),
         }
+    }
+
+    /// A turn as [`run`](Self::run) takes one, for work that a store does on threads
+    /// of its own: an agent with many instances has no more of it than others.
+    pub(crate) async fn turn(&self) -> Option<Taken> {
+        self.share.take().await
     }
 
     fn spawn<T: Send + 'static>(

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use super::{BLOCK_BYTES, Streamed, Work};
-use crate::executor::limits::cpu::charge;
+use crate::executor::limits::cpu::charge_caller;
 use crate::executor::limits::memory::{Charge, OverMemory};
 use crate::executor::limits::threads::Done;
 
@@ -63,7 +63,7 @@ impl Input {
         };
         self.state = match read {
             Ok((bytes, took)) => {
-                charge(took);
+                charge_caller(took);
                 if bytes.is_empty() {
                     State::Ended
                 } else {

@@ -31,7 +31,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::executor::limits::agent::AgentLimits;
-use crate::executor::limits::cpu::charge;
+use crate::executor::limits::cpu::charge_caller;
 use crate::executor::limits::memory::InstanceMemory;
 use crate::executor::limits::pool::Taken;
 use crate::executor::limits::threads::{Done, Threads};
@@ -113,7 +113,7 @@ impl Sandbox {
         };
         let worked = self.limits.threads.run(work).await;
         let ((reached, done), took) = worked.map_err(FsError::trap)?;
-        charge(took);
+        charge_caller(took);
         let Reached { table, ctx, opened } = reached;
         (self.table, self.opened, *self.filesystem().ctx) = (table, opened, ctx);
         Ok(done)

@@ -9,7 +9,7 @@ use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::{BLOCK_BYTES, Streamed, Work};
-use crate::executor::limits::cpu::charge;
+use crate::executor::limits::cpu::charge_caller;
 use crate::executor::limits::memory::Charge;
 use crate::executor::limits::threads::Done;
 
@@ -43,7 +43,7 @@ impl Output {
         let State::Writing { work, .. } = &mut self.state else { return };
         self.state = match work.await {
             Ok((written, took)) => {
-                charge(took);
+                charge_caller(took);
                 if let At::Offset(offset) = &mut self.at {
                     *offset += written;
                 }

@@ -57,7 +57,7 @@ pub(super) fn link(
 }
 
 async fn read(bucket: &Bucket, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Found>>> {
-    let found = bucket.read(keys.clone()).await?;
+    let found = bucket.read(&keys).await?;
     let values = found.map(|found| found.into_iter().map(|entry| entry.map(|entry| entry.value)));
     Ok(values.map(|values| keys.into_iter().zip(values).collect()))
 }

@@ -135,7 +135,8 @@ pub(super) fn get(store: &Store<'_>, bucket: &Resource<Bucket>) -> wasmtime::Res
 }
 
 async fn list(bucket: &Bucket, after: u64) -> wasmtime::Result<Answer<Page<u64>>> {
-    let listed = bucket.with(LIST_BYTES, move |store, at, _| store.keys(at, after, KEYS)).await?;
+    let _turn = bucket.turn(LIST_BYTES).await?;
+    let listed = bucket.space.store.keys(bucket.place(), after, KEYS).await;
     Ok(listed.map_err(Error::from).map(|found| {
         let cursor = found.last().filter(|_| found.len() == KEYS).map(|(_, version)| *version);
         Page { keys: found.into_iter().map(|(key, _)| key).collect(), cursor }

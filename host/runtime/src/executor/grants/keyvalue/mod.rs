@@ -15,8 +15,8 @@ use chimera_layer4_core::keyvalue::{Change, Entry, KeyValueError, KeyValueStore,
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 use crate::executor::bindings::words;
-use crate::executor::limits::cpu::charge;
 use crate::executor::limits::memory::{Charge, InstanceMemory};
+use crate::executor::limits::pool::Taken;
 use crate::executor::limits::threads::Threads;
 use crate::executor::sandbox::{BYTES_PER_HOST_CALL, Sandbox};
 
@@ -80,39 +80,25 @@ impl From<KeyValueError> for Error {
 type Answer<T> = Result<T, Error>;
 
 impl Bucket {
-    /// Does something with the store, away from the threads that run guests, and
-    /// at the cost of the guest that asked; so many bytes of its memory lie with it.
-    async fn with<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        what: impl FnOnce(&dyn KeyValueStore, Place<'_>, u64) -> Result<T, KeyValueError>
-        + Send
-        + 'static,
-    ) -> wasmtime::Result<Result<T, KeyValueError>> {
-        let Self { space, name, .. } = self.clone();
+    /// What a call to the store takes: a turn of the agent's, and so many bytes of
+    /// the guest's memory.
+    async fn turn(&self, bytes: usize) -> wasmtime::Result<(Option<Taken>, Charge)> {
         let held = self.memory.charge(bytes)?;
-        let work = move || {
-            let at = Place { space: &space.name, bucket: &name };
-            // Given back when it is done, also where nobody waits for it any more.
-            (what(space.store.as_ref(), at, space.most_bytes), held)
-        };
-        let ((done, _held), took) = self.threads.run(work).await?;
-        charge(took);
-        Ok(done)
+        Ok((self.threads.turn().await, held))
     }
 
-    async fn read(&self, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Option<Entry>>>> {
-        if let Err(error) = check_keys(&keys) {
+    fn place(&self) -> Place<'_> {
+        Place { space: &self.space.name, bucket: &self.name }
+    }
+
+    async fn read(&self, keys: &[String]) -> wasmtime::Result<Answer<Vec<Option<Entry>>>> {
+        if let Err(error) = check_keys(keys) {
             return Ok(Err(error));
         }
-        let keys: Arc<[String]> = keys.into();
         let mut most = FIRST_ANSWER_BYTES;
         loop {
-            let asked = Arc::clone(&keys);
-            let read = move |store: &dyn KeyValueStore, at: Place<'_>, _| {
-                store.read(at, &asked, most as u64)
-            };
-            match self.with(most, read).await? {
+            let _turn = self.turn(most).await?;
+            match self.space.store.read(self.place(), keys, most as u64).await {
                 Err(KeyValueError::TooMuch { .. }) if most < BYTES_PER_HOST_CALL => {
                     most = BYTES_PER_HOST_CALL.min(4 * most);
                 }
@@ -122,22 +108,22 @@ impl Bucket {
     }
 
     async fn read_one(&self, key: String) -> wasmtime::Result<Answer<Option<Entry>>> {
-        Ok(self.read(vec![key]).await?.map(|mut found| found.pop().flatten()))
+        Ok(self.read(&[key]).await?.map(|mut found| found.pop().flatten()))
     }
 
     async fn version(&self, key: String) -> wasmtime::Result<Answer<u64>> {
         if let Err(error) = check_key(&key) {
             return Ok(Err(error));
         }
-        let looked = self.with(key.len(), move |store, at, _| store.version(at, &key)).await?;
-        Ok(looked.map_err(Error::from))
+        let _turn = self.turn(key.len()).await?;
+        Ok(self.space.store.version(self.place(), &key).await.map_err(Error::from))
     }
 
     /// `Conflict` is told apart, for whoever tries again.
     async fn change(&self, changes: Vec<Change>) -> wasmtime::Result<Result<(), KeyValueError>> {
         let bytes = |change: &Change| change.key.len() + change.value.as_ref().map_or(0, Vec::len);
-        let bytes = changes.iter().map(bytes).sum();
-        self.with(bytes, move |store, at, most| store.change(at, &changes, most)).await
+        let _turn = self.turn(changes.iter().map(bytes).sum()).await?;
+        Ok(self.space.store.change(self.place(), changes, self.space.most_bytes).await)
     }
 
     async fn change_checked(&self, changes: Vec<Change>) -> wasmtime::Result<Answer<()>> {
