@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chimera_layer4_core as core;
 use chimera_layer4_core::{Call, GuestFault, ResourceQuota, Task};
 
+use super::guest_text::words;
 use super::setup::AgentSetup;
 
 wasmtime::component::bindgen!({
@@ -16,7 +17,7 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     exports: { default: async },
     with: {
-        "chimera:agent/telemetry.span": crate::executor::grants::telemetry::SpanHandle,
+        "chimera:agent/telemetry.span": crate::executor::context::recorder::SpanHandle,
     },
 });
 
@@ -85,28 +86,6 @@ fn unix_millis(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The most bytes of one text of the guest that the host keeps.
-pub(crate) const WORDS: usize = 4096;
-
-/// Words of the guest that the host keeps: bounded, since a guest chose their
-/// length, and on one line without control characters, since a terminal may
-/// show them and a guest must not be able to write the host's lines.
-pub(crate) fn words(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len().min(WORDS));
-    for c in text.chars() {
-        if kept.len() >= WORDS {
-            kept.push('…');
-            break;
-        }
-        if core::telemetry::is_deceptive(c) {
-            kept.extend(c.escape_default());
-        } else {
-            kept.push(c);
-        }
-    }
-    kept
-}
-
 pub(crate) fn agent_error(error: &types::AgentError, during: Call) -> GuestFault {
     match error {
         types::AgentError::InvalidInput(message) => {
@@ -154,15 +133,4 @@ pub(crate) fn health(said: &types::AgentHealth) -> core::AgentHealth {
         types::HealthStatus::Unhealthy => core::HealthStatus::Unhealthy,
     };
     core::AgentHealth { status, message: said.message.as_deref().map(words) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guests_words_are_bounded_and_harmless_on_a_terminal() {
-        assert_eq!(words("a\u{1b}[2Jb\nc\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{202e}");
-        assert!(words(&"é".repeat(10_000)).len() <= WORDS + '…'.len_utf8() + 2);
-    }
 }

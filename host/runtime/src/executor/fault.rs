@@ -11,13 +11,12 @@ use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
-use super::bindings::{WORDS, words};
 use super::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
-use super::grants::http::FIELD_BYTES;
+use super::guest_text::{WORDS, words};
+use super::limits::ceilings::{BYTES_PER_HOST_CALL, FIELD_BYTES, HANDLES};
 use super::limits::cpu::HostPanic;
 use super::limits::memory::OverMemory;
 use super::limits::pool::Short;
-use super::sandbox::{BYTES_PER_HOST_CALL, HANDLES};
 
 /// Frames of the guest shown with a trap.
 const FRAMES: usize = 5;

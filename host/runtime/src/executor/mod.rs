@@ -6,14 +6,18 @@
 
 mod agent;
 mod bindings;
+pub(crate) mod capabilities;
+pub(crate) mod capability;
+mod context;
 pub(crate) mod engine;
 mod fault;
-pub(crate) mod grants;
+mod guest_text;
 mod instance;
 mod instance_pool;
 mod limits;
 pub(crate) mod linked;
 mod loaded;
+mod options;
 mod output;
 mod probe;
 mod report;
@@ -22,26 +26,24 @@ mod setup;
 mod ticker;
 mod totals;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
-use chimera_layer4_core::{
-    AgentConfig, Digest, KeyValueGrant, Layer4Error, Layer4Result, Refusal, ResourceQuota,
-};
+use chimera_layer4_core::keyvalue::KeyValueStore;
+use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
-pub use self::grants::telemetry::OnProgress;
+pub use self::context::recorder::OnProgress;
 pub use self::limits::cpu::charge_caller;
+pub use self::options::ExecutorOptions;
 pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
 
+use self::capabilities::Backends;
 use self::engine::HostEngine;
-use self::grants::http::Network;
 use self::instance::InstanceTemplate;
 use self::instance_pool::InstancePool;
 use self::limits::agent::AgentLimits;
@@ -49,8 +51,7 @@ use self::limits::supplies::Supplies;
 use self::linked::Linked;
 use self::loaded::Loaded;
 use self::sandbox::Sandbox;
-use crate::genome::compile::{CompileProgram, Compiler};
-use crate::genome::worker::CompileLimits;
+use crate::genome::compile::Compiler;
 use crate::genome::{Genome, Loading, cache};
 use chimera_layer4_contract::componentize;
 
@@ -65,32 +66,6 @@ pub enum LoadedFrom {
     Compiler,
 }
 
-/// How an [`Executor`] is set up.
-#[derive(Clone, Debug)]
-pub struct ExecutorOptions {
-    /// Agents that may live at once, those included that take over from others
-    /// before these have ended; each is sure of one instance.
-    pub max_agents: u32,
-    /// Instances on top, for agents that ask for more than one.
-    pub spare_instances: u32,
-    /// What `init`, `health` and `shutdown` may take.
-    pub housekeeping: Duration,
-    /// The folder for compiled code.
-    pub compiled: PathBuf,
-    /// The program that compiles.
-    pub compile_program: CompileProgram,
-    /// What one compilation may use.
-    pub compile_limits: CompileLimits,
-    /// What agents that are granted it keep things in.
-    pub keyvalue: Arc<dyn KeyValueStore>,
-    /// A PEM file of certificate authorities that agents' requests trust
-    /// besides the public ones.
-    pub http_ca_file: Option<PathBuf>,
-    /// File descriptors for all agents: files and folders that they have open,
-    /// and their connections. One agent may have a quarter, up to 1,024.
-    pub descriptors: usize,
-}
-
 /// Slots for instances that overlap with those that they replace.
 const OVERLAP: u32 = 32;
 
@@ -102,8 +77,8 @@ pub struct Executor {
     rooms: InstancePool,
     housekeeping: Duration,
     keyvalue: Arc<dyn KeyValueStore>,
-    /// What the requests of agents are made with.
-    network: Arc<Network>,
+    /// What agents that are granted a capability have of the host.
+    backends: Backends,
     supplies: Supplies,
     loaded: Mutex<Loaded>,
 }
@@ -120,6 +95,7 @@ impl Executor {
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
         let host = Arc::new(HostEngine::new(instances, compiled.code())?);
+        let backends = Backends::new(&options)?;
         Ok(Self {
             linker: sandbox::linker(host.engine()).map_err(engine_error)?,
             host,
@@ -127,7 +103,7 @@ impl Executor {
             rooms: InstancePool::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.keyvalue,
-            network: Arc::new(Network::new(options.http_ca_file.as_deref())?),
+            backends,
             supplies: Supplies::new(options.descriptors).map_err(|error| {
                 Layer4Error::Internal(format!("no threads for agents' files: {error}"))
             })?,
@@ -196,7 +172,7 @@ impl Executor {
     /// variable it needs is not granted, `InvalidRequest` when the
     /// configuration is out of range.
     pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
-        self.spawn_with(genome, config, Arc::clone(&self.keyvalue)).await
+        self.spawn_with(genome, config, self.backends.clone()).await
     }
 
     /// Makes an agent that is only tried: what its type keeps by key it neither
@@ -209,16 +185,16 @@ impl Executor {
         genome: Arc<Genome>,
         config: AgentConfig,
     ) -> Layer4Result<Agent> {
-        self.spawn_with(genome, config, Arc::new(MemoryKeyValue::default())).await
+        self.spawn_with(genome, config, self.backends.apart()).await
     }
 
     async fn spawn_with(
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-        keyvalue: Arc<dyn KeyValueStore>,
+        backends: Backends,
     ) -> Layer4Result<Agent> {
-        let blueprint = self.blueprint(genome, config, keyvalue)?;
+        let blueprint = self.blueprint(genome, config, backends)?;
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
     }
 
@@ -226,13 +202,13 @@ impl Executor {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-        keyvalue: Arc<dyn KeyValueStore>,
+        backends: Backends,
     ) -> Layer4Result<InstanceTemplate> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
         let limits = Arc::new(AgentLimits::new(quota, &self.supplies));
         let setup = Arc::new(setup);
-        Ok(self.blueprint_of(genome, setup, limits, keyvalue))
+        Ok(self.blueprint_of(genome, setup, limits, backends))
     }
 
     /// Makes the agent that takes over from `old` with another genome: set up
@@ -243,7 +219,7 @@ impl Executor {
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
         let limits = Arc::new(AgentLimits::new(old.quota(), &self.supplies));
-        let blueprint = self.blueprint_of(genome, old.setup(), limits, Arc::clone(&self.keyvalue));
+        let blueprint = self.blueprint_of(genome, old.setup(), limits, self.backends.clone());
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
     }
@@ -255,8 +231,7 @@ impl Executor {
     /// `InvalidRequest` when the configuration is out of range; `Host` when
     /// there is no room.
     pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
-        // What it keeps by key goes with it.
-        let blueprint = self.blueprint(genome, config, Arc::new(MemoryKeyValue::default()))?;
+        let blueprint = self.blueprint(genome, config, self.backends.apart())?;
         let room = self.rooms.first(blueprint.genome.weight())?;
         Ok(Probe::new(Arc::clone(&self.host), blueprint, room))
     }
@@ -266,10 +241,9 @@ impl Executor {
         genome: Arc<Genome>,
         setup: Arc<AgentSetup>,
         limits: Arc<AgentLimits>,
-        keyvalue: Arc<dyn KeyValueStore>,
+        backends: Backends,
     ) -> InstanceTemplate {
-        let (network, housekeeping) = (Arc::clone(&self.network), self.housekeeping);
-        InstanceTemplate { genome, setup, keyvalue, limits, network, housekeeping }
+        InstanceTemplate { genome, setup, backends, limits, housekeeping: self.housekeeping }
     }
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,
@@ -306,21 +280,7 @@ pub fn check(config: &AgentConfig) -> Layer4Result<()> {
     {
         wrong.push(format!("environment variable {name:?} is not a name"));
     }
-    if let Some(Err(why)) = config.grants.keyvalue.map(KeyValueGrant::check) {
-        wrong.push(format!("grants.keyvalue.max_mb is {why}"));
-    }
-    for folder in &config.grants.folders {
-        if !folder.guest.starts_with('/') {
-            wrong.push(format!(
-                "granted folder {:?}: the guest's path is absolute, like /data",
-                folder.guest
-            ));
-        }
-        if !folder.host.is_dir() {
-            wrong
-                .push(format!("granted folder {}: there is no such folder", folder.host.display()));
-        }
-    }
+    capabilities::check(&config.grants, &mut wrong);
     refuse(wrong)
 }
 

@@ -28,7 +28,7 @@ pub struct RunReport {
     /// What the agent reported.
     pub telemetry: RunTelemetry,
     /// What the telemetry is charged to the agent, until the report is dropped.
-    pub(super) _held: Option<Arc<[Hosted; 3]>>,
+    pub(super) _held: Option<Arc<Hosted>>,
 }
 
 impl RunReport {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
-use crate::executor::grants::{config, keyvalue, logging};
+use crate::executor::capabilities;
+use crate::executor::capability::{Needs, is_released};
 use chimera_layer4_contract::world;
 
 /// What was found in a component that meets the contract.
@@ -34,35 +35,17 @@ pub struct Import {
     pub grant: Option<String>,
 }
 
-/// Interfaces that this host links, by package, and the grant that gives them
-/// something to do.
-const OFFERED: [(&str, Option<&str>); 11] = [
-    ("chimera:agent/telemetry@0.1.", None),
-    ("chimera:agent/types@0.1.", None),
-    ("wasi:cli/environment", Some("environment variables (`--env`)")),
-    ("wasi:cli/", None),
-    ("wasi:clocks/", None),
-    ("wasi:filesystem/", Some("a folder (`--dir`)")),
-    ("wasi:http/outgoing-handler", Some("an origin (`--http`)")),
-    ("wasi:http/types", Some("an origin (`--http`)")),
-    ("wasi:io/", None),
-    ("wasi:random/", None),
-    ("wasi:sockets/", Some("raw sockets (this version grants none)")),
+/// Interfaces of WASI's own and of the contract that this host links besides its
+/// capabilities', by package, and what gives them something to do.
+const BASE: [(&str, Needs); 7] = [
+    ("chimera:agent/types@0.1.", Needs::Nothing),
+    ("wasi:cli/environment", Needs::Grant("environment variables (`--env`)")),
+    ("wasi:cli/", Needs::Nothing),
+    ("wasi:clocks/", Needs::Nothing),
+    ("wasi:io/", Needs::Nothing),
+    ("wasi:random/", Needs::Nothing),
+    ("wasi:sockets/", Needs::Grant("raw sockets (this version grants none)")),
 ];
-
-/// Drafts of the standard, each of which is only itself: what this host links,
-/// and the grant that gives it something to do.
-fn draft(name: &str) -> Option<Option<&'static str>> {
-    if keyvalue::links(name) {
-        return Some(Some("room in the key-value store (`--keyvalue`)"));
-    }
-    let always = config::NAMES.contains(&name) || logging::NAMES.contains(&name);
-    always.then_some(None)
-}
-
-/// Any release of WASI 0.2: each has what those before it have, and the linker
-/// knows what the engine's own has.
-const WASI: &str = "@0.2.";
 
 /// Looks at bytes that claim to be an agent.
 ///
@@ -111,29 +94,35 @@ fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
 
 fn imports(resolve: &Resolve, world: WorldId) -> Result<Vec<Import>, Refusal> {
     let names = names(resolve, world, |world| &world.imports);
-    let refused: Vec<String> = names.iter().filter(|name| offer(name).is_none()).cloned().collect();
+    let refused: Vec<String> = names.iter().filter(|name| needs(name).is_none()).cloned().collect();
     if !refused.is_empty() {
         return Err(Refusal::NotGranted { imports: refused });
     }
     let import = |name: String| {
-        let grant = offer(&name).flatten().map(str::to_owned);
+        let grant = grant_of(&name).map(str::to_owned);
         Import { name, grant }
     };
     Ok(names.into_iter().map(import).collect())
 }
 
-/// What this host makes of an interface by its name; `None`: it is not linked.
-fn offer(name: &str) -> Option<Option<&'static str>> {
-    let served = !name.starts_with("wasi:") || name.contains(WASI);
-    let release = OFFERED.iter().find(|(prefix, _)| served && name.starts_with(prefix));
-    release.map(|(_, grant)| *grant).or_else(|| draft(name))
+/// What an interface of this name needs; `None`: it is not linked.
+fn needs(name: &str) -> Option<Needs> {
+    let is = |prefix: &str| match prefix.starts_with("wasi:") {
+        true => is_released(name, prefix),
+        false => name.starts_with(prefix),
+    };
+    let base = BASE.iter().find(|(prefix, _)| is(prefix)).map(|(_, needs)| *needs);
+    base.or_else(|| capabilities::needs(name))
 }
 
 /// What an operator grants so that an interface of this name does something;
 /// `None`: it always works, or is not known here.
 #[must_use]
 pub fn grant_of(name: &str) -> Option<&'static str> {
-    offer(name).flatten()
+    match needs(name)? {
+        Needs::Nothing => None,
+        Needs::Grant(grant) => Some(grant),
+    }
 }
 
 fn names(

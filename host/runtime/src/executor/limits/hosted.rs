@@ -62,6 +62,11 @@ impl Hosted {
         self.change(bytes.next_multiple_of(STEP_BYTES))
     }
 
+    /// Counts what `other` counted as its own.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// All that was counted; nothing is left here.
     pub(crate) fn take(&mut self) -> Self {
         Self { agent: Arc::clone(&self.agent), bytes: std::mem::take(&mut self.bytes) }

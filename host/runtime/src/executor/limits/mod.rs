@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod bandwidth;
 pub(crate) mod bucket;
+pub(crate) mod ceilings;
 pub(crate) mod cpu;
 pub(crate) mod hosted;
 pub(crate) mod memory;

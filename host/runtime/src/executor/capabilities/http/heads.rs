@@ -8,6 +8,7 @@
 use http::HeaderMap;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceTable};
+use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p2::HeaderError;
 use wasmtime_wasi_http::p2::bindings::http::types::{
     self, HostFields as _, HostOutgoingRequest as _, Method, Scheme,
@@ -15,11 +16,10 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 use wasmtime_wasi_http::p2::types::{
     HostFutureIncomingResponse, HostIncomingResponse, HostOutgoingRequest,
 };
-use wasmtime_wasi_http::{FieldMap, WasiHttpView as _};
 
-use super::{CHUNK_BYTES, FIELD_BYTES, REQUESTS};
+use super::{CHUNK_BYTES, Client, FIELD_BYTES, Http, REQUESTS, engines_view};
+use crate::executor::capability::{Provides, View};
 use crate::executor::limits::memory::{Charge, OverMemory};
-use crate::executor::sandbox::Sandbox;
 
 /// What may be added before it is looked through and charged.
 const STEP_BYTES: usize = 128 * 1024;
@@ -28,7 +28,7 @@ const FIELD_OVERHEAD: usize = 128;
 /// What a body that is being sent may keep.
 const BODY_BYTES: usize = 2 * CHUNK_BYTES;
 
-type Store<'a> = StoreContextMut<'a, Sandbox>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 type Fields = Resource<FieldMap>;
 
 /// What an instance keeps of heads.
@@ -65,11 +65,13 @@ impl Heads {
     }
 }
 
-impl Sandbox {
-    /// Tells that a call may add so much to the heads that are kept.
-    pub(super) fn adds_to_heads(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        Ok(self.heads.add(bytes, &mut self.table)?)
-    }
+/// Tells that a call may add so much to the heads that are kept.
+pub(super) fn adds_to_heads<T: Provides<Http>>(
+    inside: &mut T,
+    bytes: usize,
+) -> wasmtime::Result<()> {
+    let View { context, state: Client { heads, .. } } = inside.view();
+    Ok(heads.add(bytes, &mut context.table)?)
 }
 
 /// What an entry of the table keeps of heads, and of bodies that are being sent.
@@ -102,49 +104,51 @@ fn of_fields(fields: &HeaderMap) -> usize {
 }
 
 /// Has the calls that add to heads say so.
-pub(super) fn bound(types: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()> {
+pub(super) fn bound<T: Provides<Http>>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[static]fields.from-list",
-        |mut store: Store<'_>, (entries,): (Vec<(String, Vec<u8>)>,)| {
+        |mut store: Store<'_, T>, (entries,): (Vec<(String, Vec<u8>)>,)| {
             let bytes = entries.iter().map(|(name, value)| name.len() + value.len());
-            store.data_mut().adds_to_heads(bytes.map(|bytes| bytes + FIELD_OVERHEAD).sum())?;
-            answer(store.data_mut().http().from_list(entries))
+            adds_to_heads(store.data_mut(), bytes.map(|bytes| bytes + FIELD_OVERHEAD).sum())?;
+            answer(engines_view(store.data_mut()).from_list(entries))
         },
     )?;
     types.func_wrap(
         "[method]fields.append",
-        |mut store: Store<'_>, (fields, name, value): (Fields, String, Vec<u8>)| {
-            store.data_mut().adds_to_heads(name.len() + value.len() + FIELD_OVERHEAD)?;
-            answer(store.data_mut().http().append(fields, name, value))
+        |mut store: Store<'_, T>, (fields, name, value): (Fields, String, Vec<u8>)| {
+            adds_to_heads(store.data_mut(), name.len() + value.len() + FIELD_OVERHEAD)?;
+            answer(engines_view(store.data_mut()).append(fields, name, value))
         },
     )?;
     types.func_wrap(
         "[method]fields.set",
-        |mut store: Store<'_>, (fields, name, values): (Fields, String, Vec<Vec<u8>>)| {
+        |mut store: Store<'_, T>, (fields, name, values): (Fields, String, Vec<Vec<u8>>)| {
             let bytes = values.iter().map(|value| name.len() + value.len() + FIELD_OVERHEAD);
-            store.data_mut().adds_to_heads(bytes.sum())?;
-            answer(store.data_mut().http().set(fields, name, values))
+            adds_to_heads(store.data_mut(), bytes.sum())?;
+            answer(engines_view(store.data_mut()).set(fields, name, values))
         },
     )?;
-    types.func_wrap("[method]fields.clone", |mut store: Store<'_>, (fields,): (Fields,)| {
+    types.func_wrap("[method]fields.clone", |mut store: Store<'_, T>, (fields,): (Fields,)| {
         // It shares what it is a copy of until either is changed.
-        store.data_mut().adds_to_heads(FIELD_BYTES)?;
-        Ok((types::HostFields::clone(&mut store.data_mut().http(), fields)?,))
+        adds_to_heads(store.data_mut(), FIELD_BYTES)?;
+        Ok((types::HostFields::clone(&mut engines_view(store.data_mut()), fields)?,))
     })?;
     types.func_wrap(
         "[method]outgoing-request.body",
-        |mut store: Store<'_>, (request,): (Resource<HostOutgoingRequest>,)| {
-            store.data_mut().adds_to_heads(BODY_BYTES)?;
-            Ok((store.data_mut().http().body(request)?,))
+        |mut store: Store<'_, T>, (request,): (Resource<HostOutgoingRequest>,)| {
+            adds_to_heads(store.data_mut(), BODY_BYTES)?;
+            Ok((engines_view(store.data_mut()).body(request)?,))
         },
     )?;
     types.func_wrap(
         "[method]future-incoming-response.get",
-        |mut store: Store<'_>, (response,): (Resource<HostFutureIncomingResponse>,)| {
-            let got =
-                types::HostFutureIncomingResponse::get(&mut store.data_mut().http(), response)?;
+        |mut store: Store<'_, T>, (response,): (Resource<HostFutureIncomingResponse>,)| {
+            let got = types::HostFutureIncomingResponse::get(
+                &mut engines_view(store.data_mut()),
+                response,
+            )?;
             if let Some(Ok(Ok(_))) = &got {
-                store.data_mut().adds_to_heads(FIELD_BYTES)?;
+                adds_to_heads(store.data_mut(), FIELD_BYTES)?;
             }
             Ok((got,))
         },

@@ -20,25 +20,29 @@ mod upload;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chimera_layer4_core::HttpGrant;
 use chimera_layer4_core::grants::Origin;
+use chimera_layer4_core::telemetry::{LogLevel, LogLine};
+use chimera_layer4_core::{Fault, HttpGrant, Layer4Result};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::p2::bindings::LinkOptions;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
 
-pub(crate) use self::dial::Network;
-pub(crate) use self::header_limits::bound;
-pub(crate) use self::heads::Heads;
-
+use self::dial::Network;
+use self::heads::Heads;
 use self::notes::Notes;
 use self::upload::Upload;
+use crate::executor::capability::{CallEnd, Capability, Needs, Provides, View, is_released};
+use crate::executor::context::{ContextBuilder, Reported};
 use crate::executor::limits::bandwidth::Direction;
-use crate::executor::limits::hosted::Hosted;
-use crate::executor::limits::network::{Connected, Line, NetworkAccess};
+use crate::executor::limits::ceilings::FIELD_BYTES;
+use crate::executor::limits::network::Line;
+use crate::executor::options::ExecutorOptions;
 
 /// Requests that one call may have open at once, until the response's body is
 /// read or dropped.
@@ -46,8 +50,6 @@ const REQUESTS: usize = 32;
 /// Names that one instance may have looked up at once, so that it does not
 /// hold up the others' look-ups.
 const LOOK_UPS: usize = 4;
-/// Bytes of one set of header fields, with what keeping them takes.
-pub(crate) const FIELD_BYTES: usize = 16 * 1024;
 /// Bytes of a body that a guest hands over at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -57,10 +59,80 @@ type BoxFuture = Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>
 /// Of the requests that may be open. The connection has it, and the body.
 type Permit = Arc<OwnedSemaphorePermit>;
 
+/// Requests to origins, which the operator grants.
+pub(crate) struct Http;
+
+impl Capability for Http {
+    type Backend = Arc<Network>;
+    type State = Client;
+
+    fn needs(interface: &str) -> Option<Needs> {
+        let prefixes = ["wasi:http/outgoing-handler", "wasi:http/types"];
+        let is_one = prefixes.iter().any(|prefix| is_released(interface, prefix));
+        is_one.then_some(Needs::Grant("an origin (`--http`)"))
+    }
+
+    fn backend(options: &ExecutorOptions) -> Layer4Result<Arc<Network>> {
+        Ok(Arc::new(Network::new(options.http_ca_file.as_deref())?))
+    }
+
+    fn state(network: &Arc<Network>, instance: &mut ContextBuilder) -> Result<Client, Fault> {
+        let mut ctx = WasiHttpCtx::new();
+        ctx.set_field_size_limit(FIELD_BYTES);
+        let hooks = Hooks {
+            grants: instance.setup.grants.http.clone(),
+            network: Arc::clone(network),
+            call: None,
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
+            notes: Notes::new(instance.hosted()),
+            denied: AtomicBool::new(false),
+        };
+        let heads = Heads::new(instance.memory.instance().nothing());
+        Ok(Client { ctx, hooks, heads })
+    }
+
+    fn link<T: Provides<Self>>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        outgoing_handler::add_to_linker::<T, WasiHttp>(linker, engines_view)?;
+        types::add_to_linker::<T, WasiHttp>(linker, &LinkOptions::default().into(), engines_view)?;
+        header_limits::bound(linker)
+    }
+
+    fn begin(client: &mut Client, line: Option<&Arc<Line>>) {
+        client.hooks.denied.store(false, Ordering::Relaxed);
+        client.hooks.call = line.map(|line| Call {
+            line: Arc::clone(line),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+        });
+    }
+
+    fn end(client: &mut Client, call: &mut CallEnd) {
+        call.network_denied |= client.hooks.denied.load(Ordering::Relaxed);
+        if call.is_cut_short {
+            client.hooks.note_if_held_back();
+        }
+    }
+
+    /// Why requests were denied, as lines at the end of the log.
+    fn report(client: &mut Client, reported: &mut Reported) {
+        let (notes, held) = client.hooks.notes.take();
+        let line = |message| LogLine { level: LogLevel::Warn, message };
+        reported.telemetry.log.extend(notes.into_iter().map(line));
+        reported.held.join(held);
+    }
+}
+
 /// One instance's use of HTTP.
-pub(crate) struct Http {
+pub(crate) struct Client {
     ctx: WasiHttpCtx,
     hooks: Hooks,
+    heads: Heads,
+}
+
+/// What wasmtime-wasi-http's own functions work on.
+fn engines_view<T: Provides<Http>>(inside: &mut T) -> WasiHttpCtxView<'_> {
+    let View { context, state: Client { ctx, hooks, .. } } = inside.view();
+    context.look_at_handles();
+    WasiHttpCtxView { hooks, table: &mut context.table, ctx }
 }
 
 struct Hooks {
@@ -91,56 +163,15 @@ struct Admitted {
     notes: Notes,
 }
 
-impl Http {
-    /// Its notes are charged on `held`.
-    pub(crate) fn new(grants: &[HttpGrant], network: &Arc<Network>, held: Hosted) -> Self {
-        let mut ctx = WasiHttpCtx::new();
-        ctx.set_field_size_limit(FIELD_BYTES);
-        let hooks = Hooks {
-            grants: grants.to_vec(),
-            network: Arc::clone(network),
-            call: None,
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
-            notes: Notes::new(held),
-            denied: AtomicBool::new(false),
-        };
-        Self { ctx, hooks }
-    }
-
-    /// Gives the call that begins now the network, while the answer lives.
-    pub(crate) fn open(&mut self, reach: Option<NetworkAccess>) -> Connected {
-        self.hooks.denied.store(false, Ordering::Relaxed);
-        self.hooks.call = reach.map(|reach| Call {
-            line: Arc::new(Line::open(reach)),
-            requests: Arc::new(Semaphore::new(REQUESTS)),
-        });
-        Connected(self.hooks.call.as_ref().map(|call| Arc::clone(&call.line)))
-    }
-
-    pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
-        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.ctx }
-    }
-
+impl Hooks {
     /// Whoever wonders what took so long is told, where it was the bandwidth.
-    pub(crate) fn note_if_held_back(&self) {
-        let Some(Call { line, .. }) = &self.hooks.call else { return };
+    fn note_if_held_back(&self) {
+        let Some(Call { line, .. }) = &self.call else { return };
         if line.is_full(Direction::Sent) || line.is_full(Direction::Received) {
-            self.hooks.notes.add("max_network_mbps held back this run's traffic when it ended");
+            self.notes.add("max_network_mbps held back this run's traffic when it ended");
         }
     }
 
-    /// Whether a request of this call that was granted was denied for want of a network.
-    pub(crate) fn was_denied(&self) -> bool {
-        self.hooks.denied.load(Ordering::Relaxed)
-    }
-
-    /// Why requests were denied since the last look, and what these words are charged.
-    pub(crate) fn take_notes(&self) -> (Vec<String>, Hosted) {
-        self.hooks.notes.take()
-    }
-}
-
-impl Hooks {
     fn admit(&self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
         let target = request.uri();
         let scheme = target.scheme_str().unwrap_or_default();

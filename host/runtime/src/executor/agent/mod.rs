@@ -21,8 +21,8 @@ pub use self::handover::{Carried, Handover, Party};
 
 use super::bindings::HandedTask;
 use super::check_quota;
+use super::context::recorder::OnProgress;
 use super::engine::HostEngine;
-use super::grants::telemetry::OnProgress;
 use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
 use super::instance_pool::{InstancePermit, InstancePool, MAX_INSTANCES};
 use super::limits::bandwidth::Traffic;

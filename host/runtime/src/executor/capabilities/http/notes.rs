@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::executor::bindings::words;
+use crate::executor::guest_text::words;
 use crate::executor::limits::hosted::Hosted;
 
 /// Notes kept between two looks; the first ones tell the most.

@@ -1,19 +1,16 @@
-//! `chimera:agent/telemetry`: what a guest says of its own work.
+//! What a guest says of its own work, by whichever interface.
 //!
-//! No call fails. Each kind is kept up to a bound for each run; the rest is
+//! Nothing here fails. Each kind is kept up to a bound for each run; the rest is
 //! counted as dropped, so a flood costs the guest its own words and the host
 //! nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::telemetry::{Dropped, LogLevel, Metric, Progress, RunTelemetry, Span};
-use wasmtime::component::Resource;
+use chimera_layer4_core::telemetry::{Dropped, Metric, Progress, RunTelemetry, Span};
 
-use crate::executor::bindings::telemetry::{Host, HostSpan, Label, Level};
-use crate::executor::bindings::words;
+use crate::executor::guest_text::words;
 use crate::executor::limits::hosted::Hosted;
-use crate::executor::sandbox::Sandbox;
 
 const METRICS: usize = 256;
 const SPANS: usize = 256;
@@ -79,7 +76,13 @@ impl Recorder {
         self.on_progress = on_progress;
     }
 
-    fn progress(&mut self, progress: Progress) {
+    /// Keeps the last word on how far the task is, and passes it on.
+    pub(crate) fn progress(&mut self, fraction: f64, message: Option<&str>) {
+        if !fraction.is_finite() {
+            return;
+        }
+        let message = message.map(|text| cut(text, VALUE_BYTES));
+        let progress = Progress { fraction: fraction.clamp(0.0, 1.0), message };
         if let Some(tell) = &self.on_progress
             && self.told.is_none_or(|told| told.elapsed() >= PROGRESS_PAUSE)
         {
@@ -118,7 +121,8 @@ impl Recorder {
         &mut self.kept.dropped
     }
 
-    fn open(&mut self, name: &str) -> SpanHandle {
+    /// Opens a span inside the one that was opened last.
+    pub(crate) fn open(&mut self, name: &str) -> SpanHandle {
         let name = cut(name, NAME_BYTES);
         let full = self.kept.spans.len() >= SPANS;
         if full || !self.has_room(name.len() + size_of::<Span>()) {
@@ -135,6 +139,25 @@ impl Recorder {
         });
         self.open.push(index);
         SpanHandle { run: self.run, index: Some(index) }
+    }
+
+    /// Ends a span that this run opened.
+    pub(crate) fn end(&mut self, span: &SpanHandle) {
+        if let Some(index) = self.index_of(span) {
+            self.close(index);
+        }
+    }
+
+    /// Says something about a span that this run opened.
+    pub(crate) fn describe(&mut self, span: &SpanHandle, name: &str, value: &str) {
+        if let Some(index) = self.index_of(span) {
+            self.attribute(index, name, value);
+        }
+    }
+
+    /// Where a span is kept, if it is one of this run's.
+    fn index_of(&self, span: &SpanHandle) -> Option<usize> {
+        span.index.filter(|_| span.run == self.run)
     }
 
     fn close(&mut self, index: usize) {
@@ -160,16 +183,18 @@ impl Recorder {
         }
     }
 
-    fn metric(&mut self, name: &str, value: f64, labels: &[Label]) {
+    /// Keeps one observation.
+    pub(crate) fn metric(&mut self, name: &str, value: f64, labels: &[(&str, &str)]) {
         let well_formed = is_metric_name(name)
             && value.is_finite()
             && labels.len() <= LABELS
-            && labels.iter().all(|label| is_metric_name(&label.name));
+            && labels.iter().all(|(name, _)| is_metric_name(name));
         if !well_formed || self.kept.metrics.len() >= METRICS {
             self.dropped().metrics += 1;
             return;
         }
-        let labels = labels.iter().map(|l| (l.name.clone(), cut(&l.value, VALUE_BYTES)));
+        let labels =
+            labels.iter().map(|(name, value)| ((*name).to_owned(), cut(value, VALUE_BYTES)));
         let labels: Vec<_> = labels.collect();
         let kept = labels.iter().map(|(name, value)| name.len() + value.len());
         let kept: usize = kept.map(|bytes| bytes + size_of::<(String, String)>()).sum();
@@ -193,71 +218,6 @@ fn is_metric_name(name: &str) -> bool {
     name.len() <= NAME_BYTES
         && name.bytes().next().is_some_and(letter)
         && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
-}
-
-impl Host for Sandbox {
-    fn start_tracking(&mut self, name: String) -> wasmtime::Result<Resource<SpanHandle>> {
-        let handle = self.recorder.open(&name);
-        self.look_at_handles();
-        Ok(self.table.push(handle)?)
-    }
-
-    fn record_metric(
-        &mut self,
-        name: String,
-        value: f64,
-        labels: Vec<Label>,
-    ) -> wasmtime::Result<()> {
-        self.recorder.metric(&name, value, &labels);
-        Ok(())
-    }
-
-    fn progress(&mut self, fraction: f64, message: Option<String>) -> wasmtime::Result<()> {
-        if fraction.is_finite() {
-            let message = message.as_deref().map(|text| cut(text, VALUE_BYTES));
-            let fraction = fraction.clamp(0.0, 1.0);
-            self.recorder.progress(Progress { fraction, message });
-        }
-        Ok(())
-    }
-
-    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        let level = match level {
-            Level::Trace => LogLevel::Trace,
-            Level::Debug => LogLevel::Debug,
-            Level::Info => LogLevel::Info,
-            Level::Warn => LogLevel::Warn,
-            Level::Error => LogLevel::Error,
-        };
-        self.log.line(level, &message);
-        Ok(())
-    }
-}
-
-impl HostSpan for Sandbox {
-    fn set_attribute(
-        &mut self,
-        span: Resource<SpanHandle>,
-        attribute: Label,
-    ) -> wasmtime::Result<()> {
-        let handle = self.table.get(&span)?;
-        if let (run, Some(index)) = (handle.run, handle.index)
-            && run == self.recorder.run
-        {
-            self.recorder.attribute(index, &attribute.name, &attribute.value);
-        }
-        Ok(())
-    }
-
-    fn drop(&mut self, span: Resource<SpanHandle>) -> wasmtime::Result<()> {
-        let handle = self.table.delete(span)?;
-        if let (run, Some(index)) = (handle.run, handle.index)
-            && run == self.recorder.run
-        {
-            self.recorder.close(index);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -304,8 +264,9 @@ mod tests {
     #[test]
     fn spans_and_metrics_are_bounded_by_their_bytes_too() {
         let mut recorder = recorder();
-        let label = |n: usize| Label { name: format!("label_{n}"), value: "v".repeat(1000) };
-        let labels: Vec<_> = (0..LABELS).map(label).collect();
+        let (names, value): (Vec<_>, _) =
+            ((0..LABELS).map(|n| format!("label_{n}")).collect(), "v".repeat(1000));
+        let labels: Vec<_> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
         (0..METRICS).for_each(|_| recorder.metric("large", 1.0, &labels));
         let span = recorder.open("span");
         (0..LABELS).for_each(|n| recorder.attribute(0, &n.to_string(), &"v".repeat(1000)));

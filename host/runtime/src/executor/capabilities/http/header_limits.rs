@@ -4,14 +4,19 @@
 //! whether or not the request is ever sent; with thousands of requests in its
 //! hands a guest would fill the host's memory. Here what is longer than any
 //! server takes is refused, as what is malformed is.
+//!
+//! Ten of the sixty functions of `wasi:http/types` are bounded. They are put in the
+//! engine's place by name: its implementation of the generated traits cannot be
+//! changed in part, and one of our own would repeat the other fifty.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest as _, Method, Scheme};
 use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 
-use crate::executor::sandbox::Sandbox;
+use super::heads::adds_to_heads;
+use super::{Http, engines_view};
+use crate::executor::capability::Provides;
 
 /// Of the interface that the engine's own linking has made.
 const TYPES: &str = "wasi:http/types@0.2.12";
@@ -19,52 +24,52 @@ const TYPES: &str = "wasi:http/types@0.2.12";
 const WORD_BYTES: usize = 8 * 1024;
 
 type Request = Resource<HostOutgoingRequest>;
-type Store<'a> = StoreContextMut<'a, Sandbox>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 type Taken = Result<(), ()>;
 
 /// Puts bounds in the place of what has none.
-pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+pub(super) fn bound<T: Provides<Http>>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;
     super::heads::bound(&mut types)?;
     types.func_wrap(
         "[method]outgoing-request.set-method",
-        |mut store: Store<'_>, (request, method): (Request, Method)| {
+        |mut store: Store<'_, T>, (request, method): (Request, Method)| {
             if matches!(&method, Method::Other(method) if is_long(method)) {
                 return Ok((Taken::Err(()),));
             }
-            store.data_mut().adds_to_heads(WORD_BYTES)?;
-            Ok((store.data_mut().http().set_method(request, method)?,))
+            adds_to_heads(store.data_mut(), WORD_BYTES)?;
+            Ok((engines_view(store.data_mut()).set_method(request, method)?,))
         },
     )?;
     types.func_wrap(
         "[method]outgoing-request.set-scheme",
-        |mut store: Store<'_>, (request, scheme): (Request, Option<Scheme>)| {
+        |mut store: Store<'_, T>, (request, scheme): (Request, Option<Scheme>)| {
             if matches!(&scheme, Some(Scheme::Other(scheme)) if is_long(scheme)) {
                 return Ok((Taken::Err(()),));
             }
-            store.data_mut().adds_to_heads(WORD_BYTES)?;
-            Ok((store.data_mut().http().set_scheme(request, scheme)?,))
+            adds_to_heads(store.data_mut(), WORD_BYTES)?;
+            Ok((engines_view(store.data_mut()).set_scheme(request, scheme)?,))
         },
     )?;
     types.func_wrap(
         "[method]outgoing-request.set-authority",
-        |mut store: Store<'_>, (request, authority): (Request, Option<String>)| {
+        |mut store: Store<'_, T>, (request, authority): (Request, Option<String>)| {
             if authority.as_deref().is_some_and(is_long) {
                 return Ok((Taken::Err(()),));
             }
-            store.data_mut().adds_to_heads(WORD_BYTES)?;
-            Ok((store.data_mut().http().set_authority(request, authority)?,))
+            adds_to_heads(store.data_mut(), WORD_BYTES)?;
+            Ok((engines_view(store.data_mut()).set_authority(request, authority)?,))
         },
     )?;
     types.func_wrap(
         "[method]outgoing-request.set-path-with-query",
-        |mut store: Store<'_>, (request, path): (Request, Option<String>)| {
+        |mut store: Store<'_, T>, (request, path): (Request, Option<String>)| {
             if path.as_deref().is_some_and(is_long) {
                 return Ok((Taken::Err(()),));
             }
-            store.data_mut().adds_to_heads(WORD_BYTES)?;
-            Ok((store.data_mut().http().set_path_with_query(request, path)?,))
+            adds_to_heads(store.data_mut(), WORD_BYTES)?;
+            Ok((engines_view(store.data_mut()).set_path_with_query(request, path)?,))
         },
     )?;
     linker.allow_shadowing(false);

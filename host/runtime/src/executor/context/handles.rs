@@ -10,9 +10,9 @@ use chimera_layer4_core::{Fault, QuotaKind};
 use wasmtime::component::ResourceTable;
 
 use crate::executor::fault::of_memory;
+use crate::executor::limits::ceilings::HANDLES;
 use crate::executor::limits::hosted::Hosted;
 use crate::executor::limits::memory::OverMemory;
-use crate::executor::sandbox::{HANDLES, Sandbox};
 
 /// What one handle takes: its place here and in the guest's own table, the thing
 /// itself, and what waiting for it takes.
@@ -37,7 +37,8 @@ impl Handles {
         Self { calls: 0, most: 0, held, refused: None }
     }
 
-    fn look(&mut self, table: &mut ResourceTable) {
+    /// Before a call that may add to the handles.
+    pub(super) fn look(&mut self, table: &mut ResourceTable) {
         self.calls += 1;
         if self.calls < CALLS {
             return;
@@ -63,12 +64,5 @@ impl Handles {
             }
             (fault, _) => fault,
         }
-    }
-}
-
-impl Sandbox {
-    /// Before a call that may add to the handles.
-    pub(crate) fn look_at_handles(&mut self) {
-        self.handles.look(&mut self.table);
     }
 }

@@ -2,27 +2,51 @@
 
 use bytes::Bytes;
 use chimera_layer4_core::telemetry::LogLevel;
+use chimera_layer4_core::{Fault, Layer4Result};
 use tokio::io::AsyncWrite;
+use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::log::Log;
+use crate::executor::capability::{Capability, Needs, Provides};
+use crate::executor::context::{ContextBuilder, Log};
+use crate::executor::options::ExecutorOptions;
 
 /// What one write may bring.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// One of the two streams, as the guest sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct GuestStream {
-    log: Log,
-    level: LogLevel,
+/// The two streams, which WASI's own functions write to.
+pub(crate) struct Stdio;
+
+impl Capability for Stdio {
+    type Backend = ();
+    type State = ();
+
+    fn needs(_: &str) -> Option<Needs> {
+        None // `wasi:cli` is WASI's own.
+    }
+
+    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+        Ok(())
+    }
+
+    fn state((): &(), instance: &mut ContextBuilder) -> Result<(), Fault> {
+        let stream = |level| GuestStream { log: instance.log.clone(), level };
+        let (out, err) = (stream(LogLevel::Info), stream(LogLevel::Warn));
+        instance.wasi.stdout(out).stderr(err);
+        Ok(())
+    }
+
+    fn link<T: Provides<Self>>(_: &mut Linker<T>) -> wasmtime::Result<()> {
+        Ok(())
+    }
 }
 
-impl GuestStream {
-    /// The stream whose lines have this level.
-    pub(crate) fn new(log: &Log, level: LogLevel) -> Self {
-        Self { log: log.clone(), level }
-    }
+/// One of the two streams, as the guest sees it.
+#[derive(Clone, Debug)]
+struct GuestStream {
+    log: Log,
+    level: LogLevel,
 }
 
 impl IsTerminal for GuestStream {

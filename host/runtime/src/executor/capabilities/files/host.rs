@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 use super::input::Input;
 use super::listing::{self, Listing};
 use super::output::{At, Output};
-use super::{Reached, Sandbox, Taken};
+use super::{Files, Reached, Taken, View};
 
 type Fd = Resource<Descriptor>;
 
@@ -25,7 +25,7 @@ fn again(fd: &Fd) -> Fd {
     Resource::new_borrow(fd.rep())
 }
 
-impl Host for Sandbox {
+impl Host for View<'_, Files> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         error.downcast()
     }
@@ -34,7 +34,7 @@ impl Host for Sandbox {
         &mut self,
         error: Resource<wasmtime::Error>,
     ) -> wasmtime::Result<Option<ErrorCode>> {
-        Host::filesystem_error_code(&mut self.filesystem(), error)
+        Host::filesystem_error_code(&mut self.context.filesystem(), error)
     }
 }
 
@@ -50,7 +50,7 @@ macro_rules! on_a_thread {
     )*};
 }
 
-impl HostDescriptor for Sandbox {
+impl HostDescriptor for View<'_, Files> {
     on_a_thread! {
         fn advise(fd: Fd, offset: Filesize, length: Filesize, advice: Advice) -> ();
         fn sync_data(fd: Fd) -> ();
@@ -93,7 +93,7 @@ impl HostDescriptor for Sandbox {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
-        let taken = self.limits.descriptors.try_take(1).map_err(FsError::trap)?;
+        let taken = self.context.limits.descriptors.try_take(1).map_err(FsError::trap)?;
         let opened = self.on_a_thread(move |reached| {
             let opened = open(reached, &fd, path_flags, &path, open_flags, flags)?;
             if let Some(opened) = &opened {
@@ -103,22 +103,22 @@ impl HostDescriptor for Sandbox {
         });
         opened.await??.map_err(|path| {
             let words = format!("{path:?} is no file or folder; the host opens nothing else");
-            self.log.line(LogLevel::Warn, &words);
+            self.context.log.line(LogLevel::Warn, &words);
             ErrorCode::NotPermitted.into()
         })
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         let handle = fd.rep();
-        self.table.delete(fd)?;
-        self.opened.by_handle.remove(&handle);
+        self.context.table.delete(fd)?;
+        self.state.by_handle.remove(&handle);
         Ok(())
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let (file, _) = self.streamed(&fd, ErrorCode::IsDirectory)?;
         let stream: DynInputStream = Box::new(Input::new(file, offset));
-        Ok(self.table.push(stream)?)
+        Ok(self.context.table.push(stream)?)
     }
 
     fn write_via_stream(
@@ -134,8 +134,8 @@ impl HostDescriptor for Sandbox {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
-        let taken: Taken = self.limits.descriptors.try_take(1).map_err(FsError::trap)?;
-        let charge = self.memory.instance().nothing();
+        let taken: Taken = self.context.limits.descriptors.try_take(1).map_err(FsError::trap)?;
+        let charge = self.context.memory.instance().nothing();
         self.on_a_thread(move |reached| {
             let Descriptor::Dir(folder) = reached.table.get(&fd)? else {
                 return Err(ErrorCode::NotDirectory.into());
@@ -147,14 +147,14 @@ impl HostDescriptor for Sandbox {
     }
 }
 
-impl Sandbox {
+impl View<'_, Files> {
     fn output(&mut self, fd: &Fd, at: At) -> FsResult<Resource<DynOutputStream>> {
         let (file, permissions) = self.streamed(fd, ErrorCode::BadDescriptor)?;
         if permissions.write_not_permitted() {
             return Err(ErrorCode::NotPermitted.into());
         }
         let stream: DynOutputStream = Box::new(Output::new(file, at));
-        Ok(self.table.push(stream)?)
+        Ok(self.context.table.push(stream)?)
     }
 }
 
@@ -194,20 +194,20 @@ fn may_be_opened(found: DescriptorType) -> bool {
     )
 }
 
-impl HostDirectoryEntryStream for Sandbox {
+impl HostDirectoryEntryStream for View<'_, Files> {
     async fn read_directory_entry(
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
         let listing = listing::of(&stream);
-        if let Some(next) = self.table.get_mut(&listing)?.in_hand() {
+        if let Some(next) = self.context.table.get_mut(&listing)?.in_hand() {
             return next;
         }
         self.on_a_thread(move |reached| reached.table.get_mut(&listing)?.read_on()).await?
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        self.table.delete(listing::owned(&stream))?;
+        self.context.table.delete(listing::owned(&stream))?;
         Ok(())
     }
 }

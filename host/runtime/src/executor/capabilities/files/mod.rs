@@ -20,8 +20,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use chimera_layer4_core::{FolderAccess, FolderGrant, HostFault};
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use chimera_layer4_core::{Fault, FolderAccess, FolderGrant, Grants, HostFault, Layer4Result};
+use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{
     Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView, WasiFilesystemView as _,
 };
@@ -30,12 +30,14 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf, is_released};
+use crate::executor::context::ContextBuilder;
 use crate::executor::limits::agent::AgentLimits;
 use crate::executor::limits::cpu::charge_caller;
 use crate::executor::limits::memory::InstanceMemory;
 use crate::executor::limits::pool::Taken;
 use crate::executor::limits::threads::{Done, Threads};
-use crate::executor::sandbox::Sandbox;
+use crate::executor::options::ExecutorOptions;
 
 /// Bytes that a stream reads or writes at once.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -48,9 +50,51 @@ pub(crate) struct Opened {
     by_handle: HashMap<u32, Arc<Taken>>,
 }
 
+/// Folders of the host, which the operator grants.
+pub(crate) struct Files;
+
+impl Capability for Files {
+    type Backend = ();
+    type State = Opened;
+
+    fn needs(interface: &str) -> Option<Needs> {
+        is_released(interface, "wasi:filesystem/").then_some(Needs::Grant("a folder (`--dir`)"))
+    }
+
+    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+        Ok(())
+    }
+
+    fn check(grants: &Grants, wrong: &mut Vec<String>) {
+        for FolderGrant { host, guest, .. } in &grants.folders {
+            if !guest.starts_with('/') {
+                wrong.push(format!(
+                    "granted folder {guest:?}: the guest's path is absolute, like /data"
+                ));
+            }
+            if !host.is_dir() {
+                wrong.push(format!("granted folder {}: there is no such folder", host.display()));
+            }
+        }
+    }
+
+    fn state((): &(), instance: &mut ContextBuilder) -> Result<Opened, Fault> {
+        let ContextBuilder { wasi, setup, limits, .. } = instance;
+        Ok(open(wasi, &setup.grants.folders, limits)?)
+    }
+
+    /// Puts this folder's functions in the place of wasmtime-wasi's own.
+    fn link<T: Provides<Self>>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        linker.allow_shadowing(true);
+        types::add_to_linker::<T, ViewOf<Self>>(linker, T::view)?;
+        linker.allow_shadowing(false);
+        Ok(())
+    }
+}
+
 /// Opens each granted folder. A folder that is gone is a fault of the host's
 /// setup, not of the agent.
-pub(crate) fn open(
+fn open(
     wasi: &mut WasiCtxBuilder,
     folders: &[FolderGrant],
     limits: &AgentLimits,
@@ -74,14 +118,6 @@ pub(crate) fn open(
     Ok(Opened { _granted: Some(taken), by_handle: HashMap::new() })
 }
 
-/// Puts this file's calls in the place of wasmtime-wasi's own.
-pub(crate) fn bound(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    types::add_to_linker::<Sandbox, HasSelf<Sandbox>>(linker, |sandbox| sandbox)?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
 /// What a call on files works on. It goes along to the thread that works, so
 /// that what a call leaves behind is counted until that thread is done.
 struct Reached {
@@ -96,26 +132,26 @@ impl Reached {
     }
 }
 
-impl Sandbox {
+impl View<'_, Files> {
     /// Runs `what` on a thread that may block, at the cost of the guest that asked.
     async fn on_a_thread<T: Send + 'static>(
         &mut self,
         what: impl FnOnce(&mut Reached) -> T + Send + 'static,
     ) -> FsResult<T> {
         let mut reached = Reached {
-            table: std::mem::take(&mut self.table),
-            ctx: std::mem::take(self.filesystem().ctx),
-            opened: std::mem::take(&mut self.opened),
+            table: std::mem::take(&mut self.context.table),
+            ctx: std::mem::take(self.context.filesystem().ctx),
+            opened: std::mem::take(self.state),
         };
         let work = move || {
             let done = what(&mut reached);
             (reached, done)
         };
-        let worked = self.limits.threads.run(work).await;
+        let worked = self.context.limits.threads.run(work).await;
         let ((reached, done), took) = worked.map_err(FsError::trap)?;
         charge_caller(took);
         let Reached { table, ctx, opened } = reached;
-        (self.table, self.opened, *self.filesystem().ctx) = (table, opened, ctx);
+        (self.context.table, *self.state, *self.context.filesystem().ctx) = (table, opened, ctx);
         Ok(done)
     }
 
@@ -125,12 +161,14 @@ impl Sandbox {
         fd: &Resource<Descriptor>,
         not_a_file: ErrorCode,
     ) -> FsResult<(Streamed, FsPerms)> {
-        let Descriptor::File(file) = self.table.get(fd)? else { return Err(not_a_file.into()) };
+        let Descriptor::File(file) = self.context.table.get(fd)? else {
+            return Err(not_a_file.into());
+        };
         let streamed = Streamed {
             file: Arc::clone(&file.file),
-            _descriptor: self.opened.by_handle.get(&fd.rep()).cloned(),
-            threads: self.limits.threads.clone(),
-            memory: Arc::clone(self.memory.instance()),
+            _descriptor: self.state.by_handle.get(&fd.rep()).cloned(),
+            threads: self.context.limits.threads.clone(),
+            memory: Arc::clone(self.context.memory.instance()),
         };
         Ok((streamed, file.perms))
     }

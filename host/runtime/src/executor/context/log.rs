@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
 
-use crate::executor::bindings::{WORDS, words};
+use crate::executor::guest_text::{WORDS, words};
 use crate::executor::limits::hosted::Hosted;
 
 /// Bytes of each kind that are kept from the start of a run.

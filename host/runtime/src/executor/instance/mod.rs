@@ -9,7 +9,6 @@ mod state;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Breach, Call, Fault, JsonText, LimitSource, QuotaKind,
     ResourceQuota, RunTelemetry,
@@ -17,10 +16,12 @@ use chimera_layer4_core::{
 use wasmtime::Store;
 
 use super::bindings::{self, HandedTask};
+use super::capabilities::Backends;
+use super::capability::CallEnd;
+use super::context::Reported;
+use super::context::recorder::OnProgress;
 use super::engine::HostEngine;
 use super::fault;
-use super::grants::http::Network;
-use super::grants::telemetry::OnProgress;
 use super::limits::agent::AgentLimits;
 use super::limits::bandwidth::Traffic;
 use super::limits::bucket::Shares;
@@ -31,7 +32,7 @@ use super::limits::network::{Connected, NetworkAccess};
 use super::limits::run::{RunLimits, WallLimit};
 use super::linked::Guest;
 use super::output;
-use super::sandbox::{Reported, Sandbox};
+use super::sandbox::Sandbox;
 use super::setup::AgentSetup;
 use crate::genome::Genome;
 
@@ -67,10 +68,9 @@ impl CallContext<'_> {
 pub(super) struct InstanceTemplate {
     pub(super) genome: Arc<Genome>,
     pub(super) setup: Arc<AgentSetup>,
-    /// For agents that may keep something.
-    pub(super) keyvalue: Arc<dyn KeyValueStore>,
+    /// What the capabilities that are granted have of the host.
+    pub(super) backends: Backends,
     pub(super) limits: Arc<AgentLimits>,
-    pub(super) network: Arc<Network>,
     /// What any call but a task's may take.
     pub(super) housekeeping: Duration,
 }
@@ -119,7 +119,7 @@ pub(super) struct Ended {
     pub(super) memory_peak: u64,
     pub(super) telemetry: RunTelemetry,
     /// What the telemetry is charged to the agent.
-    pub(super) held: Option<[Hosted; 3]>,
+    pub(super) held: Option<Hosted>,
     /// Names of the spans that were still open.
     pub(super) left_open: Vec<String>,
     /// The instance, where it may be used again.
@@ -146,10 +146,10 @@ impl Instance {
         driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let InstanceTemplate { genome, setup, keyvalue, limits, network, .. } = blueprint;
+        let InstanceTemplate { genome, setup, backends, limits, .. } = blueprint;
         let engine = driver.host.engine();
-        let mut store = Sandbox::store(engine, setup, keyvalue, limits, network)?;
-        let _connected = store.data_mut().http.open(driver.reach.clone());
+        let mut store = Sandbox::store(engine, setup, backends, limits)?;
+        let _connected = store.data_mut().begin(driver.reach.clone());
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         Ok(Self { store, guest, served: 0, generation: 0 })
@@ -182,7 +182,7 @@ impl Instance {
 
     /// Tells how far the next task is, while it runs.
     pub(super) fn watch(&mut self, progress: Option<OnProgress>) {
-        self.store.data_mut().recorder.watch(progress);
+        self.store.data_mut().context.recorder.watch(progress);
     }
 
     /// Does one task within `limits`.
@@ -196,8 +196,8 @@ impl Instance {
         let sandbox = self.store.data_mut();
         // What was said since the last task is not this task's.
         drop(sandbox.take_reported());
-        sandbox.recorder.start_run();
-        if let Err(over) = sandbox.memory.start_run(limits.memory) {
+        sandbox.context.recorder.start_run();
+        if let Err(over) = sandbox.context.memory.start_run(limits.memory) {
             return self.not_started(over);
         }
         let wire = bindings::task(task, &limits.quota);
@@ -213,17 +213,15 @@ impl Instance {
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
         });
         let sandbox = self.store.data_mut();
-        let result = result.map_err(|fault| sandbox.handles.explained(fault));
-        let denied = sandbox.http.was_denied();
-        sandbox.memory.end_run();
-        sandbox.recorder.watch(None);
-        if !alive {
-            sandbox.http.note_if_held_back();
-        }
-        let (memory_peak, left_open) = (sandbox.memory.peak(), sandbox.recorder.left_open());
+        let CallEnd { network_denied, .. } = sandbox.end(!alive);
+        let context = &mut sandbox.context;
+        let result = result.map_err(|fault| context.explained(fault));
+        context.memory.end_run();
+        context.recorder.watch(None);
+        let (memory_peak, left_open) = (context.memory.peak(), context.recorder.left_open());
         let Reported { telemetry, held } = sandbox.take_reported();
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
-        let result = result.map_err(|fault| limits.whose(fault, denied));
+        let result = result.map_err(|fault| limits.whose(fault, network_denied));
         let instance = alive.then_some(self);
         Ended { result, memory_peak, telemetry, held: Some(held), left_open, instance }
     }
@@ -235,7 +233,7 @@ impl Instance {
         let (quota, during, set_by) = (QuotaKind::Memory, Call::ExecuteTask, over.set_by);
         let detail = format!("the agent's instance holds more already, {over}");
         let breach = Breach { quota, during, set_by, detail };
-        let memory_peak = self.store.data().memory.peak();
+        let memory_peak = self.store.data().context.memory.peak();
         let (telemetry, left_open) = (RunTelemetry::default(), Vec::new());
         let instance = (set_by == LimitSource::Task).then_some(self);
         let result = Err(breach.into());
@@ -268,14 +266,14 @@ impl Instance {
     /// What it reported since the last time, and the names of the spans that
     /// were open until now.
     pub(super) fn take_reported(&mut self) -> (RunTelemetry, Vec<String>) {
-        let left_open = self.store.data_mut().recorder.left_open();
+        let left_open = self.store.data_mut().context.recorder.left_open();
         (self.store.data_mut().take_reported().telemetry, left_open)
     }
 
     /// Bytes of memories and tables, now and at the most since its last task
     /// began.
     pub(super) fn memory(&self) -> (u64, u64) {
-        let memory = &self.store.data().memory;
+        let memory = &self.store.data().context.memory;
         (memory.held(), memory.peak())
     }
 
@@ -284,6 +282,6 @@ impl Instance {
     /// moved on while the instance was idle.
     fn begin(&mut self, driver: &CallContext<'_>) -> Connected {
         self.store.set_epoch_deadline(1);
-        self.store.data_mut().http.open(driver.reach.clone())
+        self.store.data_mut().begin(driver.reach.clone())
     }
 }
