@@ -264,3 +264,40 @@ async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
     assert_eq!((line.level, line.message.as_str()), (LogLevel::Error, "disk: nearly full"));
     fabric.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_by_opentelemetry_is_the_agents_own_telemetry() {
+    let fabric = host(settings(), &[("keeper", None)]).await;
+    let run = async |order: Value| {
+        let report = Box::pin(fabric.run_task(&task("keeper", order))).await.unwrap();
+        (report.result.unwrap().to_value(), report.telemetry)
+    };
+    let (outer, told) = run(json!("otel-trace")).await;
+    assert_eq!(outer, json!(["0".repeat(32), "0".repeat(16)]));
+    let spans: Vec<_> = told.spans.iter().map(|span| (span.name.as_str(), span.parent)).collect();
+    assert_eq!(spans, [("GET /users", None), ("SELECT", Some(0)), ("INSERT", Some(0))]);
+    let attributes = |span: usize| -> Vec<_> {
+        told.spans[span].attributes.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    assert_eq!(attributes(1), ["db.system=sq\"lite", "rows=3"]);
+    assert_eq!(attributes(2), ["error=locked", "db.system=sq\"lite", "rows=3"]);
+    assert!(told.spans[0].duration >= told.spans[1].duration);
+
+    let (_, told) = run(json!("otel-measure")).await;
+    let metrics: Vec<_> = told.metrics.iter().map(|one| (one.name.as_str(), one.value)).collect();
+    let expected =
+        [("http_requests", 7.0), ("http_duration_count", 2.0), ("http_duration_sum", 2.5)];
+    assert_eq!(metrics, expected);
+    assert_eq!(told.metrics[0].labels, [("http_route".to_owned(), "/users".to_owned())]);
+
+    let (_, told) = run(json!({ "otel-log": "out of \u{1b} milk" })).await;
+    assert_eq!(told.log[0].level, LogLevel::Warn);
+    assert_eq!(told.log[0].message, "out of \\u{1b} milk user=ada");
+
+    // What is too much is counted, and what a run left open is nothing to the next one.
+    let (_, told) = run(json!({ "otel-begin": 1000 })).await;
+    assert_eq!((told.spans.len(), told.dropped.spans), (256, 744));
+    let (_, told) = run(json!("otel-end-first")).await;
+    assert_eq!((told.spans.len(), told.dropped.spans), (0, 0));
+    fabric.shutdown().await.unwrap();
+}

@@ -6,7 +6,7 @@ use chimera_agent_sdk::prelude::*;
 use crate::bindings::wasi::config::store as config;
 use crate::bindings::wasi::keyvalue0_2_0_draft2::store::{Bucket, open};
 use crate::bindings::wasi::logging::logging;
-use crate::{first, second};
+use crate::{first, otel, second};
 
 /// Keeps the buckets that it is told to open until it is told to let go.
 struct Keeper {
@@ -27,6 +27,13 @@ enum Order {
     ConfigAll,
     /// Context and message.
     Log(String, String),
+    /// A span with two in it, by `wasi:otel`.
+    OtelTrace,
+    OtelMeasure,
+    OtelLog(String),
+    /// Begins so many spans and ends none.
+    OtelBegin(u64),
+    OtelEndFirst,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +80,23 @@ impl WasmAgent for Keeper {
             Order::ConfigAll => told(config::get_all().map(|all| json!(all))),
             Order::Log(context, message) => {
                 logging::log(logging::Level::Critical, &context, &message);
+                Value::Null
+            }
+            Order::OtelTrace => otel::trace(),
+            Order::OtelMeasure => {
+                otel::measure();
+                Value::Null
+            }
+            Order::OtelLog(message) => {
+                otel::log(&message);
+                Value::Null
+            }
+            Order::OtelBegin(count) => {
+                otel::begin(count);
+                Value::Null
+            }
+            Order::OtelEndFirst => {
+                otel::end_first();
                 Value::Null
             }
         })

@@ -8,4 +8,6 @@ mod bindings;
 #[cfg(target_arch = "wasm32")]
 mod first;
 #[cfg(target_arch = "wasm32")]
+mod otel;
+#[cfg(target_arch = "wasm32")]
 mod second;

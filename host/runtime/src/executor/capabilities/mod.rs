@@ -5,6 +5,7 @@ mod files;
 mod http;
 mod keyvalue;
 mod logging;
+mod otel;
 mod stdio;
 mod telemetry;
 
@@ -103,4 +104,5 @@ capabilities! {
     http: http::Http,
     config: config::Config,
     logging: logging::Logging,
+    otel: otel::Otel,
 }

@@ -155,6 +155,26 @@ impl Recorder {
         }
     }
 
+    /// Whether a span is one of this run's, and kept.
+    pub(crate) fn has(&self, span: &SpanHandle) -> bool {
+        self.index_of(span).is_some()
+    }
+
+    /// Gives a span that this run opened the name that it is known by, and the span
+    /// that it happened in, which was opened before it.
+    pub(crate) fn rename(&mut self, span: &SpanHandle, name: &str, parent: Option<&SpanHandle>) {
+        let name = cut(name, NAME_BYTES);
+        let parent = parent.and_then(|parent| self.index_of(parent));
+        let Some(index) = self.index_of(span) else { return };
+        if !self.has_room(name.len()) {
+            self.dropped().spans += 1;
+            return;
+        }
+        if let Some(span) = self.kept.spans.get_mut(index) {
+            (span.name, span.parent) = (name, parent.filter(|parent| *parent < index));
+        }
+    }
+
     /// Where a span is kept, if it is one of this run's.
     fn index_of(&self, span: &SpanHandle) -> Option<usize> {
         span.index.filter(|_| span.run == self.run)
