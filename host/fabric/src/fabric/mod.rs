@@ -29,7 +29,7 @@ use chimera_layer4_core::{
     AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
 };
 use chimera_layer4_folders::OwnFolder;
-use chimera_layer4_runtime::executor::{ExecutorOptions, charge_caller};
+use chimera_layer4_runtime::executor::{CapabilityOptions, ExecutorOptions, charge_caller};
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
@@ -143,8 +143,10 @@ impl Layer4Fabric {
             compiled,
             compile_program: program::find(config.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
-            keyvalue: keyvalue(&config),
-            http_ca_file: config.http_ca_file.clone(),
+            capabilities: CapabilityOptions {
+                keyvalue: keyvalue(&config),
+                http_ca_file: config.http_ca_file.clone(),
+            },
             descriptors: descriptors.agents,
         })?;
         let telemetry = Telemetry::new(&config)?;

@@ -13,7 +13,7 @@ use wasmtime::component::{HasData, Linker};
 
 use super::context::{ContextBuilder, HostContext, Reported};
 use super::limits::network::Line;
-use super::options::ExecutorOptions;
+use super::options::CapabilityOptions;
 
 /// Something that a guest may import.
 pub(crate) trait Capability: Sized + 'static {
@@ -30,7 +30,7 @@ pub(crate) trait Capability: Sized + 'static {
     ///
     /// # Errors
     /// `Configuration` when the options do not allow it.
-    fn backend(options: &ExecutorOptions) -> Layer4Result<Self::Backend>;
+    fn backend(options: &CapabilityOptions) -> Layer4Result<Self::Backend>;
 
     /// What an agent has that is only tried: nothing that it does with it stays.
     fn apart(backend: &Self::Backend) -> Self::Backend {

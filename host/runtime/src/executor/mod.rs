@@ -26,6 +26,7 @@ mod setup;
 mod ticker;
 mod totals;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ use wasmtime::component::{Component, Linker};
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::context::recorder::OnProgress;
 pub use self::limits::cpu::charge_caller;
-pub use self::options::ExecutorOptions;
+pub use self::options::CapabilityOptions;
 pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
 pub use self::setup::AgentSetup;
@@ -51,7 +52,8 @@ use self::limits::supplies::Supplies;
 use self::linked::Linked;
 use self::loaded::Loaded;
 use self::sandbox::Sandbox;
-use crate::genome::compile::Compiler;
+use crate::genome::compile::{CompileProgram, Compiler};
+use crate::genome::worker::CompileLimits;
 use crate::genome::{Genome, Loading, cache};
 use chimera_layer4_contract::componentize;
 
@@ -64,6 +66,29 @@ pub enum LoadedFrom {
     Cache,
     /// It was compiled now.
     Compiler,
+}
+
+/// How an [`Executor`] is set up.
+#[derive(Clone, Debug)]
+pub struct ExecutorOptions {
+    /// Agents that may live at once, those included that take over from others
+    /// before these have ended; each is sure of one instance.
+    pub max_agents: u32,
+    /// Instances on top, for agents that ask for more than one.
+    pub spare_instances: u32,
+    /// What `init`, `health` and `shutdown` may take.
+    pub housekeeping: Duration,
+    /// The folder for compiled code.
+    pub compiled: PathBuf,
+    /// The program that compiles.
+    pub compile_program: CompileProgram,
+    /// What one compilation may use.
+    pub compile_limits: CompileLimits,
+    /// What capabilities need of the host.
+    pub capabilities: CapabilityOptions,
+    /// File descriptors for all agents: files and folders that they have open,
+    /// and their connections. One agent may have a quarter, up to 1,024.
+    pub descriptors: usize,
 }
 
 /// Slots for instances that overlap with those that they replace.
@@ -95,14 +120,14 @@ impl Executor {
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
         let host = Arc::new(HostEngine::new(instances, compiled.code())?);
-        let backends = Backends::new(&options)?;
+        let backends = Backends::new(&options.capabilities)?;
         Ok(Self {
             linker: sandbox::linker(host.engine()).map_err(engine_error)?,
             host,
             compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
             rooms: InstancePool::new(agents, spare),
             housekeeping: options.housekeeping,
-            keyvalue: options.keyvalue,
+            keyvalue: options.capabilities.keyvalue,
             backends,
             supplies: Supplies::new(options.descriptors).map_err(|error| {
                 Layer4Error::Internal(format!("no threads for agents' files: {error}"))

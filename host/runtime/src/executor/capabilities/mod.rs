@@ -17,7 +17,7 @@ use wasmtime::component::Linker;
 use super::capability::{CallEnd, Capability, Holds, Needs, Provides};
 use super::context::{ContextBuilder, Reported};
 use super::limits::network::Line;
-use super::options::ExecutorOptions;
+use super::options::CapabilityOptions;
 
 /// Makes of the list what has a part for each capability in it. All is resolved
 /// when this is compiled: a call goes to the capability's own function.
@@ -30,7 +30,7 @@ macro_rules! capabilities {
         }
 
         impl Backends {
-            pub(crate) fn new(options: &ExecutorOptions) -> Layer4Result<Self> {
+            pub(crate) fn new(options: &CapabilityOptions) -> Layer4Result<Self> {
                 Ok(Self { $($name: <$capability>::backend(options)?,)* })
             }
 

@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 
 use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::executor::context::ContextBuilder;
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -40,7 +40,7 @@ impl Capability for Config {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 

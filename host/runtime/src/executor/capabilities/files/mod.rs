@@ -37,7 +37,7 @@ use crate::executor::limits::cpu::charge_caller;
 use crate::executor::limits::memory::InstanceMemory;
 use crate::executor::limits::pool::Taken;
 use crate::executor::limits::threads::{Done, Threads};
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 /// Bytes that a stream reads or writes at once.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -61,7 +61,7 @@ impl Capability for Files {
         is_released(interface, "wasi:filesystem/").then_some(Needs::Grant("a folder (`--dir`)"))
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 

@@ -42,7 +42,7 @@ use crate::executor::context::{ContextBuilder, Reported};
 use crate::executor::limits::bandwidth::Direction;
 use crate::executor::limits::ceilings::FIELD_BYTES;
 use crate::executor::limits::network::Line;
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 /// Requests that one call may have open at once, until the response's body is
 /// read or dropped.
@@ -72,7 +72,7 @@ impl Capability for Http {
         is_one.then_some(Needs::Grant("an origin (`--http`)"))
     }
 
-    fn backend(options: &ExecutorOptions) -> Layer4Result<Arc<Network>> {
+    fn backend(options: &CapabilityOptions) -> Layer4Result<Arc<Network>> {
         Ok(Arc::new(Network::new(options.http_ca_file.as_deref())?))
     }
 

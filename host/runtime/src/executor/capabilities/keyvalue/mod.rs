@@ -25,7 +25,7 @@ use self::failure::{Answer, Failure};
 use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::executor::context::ContextBuilder;
 use crate::executor::guest_text::words;
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -64,7 +64,7 @@ impl Capability for KeyValue {
             .then_some(Needs::Grant("room in the key-value store (`--keyvalue`)"))
     }
 
-    fn backend(options: &ExecutorOptions) -> Layer4Result<Self::Backend> {
+    fn backend(options: &CapabilityOptions) -> Layer4Result<Self::Backend> {
         Ok(Arc::clone(&options.keyvalue))
     }
 

@@ -7,7 +7,7 @@ use wasmtime::component::Linker;
 
 use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::executor::context::ContextBuilder;
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -32,7 +32,7 @@ impl Capability for Logging {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use self::bindings::wasi::otel::types::{Host, KeyValue};
 use self::tracing::Spans;
 use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::executor::context::ContextBuilder;
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -46,7 +46,7 @@ impl Capability for Otel {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::executor::capability::{Capability, Needs, Provides};
 use crate::executor::context::{ContextBuilder, Log};
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 /// What one write may bring.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -26,7 +26,7 @@ impl Capability for Stdio {
         None // `wasi:cli` is WASI's own.
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::executor::bindings::telemetry::{self, Host, HostSpan, Label, Level};
 use crate::executor::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::executor::context::recorder::SpanHandle;
 use crate::executor::context::{ContextBuilder, HostContext};
-use crate::executor::options::ExecutorOptions;
+use crate::executor::options::CapabilityOptions;
 
 /// The contract's own telemetry, which every agent has.
 pub(crate) struct Telemetry;
@@ -23,7 +23,7 @@ impl Capability for Telemetry {
         interface.starts_with("chimera:agent/telemetry@0.1.").then_some(Needs::Nothing)
     }
 
-    fn backend(_: &ExecutorOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
         Ok(())
     }
 
