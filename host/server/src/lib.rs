@@ -43,7 +43,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 pub use self::genomes::{Gone, Lineage, Verified};
 pub use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
 pub use self::shapes::labels;
-pub use self::wire::{AttemptLog, Stats, TypeFigures};
+pub use self::wire::{AttemptLog, Stats};
 
 use self::auth::Guard;
 use self::connection::Welcome;

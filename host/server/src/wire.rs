@@ -5,9 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::record::{Attempt, TaskSummary};
 use chimera_layer4_core::scheduler::store::{Filter, Order};
-use chimera_layer4_core::scheduler::{
-    BreakerState, DeadReason, Submission, SubmitOptions, TaskState, Timestamp,
-};
+use chimera_layer4_core::scheduler::{DeadReason, Submission, SubmitOptions, TaskState, Timestamp};
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
     AgentId, Digest, ExecutionResult, JsonText, Layer4Result, Priority, ResourceQuota, Task, TaskId,
@@ -19,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::Problem;
 use super::shapes::labels;
 use chimera_layer4_fabric::Layer4Fabric;
-use chimera_layer4_fabric::scheduler::{GenomeBreaker, SchedulerStats, TypeStats};
+use chimera_layer4_fabric::scheduler::{SchedulerStats, TypeStats};
 use chimera_layer4_fabric::traces::Trace;
 use chimera_layer4_fabric::utils;
 
@@ -436,47 +434,7 @@ pub struct Stats {
     /// Tasks claimed and not settled.
     in_hand: usize,
     /// Each agent type, since the start.
-    pub agent_types: Vec<TypeFigures>,
-}
-
-/// One agent type, since the start.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct TypeFigures {
-    /// The agent type.
-    pub agent_type: String,
-    /// Runs now.
-    pub running: usize,
-    /// Tasks that succeeded.
-    pub succeeded: u64,
-    /// Tasks that went to the dead letters after a run.
-    pub failed: u64,
-    /// Runs that failed and are made again.
-    pub retried: u64,
-    /// Runs that ended, per second, over the last ten or so.
-    pub ended_per_second: f64,
-    /// Of several genomes, the worst of theirs.
-    pub breaker: BreakerState,
-    /// Times that one opened, over all genomes.
-    pub breaker_opened: u64,
-    /// That of each genome that agents run now.
-    #[serde(default)]
-    pub breakers: Vec<GenomeBreaker>,
-}
-
-impl From<TypeStats> for TypeFigures {
-    fn from(stats: TypeStats) -> Self {
-        Self {
-            agent_type: stats.agent_type,
-            running: stats.running,
-            succeeded: stats.succeeded,
-            failed: stats.failed,
-            retried: stats.retried,
-            ended_per_second: stats.ended_per_second,
-            breaker: stats.breaker,
-            breaker_opened: stats.breaker_opened,
-            breakers: stats.breakers,
-        }
-    }
+    pub agent_types: Vec<TypeStats>,
 }
 
 impl From<SchedulerStats> for Stats {
@@ -491,7 +449,7 @@ impl From<SchedulerStats> for Stats {
             oldest_waiting_secs: oldest.map(|(class, age)| (class, age.as_secs_f64())).collect(),
             queued_by_type: named(stats.queued_by_type),
             in_hand: stats.in_hand,
-            agent_types: stats.types.into_iter().map(TypeFigures::from).collect(),
+            agent_types: stats.types,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
+use chimera_layer4_core::scheduler::{TaskState, TypeStats};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -11,7 +11,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
 use super::view::{Agent, View};
-use chimera_layer4_server::TypeFigures;
 
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
     let types = type_rows(view).len() as u16;
@@ -75,7 +74,7 @@ fn types_table(view: &View) -> Table<'_> {
     let rows = type_rows(view).into_iter().map(|(name, figures)| {
         let queued = view.stats.queued_by_type.get(name).copied().unwrap_or(0);
         let has_agents = view.agents.iter().any(|agent| agent.agent_type == name);
-        let of = |show: fn(&TypeFigures) -> String| figures.map(show).unwrap_or_default();
+        let of = |show: fn(&TypeStats) -> String| figures.map(show).unwrap_or_default();
         let running = of(|figures| figures.running.to_string());
         let row = Row::new([
             name.to_owned(),
@@ -97,7 +96,7 @@ fn types_table(view: &View) -> Table<'_> {
 }
 
 /// Every type that has agents or a queue, by name.
-fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeFigures>> {
+fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeStats>> {
     let queued = view.stats.queued_by_type.keys().map(|name| (name.as_str(), None));
     let known = view.stats.agent_types.iter();
     queued.chain(known.map(|figures| (figures.agent_type.as_str(), Some(figures)))).collect()
