@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chimera_layer4_api::agents::{ActiveAgent, KpiReport};
+use chimera_layer4_core::HealthStatus;
 use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use chimera_layer4_core::scheduler::{TaskState, TypeStats};
 use ratatui::Frame;
@@ -10,7 +12,7 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
-use super::view::{Agent, View};
+use super::view::View;
 
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
     let types = type_rows(view).len() as u16;
@@ -114,15 +116,15 @@ fn agents_table(view: &View) -> Table<'_> {
     Table::new(rows, widths).header(header(heads)).block(Block::bordered().title(" agents "))
 }
 
-fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
+fn agent_row<'a>(view: &'a View, agent: &'a ActiveAgent) -> Row<'a> {
     let kpi = view.kpis.get(&agent.agent_id);
-    let of_kpi = |show: fn(&super::view::Kpi) -> String| kpi.map(show).unwrap_or_default();
+    let of_kpi = |show: fn(&KpiReport) -> String| kpi.map(show).unwrap_or_default();
     let cores = view.cores.get(&agent.agent_id).map(|cores| format!("{cores:.2}"));
-    let well = agent.health.status == "healthy";
-    let health = Cell::from(agent.health.status.as_str());
+    let well = agent.health.status == HealthStatus::Healthy;
+    let health = Cell::from(word(agent.health.status));
     let health = if well { health } else { health.style(Style::new().fg(Color::Red)) };
     Row::new([
-        Cell::from(short(&agent.agent_id)),
+        Cell::from(short(&agent.agent_id.to_string()).to_owned()),
         agent.agent_type.as_str().into(),
         health,
         agent.tasks_in_hand.to_string().into(),
@@ -135,6 +137,14 @@ fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
         of_kpi(|kpi| format!("{:.2}", kpi.latency_p99_ms)).into(),
         of_kpi(|kpi| format!("{:.0} %", kpi.success_rate * 100.0)).into(),
     ])
+}
+
+fn word(health: HealthStatus) -> &'static str {
+    match health {
+        HealthStatus::Healthy => "healthy",
+        HealthStatus::Degraded => "degraded",
+        HealthStatus::Unhealthy => "unhealthy",
+    }
 }
 
 /// The random end of an identity: of two that were made in one second, the
