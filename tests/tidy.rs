@@ -6,6 +6,7 @@
 //! git, since a source archive has no git. Every complaint names a file and
 //! says what to do.
 
+mod api;
 mod arrows;
 mod json;
 

@@ -1,21 +1,21 @@
 //! The queue that commands work on: a data folder that no host has open, or
 //! the host that serves it.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use chimera_layer4_api::client::ClientResult;
+use chimera_layer4_api::host::Stats;
+use chimera_layer4_api::tasks::{Cancelled, Done, List, Pick, TaskRequest, These, cursor};
+use chimera_layer4_api::{Client, ClientError, Problem};
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::{Filter, Order};
+use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{JsonText, Layer4Config, Layer4Error, Priority, ResourceQuota, TaskId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use chimera_layer4_core::{Layer4Config, Layer4Error, TaskId};
 
-use super::client::{ApiError, Client, JSON, Typed};
+use super::client;
 use super::exit::BadInput;
 use chimera_layer4_fabric::fabric::open_queue;
 use chimera_layer4_fabric::scheduler::Scheduler;
-use chimera_layer4_server::Stats;
 
 /// One of these is in every folder that a host or a command has kept things in.
 const KEPT: [&str; 5] = ["chimera.db", "compiled", "genomes", "keyvalue.db", "evolution"];
@@ -58,31 +58,11 @@ pub(super) enum NotCancelled {
     Failed(anyhow::Error),
 }
 
-#[derive(Deserialize)]
-struct Submitted {
-    id: TaskId,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    tasks: Vec<TaskSummary>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Done {
-    ids: Vec<TaskId>,
-}
-
-impl Typed for Submitted {}
-impl Typed for Page {}
-impl Typed for Done {}
-
 impl QueueBackend {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
     pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
-        match Client::of(config).await? {
+        match client::of(config).await? {
             Some(client) => Ok(QueueBackend::Remote(client)),
             None => {
                 tracing::debug!("no host serves the data folder; its queue is opened here");
@@ -110,9 +90,7 @@ impl QueueBackend {
         match self {
             QueueBackend::Local(queue) => Ok(queue.submit(submission).await?),
             QueueBackend::Remote(client) => {
-                let body = serde_json::to_vec(&Request::of(&submission))?;
-                let submitted: Submitted = client.ask_with("POST", "/v1/tasks", JSON, body).await?;
-                Ok(submitted.id)
+                Ok(client.submit(&TaskRequest::from(submission)).await?.id)
             }
         }
     }
@@ -122,9 +100,7 @@ impl QueueBackend {
             QueueBackend::Local(queue) => {
                 Ok(queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?)
             }
-            QueueBackend::Remote(client) => {
-                client.ask("GET", &format!("/v1/tasks/{id}"), None).await
-            }
+            QueueBackend::Remote(client) => Ok(client.task(id).await?),
         }
     }
 
@@ -134,19 +110,16 @@ impl QueueBackend {
             QueueBackend::Local(queue) => return Ok(queue.list(filter).await?),
             QueueBackend::Remote(client) => client,
         };
-        let (path, limit) = (query(&filter), filter.limit);
-        let mut cursor = filter.after.map(|(at, id)| format!("{}.{id}", at.0));
+        let Filter { state, agent_type, priority, reason, order, limit, after } = filter;
+        let (order, cursor) = (Some(order), after.map(cursor));
+        let mut list = List { agent_type, priority, reason, order, limit: None, cursor };
         let mut tasks: Vec<TaskSummary> = Vec::new();
         while tasks.len() < limit {
-            let most = (limit - tasks.len()).min(PAGE);
-            let mut path = format!("{path}&limit={most}");
-            if let Some(cursor) = cursor {
-                path.push_str(&format!("&cursor={cursor}"));
-            }
-            let page: Page = client.ask("GET", &path, None).await?;
+            list.limit = Some((limit - tasks.len()).min(PAGE));
+            let page = client.tasks(state.into(), &list).await?;
             tasks.extend(page.tasks);
-            cursor = page.next;
-            if cursor.is_none() {
+            list.cursor = page.next;
+            if list.cursor.is_none() {
                 break;
             }
         }
@@ -156,28 +129,25 @@ impl QueueBackend {
     /// The answer is whether it was queued, or else its run ends by it. A host
     /// does not say, and has it end.
     pub(super) async fn cancel(&self, id: TaskId) -> Result<bool, NotCancelled> {
-        let cancelled = match self {
-            QueueBackend::Local(queue) => match queue.cancel(id).await {
-                Err(Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. }) => {
-                    return Err(NotCancelled::Gone);
-                }
-                cancelled => cancelled.map_err(anyhow::Error::from),
+        match self {
+            QueueBackend::Local(queue) => queue.cancel(id).await.map_err(|error| match error {
+                Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. } => NotCancelled::Gone,
+                error => NotCancelled::Failed(error.into()),
+            }),
+            QueueBackend::Remote(client) => match client.cancel_task(id).await {
+                Ok(Cancelled { .. }) => Ok(true),
+                Err(error) if is_of_its_object(&error) => Err(NotCancelled::Gone),
+                Err(error) => Err(NotCancelled::Failed(error.into())),
             },
-            QueueBackend::Remote(client) => {
-                let path = format!("/v1/tasks/{id}/cancel");
-                client.ask("POST", &path, None).await.map(|_: Value| true)
-            }
-        };
-        cancelled.map_err(|error| match error.downcast_ref::<ApiError>() {
-            Some(refused) if matches!(refused.status, 404 | 409) => NotCancelled::Gone,
-            _ => NotCancelled::Failed(error),
-        })
+        }
     }
 
     pub(super) async fn requeue(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<TaskId>> {
         match self {
             QueueBackend::Local(queue) => Ok(queue.requeue(ids).await?),
-            QueueBackend::Remote(client) => each_thousand(client, "requeue", &ids).await,
+            QueueBackend::Remote(client) => {
+                each_thousand(&ids, async |pick| client.requeue_dead_letters(&pick).await).await
+            }
         }
     }
 
@@ -189,13 +159,10 @@ impl QueueBackend {
         };
         let mut purged = Vec::new();
         for id in ids {
-            let forgotten = client.ask::<()>("DELETE", &format!("/v1/tasks/{id}"), None).await;
-            match forgotten {
+            match client.forget_task(id).await {
                 Ok(()) => purged.push(id),
-                Err(error) => match error.downcast_ref::<ApiError>() {
-                    Some(refused) if matches!(refused.status, 404 | 409) => {}
-                    _ => return Err(error),
-                },
+                Err(error) if is_of_its_object(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(purged)
@@ -213,86 +180,33 @@ impl QueueBackend {
                 }
                 Ok(queue.purge(dead).await?)
             }
-            QueueBackend::Remote(client) => each_thousand(client, "purge", ids).await,
+            QueueBackend::Remote(client) => {
+                each_thousand(ids, async |pick| client.purge_dead_letters(&pick).await).await
+            }
         }
     }
 
     pub(super) async fn stats(&self) -> anyhow::Result<Stats> {
         match self {
             QueueBackend::Local(queue) => Ok(queue.stats().await?.into()),
-            QueueBackend::Remote(client) => client.ask("GET", "/scheduler/stats", None).await,
+            QueueBackend::Remote(client) => Ok(client.stats().await?),
         }
     }
 }
 
-/// Where the API lists what a filter names, but for the page.
-fn query(filter: &Filter) -> String {
-    let state = filter.state.map_or_else(|| "all".to_owned(), |state| state.to_string());
-    let order = if filter.order == Order::Newest { "newest" } else { "oldest" };
-    let mut path = format!("/v1/tasks?state={state}&order={order}");
-    let filters = [
-        ("agent_type", filter.agent_type.clone()),
-        ("priority", filter.priority.map(|priority| priority.to_string())),
-        ("reason", filter.reason.map(|reason| reason.to_string())),
-    ];
-    for (name, value) in filters {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(&value)));
-        }
-    }
-    path
+/// Whether the host says that a task is unknown, or not in the state for this.
+fn is_of_its_object(error: &ClientError) -> bool {
+    error.problem().is_some_and(Problem::is_of_its_object)
 }
 
-/// Does something to dead letters; those that it was done to.
-async fn each_thousand(client: &Client, what: &str, ids: &[TaskId]) -> anyhow::Result<Vec<TaskId>> {
+/// Does something to dead letters, a thousand at a time; those that it was done to.
+async fn each_thousand(
+    ids: &[TaskId],
+    step: impl AsyncFn(Pick) -> ClientResult<Done>,
+) -> anyhow::Result<Vec<TaskId>> {
     let mut done = Vec::new();
     for ids in ids.chunks(PAGE) {
-        let path = format!("/v1/dead-letters/{what}");
-        done.extend(client.ask::<Done>("POST", &path, Some(json!({ "ids": ids }))).await?.ids);
+        done.extend(step(Pick::These(These { ids: ids.to_vec() })).await?.ids);
     }
     Ok(done)
-}
-
-/// A submission as the API takes it. The host's own clock says when it was made.
-#[derive(Serialize)]
-struct Request<'a> {
-    id: TaskId,
-    priority: Priority,
-    payload: &'a JsonText,
-    #[serde(with = "humantime_serde::option")]
-    deadline: Option<SystemTime>,
-    resource_quota: &'a ResourceQuota,
-    source_layer: &'a str,
-    target_agent_type: &'a str,
-    metadata: &'a BTreeMap<String, String>,
-    #[serde(with = "humantime_serde::option")]
-    not_before: Option<SystemTime>,
-    max_attempts: Option<u32>,
-    idempotency_key: Option<&'a str>,
-}
-
-impl<'a> Request<'a> {
-    fn of(Submission { task, options }: &'a Submission) -> Self {
-        Self {
-            id: task.id,
-            priority: task.priority,
-            payload: &task.payload,
-            deadline: task.deadline,
-            resource_quota: &task.resource_quota,
-            source_layer: &task.source_layer,
-            target_agent_type: &task.target_agent_type,
-            metadata: &task.metadata,
-            not_before: options.not_before,
-            max_attempts: options.max_attempts,
-            idempotency_key: options.idempotency_key.as_deref(),
-        }
-    }
-}
-
-/// For a query: whatever is not plain, as its bytes.
-pub(super) fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one =
-        |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(one).collect()
 }

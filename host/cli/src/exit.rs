@@ -3,9 +3,9 @@
 
 use std::process::ExitCode;
 
+use chimera_layer4_api::{ClientError, Problem};
 use chimera_layer4_core::{Fault, HostFault, Layer4Error, Layer4Result};
 
-use super::client::ApiError;
 use chimera_layer4_evolution::EvolutionError;
 use chimera_layer4_toolchain::BuildError;
 
@@ -76,17 +76,24 @@ impl Exit {
         if let Some(error) = error.downcast_ref::<EvolutionError>() {
             return Self::of_evolution(error);
         }
+        if let Some(problem) = error.downcast_ref::<ClientError>().and_then(ClientError::problem) {
+            return Self::of_problem(problem);
+        }
         match error.downcast_ref::<BuildError>() {
             Some(BuildError::NotAProject(_) | BuildError::Files { .. }) => Exit::BadInput,
             Some(_) => Exit::BuildFailed,
             None if error.is::<BadInput>() => Exit::BadInput,
-            None if error.downcast_ref::<ApiError>().is_some_and(ApiError::is_of_a_component) => {
-                Exit::Refused
-            }
-            None if error.downcast_ref::<ApiError>().is_some_and(ApiError::is_askers) => {
-                Exit::BadInput
-            }
             None => Exit::HostFailed,
+        }
+    }
+
+    fn of_problem(problem: &Problem) -> Self {
+        if problem.is_of_a_component() {
+            Exit::Refused
+        } else if problem.is_of_the_request() {
+            Exit::BadInput
+        } else {
+            Exit::HostFailed
         }
     }
 

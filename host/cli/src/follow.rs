@@ -1,17 +1,19 @@
 //! Follows a task on a host to its end, with a bar of its agent's progress.
 
-use chimera_layer4_core::scheduler::record::TaskRecord;
+use std::time::Duration;
+
+use chimera_layer4_api::Client;
+use chimera_layer4_api::client::Event;
+use chimera_layer4_api::tasks::TaskEventKind;
 use chimera_layer4_core::{ExecutionResult, TaskId};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::client::{Client, Event};
 use super::exit::Exit;
 use super::output::Output;
 use super::progress::Bar;
 
 /// For one look at a task that goes on.
-const LOOK: &str = "60s";
+const LOOK: Duration = Duration::from_secs(60);
 
 /// Waits for the end of a task and prints its output, or why there is none.
 pub(super) async fn to_its_end(
@@ -20,11 +22,10 @@ pub(super) async fn to_its_end(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let bar = Bar::new(*output, &id.to_string());
-    let mut events = client.events(&format!("/v1/tasks/{id}/events"));
+    let mut events = client.task_events(id);
     let record = loop {
-        let path = format!("/v1/tasks/{id}?wait={LOOK}");
         tokio::select! {
-            record = client.ask::<TaskRecord>("GET", &path, None) => {
+            record = client.task_at_its_end(id, LOOK) => {
                 let record = record?;
                 if record.state.has_ended() {
                     break record;
@@ -39,15 +40,13 @@ pub(super) async fn to_its_end(
 
 /// Moves the bar until the host tells nothing more.
 async fn show(bar: &Bar, events: &mut mpsc::Receiver<Event>) {
-    while let Some((name, data)) = events.recv().await {
-        match name.as_str() {
-            "task-progress" => {
-                let fraction = data.get("fraction").and_then(Value::as_f64).unwrap_or(0.0);
-                let message = data.get("message").and_then(Value::as_str).unwrap_or_default();
-                bar.fraction(fraction, message);
+    while let Some(Event { name, data }) = events.recv().await {
+        match TaskEventKind::read(&name, &data) {
+            Some(TaskEventKind::Progress { fraction, message }) => {
+                bar.fraction(fraction, message.as_deref().unwrap_or_default());
             }
-            "task-started" => bar.say("runs"),
-            "task-retried" => bar.say("failed, and is tried again"),
+            Some(TaskEventKind::Started { .. }) => bar.say("runs"),
+            Some(TaskEventKind::Retried { .. }) => bar.say("failed, and is tried again"),
             _ => {}
         }
     }

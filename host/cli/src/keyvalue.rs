@@ -2,13 +2,12 @@
 //! the host that serves it where there is one.
 
 use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::keyvalue::KeptByKey;
 
 use super::args::KeyValueCommand;
-use super::backend::encoded;
 use super::exit::{BadInput, Exit};
 use super::genome::backend::Genomes as Door;
 use super::output::Output;
-use chimera_layer4_fabric::fabric::KeptByKey;
 
 pub(super) async fn run(
     config: Layer4Config,
@@ -44,7 +43,7 @@ pub(super) async fn run(
 
 async fn list(door: &Door) -> anyhow::Result<Vec<KeptByKey>> {
     match door {
-        Door::Host(client) => client.ask("GET", "/v1/keyvalue", None).await,
+        Door::Host(client) => Ok(client.kept_by_key().await?),
         Door::Folder(fabric) => Ok(fabric.kept_by_key().await?),
     }
 }
@@ -62,10 +61,7 @@ async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
         return Err(BadInput(words).into());
     }
     match door {
-        Door::Host(client) => {
-            let path = format!("/v1/keyvalue/{}", encoded(agent_type));
-            client.ask("DELETE", &path, None).await
-        }
+        Door::Host(client) => Ok(client.clear_kept_by_key(agent_type).await?),
         Door::Folder(fabric) => Ok(fabric.clear_kept_by_key(agent_type).await?),
     }
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chimera_layer4_core::telemetry::is_deceptive;
 
 use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::json::{self, Tree};
 use serde::Serialize;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -126,6 +127,15 @@ impl Output {
         let _ = if text { logs.try_init() } else { logs.json().try_init() };
         Ok(Some(guard))
     }
+}
+
+/// A document with the keys of each object in their order, as the commands print those
+/// that have many.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub(super) fn in_order(document: &impl Serialize) -> anyhow::Result<Tree> {
+    Ok(serde_json::to_string(document).and_then(|text| json::tree(&text)).map(Tree)?)
 }
 
 /// A log's writer that does not fail: a line that cannot be written is lost and

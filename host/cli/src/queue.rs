@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{BufRead, Read};
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4_api::tasks::AttemptLog;
 use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{Filter, Order};
@@ -18,7 +19,6 @@ use super::exit::{BadInput, Exit};
 use super::output::Output;
 use super::{follow, task};
 use chimera_layer4_fabric::utils;
-use chimera_layer4_server::AttemptLog;
 
 /// Dead letters that one `--all` names at once.
 const PAGE: usize = 1000;

@@ -5,12 +5,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chimera_layer4_api::reload::{Reload, Reloaded};
 use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SettingsArgs;
-use super::client::{AddressFile, Client, Typed};
+use super::client::{self, AddressFile};
 use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use super::progress::Bar;
@@ -19,7 +20,7 @@ use super::warnings;
 use chimera_layer4_fabric::Layer4Fabric;
 use chimera_layer4_fabric::fabric::{Applied, Descriptors, Outcome};
 use chimera_layer4_fabric::traces;
-use chimera_layer4_server::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads, Server};
+use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
 /// Serves until `interrupted`, and ends in good order then.
 pub(super) async fn run(
@@ -152,17 +153,14 @@ async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsAr
             },
         }
     }
-    let agents = applied.into_iter().map(Reloaded::from).collect();
+    let agents = applied.into_iter().map(reloaded).collect();
+    let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();
     Ok(Arc::new(Reload { agents, needs_restart }))
 }
 
-impl Typed for Reloaded {}
-
 /// `chimera reload`: has the host of the data folder do so.
 pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
-    let client = Client::required(config).await?;
-    let (done, headers): (Vec<Reloaded>, _) = client.ask_with_headers("POST", "/v1/reload").await?;
-    let needs_restart = headers.get(NEEDS_RESTART).and_then(|names| names.to_str().ok());
+    let Reload { agents: done, needs_restart } = client::required(config).await?.reload().await?;
     let failed = done.iter().any(|one| one.error.is_some());
     if output.is_json() {
         output.value(&done)?;
@@ -173,7 +171,7 @@ pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> an
             output.line(&format!("{agent_type} {outcome}{why}"))?;
         }
     }
-    for setting in needs_restart.into_iter().flat_map(|names| names.split(',')) {
+    for setting in needs_restart {
         output.note(&format!("{setting} has changed, which takes effect at a restart"));
     }
     Ok(if failed { Exit::BadInput } else { Exit::Success })

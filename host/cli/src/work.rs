@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4_api::tasks::labels;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
     AgentConfig, ExecutionResult, InstancePolicy, JsonText, Layer4Config, Layer4Error,
@@ -20,7 +21,6 @@ use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::{component, task};
 use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
-use chimera_layer4_server::labels;
 
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;

@@ -187,6 +187,13 @@ pub enum Layer4Error {
 }
 
 impl Layer4Error {
+    /// The code of [`GenomeRejected`](Self::GenomeRejected).
+    pub const GENOME_REJECTED: &'static str = "genome-rejected";
+    /// The code of [`InvalidRequest`](Self::InvalidRequest).
+    pub const INVALID_REQUEST: &'static str = "invalid-request";
+    /// The code of [`Internal`](Self::Internal).
+    pub const INTERNAL: &'static str = "internal";
+
     /// The error for a fault outside any task.
     #[must_use]
     pub fn from_fault(agent_id: AgentId, fault: Fault, timeout: Duration) -> Self {
@@ -236,17 +243,17 @@ impl Layer4Error {
             Layer4Error::Store(error) => error.code(),
             Layer4Error::KeyValue(_) => "key-value-store",
             Layer4Error::GenomeNotFound(_) => "genome-not-found",
-            Layer4Error::GenomeRejected { .. } => "genome-rejected",
+            Layer4Error::GenomeRejected { .. } => Self::GENOME_REJECTED,
             Layer4Error::RolloutConflict(_) => "rollout-conflict",
             Layer4Error::EvolutionNotFound { .. } => "evolution-not-found",
             Layer4Error::GenomeStore { code, .. } => code,
             Layer4Error::NotRunning { .. } => "not-running",
-            Layer4Error::InvalidRequest(_) => "invalid-request",
+            Layer4Error::InvalidRequest(_) => Self::INVALID_REQUEST,
             Layer4Error::Communication(_) => "communication",
             Layer4Error::Redis(_) => "redis",
             Layer4Error::Configuration(_) => "configuration",
             Layer4Error::Host(fault) => fault.code(),
-            Layer4Error::Internal(_) => "internal",
+            Layer4Error::Internal(_) => Self::INTERNAL,
         }
     }
 }

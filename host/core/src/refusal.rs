@@ -67,19 +67,40 @@ pub enum Refusal {
     },
 }
 
+const TOO_LARGE: &str = "component-too-large";
+const NOT_A_COMPONENT: &str = "not-a-component";
+const MALFORMED: &str = "malformed-component";
+const WRONG_CONTRACT: &str = "wrong-contract";
+const NOT_GRANTED: &str = "import-not-granted";
+const DOES_NOT_COMPILE: &str = "does-not-compile";
+const OVER_LIMITS: &str = "component-over-limits";
+const MISSING_ENVIRONMENT: &str = "missing-environment";
+
 impl Refusal {
+    /// Every code, in the order of the refusals.
+    pub const CODES: [&'static str; 8] = [
+        TOO_LARGE,
+        NOT_A_COMPONENT,
+        MALFORMED,
+        WRONG_CONTRACT,
+        NOT_GRANTED,
+        DOES_NOT_COMPILE,
+        OVER_LIMITS,
+        MISSING_ENVIRONMENT,
+    ];
+
     /// A stable word for logs, metrics and programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLarge { .. } => "component-too-large",
-            Refusal::NotAComponent { .. } => "not-a-component",
-            Refusal::Malformed { .. } => "malformed-component",
-            Refusal::WrongContract { .. } => "wrong-contract",
-            Refusal::NotGranted { .. } => "import-not-granted",
-            Refusal::DoesNotCompile { .. } => "does-not-compile",
-            Refusal::OverLimits { .. } => "component-over-limits",
-            Refusal::MissingEnvironment { .. } => "missing-environment",
+            Refusal::TooLarge { .. } => TOO_LARGE,
+            Refusal::NotAComponent { .. } => NOT_A_COMPONENT,
+            Refusal::Malformed { .. } => MALFORMED,
+            Refusal::WrongContract { .. } => WRONG_CONTRACT,
+            Refusal::NotGranted { .. } => NOT_GRANTED,
+            Refusal::DoesNotCompile { .. } => DOES_NOT_COMPILE,
+            Refusal::OverLimits { .. } => OVER_LIMITS,
+            Refusal::MissingEnvironment { .. } => MISSING_ENVIRONMENT,
         }
     }
 }
@@ -105,6 +126,7 @@ mod tests {
             Refusal::MissingEnvironment { missing: vec!["TOKEN (to log in)".into()] },
         ];
         let mut codes: Vec<_> = refusals.iter().map(Refusal::code).collect();
+        assert_eq!(codes, Refusal::CODES);
         for refusal in &refusals {
             let json = serde_json::to_string(refusal).unwrap();
             assert_eq!(&serde_json::from_str::<Refusal>(&json).unwrap(), refusal);

@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use chimera_layer4_api::agents::{ActiveAgent, AgentType};
+use chimera_layer4_api::paths;
 use chimera_layer4_core::{AgentId, Layer4Error};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,8 +13,6 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::Id;
 use super::problems;
-use super::wire::AgentType;
-use chimera_layer4_fabric::ActiveAgent;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Every agent that runs, with its health, oldest first.
 #[utoipa::path(
-    get, path = "/v1/agents", tag = "agents",
+    get, path = paths::AGENTS, tag = "agents",
     operation_id = "list_agents",
     responses(
         (status = 200, description = "The agents", body = Vec<ActiveAgent>),
@@ -39,7 +39,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 
 /// Every agent that runs, under the specification's name.
 #[utoipa::path(
-    get, path = "/agents/status", tag = "agents",
+    get, path = paths::AGENTS_STATUS, tag = "agents",
     operation_id = "get_agents_status",
     responses(
         (status = 200, description = "The agents", body = Vec<ActiveAgent>),
@@ -52,7 +52,7 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 
 /// One agent.
 #[utoipa::path(
-    get, path = "/v1/agents/{id}", tag = "agents",
+    get, path = paths::AGENT, tag = "agents",
     operation_id = "get_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "The agent", body = ActiveAgent),
@@ -67,7 +67,7 @@ async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> 
 
 /// Replaces an agent's instances; tasks in hand finish in the old ones.
 #[utoipa::path(
-    post, path = "/v1/agents/{id}/restart", tag = "agents",
+    post, path = paths::AGENT_RESTART, tag = "agents",
     operation_id = "restart_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is restarted"),
@@ -81,7 +81,7 @@ async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCo
 
 /// Asks an agent how it is now, and restarts it if it is not well.
 #[utoipa::path(
-    post, path = "/v1/agents/{id}/check", tag = "agents",
+    post, path = paths::AGENT_CHECK, tag = "agents",
     operation_id = "check_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 200, description = "How it is", body = ActiveAgent),
@@ -95,7 +95,7 @@ async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent>
 /// Ends an agent; tasks in hand finish first. It is ended also when its own
 /// `shutdown` fails, of which the log tells.
 #[utoipa::path(
-    delete, path = "/v1/agents/{id}", tag = "agents",
+    delete, path = paths::AGENT, tag = "agents",
     operation_id = "end_agent", params(("id" = AgentId, Path)),
     responses(
         (status = 204, description = "It is ended"),
@@ -114,7 +114,7 @@ async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, 
 
 /// The agent types that tasks may target.
 #[utoipa::path(
-    get, path = "/v1/agent-types", tag = "agents",
+    get, path = paths::AGENT_TYPES, tag = "agents",
     operation_id = "list_agent_types",
     responses(
         (status = 200, description = "The types", body = Vec<AgentType>),

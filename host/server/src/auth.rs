@@ -7,6 +7,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::paths;
+use chimera_layer4_api::problem::code;
 use chimera_layer4_core::config::Secret;
 use subtle::ConstantTimeEq;
 
@@ -14,7 +16,7 @@ use super::App;
 use super::error::Problem;
 
 /// Asked by load balancers and supervisors, which have no credentials.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+const OPEN: [&str; 2] = [paths::LIVEZ, paths::READYZ];
 /// The names of this machine for itself.
 const OURSELVES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -46,18 +48,18 @@ impl Guard {
         match &*self.0 {
             Rule::Token(token) if !shows(request, token.reveal()) => {
                 let words = "this host wants `Authorization: Bearer` with its `api_token`";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", words))
+                Err(Problem::new(StatusCode::UNAUTHORIZED, code::UNAUTHORIZED, words))
             }
             Rule::Local(address) if !means(request, *address) => {
                 let words = format!(
                     "the request is for another host than {address}; ask for that, or set \
                      `api_token` to be reachable under other names"
                 );
-                Err(Problem::new(StatusCode::FORBIDDEN, "foreign-host", words))
+                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_HOST, words))
             }
             Rule::Local(address) if is_foreign(request, *address) => {
                 let words = "a page of another site may not send requests here; set `api_token`";
-                Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", words))
+                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_ORIGIN, words))
             }
             Rule::Token(_) | Rule::Local(_) => Ok(()),
         }

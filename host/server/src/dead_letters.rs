@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use chimera_layer4_api::paths;
+use chimera_layer4_api::problem::code;
+use chimera_layer4_api::tasks::{Done, Every, List, OfType, Page, Pick, TaskRecord, These};
 use chimera_layer4_core::scheduler::TaskState;
-use chimera_layer4_core::scheduler::record::TaskRecord;
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +16,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body, MOST_ITEMS, Params};
 use super::problems;
-use super::wire::{DeadList, Done, Every, List, OfType, Page, Pick, These};
+use super::wire::{filter, page};
 use chimera_layer4_fabric::Layer4Fabric;
 
 /// Dead letters that are moved in one step.
@@ -30,20 +32,20 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists tasks that ended without success, in the order of their end.
 #[utoipa::path(
-    get, path = "/v1/dead-letters", tag = "dead letters",
-    operation_id = "list_dead_letters", params(DeadList),
+    get, path = paths::DEAD_LETTERS, tag = "dead letters",
+    operation_id = "list_dead_letters", params(List),
     responses(
         (status = 200, description = "A page", body = Page),
         problems::Asking,
     )
 )]
-async fn list(State(app): State<App>, Params(list): Params<DeadList>) -> Json<Page> {
-    Ok(Answer(Page::of(&app.fabric, List::from(list).filter()?).await?))
+async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
+    Ok(Answer(page(&app.fabric, filter(list, Some(TaskState::Dead))?).await?))
 }
 
 /// One dead letter, with its input and every attempt's error.
 #[utoipa::path(
-    get, path = "/v1/dead-letters/{id}", tag = "dead letters",
+    get, path = paths::DEAD_LETTER, tag = "dead letters",
     operation_id = "get_dead_letter", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
@@ -56,12 +58,12 @@ async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
         return Ok(Answer(record));
     }
     let words = format!("task {id} is no dead letter, it is {}", record.state);
-    Err(Problem::new(StatusCode::NOT_FOUND, "task-not-dead", words))
+    Err(Problem::new(StatusCode::NOT_FOUND, code::TASK_NOT_DEAD, words))
 }
 
 /// Puts dead letters back in the queue, with all their attempts.
 #[utoipa::path(
-    post, path = "/v1/dead-letters/requeue", tag = "dead letters",
+    post, path = paths::DEAD_LETTERS_REQUEUE, tag = "dead letters",
     operation_id = "requeue_dead_letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),
@@ -74,7 +76,7 @@ async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
 
 /// Forgets dead letters.
 #[utoipa::path(
-    post, path = "/v1/dead-letters/purge", tag = "dead letters",
+    post, path = paths::DEAD_LETTERS_PURGE, tag = "dead letters",
     operation_id = "purge_dead_letters", request_body = Pick,
     responses(
         (status = 200, description = "Those that were dead", body = Done),

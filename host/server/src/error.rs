@@ -1,60 +1,42 @@
 //! The one table from errors to statuses, codes and public words (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::problem::code;
+use chimera_layer4_api::{self as wire, paths};
 use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::scheduler::store::StoreError;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// When to ask again for an agent type that is down.
 const DOWN_SECS: f64 = 30.0;
 
-/// What went wrong with a request.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(super) struct Problem {
-    /// `urn:chimera:` and the code.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The status in words.
-    title: &'static str,
-    /// The HTTP status.
-    status: u16,
-    /// A stable word for programs.
-    code: &'static str,
-    /// What happened, the value, what is allowed and what to do.
-    detail: String,
-    /// Seconds after which it may work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_secs: Option<f64>,
-}
+/// A problem as an answer: axum's traits want a type of this crate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem(pub(super) wire::Problem);
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(wire::Problem {
             kind: format!("urn:chimera:{code}"),
-            title: status.canonical_reason().unwrap_or("Error"),
+            title: status.canonical_reason().unwrap_or("Error").into(),
             status: status.as_u16(),
-            code,
+            code: code.into(),
             detail: detail.into(),
             retry_after_secs: None,
-        }
+        })
     }
 
     /// It may work after so many seconds.
-    pub(super) fn after(self, seconds: f64) -> Self {
-        Self { retry_after_secs: Some(seconds), ..self }
-    }
-
-    /// Seconds after which a queue that is full may have room; of other problems none.
-    pub(super) fn wait_for_room(&self) -> Option<f64> {
-        let is_full = self.status == StatusCode::TOO_MANY_REQUESTS.as_u16();
-        self.retry_after_secs.filter(|_| is_full)
+    pub(super) fn after(mut self, seconds: f64) -> Self {
+        self.0.retry_after_secs = Some(seconds);
+        self
     }
 
     /// The request itself is wrong.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
+        Self::new(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, detail)
     }
 }
 
@@ -78,11 +60,12 @@ impl From<Layer4Error> for Problem {
         let detail = match &error {
             // Whoever asks here has no library at hand.
             Layer4Error::AgentNotFound(id) => {
-                format!("there is no agent {id}; GET /v1/agents lists those that run")
+                format!("there is no agent {id}; GET {} lists those that run", paths::AGENTS)
             }
             error => error.to_string(),
         };
-        Self { retry_after_secs, ..Self::new(status, error.code(), detail) }
+        let Self(problem) = Self::new(status, error.code(), detail);
+        Self(wire::Problem { retry_after_secs, ..problem })
     }
 }
 
@@ -117,14 +100,16 @@ fn status(error: &Layer4Error) -> StatusCode {
 }
 
 /// A problem's code, which its answer carries for the log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Code(pub(super) &'static str);
+#[derive(Clone, Debug)]
+pub(super) struct Code(pub(super) Cow<'static, str>);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (retry, code) = (self.retry_after_secs, self.code);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let Self(problem) = self;
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let (retry, code) = (problem.retry_after_secs, problem.code);
         let json = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
         response.extensions_mut().insert(Code(code));
@@ -152,7 +137,7 @@ mod tests {
         let agent_type = "echo".to_owned();
         let problem =
             Problem::from(Layer4Error::QueueFull { agent_type, capacity: 3, retry_after });
-        assert_eq!((problem.status, problem.code), (429, "queue-full"));
+        assert_eq!((problem.0.status, &*problem.0.code), (429, "queue-full"));
         let response = problem.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
@@ -161,7 +146,7 @@ mod tests {
     #[test]
     fn what_nobody_outside_can_mend_is_not_told_outside() {
         let problem = Problem::from(Layer4Error::Internal("a private word".into()));
-        assert_eq!(problem.status, 500);
-        assert!(!problem.detail.contains("private"), "{problem:?}");
+        assert_eq!(problem.0.status, 500);
+        assert!(!problem.0.detail.contains("private"), "{problem:?}");
     }
 }

@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::paths;
 use chimera_layer4_core::TaskId;
 use futures_util::{Stream, StreamExt, future, stream};
 use serde_json::json;
@@ -45,7 +46,7 @@ type Heard = Result<Arc<Event>, BroadcastStreamRecvError>;
 /// behind, the event `lagged` says how many events were lost, or `null` where the
 /// host was started in between.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "events",
+    get, path = paths::EVENTS, tag = "events",
     operation_id = "stream_events",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard")),
     responses(
@@ -74,7 +75,7 @@ async fn all(State(app): State<App>, headers: HeaderMap) -> Response {
 /// `Last-Event-ID` it comes only where events since were lost. A client that has
 /// heard of the end and comes back is answered 204.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/events", tag = "events",
+    get, path = paths::TASK_EVENTS, tag = "events",
     operation_id = "stream_task_events",
     params(
         ("id" = TaskId, Path),

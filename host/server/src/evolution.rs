@@ -1,6 +1,7 @@
 //! `/v1/evolution`: what evolves in the data folder, and how far it is.
 
 use axum::extract::State;
+use chimera_layer4_api::paths;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// The evolutions of the data folder, by agent type.
 #[utoipa::path(
-    get, path = "/v1/evolution", tag = "evolution",
+    get, path = paths::EVOLUTIONS, tag = "evolution",
     operation_id = "list_evolutions",
     responses(
         (status = 200, description = "The evolutions", body = Vec<EvolutionSummary>),
@@ -31,7 +32,7 @@ async fn list(State(app): State<App>) -> Json<Vec<EvolutionSummary>> {
 /// All that is known of an evolution: its elites with their evidence, its
 /// generations, its last candidates and what came of it.
 #[utoipa::path(
-    get, path = "/v1/evolution/{agent_type}", tag = "evolution",
+    get, path = paths::EVOLUTION, tag = "evolution",
     operation_id = "get_evolution", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses(
         (status = 200, description = "The evolution", body = evolution::State),

@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use bytes::BytesMut;
+use chimera_layer4_api::problem::code;
 use chimera_layer4_core::json::{MOST_DEPTH, nesting};
 use chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES;
 use http_body_util::BodyExt;
@@ -117,7 +118,7 @@ impl Uploads {
                 "the component is larger than {} MiB (setting `max_component_mb`)",
                 most >> 20
             );
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", words)
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, words)
         };
         let said = request.headers().get(header::CONTENT_LENGTH);
         let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -147,14 +148,14 @@ impl Uploads {
 fn late(patience: Duration) -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
-        "body-timeout",
+        code::BODY_TIMEOUT,
         format!("the body was not read within {} s; send it again", patience.as_secs()),
     )
 }
 
 fn busy() -> Problem {
     let words = "too many large requests at once; send it again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words).after(1.0)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, words).after(1.0)
 }
 
 fn too_large() -> Problem {
@@ -162,7 +163,7 @@ fn too_large() -> Problem {
         "the body is larger than {} MiB; send fewer tasks at once, or grant the agent a folder",
         MOST_BYTES >> 20
     );
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", words)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, words)
 }
 
 /// A body of JSON.
@@ -188,7 +189,7 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let words =
         format!("the content type is {:?}; allowed is application/json", kind.unwrap_or_default());
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", words))
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_JSON, words))
 }
 
 /// Nothing is unpacked here: a little that is sent would be much in memory.
@@ -202,7 +203,7 @@ fn must_be_plain(headers: &HeaderMap) -> Result<(), Problem> {
         String::from_utf8_lossy(packed.as_bytes())
     );
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    Err(Problem::new(status, "unsupported-encoding", words))
+    Err(Problem::new(status, code::UNSUPPORTED_ENCODING, words))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

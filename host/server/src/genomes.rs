@@ -5,11 +5,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::genomes::{
+    AdmittedGenome, CollectRequest, GenomeDetail, GenomeDiff, GenomeSummary, Gone, Lineage, Pushed,
+    Verified,
+};
+use chimera_layer4_api::paths;
+use chimera_layer4_api::problem::code;
 use chimera_layer4_core::Digest;
-use chimera_layer4_core::genome::Entry;
 use chimera_layer4_core::genome::lineage::{Retention, Source};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,9 +22,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body, Params};
 use super::problems;
-use chimera_layer4_fabric::fabric::{
-    AdmittedGenome, GenomeDetail, GenomeDiff, GenomeReport as Report, GenomeSummary, NewGenome,
-};
+use chimera_layer4_fabric::fabric::{GenomeReport, NewGenome};
 
 /// A component by its own type, and as clients declare bytes that they know nothing of.
 const BYTES: [&str; 2] = ["application/wasm", "application/octet-stream"];
@@ -45,35 +47,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(lineage))
 }
 
-/// What is said of a genome that is handed in.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Pushed {
-    /// The agent type that it is for: it is tried with that type's settings.
-    #[param(min_length = 1, max_length = 256)]
-    agent_type: Option<String>,
-    /// Who made it.
-    #[serde(default)]
-    #[param(required = false, max_length = 256)]
-    author: String,
-    /// The genome that it was made from.
-    #[param(value_type = Option<Digest>)]
-    parent: Option<Digest>,
-    /// Interfaces, by commas, that it may import although its parent does not.
-    #[serde(default)]
-    #[param(required = false, max_length = 4096)]
-    allow: String,
-    /// Recorded tasks of the type that it must do without a fault.
-    #[serde(default)]
-    #[param(required = false, maximum = 100)]
-    samples: usize,
-    /// Where it comes from, which the record then says on your word: `api`, which
-    /// is what is taken without it, `file`, `evolution`, or `oci:…`.
-    #[param(max_length = 4096)]
-    source: Option<String>,
-}
-
 /// The bytes of a component.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
@@ -83,7 +56,7 @@ struct Component(Vec<u8>);
 /// Admits a component and stores it; nothing takes over by that. The body is
 /// the component.
 #[utoipa::path(
-    post, path = "/v1/genomes", tag = "genomes",
+    post, path = paths::GENOMES, tag = "genomes",
     operation_id = "push_genome", params(Pushed),
     request_body(
         content = inline(Component), content_type = "application/octet-stream",
@@ -130,7 +103,7 @@ async fn push(
             typed.unwrap_or_default(),
             BYTES.join(" and ")
         );
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-wasm", words));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_WASM, words));
     }
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
     let new = NewGenome {
@@ -149,7 +122,7 @@ async fn push(
 
 /// The stored genomes, in the order of their digests.
 #[utoipa::path(
-    get, path = "/v1/genomes", tag = "genomes",
+    get, path = paths::GENOMES, tag = "genomes",
     operation_id = "list_genomes",
     responses((status = 200, description = "The genomes", body = Vec<GenomeSummary>), problems::Asking)
 )]
@@ -159,7 +132,7 @@ async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
 
 /// All that is known of a genome.
 #[utoipa::path(
-    get, path = "/v1/genomes/{genome}", tag = "genomes",
+    get, path = paths::GENOME, tag = "genomes",
     operation_id = "get_genome", params(("genome" = Digest, Path)),
     responses((status = 200, description = "The genome", body = GenomeDetail), problems::Finding)
 )]
@@ -169,7 +142,7 @@ async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDeta
 
 /// How a genome differs from another.
 #[utoipa::path(
-    get, path = "/v1/genomes/{genome}/diff/{other}", tag = "genomes",
+    get, path = paths::GENOME_DIFF, tag = "genomes",
     operation_id = "diff_genomes", params(("genome" = Digest, Path), ("other" = Digest, Path)),
     responses((status = 200, description = "The difference", body = GenomeDiff), problems::Finding)
 )]
@@ -182,7 +155,7 @@ async fn diff(
 
 /// Keeps a genome whatever else is collected.
 #[utoipa::path(
-    put, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    put, path = paths::GENOME_PIN, tag = "genomes",
     operation_id = "pin_genome", params(("genome" = Digest, Path)),
     responses((status = 204, description = "It is kept"), problems::Finding)
 )]
@@ -193,7 +166,7 @@ async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCod
 
 /// Keeps a genome no longer than others.
 #[utoipa::path(
-    delete, path = "/v1/genomes/{genome}/pin", tag = "genomes",
+    delete, path = paths::GENOME_PIN, tag = "genomes",
     operation_id = "unpin_genome", params(("genome" = Digest, Path)),
     responses((status = 204, description = "It is as others are"), problems::Finding)
 )]
@@ -202,60 +175,27 @@ async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a check of every stored genome found.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Verified {
-    /// Genomes that were hashed.
-    pub genomes: usize,
-    /// Bytes that were hashed.
-    pub bytes: u64,
-    /// What is damaged, each in words with where it is kept.
-    pub findings: Vec<String>,
-}
-
 /// Hashes every stored genome; what is damaged is put aside.
 #[utoipa::path(
-    post, path = "/v1/genomes/verify", tag = "genomes",
+    post, path = paths::GENOMES_VERIFY, tag = "genomes",
     operation_id = "verify_genomes",
     responses((status = 200, description = "What was found", body = Verified), problems::Asking)
 )]
 async fn verify(State(app): State<App>) -> Json<Verified> {
-    Ok(Answer(app.fabric.verify_genomes().await?.into()))
+    Ok(Answer(verified(app.fabric.verify_genomes().await?)))
 }
 
-impl From<Report> for Verified {
-    fn from(report: Report) -> Self {
-        let findings = report.findings.iter().map(ToString::to_string);
-        let findings = report.index.iter().cloned().chain(findings).collect();
-        Self { genomes: report.genomes, bytes: report.bytes, findings }
-    }
-}
-
-/// What of it may go.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct CollectRequest {
-    /// Generations of ancestors that stay behind each genome in use; 10 when left out.
-    #[schema(minimum = 0, maximum = 1000)]
-    ancestors: Option<usize>,
-    /// Days that a genome stays after the last thing that happened to it; 30
-    /// when left out.
-    #[schema(minimum = 0, maximum = 36500)]
-    quiet_days: Option<u32>,
-}
-
-/// What went.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Gone {
-    /// Genomes that are stored no longer.
-    pub removed: Vec<Digest>,
-    /// Bytes that are free again.
-    pub freed_bytes: u64,
+/// What a check found, as the API says it.
+#[must_use]
+pub fn verified(report: GenomeReport) -> Verified {
+    let findings = report.findings.iter().map(ToString::to_string);
+    let findings = report.index.iter().cloned().chain(findings).collect();
+    Verified { genomes: report.genomes, bytes: report.bytes, findings }
 }
 
 /// Removes genomes that nobody uses. The record of them stays.
 #[utoipa::path(
-    post, path = "/v1/genomes/collect", tag = "genomes",
+    post, path = paths::GENOMES_COLLECT, tag = "genomes",
     operation_id = "collect_genomes", request_body = CollectRequest,
     responses((status = 200, description = "What went", body = Gone), problems::Telling)
 )]
@@ -273,18 +213,9 @@ async fn collect(State(app): State<App>, Body(wanted): Body<CollectRequest>) -> 
     Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
 }
 
-/// What happened for an agent type.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Lineage {
-    /// Drawn for a terminal.
-    pub tree: String,
-    /// One by one, oldest first.
-    pub entries: Vec<Entry>,
-}
-
 /// Which genomes an agent type had, and why.
 #[utoipa::path(
-    get, path = "/v1/agent-types/{name}/lineage", tag = "genomes",
+    get, path = paths::AGENT_TYPE_LINEAGE, tag = "genomes",
     operation_id = "get_lineage", params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "The record", body = Lineage), problems::Finding)
 )]

@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::host::{Health, Stats};
+use chimera_layer4_api::paths;
+use chimera_layer4_api::problem::code;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,7 +15,6 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::problems;
-use super::wire::{Health, Stats};
 use chimera_layer4_fabric::SystemStatus;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -26,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// How the host is.
 #[utoipa::path(
-    get, path = "/health", tag = "host",
+    get, path = paths::HEALTH, tag = "host",
     operation_id = "get_health",
     responses(
         (status = 200, description = "It takes tasks", body = Health),
@@ -43,7 +45,7 @@ async fn health(State(app): State<App>) -> Response {
         SystemStatus::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
     };
     let answer = Health {
-        status: word,
+        status: word.to_owned(),
         timestamp: health.timestamp,
         active_agents: health.active_agents,
         pending_tasks: health.pending_tasks,
@@ -55,7 +57,7 @@ async fn health(State(app): State<App>) -> Response {
 
 /// Whether the process answers at all.
 #[utoipa::path(
-    get, path = "/livez", tag = "host",
+    get, path = paths::LIVEZ, tag = "host",
     operation_id = "get_livez", security(()),
     responses(
         (status = 204, description = "It does"),
@@ -68,7 +70,7 @@ async fn livez() -> StatusCode {
 
 /// Whether to send it work.
 #[utoipa::path(
-    get, path = "/readyz", tag = "host",
+    get, path = paths::READYZ, tag = "host",
     operation_id = "get_readyz", security(()),
     responses(
         (status = 204, description = "Yes"),
@@ -78,7 +80,7 @@ async fn livez() -> StatusCode {
 async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
     if !app.ready.load(Ordering::Acquire) {
         let words = "agents are being loaded; ask again";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "loading", words).after(1.0));
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::LOADING, words).after(1.0));
     }
     app.fabric.check_running()?;
     // Asked of the store too: one that does not answer takes no tasks.
@@ -88,7 +90,7 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
 
 /// Everything counted, in Prometheus' text format.
 #[utoipa::path(
-    get, path = "/metrics", tag = "host",
+    get, path = paths::METRICS, tag = "host",
     operation_id = "get_metrics",
     responses(
         (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
@@ -103,7 +105,7 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
 
 /// What waits, runs and has ended.
 #[utoipa::path(
-    get, path = "/scheduler/stats", tag = "host",
+    get, path = paths::STATS, tag = "host",
     operation_id = "get_scheduler_stats",
     responses(
         (status = 200, description = "The figures", body = Stats),

@@ -1,6 +1,8 @@
 //! `/v1/keyvalue`: what agent types keep by key, for whoever has the disk.
 
 use axum::extract::State;
+use chimera_layer4_api::paths;
+use chimera_layer4_core::keyvalue::KeptByKey;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -8,7 +10,6 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::extract::Id;
 use super::problems;
-use chimera_layer4_fabric::fabric::KeptByKey;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(clear))
@@ -16,7 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// The agent types that keep anything, by name; they may have no agents any more.
 #[utoipa::path(
-    get, path = "/v1/keyvalue", tag = "key-value store",
+    get, path = paths::KEYVALUE, tag = "key-value store",
     operation_id = "list_kept_by_key",
     responses(
         (status = 200, description = "The agent types", body = Vec<KeptByKey>),
@@ -29,7 +30,7 @@ async fn list(State(app): State<App>) -> Json<Vec<KeptByKey>> {
 
 /// Removes all that an agent type keeps.
 #[utoipa::path(
-    delete, path = "/v1/keyvalue/{agent_type}", tag = "key-value store",
+    delete, path = paths::KEYVALUE_OF, tag = "key-value store",
     operation_id = "clear_kept_by_key", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses(
         (status = 200, description = "What it kept; 0 bytes where there was nothing", body = KeptByKey),

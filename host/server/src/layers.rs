@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chimera_layer4_core::{KpiReport, ResourceAllocation, Validation};
+use chimera_layer4_api::agents::{Allocated, KpiReport, ResourceAllocation, Validation};
+use chimera_layer4_api::paths;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,7 +12,6 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::Json as Body;
 use super::problems;
-use super::wire::Allocated;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(kpis)).routes(routes!(validate)).routes(routes!(allocate))
@@ -19,7 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Layer 5: how each agent did with each genome over the last minutes.
 #[utoipa::path(
-    get, path = "/v1/kpis", tag = "layers",
+    get, path = paths::KPIS, tag = "layers",
     operation_id = "list_kpis",
     responses(
         (status = 200, description = "The reports", body = Vec<KpiReport>),
@@ -32,7 +32,7 @@ async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
 
 /// Layer 3: how right the output of a task was.
 #[utoipa::path(
-    post, path = "/v1/validations", tag = "layers",
+    post, path = paths::VALIDATIONS, tag = "layers",
     operation_id = "submit_validation", request_body = Validation,
     responses(
         (status = 204, description = "It counts for the genome that made the output"),
@@ -49,7 +49,7 @@ async fn validate(
 
 /// Layer 8: another quota for an agent or for all of a type, without a restart.
 #[utoipa::path(
-    post, path = "/v1/resource-allocations", tag = "layers",
+    post, path = paths::RESOURCE_ALLOCATIONS, tag = "layers",
     operation_id = "allocate_resources", request_body = ResourceAllocation,
     responses(
         (status = 200, description = "It is in force", body = Allocated),

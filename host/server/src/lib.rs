@@ -2,7 +2,7 @@
 //!
 //! It does nothing that [`Layer4Fabric`] cannot: a request is read and bounded
 //! (`extract`), a handler asks the fabric, `error` is the one table from errors
-//! to statuses. `wire` has the shapes that are the API's own.
+//! to statuses. What a request and an answer look like is in the crate `api`.
 
 mod agents;
 mod answer;
@@ -40,10 +40,8 @@ use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-pub use self::genomes::{Gone, Lineage, Verified};
-pub use self::reload::{NEEDS_RESTART, Reload, ReloadDone, Reloaded, Reloads};
-pub use self::shapes::labels;
-pub use self::wire::{AttemptLog, Stats, TypeFigures};
+pub use self::genomes::verified;
+pub use self::reload::{ReloadDone, Reloads, reloaded};
 
 use self::auth::Guard;
 use self::connection::Welcome;

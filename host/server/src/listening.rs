@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::problem::code;
 use hyper::body::{Frame, SizeHint};
 
 use super::App;
@@ -25,7 +26,7 @@ pub(super) async fn takes_a_turn(State(app): State<App>, request: Request, next:
     let Some(turn) = app.turn_to_wait() else {
         let words = "as many clients wait or listen as may at once, three quarters of the \
                      connections; raise `max_connections` or the limit on open files";
-        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-listeners", words);
+        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::TOO_MANY_LISTENERS, words);
         return full.after(LATER).into_response();
     };
     next.run(request).await.map(|body| Body::new(While { body, _guard: turn }))

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
+use chimera_layer4_api::paths;
+use chimera_layer4_api::reload::{NEEDS_RESTART, Reload, Reloaded};
 use chimera_layer4_core::Layer4Error;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,17 +20,6 @@ use chimera_layer4_fabric::fabric::{Applied, Outcome};
 /// What came of a reload, or why the file could not be read. Shared, since
 /// everybody who waited for it has the same answer.
 pub type ReloadDone = Result<Arc<Reload>, Arc<str>>;
-
-/// What came of a reload.
-pub struct Reload {
-    /// What became of each agent type of the file.
-    pub agents: Vec<Reloaded>,
-    /// Settings that have changed and are not in force before a restart.
-    pub needs_restart: Vec<&'static str>,
-}
-
-/// Names them to a client, by commas.
-pub const NEEDS_RESTART: &str = "chimera-needs-restart";
 
 /// Clients that want the settings file read and applied.
 ///
@@ -66,31 +55,15 @@ impl Reloads {
     }
 }
 
-/// What became of an agent type.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Reloaded {
-    /// The agent type.
-    pub agent_type: String,
-    /// started, unchanged, replaced, removed or failed.
-    pub outcome: String,
-    /// Why it failed; it is as it was before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What its operator may want to know, such as how many tasks wait for a
-    /// type that was removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-impl From<Applied> for Reloaded {
-    fn from(Applied { name, outcome }: Applied) -> Self {
-        let error = match &outcome {
-            Outcome::Failed(error) => Some(error.to_string()),
-            _ => None,
-        };
-        let (note, outcome) = (outcome.note(&name), outcome.word().to_owned());
-        Self { agent_type: name, outcome, error, note }
-    }
+/// What became of an agent type, as the API says it.
+#[must_use]
+pub fn reloaded(Applied { name, outcome }: Applied) -> Reloaded {
+    let error = match &outcome {
+        Outcome::Failed(error) => Some(error.to_string()),
+        _ => None,
+    };
+    let (note, outcome) = (outcome.note(&name), outcome.word().to_owned());
+    Reloaded { agent_type: name, outcome, error, note }
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -102,7 +75,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// that fails stays as it was, and the others are applied. Other settings take
 /// effect at a restart: those that have changed are named in a header.
 #[utoipa::path(
-    post, path = "/v1/reload", tag = "host",
+    post, path = paths::RELOAD, tag = "host",
     operation_id = "reload_settings",
     responses(
         (status = 200, description = "Each agent type and what became of it", body = Vec<Reloaded>,

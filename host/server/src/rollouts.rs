@@ -4,10 +4,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chimera_layer4_core::genome::{Plan, Weights};
-use chimera_layer4_core::{AgentId, Digest};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use chimera_layer4_api::genomes::{
+    Benchmark, BenchmarkRequest, GenomeRequest, RolloutRequest, RolloutView, Swapped,
+};
+use chimera_layer4_api::paths;
+use chimera_layer4_core::AgentId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,7 +17,6 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body};
 use super::problems;
-use chimera_layer4_fabric::fabric::{BenchTask, Benchmark, RolloutView, Swapped};
 
 /// Who decides, as the lineage names them: the API knows callers by one token.
 const BY: &str = "the API";
@@ -33,24 +33,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(benchmark))
 }
 
-/// A genome that is to be put on trial.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RolloutRequest {
-    /// The agent type.
-    #[schema(min_length = 1, max_length = 256)]
-    agent_type: String,
-    /// The stored genome that would take over.
-    genome: Digest,
-    /// How it goes; what is left out is the default.
-    #[serde(default)]
-    plan: Plan,
-}
-
 /// Puts a genome on trial: it is given a share of the type's tasks, more by
 /// steps, and takes over or is taken back by itself.
 #[utoipa::path(
-    post, path = "/v1/rollouts", tag = "rollouts",
+    post, path = paths::ROLLOUTS, tag = "rollouts",
     operation_id = "start_rollout", request_body = RolloutRequest,
     responses((status = 201, description = "It is on trial", body = RolloutView), problems::Rolling)
 )]
@@ -65,7 +51,7 @@ async fn start(
 
 /// The rollouts that are under way.
 #[utoipa::path(
-    get, path = "/v1/rollouts", tag = "rollouts",
+    get, path = paths::ROLLOUTS, tag = "rollouts",
     operation_id = "list_rollouts",
     responses((status = 200, description = "The rollouts", body = Vec<RolloutView>), problems::Looking)
 )]
@@ -75,7 +61,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<RolloutView>> {
 
 /// The rollout of an agent type that is under way.
 #[utoipa::path(
-    get, path = "/v1/rollouts/{agent_type}", tag = "rollouts",
+    get, path = paths::ROLLOUT, tag = "rollouts",
     operation_id = "get_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "The rollout", body = RolloutView), problems::Changing)
 )]
@@ -86,7 +72,7 @@ async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollou
 /// Puts the candidate in charge now, whatever its trial says. The answer comes
 /// when its agents take the tasks and the lineage says so.
 #[utoipa::path(
-    post, path = "/v1/rollouts/{agent_type}/promote", tag = "rollouts",
+    post, path = paths::ROLLOUT_PROMOTE, tag = "rollouts",
     operation_id = "promote_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It has taken over", body = RolloutView), problems::Restoring)
 )]
@@ -97,7 +83,7 @@ async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rol
 /// Ends the trial and leaves the champion in charge. The answer comes when the
 /// lineage says so and the trial's agents take no more tasks.
 #[utoipa::path(
-    post, path = "/v1/rollouts/{agent_type}/abort", tag = "rollouts",
+    post, path = paths::ROLLOUT_ABORT, tag = "rollouts",
     operation_id = "abort_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is ended", body = RolloutView), problems::Changing)
 )]
@@ -105,18 +91,10 @@ async fn abort(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollo
     Ok(Answer(app.fabric.abort_rollout(&agent_type, BY).await?))
 }
 
-/// A stored genome.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct GenomeRequest {
-    /// Its name.
-    genome: Digest,
-}
-
 /// Puts a genome in charge of an agent type at once. Tasks in hand finish on
 /// the old one.
 #[utoipa::path(
-    put, path = "/v1/agent-types/{name}/genome", tag = "rollouts",
+    put, path = paths::AGENT_TYPE_GENOME, tag = "rollouts",
     operation_id = "promote_genome", request_body = GenomeRequest,
     params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is in charge", body = Swapped), problems::Rolling)
@@ -131,7 +109,7 @@ async fn put_in_charge(
 
 /// Puts the genome back in charge that was so before this one.
 #[utoipa::path(
-    post, path = "/v1/agent-types/{name}/rollback", tag = "rollouts",
+    post, path = paths::AGENT_TYPE_ROLLBACK, tag = "rollouts",
     operation_id = "roll_back_genome", params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is back", body = Swapped), problems::Restoring)
 )]
@@ -141,7 +119,7 @@ async fn roll_back(State(app): State<App>, Id(name): Id<String>) -> Json<Swapped
 
 /// Another genome takes over in one agent.
 #[utoipa::path(
-    put, path = "/v1/agents/{id}/genome", tag = "rollouts",
+    put, path = paths::AGENT_GENOME, tag = "rollouts",
     operation_id = "update_agent_genome", request_body = GenomeRequest,
     params(("id" = AgentId, Path)),
     responses((status = 200, description = "It runs it", body = Swapped), problems::Rolling)
@@ -154,27 +132,9 @@ async fn update(
     Ok(Answer(app.fabric.update_agent_genome(id, genome).await?))
 }
 
-/// A candidate that is to be held against the genome in charge.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct BenchmarkRequest {
-    /// The agent type.
-    #[schema(min_length = 1, max_length = 256)]
-    agent_type: String,
-    /// The stored candidate.
-    genome: Digest,
-    /// The tasks; without any, a sample of recorded ones.
-    #[serde(default)]
-    #[schema(max_items = 10000)]
-    tasks: Vec<BenchTask>,
-    /// How much each measure counts.
-    #[serde(default)]
-    weights: Weights,
-}
-
 /// Runs the same tasks on a candidate and on the genome in charge.
 #[utoipa::path(
-    post, path = "/v1/benchmarks", tag = "rollouts",
+    post, path = paths::BENCHMARKS, tag = "rollouts",
     operation_id = "benchmark_genome", request_body = BenchmarkRequest,
     responses((status = 200, description = "How they compare", body = Benchmark), problems::Rolling)
 )]

@@ -12,6 +12,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use chimera_layer4_api::problem::code;
+use chimera_layer4_api::{self as wire, paths};
 use chimera_layer4_core::Layer4Result;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -51,7 +53,7 @@ const LEAST_COMPRESSED: u64 = 1024;
             identifier = "Apache-2.0 WITH LLVM-exception"
         )
     ),
-    components(schemas(Problem))
+    components(schemas(wire::Problem))
 )]
 struct Document;
 
@@ -78,7 +80,7 @@ pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
         .and(NotForContentType::new("text/event-stream"));
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Ok(routes
-        .route("/openapi.json", get(async move || (json, document)))
+        .route(paths::OPENAPI, get(async move || (json, document)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(queries, knows_its_query))
@@ -118,7 +120,7 @@ fn queries(document: &utoipa::openapi::OpenApi) -> Queries {
 }
 
 /// Probes and scrapers are given parameters of their own, which change nothing here.
-const FOR_PROBES: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
+const FOR_PROBES: [&str; 4] = [paths::LIVEZ, paths::READYZ, paths::HEALTH, paths::METRICS];
 
 /// Refuses what a route does not know.
 async fn knows_its_query(
@@ -144,21 +146,22 @@ async fn knows_its_query(
 
 async fn no_such_route(request: Request) -> Problem {
     let words = format!(
-        "there is no {}; /openapi.json lists what there is",
-        request.uri().path().escape_default().take(LONGEST_PATH).collect::<String>()
+        "there is no {}; {} lists what there is",
+        request.uri().path().escape_default().take(LONGEST_PATH).collect::<String>(),
+        paths::OPENAPI
     );
-    Problem::new(StatusCode::NOT_FOUND, "no-such-route", words)
+    Problem::new(StatusCode::NOT_FOUND, code::NO_SUCH_ROUTE, words)
 }
 
 async fn no_such_method(method: Method) -> Problem {
-    let words = format!("{method} is not for this path; /openapi.json lists what is");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", words)
+    let words = format!("{method} is not for this path; {} lists what is", paths::OPENAPI);
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, code::NO_SUCH_METHOD, words)
 }
 
 fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
     // The panic itself is in the log already.
     let words = "something failed in the host; its log says what";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words).into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, words).into_response()
 }
 
 /// The headers that name a trace; none where two do, since which of them counts would be
@@ -188,7 +191,7 @@ async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Re
     let request = id.to_str().unwrap_or_default();
     tracing::debug!(method, route, status, request, "answered");
     if REFUSED.contains(&status) {
-        let code = response.extensions().get::<Code>().map_or("-", |Code(code)| code);
+        let code = response.extensions().get::<Code>().map_or("-", |Code(code)| &**code);
         app.refusals.note(&Refusal { method, route, status, code, request });
     }
     response.headers_mut().insert(REQUEST_ID, id);

@@ -5,7 +5,13 @@ use std::time::Duration;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chimera_layer4_core::scheduler::record::TaskRecord;
+use chimera_layer4_api::problem::code;
+use chimera_layer4_api::tasks::{
+    AttemptLog, Cancelled, Each, InState, List, ListedState, Page, Refused, Submitted, TaskRecord,
+    TaskRequest, Wait,
+};
+use chimera_layer4_api::{self as wire, paths};
+use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +24,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, OneOrMany, Params};
 use super::problems;
-use super::wire::{AttemptLog, Cancelled, Each, List, Page, Refused, Submitted, TaskRequest, Wait};
+use super::wire::{filter, page, submission, wait_for};
 use chimera_layer4_fabric::scheduler::TaskHandle;
 use chimera_layer4_fabric::traces::Trace;
 
@@ -39,7 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Several are answered one by one, in their order. With `wait`, the answer
 /// comes when all have ended, or the time is over.
 #[utoipa::path(
-    post, path = "/v1/tasks", tag = "tasks",
+    post, path = paths::TASKS, tag = "tasks",
     operation_id = "submit_tasks", params(Wait, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256,
         description = "A name for the submission of one task; the same again is answered with the first")),
     request_body(content = TaskBody, content_type = "application/json"),
@@ -58,9 +64,9 @@ async fn submit(
     mut body: OneOrMany<TaskRequest>,
 ) -> Result<Response, Problem> {
     for task in body.as_mut_slice() {
-        task.carry(&trace);
+        trace.carry(&mut task.metadata);
     }
-    let until = wait.duration()?.map(|wait| Instant::now() + wait);
+    let until = wait_for(&wait)?.map(|wait| Instant::now() + wait);
     let turn = until.and_then(|_| app.turn_to_wait());
     let until = until.filter(|_| turn.is_some());
     match body {
@@ -109,7 +115,7 @@ async fn submit_one(
     key: Option<String>,
     until: Option<Instant>,
 ) -> Result<Response, Problem> {
-    let submission = request.submission(app.fabric.default_quota(), key)?;
+    let submission = submission(request, app.fabric.default_quota(), key)?;
     let answer = match until {
         None => Submitted { id: app.fabric.submit(submission).await?, result: None },
         Some(until) => {
@@ -119,7 +125,7 @@ async fn submit_one(
         }
     };
     let status = if answer.result.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let place = [(header::LOCATION, format!("/v1/tasks/{}", answer.id))];
+    let place = [(header::LOCATION, paths::task(answer.id))];
     Ok((status, place, Answer(SubmitAnswer::One(Box::new(answer)))).into_response())
 }
 
@@ -147,7 +153,7 @@ async fn submit_many(
     }
     let count = requests.len();
     let quota = app.fabric.default_quota();
-    let submissions = requests.into_iter().map(|one| one.submission(quota, None));
+    let submissions = requests.into_iter().map(|one| submission(one, quota, None));
     let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
     let mut answers = Vec::with_capacity(count);
     match until {
@@ -179,42 +185,53 @@ async fn submit_many(
 /// What to answer where a full queue took none: a client that looks no further
 /// than the status shall come back later, too.
 fn full_for_all(answers: &[Each]) -> Option<Problem> {
-    let mut longest: Option<&Problem> = None;
+    let mut longest: Option<&wire::Problem> = None;
     for answer in answers {
         let Each::Refused(Refused { problem }) = answer else { return None };
-        let wait = problem.wait_for_room()?;
-        if longest.and_then(Problem::wait_for_room).is_none_or(|most| wait > most) {
+        let wait = wait_for_room(problem)?;
+        if longest.and_then(wait_for_room).is_none_or(|most| wait > most) {
             longest = Some(problem);
         }
     }
-    longest.cloned()
+    longest.cloned().map(Problem)
+}
+
+/// Seconds after which a queue that is full may have room; of other problems none.
+fn wait_for_room(problem: &wire::Problem) -> Option<f64> {
+    let is_full = problem.status == StatusCode::TOO_MANY_REQUESTS.as_u16();
+    problem.retry_after_secs.filter(|_| is_full)
 }
 
 fn each(taken: Layer4Result<Submitted>) -> Each {
     match taken {
         Ok(submitted) => Each::Taken(submitted),
-        Err(error) => Each::Refused(Refused { problem: error.into() }),
+        Err(error) => Each::Refused(Refused { problem: Problem::from(error).0 }),
     }
 }
 
 /// Lists tasks in one state in the order of their time, or in any state in the
 /// order of their submission.
 #[utoipa::path(
-    get, path = "/v1/tasks", tag = "tasks",
-    operation_id = "list_tasks", params(List),
+    get, path = paths::TASKS, tag = "tasks",
+    operation_id = "list_tasks", params(InState, List),
     responses(
         (status = 200, description = "A page", body = Page),
         problems::Asking,
     )
 )]
-async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> {
-    Ok(Answer(Page::of(&app.fabric, list.filter()?).await?))
+async fn list(
+    State(app): State<App>,
+    Params(InState { state }): Params<InState>,
+    Params(list): Params<List>,
+) -> Json<Page> {
+    let state = state.map_or(Some(TaskState::Waiting), ListedState::state);
+    Ok(Answer(page(&app.fabric, filter(list, state)?).await?))
 }
 
 /// All that is known of a task. With `wait`, the answer comes when it has
 /// ended, or the time is over.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks",
+    get, path = paths::TASK, tag = "tasks",
     operation_id = "get_task", params(("id" = TaskId, Path), Wait),
     responses(
         (status = 200, description = "The task", body = TaskRecord),
@@ -226,7 +243,7 @@ async fn show(
     Id(id): Id<TaskId>,
     Params(wait): Params<Wait>,
 ) -> Json<TaskRecord> {
-    let wait = wait.duration()?.filter(|wait| *wait > Duration::ZERO);
+    let wait = wait_for(&wait)?.filter(|wait| *wait > Duration::ZERO);
     let turn = wait.and_then(|_| app.turn_to_wait());
     if let Some(wait) = wait.filter(|_| turn.is_some()) {
         // How it ended is in the record; that it did not in time, too.
@@ -240,7 +257,7 @@ async fn show(
 /// The end of the log of each attempt that failed, oldest first: what the agent
 /// logged and printed, at most 8 KiB of each.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/logs", tag = "tasks", operation_id = "get_task_logs",
+    get, path = paths::TASK_LOGS, tag = "tasks", operation_id = "get_task_logs",
     params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "A log for each attempt that failed", body = Vec<AttemptLog>),
@@ -256,7 +273,7 @@ async fn logs(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Vec<AttemptLog
 /// answer comes when the task is cancelled, or after ten seconds where the store
 /// has not heard of the end of its run by then.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/cancel", tag = "tasks",
+    post, path = paths::TASK_CANCEL, tag = "tasks",
     operation_id = "cancel_task", params(("id" = TaskId, Path)),
     responses(
         (status = 200, description = "It is cancelled", body = Cancelled),
@@ -270,7 +287,7 @@ async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
 
 /// Forgets a task that has ended, and its result.
 #[utoipa::path(
-    delete, path = "/v1/tasks/{id}", tag = "tasks",
+    delete, path = paths::TASK, tag = "tasks",
     operation_id = "forget_task", params(("id" = TaskId, Path)),
     responses(
         (status = 204, description = "It is forgotten"),
@@ -283,5 +300,5 @@ async fn forget(State(app): State<App>, Id(id): Id<TaskId>) -> Result<StatusCode
     }
     let state = app.fabric.get_task(id).await?.state;
     let words = format!("task {id} is {state}; cancel it first");
-    Err(Problem::new(StatusCode::CONFLICT, "task-not-ended", words))
+    Err(Problem::new(StatusCode::CONFLICT, code::TASK_NOT_ENDED, words))
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::genome::Answer;
+use chimera_layer4_api::genomes::{RolloutRequest, RolloutView};
 use chimera_layer4_core::genome::lineage::Source;
+use chimera_layer4_core::genome::{Answer, Plan};
 use chimera_layer4_core::{Digest, Layer4Config};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::genome::backend::Genomes;
 use chimera_layer4_evolution::{Figures, Outcome};
@@ -17,7 +17,7 @@ use chimera_layer4_fabric::fabric::NewGenome;
 #[serde(rename_all = "kebab-case", tag = "done")]
 pub(super) enum Handed {
     /// It is on trial in the host that serves.
-    OnTrial { rollout: Value },
+    OnTrial { rollout: Box<RolloutView> },
     /// It is stored; no host serves.
     Stored { genome: Digest },
     /// It is not handed over.
@@ -46,8 +46,9 @@ pub(super) async fn hand_over(
     if let Genomes::Folder(_) = genomes {
         return Ok(Handed::Stored { genome });
     }
-    let body = json!({ "agent_type": agent_type, "genome": genome });
-    let rollout = genomes.host()?.ask("POST", "/v1/rollouts", Some(body)).await?;
+    let (agent_type, plan) = (agent_type.clone(), Plan::default());
+    let wanted = RolloutRequest { agent_type, genome, plan };
+    let rollout = Box::new(genomes.host()?.start_rollout(&wanted).await?);
     Ok(Handed::OnTrial { rollout })
 }
 

@@ -40,13 +40,9 @@ async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Di
         return Err(nobody(agent_type));
     }
     let stored = Genomes::open(config.clone()).await?.list().await?;
-    let stored = stored.as_array().into_iter().flatten();
-    let mut names = stored.filter_map(|one| {
-        let of = one["active_for"].as_array()?;
-        let active = of.iter().any(|name| name.as_str() == Some(agent_type));
-        if active { one["genome"].as_str()?.parse().ok() } else { None }
-    });
-    names.next().ok_or_else(|| nobody(agent_type))
+    let mut in_charge =
+        stored.iter().filter(|one| one.active_for.iter().any(|name| name == agent_type));
+    in_charge.next().map(|one| one.genome).ok_or_else(|| nobody(agent_type))
 }
 
 fn nobody(agent_type: &str) -> anyhow::Error {

@@ -1,22 +1,25 @@
 //! The genomes that commands work on: of the host that serves the data folder,
 //! or of a folder that no host has open.
 //!
-//! Both answer in the API's JSON, so that a command prints one thing.
+//! Both answer with the API's types, so that a command prints one thing.
 
 use std::sync::Arc;
 
+use chimera_layer4_api::Client;
+use chimera_layer4_api::genomes::{
+    AdmittedGenome, CollectRequest, GenomeDetail, GenomeDiff, GenomeSummary, Gone, Lineage, Pushed,
+    Verified,
+};
 use chimera_layer4_core::genome::lineage::{Retention, Source};
 use chimera_layer4_core::{Digest, Layer4Config};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::args::GcArgs;
-use crate::backend::{encoded, must_be_data_folder};
-use crate::client::Client;
+use crate::backend::must_be_data_folder;
+use crate::client;
 use crate::exit::BadInput;
 use chimera_layer4_fabric::Layer4Fabric;
 use chimera_layer4_fabric::fabric::NewGenome;
-use chimera_layer4_server::{Gone, Lineage, Verified};
+use chimera_layer4_server::verified;
 
 /// Digits of a digest that may stand for it.
 const FEWEST_DIGITS: usize = 6;
@@ -30,7 +33,7 @@ impl Genomes {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
     pub(crate) async fn open(config: Layer4Config) -> anyhow::Result<Self> {
-        match Client::of(&config).await? {
+        match client::of(&config).await? {
             Some(client) => Ok(Genomes::Host(client)),
             None => Ok(Genomes::Folder(Box::new(Layer4Fabric::new(config)?))),
         }
@@ -75,8 +78,7 @@ impl Genomes {
             )));
         }
         let stored = self.list().await?;
-        let stored = stored.as_array().into_iter().flatten();
-        let names = stored.filter_map(|one| one["genome"].as_str()?.parse::<Digest>().ok());
+        let names = stored.into_iter().map(|one| one.genome);
         let fits: Vec<Digest> =
             names.filter(|name| name.hex().starts_with(&digits.to_lowercase())).collect();
         match fits[..] {
@@ -86,95 +88,81 @@ impl Genomes {
         }
     }
 
-    pub(crate) async fn push(&self, new: NewGenome) -> anyhow::Result<Value> {
+    pub(crate) async fn push(&self, new: NewGenome) -> anyhow::Result<AdmittedGenome> {
         let client = match self {
-            Genomes::Folder(fabric) => {
-                return told(fabric.push_genome(new).await?);
-            }
+            Genomes::Folder(fabric) => return Ok(fabric.push_genome(new).await?),
             Genomes::Host(client) => client,
         };
-        let mut query = vec![format!("author={}", encoded(&new.author))];
-        query.extend(new.agent_type.iter().map(|name| format!("agent_type={}", encoded(name))));
-        query.extend(new.parent.iter().map(|parent| format!("parent={parent}")));
-        query.push(format!("samples={}", new.recorded_samples));
-        query.push(format!("source={}", encoded(&new.source.to_string())));
-        query.push(format!("allow={}", encoded(&new.allow.join(","))));
-        let path = format!("/v1/genomes?{}", query.join("&"));
-        client.ask_with("POST", &path, "application/wasm", new.bytes.to_vec()).await
+        let said = Pushed {
+            agent_type: new.agent_type,
+            author: new.author,
+            parent: new.parent,
+            allow: new.allow.join(","),
+            samples: new.recorded_samples,
+            source: Some(new.source.to_string()),
+        };
+        Ok(client.push_genome(&said, new.bytes.to_vec()).await?)
     }
 
-    pub(crate) async fn list(&self) -> anyhow::Result<Value> {
-        match self {
-            Genomes::Host(client) => client.ask("GET", "/v1/genomes", None).await,
-            Genomes::Folder(fabric) => told(fabric.genomes_stored().await?),
-        }
+    pub(crate) async fn list(&self) -> anyhow::Result<Vec<GenomeSummary>> {
+        Ok(match self {
+            Genomes::Host(client) => client.genomes().await?,
+            Genomes::Folder(fabric) => fabric.genomes_stored().await?,
+        })
     }
 
-    pub(super) async fn show(&self, genome: Digest) -> anyhow::Result<Value> {
-        match self {
-            Genomes::Host(client) => {
-                client.ask("GET", &format!("/v1/genomes/{genome}"), None).await
-            }
-            Genomes::Folder(fabric) => told(fabric.genome_detail(genome).await?),
-        }
+    pub(super) async fn show(&self, genome: Digest) -> anyhow::Result<GenomeDetail> {
+        Ok(match self {
+            Genomes::Host(client) => client.genome(genome).await?,
+            Genomes::Folder(fabric) => fabric.genome_detail(genome).await?,
+        })
     }
 
-    pub(super) async fn diff(&self, from: Digest, to: Digest) -> anyhow::Result<Value> {
-        match self {
-            Genomes::Host(client) => {
-                client.ask("GET", &format!("/v1/genomes/{from}/diff/{to}"), None).await
-            }
-            Genomes::Folder(fabric) => told(fabric.genome_diff(from, to).await?),
-        }
+    pub(super) async fn diff(&self, from: Digest, to: Digest) -> anyhow::Result<GenomeDiff> {
+        Ok(match self {
+            Genomes::Host(client) => client.genome_diff(from, to).await?,
+            Genomes::Folder(fabric) => fabric.genome_diff(from, to).await?,
+        })
     }
 
-    pub(super) async fn history(&self, agent_type: &str) -> anyhow::Result<Value> {
-        match self {
-            Genomes::Host(client) => {
-                let path = format!("/v1/agent-types/{}/lineage", encoded(agent_type));
-                client.ask("GET", &path, None).await
-            }
-            Genomes::Folder(fabric) => {
-                let tree = fabric.genome_tree(agent_type).await?;
-                told(Lineage { tree, entries: fabric.genome_history(agent_type).await? })
-            }
-        }
+    pub(super) async fn history(&self, agent_type: &str) -> anyhow::Result<Lineage> {
+        Ok(match self {
+            Genomes::Host(client) => client.lineage(agent_type).await?,
+            Genomes::Folder(fabric) => Lineage {
+                tree: fabric.genome_tree(agent_type).await?,
+                entries: fabric.genome_history(agent_type).await?,
+            },
+        })
     }
 
     pub(super) async fn pin(&self, genome: Digest, pinned: bool) -> anyhow::Result<()> {
         match self {
-            Genomes::Host(client) => {
-                let method = if pinned { "PUT" } else { "DELETE" };
-                client.ask(method, &format!("/v1/genomes/{genome}/pin"), None).await
-            }
-            Genomes::Folder(fabric) => Ok(fabric.pin_genome(genome, pinned).await?),
+            Genomes::Host(client) => client.pin_genome(genome, pinned).await?,
+            Genomes::Folder(fabric) => fabric.pin_genome(genome, pinned).await?,
         }
+        Ok(())
     }
 
-    pub(super) async fn verify(&self) -> anyhow::Result<Value> {
-        match self {
-            Genomes::Host(client) => client.ask("POST", "/v1/genomes/verify", None).await,
-            Genomes::Folder(fabric) => told(Verified::from(fabric.verify_genomes().await?)),
-        }
+    pub(super) async fn verify(&self) -> anyhow::Result<Verified> {
+        Ok(match self {
+            Genomes::Host(client) => client.verify_genomes().await?,
+            Genomes::Folder(fabric) => verified(fabric.verify_genomes().await?),
+        })
     }
 
-    pub(super) async fn collect(&self, args: &GcArgs) -> anyhow::Result<Value> {
+    pub(super) async fn collect(&self, args: &GcArgs) -> anyhow::Result<Gone> {
+        let GcArgs { ancestors, quiet_days, .. } = *args;
         match self {
             Genomes::Host(client) => {
-                let body = json!({ "ancestors": args.ancestors, "quiet_days": args.quiet_days });
-                client.ask("POST", "/v1/genomes/collect", Some(body)).await
+                Ok(client.collect_genomes(&CollectRequest { ancestors, quiet_days }).await?)
             }
             Genomes::Folder(fabric) => {
-                let retention = Retention::of(args.ancestors, args.quiet_days);
+                let retention = Retention::of(ancestors, quiet_days);
                 let collected = fabric.collect_genomes(retention).await?;
-                told(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes })
+                Ok(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes })
             }
         }
     }
-}
-
-fn told(answer: impl Serialize) -> anyhow::Result<Value> {
-    Ok(serde_json::to_value(answer)?)
 }
 
 /// Its bytes, to be shared.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use chimera_layer4_core::scheduler::TaskState;
+use chimera_layer4_api::agents::{ActiveAgent, KpiReport};
+use chimera_layer4_core::HealthStatus;
 use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
+use chimera_layer4_core::scheduler::{TaskState, TypeStats};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
-use super::view::{Agent, View};
-use chimera_layer4_server::TypeFigures;
+use super::view::View;
 
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
     let types = type_rows(view).len() as u16;
@@ -75,7 +76,7 @@ fn types_table(view: &View) -> Table<'_> {
     let rows = type_rows(view).into_iter().map(|(name, figures)| {
         let queued = view.stats.queued_by_type.get(name).copied().unwrap_or(0);
         let has_agents = view.agents.iter().any(|agent| agent.agent_type == name);
-        let of = |show: fn(&TypeFigures) -> String| figures.map(show).unwrap_or_default();
+        let of = |show: fn(&TypeStats) -> String| figures.map(show).unwrap_or_default();
         let running = of(|figures| figures.running.to_string());
         let row = Row::new([
             name.to_owned(),
@@ -97,7 +98,7 @@ fn types_table(view: &View) -> Table<'_> {
 }
 
 /// Every type that has agents or a queue, by name.
-fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeFigures>> {
+fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeStats>> {
     let queued = view.stats.queued_by_type.keys().map(|name| (name.as_str(), None));
     let known = view.stats.agent_types.iter();
     queued.chain(known.map(|figures| (figures.agent_type.as_str(), Some(figures)))).collect()
@@ -115,15 +116,15 @@ fn agents_table(view: &View) -> Table<'_> {
     Table::new(rows, widths).header(header(heads)).block(Block::bordered().title(" agents "))
 }
 
-fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
+fn agent_row<'a>(view: &'a View, agent: &'a ActiveAgent) -> Row<'a> {
     let kpi = view.kpis.get(&agent.agent_id);
-    let of_kpi = |show: fn(&super::view::Kpi) -> String| kpi.map(show).unwrap_or_default();
+    let of_kpi = |show: fn(&KpiReport) -> String| kpi.map(show).unwrap_or_default();
     let cores = view.cores.get(&agent.agent_id).map(|cores| format!("{cores:.2}"));
-    let well = agent.health.status == "healthy";
-    let health = Cell::from(agent.health.status.as_str());
+    let well = agent.health.status == HealthStatus::Healthy;
+    let health = Cell::from(word(agent.health.status));
     let health = if well { health } else { health.style(Style::new().fg(Color::Red)) };
     Row::new([
-        Cell::from(short(&agent.agent_id)),
+        Cell::from(short(&agent.agent_id.to_string()).to_owned()),
         agent.agent_type.as_str().into(),
         health,
         agent.tasks_in_hand.to_string().into(),
@@ -136,6 +137,14 @@ fn agent_row<'a>(view: &'a View, agent: &'a Agent) -> Row<'a> {
         of_kpi(|kpi| format!("{:.2}", kpi.latency_p99_ms)).into(),
         of_kpi(|kpi| format!("{:.0} %", kpi.success_rate * 100.0)).into(),
     ])
+}
+
+fn word(health: HealthStatus) -> &'static str {
+    match health {
+        HealthStatus::Healthy => "healthy",
+        HealthStatus::Degraded => "degraded",
+        HealthStatus::Unhealthy => "unhealthy",
+    }
 }
 
 /// The random end of an identity: of two that were made in one second, the

@@ -6,6 +6,7 @@ mod view;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use chimera_layer4_api::Client;
 use chimera_layer4_core::Layer4Config;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -15,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use self::view::View;
 use super::args::TopArgs;
-use super::client::Client;
+use super::client;
 use super::exit::{BadInput, Exit};
 use super::output::Output;
 
@@ -33,7 +34,7 @@ pub(super) async fn run(
     args: &TopArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let client = Client::required(config).await?;
+    let client = client::required(config).await?;
     let first = View::of(&client, None).await?;
     if args.once {
         output.line(&text(&first)?)?;

@@ -98,6 +98,19 @@ impl Weights {
         complaints
     }
 
+    /// The weight of a criterion, to be set.
+    pub fn of_mut(&mut self, criterion: Criterion) -> &mut f64 {
+        match criterion {
+            Criterion::Success => &mut self.success,
+            Criterion::Agreement => &mut self.agreement,
+            Criterion::Latency => &mut self.latency,
+            Criterion::Cpu => &mut self.cpu,
+            Criterion::Memory => &mut self.memory,
+            Criterion::Size => &mut self.size,
+            Criterion::Objective => &mut self.objective,
+        }
+    }
+
     fn of(&self, criterion: Criterion) -> f64 {
         match criterion {
             Criterion::Success => self.success,

@@ -15,6 +15,8 @@ pub mod lineage;
 mod math;
 pub mod redact;
 pub mod rollout;
+mod stored;
+mod takeover;
 pub mod trial;
 
 pub use compare::{Answer, Comparison, Measured, Pair, compare};
@@ -22,5 +24,9 @@ pub use fitness::{FORMULA_VERSION, Fitness, Weights, pareto_front};
 pub use grid::{Axis, Grid, Placed};
 pub use lineage::{Entry, Event};
 pub use redact::{REDACTED, Redaction};
-pub use rollout::{Plan, Rollout, RolloutState, TrafficArm, WhenUnsure, sticky};
+pub use rollout::{
+    Plan, Rollout, RolloutState, RolloutView, SideView, TrafficArm, WhenUnsure, sticky,
+};
+pub use stored::{AdmittedGenome, GenomeDetail, GenomeDiff, GenomeSummary};
+pub use takeover::{BenchTask, Benchmark, StateCarried, Swapped};
 pub use trial::{Finding, Margins, Measure, Observation, Policy, Side, Trial, Verdict};

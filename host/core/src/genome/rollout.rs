@@ -31,6 +31,8 @@
 //! many tasks ([`TrafficArm`]). The rest of the champion's runs counts for
 //! nothing but accuracy, which no cache changes.
 
+mod view;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::trial::{Finding, MOST_STRATA, Observation, Policy, Side, Trial, Verdict};
 use crate::Digest;
+
+pub use view::{RolloutView, SideView};
 
 /// Steps of a plan: each is told apart by the trial.
 pub const MOST_STEPS: usize = MOST_STRATA;
@@ -211,6 +215,20 @@ pub enum RolloutState {
     },
     /// Nobody could tell; the champion is in charge.
     Inconclusive,
+}
+
+impl RolloutState {
+    /// Where it stands, in the word that documents have for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            RolloutState::Running { .. } => "running",
+            RolloutState::Promoted { .. } => "promoted",
+            RolloutState::RolledBack { .. } => "rolled-back",
+            RolloutState::Aborted { .. } => "aborted",
+            RolloutState::Inconclusive => "inconclusive",
+        }
+    }
 }
 
 impl fmt::Display for RolloutState {

@@ -17,12 +17,24 @@ use async_trait::async_trait;
 
 pub use memory::MemoryKeyValue;
 
+use serde::{Deserialize, Serialize};
+
 /// The version of a key that is not there.
 pub const ABSENT: u64 = 0;
 
 /// What an entry takes on top of its bucket, key and value, so that many small
 /// ones are bounded too.
 pub const ENTRY_BYTES: u64 = 100;
+
+/// What the agents of a type keep by key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeptByKey {
+    /// The agent type; it may have no agent any more.
+    pub agent_type: String,
+    /// Buckets, keys and values, and 100 for each entry.
+    pub bytes: u64,
+}
 
 /// Where a key is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -47,7 +47,7 @@ pub struct RunSample {
 }
 
 /// How one agent did with one genome, over the last five minutes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KpiReport {
     /// The agent.

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod record;
 pub mod retry;
 pub mod settle;
+pub mod stats;
 pub mod store;
 pub mod submission;
 
@@ -20,4 +21,5 @@ pub use machine::{Bounds, Progress, TaskState, TransitionError};
 pub use record::{Attempt, AttemptError, DeadReason, Moment, Owner, TaskRecord, Timestamp};
 pub use retry::{RetryBudget, RetryPolicy};
 pub use settle::{Ran, Settlement};
+pub use stats::{GenomeBreaker, SchedulerStats, TypeStats};
 pub use submission::{Submission, SubmitOptions};

@@ -3,18 +3,9 @@
 use std::collections::BTreeMap;
 
 use chimera_layer4_core::Layer4Result;
-use serde::{Deserialize, Serialize};
+use chimera_layer4_core::keyvalue::KeptByKey;
 
 use super::Layer4Fabric;
-
-/// What the agents of a type keep by key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct KeptByKey {
-    /// The agent type; it may have no agent any more.
-    pub agent_type: String,
-    /// Buckets, keys and values, and 100 for each entry.
-    pub bytes: u64,
-}
 
 impl Layer4Fabric {
     /// What each agent type keeps by key, by name; nothing is said of those that

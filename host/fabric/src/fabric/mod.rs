@@ -14,7 +14,6 @@ mod probe;
 mod program;
 mod queue;
 mod report;
-mod status;
 mod telemetry;
 
 use std::path::{Path, PathBuf};
@@ -46,11 +45,11 @@ pub use self::genomes::{
     AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
     GenomeSummary, NewGenome, RolloutView, SideView, StateCarried, Swapped,
 };
-pub use self::keyvalue::KeptByKey;
 pub use self::log::TARGET as AGENT_LOG;
 pub use self::program::COMPILE_COMMAND;
 pub use self::queue::open_queue;
-pub use self::status::{ActiveAgent, SystemHealth, SystemStatus};
+pub use chimera_layer4_core::keyvalue::KeptByKey;
+pub use chimera_layer4_core::status::{ActiveAgent, SystemHealth, SystemStatus};
 
 use self::agent_pool::AgentPool;
 use self::agents::{AgentEntry, AgentType};

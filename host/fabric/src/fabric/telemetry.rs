@@ -47,12 +47,12 @@ impl Observe for Telemetry {
 
 fn kind(change: &Change<'_>) -> TaskEventKind {
     match *change {
-        Change::Submitted => TaskEventKind::Submitted,
+        Change::Submitted => TaskEventKind::Submitted {},
         Change::Started { attempt, .. } => TaskEventKind::Started { attempt },
         Change::Retried { attempt, again, error } => {
             TaskEventKind::Retried { attempt, again, error: error.to_owned() }
         }
-        Change::GivenBack => TaskEventKind::GivenBack,
+        Change::GivenBack => TaskEventKind::GivenBack {},
         Change::Ended(End { state, reason, error, .. }) => {
             TaskEventKind::Ended { state, reason, error: error.map(str::to_owned) }
         }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::scheduler::{Breaker, BreakerPolicy, BreakerState, Moment};
 
-use super::stats::GenomeBreaker;
 use super::{Arm, Placement};
+use chimera_layer4_core::scheduler::GenomeBreaker;
 
 /// Genomes whose breakers are kept once no agent runs them, for those that come
 /// back soon; with more, all of them are forgotten.

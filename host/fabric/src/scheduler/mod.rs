@@ -12,7 +12,6 @@ mod in_flight;
 mod maintenance;
 mod observe;
 mod options;
-mod stats;
 mod submit;
 mod subscribers;
 mod time;
@@ -39,8 +38,8 @@ use uuid::Uuid;
 pub use self::handle::TaskHandle;
 pub use self::observe::{Change, End, Observe, TaskChange};
 pub use self::options::{Clock, SchedulerOptions};
-pub use self::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 pub(crate) use self::time::moment;
+pub use chimera_layer4_core::scheduler::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 
 use self::in_flight::InFlight;
 use self::submit::{CancelOnDrop, Taken};

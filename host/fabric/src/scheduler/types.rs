@@ -14,8 +14,8 @@ use tracing::field::display;
 
 use super::arms::Arms;
 use super::options::SchedulerOptions;
-use super::stats::TypeStats;
 use super::{Capacity, Placement};
+use chimera_layer4_core::scheduler::TypeStats;
 
 /// Types that nothing has run of for long are forgotten past this many.
 const MOST_TYPES: usize = 10_000;

@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chimera_layer4_core::quota::MEBIBYTE;
+use chimera_layer4_core::status::ActiveAgent;
 use chimera_layer4_core::{AgentHealth, AgentId, Digest, HealthStatus};
 use chimera_layer4_runtime::Agent;
 use tokio::sync::OwnedMutexGuard;
-
-use crate::fabric::status::ActiveAgent;
 
 /// One agent with what the fabric knows of it.
 pub(in crate::fabric) struct AgentEntry {

@@ -9,13 +9,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chimera_layer4_core::genome::AdmittedGenome;
 use chimera_layer4_core::genome::lineage::{Admission, Event, SAMPLE, Smoke, Source, Stage};
 use chimera_layer4_core::{
     AgentConfig, Digest, HealthStatus, JsonText, Layer4Error, Layer4Result, Refusal, Task,
 };
 use chimera_layer4_runtime::genome::grant_of;
 use chimera_layer4_runtime::{Agent, Genome};
-use serde::Serialize;
 
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
@@ -87,20 +87,6 @@ impl NewGenome {
             recorded_samples: 0,
         }
     }
-}
-
-/// A genome that may run here.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct AdmittedGenome {
-    /// Its name.
-    pub genome: Digest,
-    /// Whether it was not stored before.
-    pub new: bool,
-    /// What was found.
-    pub report: Admission,
-    /// What its author may want to know, such as a type that is not known here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 impl Layer4Fabric {

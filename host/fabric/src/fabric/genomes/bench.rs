@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::genome::lineage::Event;
-use chimera_layer4_core::genome::{Comparison, Fitness, Margins, Measured, Pair, Weights, compare};
+use chimera_layer4_core::genome::{
+    BenchTask, Benchmark, Fitness, Margins, Measured, Pair, Weights, compare,
+};
 use chimera_layer4_core::{AgentConfig, Digest, JsonText, Layer4Error, Layer4Result, Task};
 use chimera_layer4_runtime::{Agent, Genome, RunReport};
-use serde::{Deserialize, Serialize};
 
 use super::admit::GenomeRef;
 use super::idle_priority::aside;
@@ -31,34 +32,6 @@ const MOST_TASKS: usize = 10_000;
 const CONFIDENCE: f64 = 0.95;
 /// An output that layer 3 gave so much is taken for right.
 const RIGHT: f64 = 0.99;
-
-/// A task for a benchmark.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BenchTask {
-    /// The input.
-    #[schema(value_type = serde_json::Value)]
-    pub payload: JsonText,
-    /// The output that is known to be right, if one is.
-    #[serde(default)]
-    #[schema(value_type = Option<serde_json::Value>)]
-    pub expected: Option<JsonText>,
-}
-
-/// What a benchmark found.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct Benchmark {
-    /// The agent type.
-    pub agent_type: String,
-    /// The genome that was held against.
-    pub champion: Digest,
-    /// The genome that was tried.
-    pub candidate: Digest,
-    /// How they compare.
-    pub comparison: Comparison,
-    /// The score that follows.
-    pub fitness: Fitness,
-}
 
 /// A genome, and how its agent is set up.
 type Side = (Arc<Genome>, AgentConfig);

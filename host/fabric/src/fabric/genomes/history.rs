@@ -4,66 +4,14 @@ use std::collections::{HashSet, VecDeque};
 use std::time::SystemTime;
 
 use chimera_layer4_core::genome::lineage::{self, Entry, Event, Retention};
+use chimera_layer4_core::genome::{GenomeDetail, GenomeDiff, GenomeSummary};
 use chimera_layer4_core::{Digest, Layer4Result};
-use serde::Serialize;
 
 use super::{Genomes, entry};
 use crate::fabric::Layer4Fabric;
 use chimera_layer4_stores::genomes::{
     About, Collected, Entries, GenomeStoreError, GenomeStoreResult, Report,
 };
-
-/// A stored genome, in short.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct GenomeSummary {
-    /// Its name.
-    pub genome: Digest,
-    /// Bytes of its component.
-    pub bytes: u64,
-    /// The agent types that it is in charge of.
-    pub active_for: Vec<String>,
-}
-
-/// All that is known of a genome.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct GenomeDetail {
-    /// In short.
-    #[serde(flatten)]
-    pub summary: GenomeSummary,
-    /// Who made it, where that was said.
-    pub author: Option<String>,
-    /// The genome that it was made from.
-    pub parent: Option<Digest>,
-    /// Where it came from.
-    pub source: Option<String>,
-    /// What it imports.
-    pub imports: Vec<String>,
-    /// What it exports.
-    pub exports: Vec<String>,
-    /// What happened to it, oldest first.
-    pub history: Vec<Entry>,
-}
-
-/// How one genome differs from another.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct GenomeDiff {
-    /// The one.
-    pub from: Digest,
-    /// The other.
-    pub to: Digest,
-    /// Bytes that the other has more; below zero: fewer.
-    pub bytes: i64,
-    /// What the other imports and the one does not.
-    pub imports_added: Vec<String>,
-    /// What the one imports and the other does not.
-    pub imports_removed: Vec<String>,
-    /// What the other exports and the one does not.
-    pub exports_added: Vec<String>,
-    /// What the one exports and the other does not.
-    pub exports_removed: Vec<String>,
-    /// The last benchmarks of the other against the one.
-    pub benchmarks: Vec<Entry>,
-}
 
 impl Layer4Fabric {
     /// Every stored genome, in the order of their digests.

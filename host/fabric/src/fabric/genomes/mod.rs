@@ -32,14 +32,13 @@ use tempfile::TempDir;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::task::JoinSet;
 
-pub use self::admit::{AdmittedGenome, GenomeRef, NewGenome};
-pub use self::bench::{BenchTask, Benchmark};
-pub use self::history::{GenomeDetail, GenomeDiff, GenomeSummary};
+pub use self::admit::{GenomeRef, NewGenome};
 pub(super) use self::record::Recorder;
-pub use self::rollout::{RolloutView, SideView};
-pub use self::state::StateCarried;
-pub use self::swap::Swapped;
 pub(super) use self::trials::Trials;
+pub use chimera_layer4_core::genome::{
+    AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeSummary, RolloutView,
+    SideView, StateCarried, Swapped,
+};
 pub use chimera_layer4_stores::genomes::Report as GenomeReport;
 
 use super::Layer4Fabric;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
-use chimera_layer4_core::genome::{Finding, Plan, Rollout, RolloutState, Side};
+use chimera_layer4_core::genome::{Plan, Rollout, RolloutView};
 use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::{Agent, Genome};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 
 use super::admit::GenomeRef;
 use super::rollout_controller;
@@ -18,64 +16,6 @@ use super::{Genomes, entry};
 use crate::events::EventKind;
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
 use crate::utils;
-
-/// A rollout, as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct RolloutView {
-    /// The agent type.
-    pub agent_type: String,
-    /// Where it stands, and how it ended if it did.
-    #[serde(flatten, serialize_with = "without_findings")]
-    pub state: RolloutState,
-    /// The genome in charge when it began.
-    pub champion: SideView,
-    /// The genome that would take over.
-    pub candidate: SideView,
-    /// The candidate's share of the tasks, from 0 to 1.
-    pub share: f64,
-    /// How it was to go.
-    pub plan: Plan,
-    /// How the candidate stands, in each measure that was taken of both.
-    pub findings: Vec<Finding>,
-}
-
-/// The view has findings of its own, among them those that ended the rollout: an
-/// object has a key once.
-fn without_findings<S: Serializer>(state: &RolloutState, to: S) -> Result<S::Ok, S::Error> {
-    match state {
-        RolloutState::RolledBack { .. } => {
-            let mut map = to.serialize_map(Some(1))?;
-            map.serialize_entry("state", "rolled-back")?;
-            map.end()
-        }
-        state => state.serialize(to),
-    }
-}
-
-/// One side of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct SideView {
-    /// Which genome.
-    pub genome: Digest,
-    /// Runs that were counted.
-    pub tasks: u64,
-}
-
-impl RolloutView {
-    pub(super) fn of(agent_type: &str, rollout: &Rollout) -> Self {
-        let trial = rollout.trial();
-        let side = |genome, side| SideView { genome, tasks: trial.tasks(side) };
-        Self {
-            agent_type: agent_type.to_owned(),
-            state: rollout.state().clone(),
-            champion: side(rollout.champion(), Side::Champion),
-            candidate: side(rollout.candidate(), Side::Candidate),
-            share: rollout.share(),
-            plan: rollout.plan().clone(),
-            findings: trial.findings(&rollout.plan().policy),
-        }
-    }
-}
 
 impl Layer4Fabric {
     /// Puts a genome on trial: it is given a share of the type's tasks, more by
@@ -321,33 +261,5 @@ fn not_started(error: NotStarted) -> Layer4Error {
     match error {
         NotStarted::Plan(complaints) => Layer4Error::InvalidRequest(complaints),
         NotStarted::SameGenome(_) => Layer4Error::RolloutConflict(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_view_has_each_key_once_however_the_rollout_ended() {
-        let genome = Digest::of(b"genome");
-        let side = SideView { genome, tasks: 1 };
-        let mut view = RolloutView {
-            agent_type: "echo".to_owned(),
-            state: RolloutState::RolledBack { findings: Vec::new() },
-            champion: side.clone(),
-            candidate: side,
-            share: 0.0,
-            plan: Plan::default(),
-            findings: Vec::new(),
-        };
-        let text = serde_json::to_string(&view).unwrap();
-        assert_eq!(text.matches("\"findings\":").count(), 1, "{text}");
-        assert!(text.contains("\"state\":\"rolled-back\""), "{text}");
-        view.state = RolloutState::Aborted { by: "ada".to_owned() };
-        let value = serde_json::to_value(&view).unwrap();
-        assert_eq!((&value["state"], &value["by"]), (&json!("aborted"), &json!("ada")));
     }
 }

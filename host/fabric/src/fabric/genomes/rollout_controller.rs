@@ -63,7 +63,7 @@ impl Genomes {
         let _turn = self.turn(&live.agent_type).await;
         let name = live.agent_type.as_str();
         let Closing { champion, candidate, tasks, verdict } = closing(live, &state);
-        let mut outcome = word(&state);
+        let mut outcome = state.word();
         let mut why = words(&state);
         let taken_over = match &state {
             RolloutState::Promoted { how } => {
@@ -148,16 +148,5 @@ fn words(state: &RolloutState) -> String {
             findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
-    }
-}
-
-/// For metrics and programs.
-fn word(state: &RolloutState) -> &'static str {
-    match state {
-        RolloutState::Running { .. } => "running",
-        RolloutState::Promoted { .. } => "promoted",
-        RolloutState::RolledBack { .. } => "rolled-back",
-        RolloutState::Aborted { .. } => "aborted",
-        RolloutState::Inconclusive => "inconclusive",
     }
 }

@@ -4,45 +4,17 @@
 //! is recorded: a genome that cannot go on from where the old one stands does
 //! not take over. From then until it has, tasks wait.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chimera_layer4_core::genome::StateCarried;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Agent;
 use chimera_layer4_runtime::executor::{Carried, Handover};
 use futures_util::future::join_all;
-use serde::Serialize;
 
 use super::swap::micros;
 use crate::fabric::agents::AgentEntry;
-
-/// What became of the agents' own state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum StateCarried {
-    /// Each agent goes on from where the old one stood.
-    Carried {
-        /// Over all agents.
-        bytes: u64,
-        /// Microseconds in which no task began, so that none was forgotten.
-        paused_micros: u64,
-    },
-    /// At least one agent began as its `init` left it.
-    StartedAnew {
-        /// Why.
-        why: String,
-    },
-}
-
-impl fmt::Display for StateCarried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StateCarried::Carried { bytes, .. } => write!(f, "carried, {bytes} bytes"),
-            StateCarried::StartedAnew { why } => write!(f, "started anew: {why}"),
-        }
-    }
-}
 
 /// What a swap does with a state that cannot be carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

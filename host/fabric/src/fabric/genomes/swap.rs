@@ -8,43 +8,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chimera_layer4_core::genome::Swapped;
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::rollout::How;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::{Agent, Genome};
-use serde::Serialize;
 use tokio::sync::oneshot;
 use tracing::field::display;
 
 use super::admit::GenomeRef;
-use super::state::{Handovers, StateCarried, Told, Unfit, hand_over};
+use super::state::{Handovers, Told, Unfit, hand_over};
 use super::{Genomes, entry};
 use crate::events::EventKind;
 use crate::fabric::agents::{AgentEntry, AgentSource};
 use crate::fabric::{Layer4Fabric, OVERLAPPING};
 use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
-
-/// A genome took over.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct Swapped {
-    /// The agent type.
-    pub agent_type: String,
-    /// The agents that run it now; each keeps its identity.
-    pub agents: Vec<AgentId>,
-    /// Agents whose successors did not start, though others' did: they go on
-    /// with what they ran. Promoting it again tries these again.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub behind: Vec<AgentId>,
-    /// What they ran before; absent where none ran.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Digest>,
-    /// What they run now.
-    pub to: Digest,
-    /// Microseconds in which tasks waited for the change.
-    pub switch_micros: u64,
-    /// What became of the agents' own state.
-    pub state: StateCarried,
-}
 
 impl Layer4Fabric {
     /// Layer 7's entry: another genome takes over in one agent. It is admitted

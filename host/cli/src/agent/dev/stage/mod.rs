@@ -4,10 +4,10 @@
 mod own;
 mod served;
 
+use chimera_layer4_api::genomes::StateCarried;
 use chimera_layer4_core::telemetry::RunTelemetry;
 use chimera_layer4_core::{Digest, ExecutionResult, JsonText, Layer4Config, ResourceQuota, Task};
 use serde::Serialize;
-use serde_json::Value;
 
 use self::own::Own;
 use self::served::Served;
@@ -29,7 +29,7 @@ pub(super) enum Put {
     /// It is the first.
     Started { genome: Digest },
     /// It took over.
-    Swapped { genome: Digest, state: Value },
+    Swapped { genome: Digest, state: StateCarried },
     /// It is what runs already.
     Unchanged { genome: Digest },
 }

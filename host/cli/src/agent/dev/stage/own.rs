@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chimera_layer4_core::genome::lineage::Retention;
 use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, JsonText, Layer4Config};
-use serde_json::json;
 
 use super::{Put, Ran};
 use crate::agent::args::DevArgs;
@@ -67,7 +66,7 @@ impl Own {
         if let Err(error) = self.fabric.collect_genomes(NOTHING_OLD).await {
             tracing::warn!(%error, "earlier versions stay on the disk until this command ends");
         }
-        Ok(Put::Swapped { genome, state: json!(swapped.state) })
+        Ok(Put::Swapped { genome, state: swapped.state })
     }
 
     pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {

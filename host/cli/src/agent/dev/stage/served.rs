@@ -1,23 +1,22 @@
 //! The agents of one type in the host that serves the data folder. They go on
 //! with the last good version when this command ends.
 
-use chimera_layer4_core::json::Tree;
-use chimera_layer4_core::scheduler::record::TaskRecord;
+use std::time::Duration;
+
+use chimera_layer4_api::Client;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
 use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
-use serde::Deserialize;
-use serde_json::json;
 
 use super::{Put, Ran};
 use crate::agent::dev::Failed;
-use crate::backend::{QueueBackend, encoded};
-use crate::client::{Client, Typed};
+use crate::backend::QueueBackend;
+use crate::client;
 use crate::exit::BadInput;
 use crate::genome::backend::{Genomes, new_genome};
 use chimera_layer4_fabric::fabric::NewGenome;
 
 /// For one look at a task that goes on.
-const LOOK: &str = "60s";
+const LOOK: Duration = Duration::from_secs(60);
 
 pub(in crate::agent::dev) struct Served {
     client: Client,
@@ -27,43 +26,18 @@ pub(in crate::agent::dev) struct Served {
     running: Option<Digest>,
 }
 
-#[derive(Deserialize)]
-struct Type {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Agent {
-    agent_type: String,
-    genome: Digest,
-}
-
-#[derive(Deserialize)]
-struct Pushed {
-    genome: Digest,
-}
-
-#[derive(Deserialize)]
-struct Promoted {
-    state: Tree,
-}
-
-impl Typed for Type {}
-impl Typed for Agent {}
-impl Typed for Promoted {}
-
 impl Served {
     pub(super) async fn open(
         config: Layer4Config,
         agent_type: &str,
         allow: &[String],
     ) -> anyhow::Result<Self> {
-        let Some(client) = Client::of(&config).await? else {
+        let Some(client) = client::of(&config).await? else {
             let words = "--type: no host serves this data folder; start `chimera serve`, or leave \
                          out --type for a host of this command's own";
             return Err(BadInput(words.into()).into());
         };
-        let types: Vec<Type> = client.ask("GET", "/v1/agent-types", None).await?;
+        let types = client.agent_types().await?;
         let names: Vec<&str> = types.iter().map(|one| one.name.as_str()).collect();
         if !names.contains(&agent_type) {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -87,7 +61,7 @@ impl Served {
     }
 
     async fn in_charge(&self) -> anyhow::Result<Option<Digest>> {
-        let agents: Vec<Agent> = self.client.ask("GET", "/v1/agents", None).await?;
+        let agents = self.client.agents().await?;
         let of_type = agents.iter().find(|agent| agent.agent_type == self.agent_type);
         Ok(of_type.map(|agent| agent.genome))
     }
@@ -100,9 +74,7 @@ impl Served {
     async fn push(&self, bytes: Vec<u8>) -> anyhow::Result<Digest> {
         let (agent_type, allow) = (Some(self.agent_type.clone()), self.allow.clone());
         let new = NewGenome { agent_type, allow, ..new_genome(bytes) };
-        let pushed = Genomes::Host(self.client.clone()).push(new).await?;
-        let Pushed { genome } = serde_json::from_value(pushed)?;
-        Ok(genome)
+        Ok(Genomes::Host(self.client.clone()).push(new).await?.genome)
     }
 
     async fn promote(&mut self, genome: Digest) -> anyhow::Result<Put> {
@@ -111,11 +83,9 @@ impl Served {
         if self.running == Some(genome) {
             return Ok(Put::Unchanged { genome });
         }
-        let path = format!("/v1/agent-types/{}/genome", encoded(&self.agent_type));
-        let body = Some(json!({ "genome": genome }));
-        let Promoted { state: Tree(state) } = self.client.ask("PUT", &path, body).await?;
+        let swapped = self.client.promote_genome(&self.agent_type, genome).await?;
         self.running = Some(genome);
-        Ok(Put::Swapped { genome, state })
+        Ok(Put::Swapped { genome, state: swapped.state })
     }
 
     pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
@@ -123,8 +93,7 @@ impl Served {
         let submission = Submission { task, options: SubmitOptions::default() };
         let id = QueueBackend::Remote(self.client.clone()).submit(submission).await?;
         loop {
-            let path = format!("/v1/tasks/{id}?wait={LOOK}");
-            let record: TaskRecord = self.client.ask("GET", &path, None).await?;
+            let record = self.client.task_at_its_end(id, LOOK).await?;
             if let Some(result) = record.result {
                 let wall_seconds = result.execution_time_ms as f64 / 1000.0;
                 return Ok(Ran { result, wall_seconds, telemetry: None });

@@ -1,14 +1,15 @@
-//! What the scheduler says of itself.
+//! What a scheduler says of its queue and its runs.
 
 use std::time::Duration;
 
-use chimera_layer4_core::scheduler::store::StoreStats;
-use chimera_layer4_core::scheduler::{BreakerState, TaskState, Timestamp};
-use chimera_layer4_core::{Digest, Priority};
 use serde::{Deserialize, Serialize};
 
+use super::store::StoreStats;
+use super::{BreakerState, TaskState, Timestamp};
+use crate::{Digest, Priority};
+
 /// The queue and the runs, as they are now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerStats {
     /// Tasks by state.
     pub by_state: Vec<(TaskState, u64)>,
@@ -24,10 +25,11 @@ pub struct SchedulerStats {
     pub types: Vec<TypeStats>,
 }
 
-/// One agent type, since the scheduler was made.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// One agent type, since the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TypeFigures))]
 pub struct TypeStats {
-    /// The type.
+    /// The agent type.
     pub agent_type: String,
     /// Runs now.
     pub running: usize,
@@ -39,16 +41,18 @@ pub struct TypeStats {
     pub retried: u64,
     /// Runs that ended, per second, over the last ten or so.
     pub ended_per_second: f64,
-    /// The circuit breaker; of several genomes, the worst of theirs.
+    /// Of several genomes, the worst of theirs.
     pub breaker: BreakerState,
     /// Times that one opened, over all genomes.
     pub breaker_opened: u64,
     /// That of each genome that agents run now.
+    #[serde(default)]
     pub breakers: Vec<GenomeBreaker>,
 }
 
 /// The circuit breaker of one genome.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GenomeBreaker {
     /// The genome.
     pub genome: Digest,
@@ -59,12 +63,9 @@ pub struct GenomeBreaker {
 }
 
 impl SchedulerStats {
-    pub(super) fn new(
-        store: StoreStats,
-        types: Vec<TypeStats>,
-        in_hand: usize,
-        now: Timestamp,
-    ) -> Self {
+    /// What a store counts, and what its scheduler knows besides.
+    #[must_use]
+    pub fn new(store: StoreStats, types: Vec<TypeStats>, in_hand: usize, now: Timestamp) -> Self {
         let age = |(priority, since): (Priority, Timestamp)| (priority, now.since(since));
         Self {
             by_state: store.by_state,

@@ -1,13 +1,15 @@
-//! What the fabric says about itself and its agents.
+//! How a host and its agents are, as it says so.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{AgentCapabilities, AgentHealth, AgentId, Digest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentCapabilities, AgentHealth, AgentId, Digest};
 
 /// One agent, as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveAgent {
     /// Its identity.
     pub agent_id: AgentId,
@@ -44,7 +46,7 @@ pub struct ActiveAgent {
 }
 
 /// The fabric's own state, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SystemStatus {
     /// Takes tasks, and every agent is well.
@@ -58,7 +60,7 @@ pub enum SystemStatus {
 }
 
 /// The fabric as a whole, as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SystemHealth {
     /// In one word.
     pub status: SystemStatus,

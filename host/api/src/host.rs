@@ -1,0 +1,64 @@
+//! How a host is, and what its queue holds.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use chimera_layer4_core::scheduler::SchedulerStats;
+pub use chimera_layer4_core::scheduler::TypeStats;
+use serde::{Deserialize, Serialize};
+
+/// The host's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// healthy, degraded, draining or stopped.
+    pub status: String,
+    /// When this was said (RFC 3339).
+    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub timestamp: SystemTime,
+    #[expect(missing_docs, reason = "its name says it")]
+    pub active_agents: usize,
+    /// Tasks waiting or running.
+    pub pending_tasks: usize,
+    #[expect(missing_docs, reason = "its name says it")]
+    pub uptime_seconds: f64,
+    /// Declared agent types whose agents did not start, by name: why. A reload
+    /// tries them again.
+    pub agent_types_down: BTreeMap<String, String>,
+}
+
+/// The queue and the runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Stats {
+    /// Tasks by state.
+    pub tasks: BTreeMap<String, u64>,
+    /// Waiting tasks by class.
+    pub waiting: BTreeMap<String, u64>,
+    /// Seconds that the task which waits longest has waited, by class.
+    pub oldest_waiting_secs: BTreeMap<String, f64>,
+    /// Queued tasks by agent type.
+    pub queued_by_type: BTreeMap<String, u64>,
+    /// Tasks claimed and not settled.
+    pub in_hand: usize,
+    /// Each agent type, since the start.
+    pub agent_types: Vec<TypeStats>,
+}
+
+impl From<SchedulerStats> for Stats {
+    fn from(stats: SchedulerStats) -> Self {
+        fn named<K: ToString, V>(pairs: Vec<(K, V)>) -> BTreeMap<String, V> {
+            pairs.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+        }
+        let oldest = named(stats.oldest_waiting).into_iter();
+        Self {
+            tasks: named(stats.by_state),
+            waiting: named(stats.waiting_by_priority),
+            oldest_waiting_secs: oldest.map(|(class, age)| (class, age.as_secs_f64())).collect(),
+            queued_by_type: named(stats.queued_by_type),
+            in_hand: stats.in_hand,
+            agent_types: stats.types,
+        }
+    }
+}
