@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
@@ -345,6 +345,97 @@ fn idle_clients(limit: u32, clients: usize) {
     waits.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK", "the one that waited was not cut off");
     drop(idle);
+}
+
+/// How clients go away while they wait.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    /// Closes its connection, of which the host sees no more than the end of what
+    /// it sends.
+    Closes,
+    /// Has its connection reset, as when its process ends with bytes unread.
+    Resets,
+}
+
+/// A host that may have `limit` descriptors, with as many clients that begin to wait
+/// and go away; how long it keeps their descriptors.
+fn gone_clients(limit: u32, clients: usize, leaves: Leaves) -> (Service, usize) {
+    raise_own_limit();
+    let config = declare("echo", &guest_path("echo"), 1);
+    let service = Service::start_within(Chimera::new(), &config, Some(limit));
+    let address = service.url().trim_start_matches("http://").to_owned();
+    let tasks = format!("{}/v1/tasks", service.url());
+    let later = json!({"target_agent_type": "echo", "payload": 1,
+        "not_before": "2999-01-01T00:00:00Z"});
+    let mut answer = ureq::post(&tasks).send_json(&later).unwrap();
+    let id = answer.body_mut().read_json::<Value>().unwrap()["id"].as_str().unwrap().to_owned();
+    let before = seen(service.pid()).descriptors;
+    let (body, host) = (later.to_string(), "host: localhost\r\n");
+    let waits = [
+        format!("GET /v1/tasks/{id}?wait=300s HTTP/1.1\r\n{host}\r\n"),
+        format!("GET /v1/tasks/{id}/events HTTP/1.1\r\n{host}\r\n"),
+        format!("GET /v1/events HTTP/1.1\r\n{host}\r\n"),
+        format!(
+            "POST /v1/tasks?wait=300s HTTP/1.1\r\n{host}content-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    ];
+    // All at once, so that they do not make way for each other.
+    let gone: Vec<_> = (0..clients)
+        .map(|n| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(waits[n % waits.len()].as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // One that came later is answered, so all of them have been taken.
+    ureq::get(format!("{}/livez", service.url())).call().unwrap();
+    for stream in gone {
+        if matches!(leaves, Leaves::Resets) {
+            set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        }
+    }
+    let began = Instant::now();
+    for n in 0..20 {
+        let body = json!({"target_agent_type": "echo", "payload": n});
+        let request = ureq::post(format!("{tasks}?wait=30s"));
+        let answer = request.send_json(&body).unwrap().body_mut().read_json::<Value>().unwrap();
+        assert_eq!(answer["result"]["output"], n, "{leaves:?}: {answer}");
+    }
+    assert!(began.elapsed() < PROMPT, "{leaves:?}: {:?}", began.elapsed());
+    let now = seen(service.pid());
+    println!("{clients} clients gone at {limit} descriptors ({leaves:?}): {before}, then {now:?}");
+    (service, before)
+}
+
+/// Waits until the descriptors of clients that went away are given back.
+fn given_back((service, before): (Service, usize), within: Duration) {
+    let began = Instant::now();
+    loop {
+        let now = seen(service.pid()).descriptors;
+        // A client of the test's own may be idle yet.
+        if now <= before + 4 {
+            return println!("given back after {:.1} s", began.elapsed().as_secs_f64());
+        }
+        assert!(began.elapsed() < within, "{now} descriptors, {before} before");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn clients_that_went_away_while_they_waited_do_not_keep_others_from_it() {
+    gone_clients(256, 90, Leaves::Closes);
+    given_back(gone_clients(256, 90, Leaves::Resets), PROMPT);
+}
+
+/// The system of a client that has closed its side answers for a minute as if it
+/// had closed half of it; then the host's next look ends it.
+#[test]
+#[ignore = "takes more than a minute"]
+fn long_clients_that_went_away_while_they_waited_give_back_what_they_had() {
+    given_back(gone_clients(1024, 380, Leaves::Closes), Duration::from_secs(100));
+    given_back(gone_clients(1024, 380, Leaves::Resets), PROMPT);
 }
 
 #[test]

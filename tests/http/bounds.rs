@@ -235,8 +235,8 @@ async fn large_bodies_that_do_not_end_hold_up_no_small_ones() {
     api.end().await.unwrap();
 }
 
-/// A client that asked to wait and went away keeps its connection until then, so
-/// those who do not wait have some that these cannot take.
+/// Those who wait have their connections until then, so those who do not wait have
+/// some that these cannot take.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_does_not_take_every_connection() {
     let api = Api::with(Layer4Config { max_connections: 8, ..settings() }, &["echo"]).await;
@@ -246,14 +246,13 @@ async fn who_waits_does_not_take_every_connection() {
     let address = api.address;
     let path = format!("/v1/tasks/{id}?wait=300s");
     let ask = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    tokio::task::spawn_blocking(move || {
-        for _ in 0..6 {
-            let mut gone = TcpStream::connect(address).unwrap();
-            gone.write_all(ask.as_bytes()).unwrap();
-        }
-    })
-    .await
-    .unwrap();
+    let wait = move || {
+        let mut waits = TcpStream::connect(address).unwrap();
+        waits.write_all(ask.as_bytes()).unwrap();
+        waits
+    };
+    let waiting = tokio::task::spawn_blocking(move || [(); 6].map(|()| wait()));
+    let _waiting = waiting.await.unwrap();
     let all_wait = async {
         // One more that would wait is answered at once when six do.
         while tokio::time::timeout(Duration::from_millis(500), api.get(&path)).await.is_err() {}

@@ -17,6 +17,7 @@ mod settings;
 mod starts;
 mod traces;
 mod unanswered;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -13,6 +13,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::Id;
 use super::problems;
+use super::turns::Client;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -74,7 +75,12 @@ async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> 
         problems::Handling,
     )
 )]
-async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
+async fn restart(
+    State(app): State<App>,
+    Id(id): Id<AgentId>,
+    client: Client,
+) -> Result<StatusCode, Problem> {
+    let _turn = client.turn_to_work()?;
     app.fabric.restart_agent(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -88,7 +94,8 @@ async fn restart(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCo
         problems::Finding,
     )
 )]
-async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
+async fn check(State(app): State<App>, Id(id): Id<AgentId>, client: Client) -> Json<ActiveAgent> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.check_agent(id).await?))
 }
 
@@ -102,7 +109,12 @@ async fn check(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent>
         problems::Finding,
     )
 )]
-async fn end(State(app): State<App>, Id(id): Id<AgentId>) -> Result<StatusCode, Problem> {
+async fn end(
+    State(app): State<App>,
+    Id(id): Id<AgentId>,
+    client: Client,
+) -> Result<StatusCode, Problem> {
+    let _turn = client.turn_to_work()?;
     match app.fabric.shutdown_agent(id).await {
         Err(error) if error.is_of_an_agent() => {
             tracing::warn!(agent = %id, %error, "an agent did not end in good order");

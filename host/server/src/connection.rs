@@ -2,26 +2,37 @@
 //! for the client, and end when their place is wanted.
 
 use std::error::Error;
-use std::future::{Ready, poll_fn, ready};
+use std::future::{self, Ready, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::http::{Request, Response};
 use axum_server::accept::Accept;
 use hyper::body::{Frame, SizeHint};
-use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_user_timeout,
+};
+use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
 
 use super::listening::While;
 use super::room::{InFlight, Place, Rest, Seated};
+use super::turns::Client;
 
 /// What a client leaves unread for this long ends its connection.
 const UNREAD_MILLIS: u32 = 30_000;
+/// How often the system looks whether a silent client is there. One that does not
+/// answer is taken for gone after the same time as one that leaves bytes unread. The
+/// system of one that has closed its connection answers for a minute, on Linux, as if
+/// it had closed its side only, and then with a reset.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Makes a connection of what has come.
 #[derive(Clone, Copy, Debug)]
@@ -32,29 +43,43 @@ impl<S> Accept<Seated, S> for Welcome {
     type Service = Counted<S>;
     type Future = Ready<io::Result<(Watched, Counted<S>)>>;
 
-    fn accept(&self, Seated { stream, place }: Seated, inner: S) -> Self::Future {
-        // An answer in two writes would wait for the client's delayed ACK.
-        let taken = stream.set_nodelay(true);
-        let unread = || Ok(set_tcp_user_timeout(&stream, UNREAD_MILLIS)?);
-        let taken = taken.and_then(|()| unread());
+    fn accept(&self, Seated(place): Seated, inner: S) -> Self::Future {
         let watched = |()| {
             let service = Counted { inner, place: Arc::clone(&place) };
-            (Watched { stream, place, unread: false }, service)
+            (Watched { place: Arc::clone(&place), unread: false }, service)
         };
-        ready(taken.map(watched))
+        future::ready(set_up(&place.stream).map(watched))
     }
+}
+
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    // An answer in two writes would wait for the client's delayed ACK.
+    stream.set_nodelay(true)?;
+    set_tcp_user_timeout(stream, UNREAD_MILLIS)?;
+    set_tcp_keepidle(stream, LOOK)?;
+    set_tcp_keepintvl(stream, LOOK)?;
+    Ok(set_socket_keepalive(stream, true)?)
 }
 
 /// A connection that ends when its place is wanted.
 #[derive(Debug)]
 pub(super) struct Watched {
-    stream: TcpStream,
     place: Arc<Place>,
     /// Whether the client lets bytes wait.
     unread: bool,
 }
 
 impl Watched {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let stream = &self.place.stream;
+        let written = until_done(|| stream.poll_write_ready(cx), || write(stream));
+        self.written(written, cx)
+    }
+
     /// Notes whether the client lets bytes wait; they wait no longer than for others.
     fn written<T>(
         &mut self,
@@ -72,20 +97,35 @@ impl Watched {
     }
 }
 
+/// Does it as soon as the stream is ready for that.
+fn until_done<T>(
+    mut is_ready: impl FnMut() -> Poll<io::Result<()>>,
+    mut done: impl FnMut() -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    loop {
+        ready!(is_ready())?;
+        match done() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
 fn made_way() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "it made way for another connection")
 }
 
 impl AsyncRead for Watched {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.place.wire.is_cut(cx) {
             return Poll::Ready(Err(made_way()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let stream = &self.place.stream;
+        until_done(|| stream.poll_read_ready(cx), || stream.try_read_buf(buf)).map_ok(drop)
     }
 }
 
@@ -95,8 +135,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(written, cx)
+        self.write(cx, |stream| stream.try_write(bytes))
     }
 
     fn poll_write_vectored(
@@ -104,20 +143,24 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.written(written, cx)
+        self.write(cx, |stream| stream.try_write_vectored(bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Nothing is kept back here.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match shutdown(&self.place.stream, Shutdown::Write) {
+            // The client has ended it already.
+            Ok(()) | Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
     }
 }
 
@@ -191,9 +234,10 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let place = Arc::clone(&self.place);
         let in_hand = place.request();
+        request.extensions_mut().insert(Client(Arc::clone(&place)));
         let answer = self.inner.call(request.map(|body| Coming::new(body, &place)));
         Box::pin(async move {
             let mut answer = pin!(answer);

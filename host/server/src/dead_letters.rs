@@ -16,6 +16,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body, MOST_ITEMS, Params};
 use super::problems;
+use super::turns::Client;
 use super::wire::{filter, page};
 use chimera_layer4_fabric::Layer4Fabric;
 
@@ -70,7 +71,8 @@ async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
         problems::Telling,
     )
 )]
-async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
+async fn requeue(State(app): State<App>, client: Client, Body(pick): Body<Pick>) -> Json<Done> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(Step::Requeue.each(&app.fabric, pick).await?.into()))
 }
 
@@ -83,7 +85,8 @@ async fn requeue(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
         problems::Telling,
     )
 )]
-async fn purge(State(app): State<App>, Body(pick): Body<Pick>) -> Json<Done> {
+async fn purge(State(app): State<App>, client: Client, Body(pick): Body<Pick>) -> Json<Done> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(Step::Purge.each(&app.fabric, pick).await?.into()))
 }
 

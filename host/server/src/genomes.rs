@@ -22,6 +22,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body, Params};
 use super::problems;
+use super::turns::{Client, busy};
 use chimera_layer4_fabric::fabric::{GenomeReport, NewGenome};
 
 /// A component by its own type, and as clients declare bytes that they know nothing of.
@@ -71,6 +72,7 @@ struct Component(Vec<u8>);
 async fn push(
     State(app): State<App>,
     Params(said): Params<Pushed>,
+    client: Client,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -105,6 +107,7 @@ async fn push(
         );
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_WASM, words));
     }
+    let _turn = client.turn_to_work()?;
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());
     let new = NewGenome {
         author: said.author,
@@ -181,7 +184,9 @@ async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusC
     operation_id = "verify_genomes",
     responses((status = 200, description = "What was found", body = Verified), problems::Asking)
 )]
-async fn verify(State(app): State<App>) -> Json<Verified> {
+async fn verify(State(app): State<App>, client: Client) -> Json<Verified> {
+    let turn = client.turn_to_work()?;
+    let _alone = turn.wait(app.verifying.acquire()).await.ok_or_else(busy)?;
     Ok(Answer(verified(app.fabric.verify_genomes().await?)))
 }
 
@@ -199,7 +204,11 @@ pub fn verified(report: GenomeReport) -> Verified {
     operation_id = "collect_genomes", request_body = CollectRequest,
     responses((status = 200, description = "What went", body = Gone), problems::Telling)
 )]
-async fn collect(State(app): State<App>, Body(wanted): Body<CollectRequest>) -> Json<Gone> {
+async fn collect(
+    State(app): State<App>,
+    client: Client,
+    Body(wanted): Body<CollectRequest>,
+) -> Json<Gone> {
     let within = |name: &str, value: Option<u64>, most: u64| match value {
         Some(value) if value > most => {
             Err(Problem::invalid(format!("{name} is {value}; allowed is 0 to {most}")))
@@ -209,6 +218,7 @@ async fn collect(State(app): State<App>, Body(wanted): Body<CollectRequest>) -> 
     within("ancestors", wanted.ancestors.map(|count| count as u64), MOST_ANCESTORS)?;
     within("quiet_days", wanted.quiet_days.map(u64::from), MOST_DAYS)?;
     let retention = Retention::of(wanted.ancestors, wanted.quiet_days);
+    let _turn = client.turn_to_work()?;
     let collected = app.fabric.collect_genomes(retention).await?;
     Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
 }

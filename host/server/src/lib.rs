@@ -27,6 +27,7 @@ mod room;
 mod router;
 mod shapes;
 mod tasks;
+mod turns;
 mod wire;
 
 use std::io;
@@ -38,7 +39,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 pub use self::genomes::verified;
 pub use self::reload::{ReloadDone, Reloads, reloaded};
@@ -59,11 +60,6 @@ const HEAD_BYTES: usize = 64 << 10;
 /// After the last task has ended, for its answer to be sent.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// A quarter of the connections is always left for those who do not wait.
-fn most_waits(connections: usize) -> usize {
-    (connections / 4 * 3).clamp(1, Semaphore::MAX_PERMITS)
-}
-
 /// What handlers share.
 #[derive(Clone)]
 struct App {
@@ -71,10 +67,8 @@ struct App {
     guard: Guard,
     bodies: Bodies,
     uploads: Uploads,
-    /// Requests that may wait at once. A client that has gone is not told from one
-    /// that still waits before its answer is written, so that waiting may not
-    /// take up every connection.
-    waits: Arc<Semaphore>,
+    /// Stored genomes are hashed for one request at a time.
+    verifying: Arc<Semaphore>,
     /// Set once the agents that the settings file declares are up.
     ready: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
@@ -82,14 +76,6 @@ struct App {
     reloads: Option<Reloads>,
     /// Turns true when the host begins to end.
     ending: watch::Sender<bool>,
-}
-
-impl App {
-    /// The right to wait for something; without it the answer is as if the time
-    /// were over.
-    fn turn_to_wait(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.waits).try_acquire_owned().ok()
-    }
 }
 
 /// The API of a fabric, bound to its address.
@@ -122,7 +108,7 @@ impl Server {
             guard,
             bodies: Bodies::default(),
             uploads: Uploads::default(),
-            waits: Arc::new(Semaphore::new(most_waits(most))),
+            verifying: Arc::new(Semaphore::new(1)),
             ready: Arc::new(AtomicBool::new(true)),
             refusals: Arc::default(),
             reloads: None,
@@ -172,7 +158,8 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            // A client that has said all still waits for its answer.
+            // A client that has said all still waits for its answer; `turns` sees to
+            // those that have gone.
             .half_close(true)
             .max_buf_size(HEAD_BYTES);
         let serve = server.http1_only().serve(router::router(app, address)?.into_make_service());

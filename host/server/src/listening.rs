@@ -8,28 +8,58 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_api::problem::code;
 use hyper::body::{Frame, SizeHint};
 
-use super::App;
 use super::error::Problem;
+use super::turns::{Client, LATER};
 
-/// When to try again, in seconds.
-const LATER: f64 = 5.0;
-
-/// Has whoever listens take a turn until the events end.
-pub(super) async fn takes_a_turn(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(turn) = app.turn_to_wait() else {
+/// Has whoever listens take a turn until the events end, which they do when the
+/// turn is over.
+pub(super) async fn takes_a_turn(client: Client, request: Request, next: Next) -> Response {
+    let Some(turn) = client.turn() else {
         let words = "as many clients wait or listen as may at once, three quarters of the \
                      connections; raise `max_connections` or the limit on open files";
         let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::TOO_MANY_LISTENERS, words);
         return full.after(LATER).into_response();
     };
-    next.run(request).await.map(|body| Body::new(While { body, _guard: turn }))
+    let answer = next.run(request).await;
+    let over: Over = Box::pin(async move { turn.over().await });
+    answer.map(|body| Body::new(Until { body, over: Some(over) }))
+}
+
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A body that ends with its turn, if it does not end before.
+struct Until {
+    body: Body,
+    /// `None`: it is over.
+    over: Option<Over>,
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let is_over = self.over.as_mut().is_none_or(|over| over.as_mut().poll(cx).is_ready());
+        if is_over {
+            self.over = None;
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over.is_none() || self.body.is_end_stream()
+    }
 }
 
 /// A body, and what lasts until it is sent.

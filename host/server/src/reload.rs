@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use super::answer::Answer;
 use super::error::Problem;
+use super::turns::{Client, busy};
 use super::{App, problems};
 use chimera_layer4_fabric::fabric::{Applied, Outcome};
 
@@ -38,7 +39,11 @@ struct Asked {
 impl Reloads {
     fn ask(&self) -> oneshot::Receiver<ReloadDone> {
         let (tell, told) = oneshot::channel();
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Some may have asked and gone while a reload was under way.
+        waiting.retain(|tell| !tell.is_closed());
+        waiting.push(tell);
+        drop(waiting);
         self.0.arrived.notify_one();
         told
     }
@@ -84,8 +89,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         problems::Asking,
     )
 )]
-async fn reload(State(app): State<App>) -> Result<Response, Problem> {
+async fn reload(State(app): State<App>, client: Client) -> Result<Response, Problem> {
     app.fabric.check_running()?;
+    let turn = client.turn_to_work()?;
     let none = || Layer4Error::NotRunning { state: "not one that reads a settings file" };
     let asked = app.reloads.as_ref().ok_or_else(none)?.ask();
     let mut ending = app.ending.subscribe();
@@ -94,6 +100,8 @@ async fn reload(State(app): State<App>) -> Result<Response, Problem> {
         done = asked => done.ok(),
         // The answer would not come before the host has gone.
         _ = ending.wait_for(|ending| *ending) => None,
+        // It is done all the same.
+        () = turn.over() => return Err(busy()),
     };
     let ends = || Layer4Error::NotRunning {
         state: "draining, so what is left of a reload that was under way is not done",

@@ -17,6 +17,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, Json as Body};
 use super::problems;
+use super::turns::{Client, busy};
 
 /// Who decides, as the lineage names them: the API knows callers by one token.
 const BY: &str = "the API";
@@ -42,8 +43,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn start(
     State(app): State<App>,
+    client: Client,
     Body(wanted): Body<RolloutRequest>,
 ) -> Result<Response, Problem> {
+    let _turn = client.turn_to_work()?;
     let RolloutRequest { agent_type, genome, plan } = wanted;
     let view = app.fabric.start_rollout(&agent_type, genome, plan).await?;
     Ok((StatusCode::CREATED, Answer(view)).into_response())
@@ -76,7 +79,12 @@ async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollou
     operation_id = "promote_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It has taken over", body = RolloutView), problems::Restoring)
 )]
-async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
+async fn promote(
+    State(app): State<App>,
+    Id(agent_type): Id<String>,
+    client: Client,
+) -> Json<RolloutView> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.promote_rollout(&agent_type, BY).await?))
 }
 
@@ -87,7 +95,12 @@ async fn promote(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rol
     operation_id = "abort_rollout", params(("agent_type" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is ended", body = RolloutView), problems::Changing)
 )]
-async fn abort(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
+async fn abort(
+    State(app): State<App>,
+    Id(agent_type): Id<String>,
+    client: Client,
+) -> Json<RolloutView> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.abort_rollout(&agent_type, BY).await?))
 }
 
@@ -102,8 +115,10 @@ async fn abort(State(app): State<App>, Id(agent_type): Id<String>) -> Json<Rollo
 async fn put_in_charge(
     State(app): State<App>,
     Id(name): Id<String>,
+    client: Client,
     Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.promote_genome(&name, genome, BY).await?))
 }
 
@@ -113,7 +128,8 @@ async fn put_in_charge(
     operation_id = "roll_back_genome", params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses((status = 200, description = "It is back", body = Swapped), problems::Restoring)
 )]
-async fn roll_back(State(app): State<App>, Id(name): Id<String>) -> Json<Swapped> {
+async fn roll_back(State(app): State<App>, Id(name): Id<String>, client: Client) -> Json<Swapped> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.rollback_genome(&name, BY).await?))
 }
 
@@ -127,8 +143,10 @@ async fn roll_back(State(app): State<App>, Id(name): Id<String>) -> Json<Swapped
 async fn update(
     State(app): State<App>,
     Id(id): Id<AgentId>,
+    client: Client,
     Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
+    let _turn = client.turn_to_work()?;
     Ok(Answer(app.fabric.update_agent_genome(id, genome).await?))
 }
 
@@ -140,8 +158,12 @@ async fn update(
 )]
 async fn benchmark(
     State(app): State<App>,
+    client: Client,
     Body(wanted): Body<BenchmarkRequest>,
 ) -> Json<Benchmark> {
+    let turn = client.turn_to_work()?;
     let BenchmarkRequest { agent_type, genome, tasks, weights } = wanted;
-    Ok(Answer(app.fabric.benchmark_genome(&agent_type, genome, tasks, &weights).await?))
+    // One runs at a time, and it may be left undone where nobody wants its answer.
+    let work = app.fabric.benchmark_genome(&agent_type, genome, tasks, &weights);
+    Ok(Answer(turn.wait(Box::pin(work)).await.ok_or_else(busy)??))
 }

@@ -3,11 +3,12 @@
 //! A connection is a file descriptor, so there is a share for them, and
 //! `max_connections` may be less. When all are taken and another one comes, one
 //! that waits for its client is closed for it: whoever only holds connections open
-//! shuts nobody out. One that was answered and has asked for nothing since for a
-//! while goes first, then the one that has waited for the longest time, be it for a
-//! head, for the rest of a body or for the client to read its answer. One whose request is being worked
-//! on, or whose client has asked to wait, stays; where there are no others for a
-//! while, the one that comes is closed.
+//! shuts nobody out. One that waits for something for a client that has closed its
+//! side goes first (`turns`). Then goes one that was answered and has asked for nothing
+//! since for a while, then the one that has waited for the longest time, be it for a
+//! head, for the rest of a body or for the client to read its answer. One whose request
+//! is being worked on, or whose client has asked to wait and is there, stays; where
+//! there are no others for a while, the one that comes is closed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,6 +41,8 @@ pub(super) struct Connections(Arc<Room>);
 #[derive(Debug)]
 struct Room {
     most: usize,
+    /// Requests that may wait or take long at once.
+    most_turns: usize,
     lines: Mutex<Lines>,
     /// Told when a connection is gone, or begins to wait for its client.
     changed: Notify,
@@ -50,6 +53,11 @@ struct Lines {
     open: usize,
     /// Of these, the ones that were told to make way.
     leaving: usize,
+    /// Turns that are taken.
+    turns: usize,
+    /// Those that have turns to wait, and whose clients have closed their sides, the
+    /// one whose client did so first before the others.
+    parted: BTreeMap<u64, Arc<Wire>>,
     /// Those that were answered and have no request in hand, the one idle for the
     /// longest time first.
     idle: BTreeMap<u64, (Instant, Arc<Wire>)>,
@@ -65,6 +73,8 @@ struct Lines {
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     cut: AtomicBool,
+    /// Whether the connection has a turn, which another one may take over.
+    turn: AtomicBool,
     task: AtomicWaker,
 }
 
@@ -74,17 +84,29 @@ impl Wire {
         self.task.register(cx.waker());
         self.cut.load(Ordering::Acquire)
     }
+
+    /// Whether it has its turn still; its task is woken as for an end.
+    pub(super) fn has_turn(&self) -> bool {
+        self.turn.load(Ordering::Acquire)
+    }
+}
+
+/// A quarter of the connections is always left for those who do not wait.
+fn most_turns(connections: usize) -> usize {
+    (connections / 4 * 3).max(1)
 }
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Room { most, lines: Mutex::default(), changed: Notify::new() }))
+        let most_turns = most_turns(most);
+        let (lines, changed) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Room { most, most_turns, lines, changed }))
     }
 }
 
 impl Room {
     /// A place for one more connection, if need be that of one that waits for its client.
-    fn place(self: &Arc<Self>) -> Option<Arc<Place>> {
+    fn place(self: &Arc<Self>, stream: TcpStream) -> Option<Arc<Place>> {
         let mut lines = self.lines();
         if lines.open - lines.leaving >= self.most && !lines.make_way() {
             if !std::mem::replace(&mut lines.full, true) {
@@ -101,9 +123,9 @@ impl Room {
         lines.open += 1;
         let wire = Arc::new(Wire::default());
         let line = Some((Line::Stalled, lines.join(Line::Stalled, &wire)));
-        let stay = Stay { requests: 0, bodies: 0, unread: false, answered: false, line };
+        let stay = Stay { line, ..Stay::default() };
         let room = Arc::clone(self);
-        Some(Arc::new(Place { room, wire, stay: Mutex::new(stay) }))
+        Some(Arc::new(Place { stream, room, wire, stay: Mutex::new(stay) }))
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -123,6 +145,7 @@ impl Lines {
         self.next += 1;
         let wire = Arc::clone(wire);
         match line {
+            Line::Parted => drop(self.parted.insert(self.next, wire)),
             Line::Idle => drop(self.idle.insert(self.next, (Instant::now(), wire))),
             Line::Stalled => drop(self.stalled.insert(self.next, wire)),
         }
@@ -131,6 +154,7 @@ impl Lines {
 
     fn leave(&mut self, (line, at): (Line, u64)) {
         match line {
+            Line::Parted => drop(self.parted.remove(&at)),
             Line::Idle => drop(self.idle.remove(&at)),
             Line::Stalled => drop(self.stalled.remove(&at)),
         }
@@ -141,26 +165,44 @@ impl Lines {
     }
 
     fn may_make_way(&self) -> bool {
-        self.leaving < LEAVING && !(self.idle.is_empty() && self.stalled.is_empty())
+        let none = self.parted.is_empty() && self.idle.is_empty() && self.stalled.is_empty();
+        self.leaving < LEAVING && !none
     }
 
-    /// Closes the connection that has waited for its client for the longest time;
-    /// one that has been quiet for a while before one in the midst of a request.
+    /// Closes one connection for another.
     fn make_way(&mut self) -> bool {
         if !self.may_make_way() {
             return false;
         }
+        let parted = self.parted.pop_first().map(|(_, wire)| wire);
+        let Some(wire) = parted.or_else(|| self.longest_waiting()) else { return false };
+        self.leaving += 1;
+        wire.cut.store(true, Ordering::Release);
+        wire.task.wake();
+        true
+    }
+
+    /// The connection that has waited for its client for the longest time; one that
+    /// has been quiet for a while before one in the midst of a request.
+    fn longest_waiting(&mut self) -> Option<Arc<Wire>> {
         let stalled = self.stalled.keys().next().copied();
         let idle = self.idle.first_entry().filter(|idle| {
             idle.get().0.elapsed() >= QUIET || stalled.is_none_or(|at| *idle.key() < at)
         });
-        let wire = match idle {
+        match idle {
             Some(idle) => Some(idle.remove().1),
             None => stalled.and_then(|at| self.stalled.remove(&at)),
-        };
-        let Some(wire) = wire else { return false };
-        self.leaving += 1;
-        wire.cut.store(true, Ordering::Release);
+        }
+    }
+
+    /// A turn for one more, if need be that of one whose client has closed its side.
+    fn take_turn(&mut self, most: usize) -> bool {
+        if self.turns < most {
+            self.turns += 1;
+            return true;
+        }
+        let Some((_, wire)) = self.parted.pop_first() else { return false };
+        wire.turn.store(false, Ordering::Release);
         wire.task.wake();
         true
     }
@@ -169,6 +211,8 @@ impl Lines {
 /// Where a connection stands that waits for its client.
 #[derive(Clone, Copy, Debug)]
 enum Line {
+    /// It waits for something for a client that has closed its side.
+    Parted,
     /// It was answered and has no request in hand.
     Idle,
     /// It waits for its first request, the rest of a body, or an answer to be read.
@@ -178,12 +222,13 @@ enum Line {
 /// The place of one connection, given back when its stream and its service are gone.
 #[derive(Debug)]
 pub(super) struct Place {
+    pub(super) stream: TcpStream,
     room: Arc<Room>,
     pub(super) wire: Arc<Wire>,
     stay: Mutex<Stay>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Stay {
     requests: usize,
     /// Requests whose bodies are still being read.
@@ -192,6 +237,8 @@ struct Stay {
     unread: bool,
     /// Whether it has had a request.
     answered: bool,
+    /// Whether its client has closed its side while its request waits.
+    parted: bool,
     /// Its place in a line and which, while it waits for its client.
     line: Option<(Line, u64)>,
 }
@@ -199,6 +246,7 @@ struct Stay {
 impl Stay {
     fn waits_in(&self) -> Option<Line> {
         match self {
+            Stay { parted: true, .. } => Some(Line::Parted),
             Stay { unread: true, .. } => Some(Line::Stalled),
             Stay { requests: 0, answered: true, .. } => Some(Line::Idle),
             Stay { requests: 0, .. } => Some(Line::Stalled),
@@ -213,6 +261,7 @@ impl Place {
         let mut lines = self.room.lines();
         let mut stay = self.stay();
         change(&mut stay);
+        stay.parted &= self.wire.has_turn();
         if let Some(line) = stay.line.take() {
             lines.leave(line);
         }
@@ -237,6 +286,31 @@ impl Place {
     /// Whether the client lets bytes wait.
     pub(super) fn unread(&self, unread: bool) {
         self.happened(|stay| stay.unread = unread);
+    }
+
+    /// A turn to wait, which is to be given back; one at a time.
+    pub(super) fn take_turn(&self) -> bool {
+        let mut lines = self.room.lines();
+        let taken = !self.wire.has_turn() && lines.take_turn(self.room.most_turns);
+        if taken {
+            self.wire.turn.store(true, Ordering::Release);
+        }
+        taken
+    }
+
+    /// The turn is over, if another connection has not taken it.
+    pub(super) fn give_turn_back(&self) {
+        let mut lines = self.room.lines();
+        if self.wire.turn.swap(false, Ordering::AcqRel) {
+            lines.turns -= 1;
+        }
+        drop(lines);
+        self.happened(|_| {});
+    }
+
+    /// Whether the client has closed its side while its request waits.
+    pub(super) fn parted(&self, parted: bool) {
+        self.happened(|stay| stay.parted = parted);
     }
 
     fn stay(&self) -> MutexGuard<'_, Stay> {
@@ -299,12 +373,9 @@ pub(super) struct Door {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin(SocketAddr);
 
-/// A connection with its place.
+/// A connection, in its place.
 #[derive(Debug)]
-pub(super) struct Seated {
-    pub(super) stream: TcpStream,
-    pub(super) place: Arc<Place>,
-}
+pub(super) struct Seated(pub(super) Arc<Place>);
 
 impl Address for Origin {
     type Stream = Seated;
@@ -323,8 +394,8 @@ impl AddrListener<Seated, Origin> for Door {
             // Then it is told, by an end of its connection.
             let _ = timeout(PATIENCE, room.has_a_place()).await;
             let (stream, from) = listener.accept().await?;
-            if let Some(place) = room.place() {
-                return Ok((Seated { stream, place }, Origin(from)));
+            if let Some(place) = room.place(stream) {
+                return Ok((Seated(place), Origin(from)));
             }
         }
     }

@@ -14,7 +14,7 @@ use chimera_layer4_api::{self as wire, paths};
 use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,6 +24,7 @@ use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::extract::{Id, OneOrMany, Params};
 use super::problems;
+use super::turns::{Client, Turn};
 use super::wire::{filter, page, submission, wait_for};
 use chimera_layer4_fabric::scheduler::TaskHandle;
 use chimera_layer4_fabric::traces::Trace;
@@ -59,6 +60,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn submit(
     State(app): State<App>,
     Params(wait): Params<Wait>,
+    client: Client,
     Extension(trace): Extension<Trace>,
     headers: HeaderMap,
     mut body: OneOrMany<TaskRequest>,
@@ -67,12 +69,17 @@ async fn submit(
         trace.carry(&mut task.metadata);
     }
     let until = wait_for(&wait)?.map(|wait| Instant::now() + wait);
-    let turn = until.and_then(|_| app.turn_to_wait());
-    let until = until.filter(|_| turn.is_some());
+    let wait = until.and_then(|until| Some(Waiting { turn: client.turn()?, until }));
     match body {
-        OneOrMany::One(one) => submit_one(&app, *one, key(&headers)?, until).await,
-        OneOrMany::Many(many) => submit_many(&app, many, key(&headers)?, until).await,
+        OneOrMany::One(one) => submit_one(&app, *one, key(&headers)?, wait).await,
+        OneOrMany::Many(many) => submit_many(&app, many, key(&headers)?, wait).await,
     }
+}
+
+/// For how long a client waits for tasks.
+struct Waiting {
+    turn: Turn,
+    until: Instant,
 }
 
 // The schema of what `OneOrMany` reads by its first byte.
@@ -113,15 +120,15 @@ async fn submit_one(
     app: &App,
     request: TaskRequest,
     key: Option<String>,
-    until: Option<Instant>,
+    wait: Option<Waiting>,
 ) -> Result<Response, Problem> {
     let submission = submission(request, app.fabric.default_quota(), key)?;
-    let answer = match until {
+    let answer = match wait {
         None => Submitted { id: app.fabric.submit(submission).await?, result: None },
-        Some(until) => {
+        Some(wait) => {
             let mut handles = app.fabric.submit_tracked(vec![submission]).await?;
             let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
-            ended(handles.pop().unwrap_or_else(lost)?, until).await?
+            wait.ended(handles.pop().unwrap_or_else(lost)?).await?
         }
     };
     let status = if answer.result.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -129,23 +136,25 @@ async fn submit_one(
     Ok((status, place, Answer(SubmitAnswer::One(Box::new(answer)))).into_response())
 }
 
-/// Waits for a task, which goes on whether it has ended by then or not.
-async fn ended(handle: TaskHandle, until: Instant) -> Layer4Result<Submitted> {
-    let id = handle.id();
-    let result = match timeout_at(until, handle.result()).await {
-        Ok(Ok(result)) => Some(result),
-        // It is on disk, whatever becomes of this host.
-        Ok(Err(Layer4Error::NotRunning { .. })) | Err(_) => None,
-        Ok(Err(error)) => return Err(error),
-    };
-    Ok(Submitted { id, result })
+impl Waiting {
+    /// Waits for a task, which goes on whether it has ended by then or not.
+    async fn ended(&self, handle: TaskHandle) -> Layer4Result<Submitted> {
+        let id = handle.id();
+        let result = match self.turn.wait(timeout_at(self.until, handle.result())).await {
+            Some(Ok(Ok(result))) => Some(result),
+            // It is on disk, whatever becomes of this host.
+            None | Some(Ok(Err(Layer4Error::NotRunning { .. })) | Err(_)) => None,
+            Some(Ok(Err(error))) => return Err(error),
+        };
+        Ok(Submitted { id, result })
+    }
 }
 
 async fn submit_many(
     app: &App,
     requests: Vec<TaskRequest>,
     key: Option<String>,
-    until: Option<Instant>,
+    wait: Option<Waiting>,
 ) -> Result<Response, Problem> {
     if key.is_some() {
         let words = "Idempotency-Key is for one task; give each its own `idempotency_key`";
@@ -156,16 +165,16 @@ async fn submit_many(
     let submissions = requests.into_iter().map(|one| submission(one, quota, None));
     let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
     let mut answers = Vec::with_capacity(count);
-    match until {
+    match wait {
         None => {
             for taken in app.fabric.submit_batch(submissions).await? {
                 answers.push(each(taken.map(|id| Submitted { id, result: None })));
             }
         }
-        Some(until) => {
+        Some(wait) => {
             for taken in app.fabric.submit_tracked(submissions).await? {
                 answers.push(each(match taken {
-                    Ok(handle) => ended(handle, until).await,
+                    Ok(handle) => wait.ended(handle).await,
                     Err(error) => Err(error),
                 }));
             }
@@ -242,12 +251,12 @@ async fn show(
     State(app): State<App>,
     Id(id): Id<TaskId>,
     Params(wait): Params<Wait>,
+    client: Client,
 ) -> Json<TaskRecord> {
     let wait = wait_for(&wait)?.filter(|wait| *wait > Duration::ZERO);
-    let turn = wait.and_then(|_| app.turn_to_wait());
-    if let Some(wait) = wait.filter(|_| turn.is_some()) {
+    if let Some((wait, turn)) = wait.and_then(|wait| Some((wait, client.turn()?))) {
         // How it ended is in the record; that it did not in time, too.
-        if let Ok(Err(error)) = tokio::time::timeout(wait, app.fabric.wait(id)).await {
+        if let Some(Ok(Err(error))) = turn.wait(timeout(wait, app.fabric.wait(id))).await {
             return Err(error.into());
         }
     }
