@@ -424,3 +424,21 @@ impl Rows for MemoryRows {
         Ok(census.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::MemoryStore;
+    use crate::scheduler::store::suite::Test;
+
+    /// This store never waits, so that one poll is all of a run.
+    fn on_memory(test: Test) {
+        let store = MemoryStore::default();
+        let run = pin!(test.on(&store));
+        assert!(run.poll(&mut Context::from_waker(Waker::noop())).is_ready(), "{test:?} waits");
+    }
+
+    crate::task_store_tests!(on_memory);
+}

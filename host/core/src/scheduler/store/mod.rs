@@ -9,6 +9,8 @@ mod memory;
 mod queue;
 mod requests;
 mod rows;
+#[cfg(any(test, feature = "store-suite"))]
+pub mod suite;
 
 use async_trait::async_trait;
 

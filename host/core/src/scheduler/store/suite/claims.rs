@@ -2,31 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chimera_layer4::queue::store::{Claim, TaskStore, TypeSlots};
-use chimera_layer4::queue::{Attempt, AttemptError, Bounds, DeadReason, Submission, TaskState};
-use chimera_layer4::telemetry::LogTail;
-use chimera_layer4::{Digest, Priority, QuotaKind};
-
-use super::on_every_store;
-use crate::stores::{
+use super::{
     CLASSES, LEASE, accept, at, claim, claim_all, claim_one, given, id, ids, numbered, record,
     room, settle, state,
 };
-
-on_every_store! {
-    a_backlog_is_shared_16_8_4_2_1,
-    a_backlog_is_shared_however_few_slots_are_free,
-    a_class_with_nothing_to_do_gives_its_turn_away,
-    types_take_turns_whatever_their_backlog,
-    one_slot_waits_for_a_critical_task,
-    no_more_is_handed_out_than_there_is_room_for,
-    a_type_without_room_holds_nobody_up,
-    a_task_is_handed_out_once,
-    a_claim_names_the_lease_and_the_runs_so_far,
-    a_claim_may_be_a_start,
-    a_task_past_its_deadline_is_not_handed_out,
-    a_deadline_that_passes_in_the_queue_takes_no_turn_of_another_claim,
-}
+use crate::scheduler::store::{Claim, TaskStore, TypeSlots};
+use crate::scheduler::{Attempt, AttemptError, Bounds, DeadReason, Submission, TaskState};
+use crate::telemetry::LogTail;
+use crate::{Digest, Priority, QuotaKind};
 
 /// So many tasks of each class, all of type `a`.
 async fn backlog(store: &dyn TaskStore, of_each: u32) {
@@ -44,7 +27,7 @@ fn by_class(claims: &[Claim]) -> [usize; 5] {
     CLASSES.map(|class| tasks().filter(|task| task.body.priority == class).count())
 }
 
-async fn a_backlog_is_shared_16_8_4_2_1(store: &dyn TaskStore) {
+pub(super) async fn a_backlog_is_shared_16_8_4_2_1(store: &dyn TaskStore) {
     backlog(store, 180).await;
     let mut claims = Vec::new();
     for most in [310, 7, 1, 2, 21] {
@@ -54,7 +37,7 @@ async fn a_backlog_is_shared_16_8_4_2_1(store: &dyn TaskStore) {
     assert_eq!(by_class(&claims[1..]), [16, 8, 4, 2, 1], "one round in four claims");
 }
 
-async fn a_backlog_is_shared_however_few_slots_are_free(store: &dyn TaskStore) {
+pub(super) async fn a_backlog_is_shared_however_few_slots_are_free(store: &dyn TaskStore) {
     backlog(store, 35).await;
     let mut claims = Vec::new();
     for free in [1, 1, 1, 2, 3, 5, 7, 11, 13, 17, 1] {
@@ -63,7 +46,7 @@ async fn a_backlog_is_shared_however_few_slots_are_free(store: &dyn TaskStore) {
     assert_eq!(by_class(&claims), [32, 16, 8, 4, 2]);
 }
 
-async fn a_class_with_nothing_to_do_gives_its_turn_away(store: &dyn TaskStore) {
+pub(super) async fn a_class_with_nothing_to_do_gives_its_turn_away(store: &dyn TaskStore) {
     let low = |n| given(n).class(Priority::Low);
     let background = |n| given(n).class(Priority::Background);
     accept(store, 0, (1..=20).map(low).chain((21..=40).map(background))).await;
@@ -73,7 +56,7 @@ async fn a_class_with_nothing_to_do_gives_its_turn_away(store: &dyn TaskStore) {
     assert_eq!(by_class(&claims), [0, 0, 0, 12, 16], "nothing is left");
 }
 
-async fn types_take_turns_whatever_their_backlog(store: &dyn TaskStore) {
+pub(super) async fn types_take_turns_whatever_their_backlog(store: &dyn TaskStore) {
     accept(store, 0, (1..=200).map(given)).await;
     accept(store, 1, (201..=210).map(|n| given(n).of("b"))).await;
     accept(store, 2, (211..=220).map(|n| given(n).of("c"))).await;
@@ -92,7 +75,7 @@ fn by_type(claim: &Claim) -> BTreeMap<&str, usize> {
     counts
 }
 
-async fn one_slot_waits_for_a_critical_task(store: &dyn TaskStore) {
+pub(super) async fn one_slot_waits_for_a_critical_task(store: &dyn TaskStore) {
     let reserved = |free| TypeSlots { reserved: 1, ..room("a", free) };
     accept(store, 0, (1..=9).map(|n| given(n).class(Priority::High))).await;
     assert_eq!(claim(store, 1, [reserved(4)], 100).await.tasks.len(), 3);
@@ -103,7 +86,7 @@ async fn one_slot_waits_for_a_critical_task(store: &dyn TaskStore) {
     assert_eq!(claim(store, 4, [room("a", 2)], 100).await.tasks.len(), 2, "where none is");
 }
 
-async fn no_more_is_handed_out_than_there_is_room_for(store: &dyn TaskStore) {
+pub(super) async fn no_more_is_handed_out_than_there_is_room_for(store: &dyn TaskStore) {
     accept(store, 0, (1..=9).map(given)).await;
     accept(store, 0, (11..=19).map(|n| given(n).of("b"))).await;
     let rooms = [room("a", 2), room("b", 3)];
@@ -114,7 +97,7 @@ async fn no_more_is_handed_out_than_there_is_room_for(store: &dyn TaskStore) {
     assert!(claim(store, 1, [], 100).await.tasks.is_empty());
 }
 
-async fn a_type_without_room_holds_nobody_up(store: &dyn TaskStore) {
+pub(super) async fn a_type_without_room_holds_nobody_up(store: &dyn TaskStore) {
     accept(store, 0, (1..=9).map(|n| given(n).class(Priority::Critical))).await;
     accept(store, 0, [given(10).of("b").class(Priority::Background)]).await;
     let rooms = [room("a", 0), room("b", 5), room("unheard of", 5)];
@@ -122,7 +105,7 @@ async fn a_type_without_room_holds_nobody_up(store: &dyn TaskStore) {
     assert!(claim(store, 1, [room("b", 5)], 100).await.tasks.is_empty(), "nor is it named");
 }
 
-async fn a_task_is_handed_out_once(store: &dyn TaskStore) {
+pub(super) async fn a_task_is_handed_out_once(store: &dyn TaskStore) {
     accept(store, 0, (1..=5).map(given)).await;
     let mut handed = Vec::new();
     for most in [2, 2, 2] {
@@ -132,7 +115,7 @@ async fn a_task_is_handed_out_once(store: &dyn TaskStore) {
     assert!(claim_all(store, LEASE * 5).await.is_empty(), "not before a sweep finds it lost");
 }
 
-async fn a_claim_names_the_lease_and_the_runs_so_far(store: &dyn TaskStore) {
+pub(super) async fn a_claim_names_the_lease_and_the_runs_so_far(store: &dyn TaskStore) {
     accept(store, 3, [given(1).attempts(5)]).await;
     let handed = claim_one(store, 4).await;
     assert_eq!(handed.lease.id, id(1));
@@ -146,14 +129,14 @@ async fn a_claim_names_the_lease_and_the_runs_so_far(store: &dyn TaskStore) {
     assert_eq!((claimed.attempts, claimed.submitted_at), (1, at(3)));
 
     // Each claim draws a fence above all before it.
-    settle(store, 5, handed.lease, crate::stores::retry(6, 1, 5)).await.unwrap();
+    settle(store, 5, handed.lease, super::retry(6, 1, 5)).await.unwrap();
     store.sweep(at(6), Bounds::default()).await.unwrap();
     let again = claim_one(store, 6).await;
     assert!(again.lease.fence > handed.lease.fence);
     assert_eq!(again.counts.attempt, 2);
 }
 
-async fn a_claim_may_be_a_start(store: &dyn TaskStore) {
+pub(super) async fn a_claim_may_be_a_start(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2).of("b")]).await;
     let genome = Digest::of(b"the only one");
     let rooms = [TypeSlots { starts: Some(genome), ..room("a", 1) }, room("b", 1)];
@@ -169,7 +152,7 @@ async fn a_claim_may_be_a_start(store: &dyn TaskStore) {
     assert_eq!(attempts.iter().map(|lost| lost.genome).collect::<Vec<_>>(), [Some(genome)]);
 }
 
-async fn a_task_past_its_deadline_is_not_handed_out(store: &dyn TaskStore) {
+pub(super) async fn a_task_past_its_deadline_is_not_handed_out(store: &dyn TaskStore) {
     accept(store, 0, [given(1).deadline(10), given(2).deadline(11), given(3)]).await;
     let claimed = claim(store, 10, [room("a", 9)], 9).await;
     assert_eq!(claimed.ended, [id(1)]);
@@ -193,7 +176,9 @@ async fn a_task_past_its_deadline_is_not_handed_out(store: &dyn TaskStore) {
     assert_eq!(expired.failed_attempts, [attempt]);
 }
 
-async fn a_deadline_that_passes_in_the_queue_takes_no_turn_of_another_claim(store: &dyn TaskStore) {
+pub(super) async fn a_deadline_that_passes_in_the_queue_takes_no_turn_of_another_claim(
+    store: &dyn TaskStore,
+) {
     accept(store, 0, (1..=5).map(|n| given(n).deadline(10)).chain((6..=8).map(given))).await;
     let mut handed = Vec::new();
     for _ in 0..4 {

@@ -1,36 +1,16 @@
 //! What is taken, what is refused, and in which order it waits.
 
-use chimera_layer4::queue::store::{Durability, SubmitTerms, Submitted, TaskStore};
-use chimera_layer4::queue::{Bounds, Settlement, TaskRecord, TaskState};
 use serde_json::{Value, json};
 
-use super::on_every_store;
-use crate::stores::{
+use super::{
     Given, accept, at, claim_all, claim_one, dead, given, id, ids, numbered, record, result, room,
     settle, state, submit, submit_on, success, terms,
 };
+use crate::json::tree;
+use crate::scheduler::store::{Durability, SubmitTerms, Submitted, TaskStore};
+use crate::scheduler::{Bounds, Settlement, TaskRecord, TaskState};
 
-on_every_store! {
-    a_store_begins_empty,
-    a_task_is_kept_as_it_was_submitted,
-    data_as_deep_as_can_be_read_is_kept,
-    tasks_wait_in_the_order_of_submission,
-    an_empty_batch_is_taken,
-    an_identity_is_taken_once,
-    an_identity_stays_taken_after_the_end,
-    a_key_is_taken_once,
-    a_key_of_other_work_names_its_first_task,
-    a_key_is_free_again_when_its_task_is_purged,
-    a_full_type_takes_no_more,
-    delayed_tasks_count_and_leased_ones_do_not,
-    a_duplicate_is_answered_when_there_is_no_room,
-    a_task_waits_for_its_time,
-    a_time_that_is_over_delays_nothing,
-    a_submitter_who_waits_is_answered_alike,
-    attempts_are_three_unless_said_otherwise,
-}
-
-async fn a_store_begins_empty(store: &dyn TaskStore) {
+pub(super) async fn a_store_begins_empty(store: &dyn TaskStore) {
     assert_eq!(store.get(id(1)).await.unwrap(), None);
     assert!(claim_all(store, 0).await.is_empty());
     let stats = store.stats().await.unwrap();
@@ -38,7 +18,7 @@ async fn a_store_begins_empty(store: &dyn TaskStore) {
     assert_eq!(stats.by_state.len(), TaskState::ALL.len());
 }
 
-async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
+pub(super) async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
     let Given(mut submission) = given(1).deadline(60_000).attempts(7).key("k");
     submission.task.payload = json!({
         "text": "naïve \u{1F600} \u{0} \"quoted\"", "float": 0.1, "big": u64::MAX,
@@ -67,17 +47,17 @@ async fn a_task_is_kept_as_it_was_submitted(store: &dyn TaskStore) {
         unreadable: None,
     };
     assert_eq!(record(store, 1).await, expected);
-    let claim = super::super::claim(store, 6, [room(&agent_type, 1)], 1).await;
+    let claim = super::claim(store, 6, [room(&agent_type, 1)], 1).await;
     assert_eq!(*claim.tasks[0].body, task);
     assert_eq!(claim.tasks[0].submitted_at, at(5));
 }
 
 /// As deep as the host reads it where it comes in, it must be read again here,
 /// where more is around it. A guest chooses how deep its output is.
-async fn data_as_deep_as_can_be_read_is_kept(store: &dyn TaskStore) {
+pub(super) async fn data_as_deep_as_can_be_read_is_kept(store: &dyn TaskStore) {
     let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
-    let deepest = (1..200).rev().find_map(|depth| serde_json::from_str(&nested(depth)).ok());
-    let deepest: Value = deepest.unwrap();
+    let deepest: Option<Value> = (1..200).rev().find_map(|depth| tree(&nested(depth)).ok());
+    let deepest = deepest.unwrap();
     accept(store, 0, [given(1).payload(deepest.clone())]).await;
     assert_eq!(record(store, 1).await.task.payload, deepest);
     let handed = claim_one(store, 1).await;
@@ -89,18 +69,18 @@ async fn data_as_deep_as_can_be_read_is_kept(store: &dyn TaskStore) {
 }
 
 /// Neither the identities nor the times decide, which are here the other way round.
-async fn tasks_wait_in_the_order_of_submission(store: &dyn TaskStore) {
+pub(super) async fn tasks_wait_in_the_order_of_submission(store: &dyn TaskStore) {
     accept(store, 0, [given(9), given(4)]).await;
     accept(store, 0, [given(7)]).await;
     accept(store, 0, [given(2), given(8)]).await;
     assert_eq!(ids(&claim_all(store, 1).await), numbered([9, 4, 7, 2, 8]));
 }
 
-async fn an_empty_batch_is_taken(store: &dyn TaskStore) {
+pub(super) async fn an_empty_batch_is_taken(store: &dyn TaskStore) {
     assert!(submit(store, 0, []).await.is_empty());
 }
 
-async fn an_identity_is_taken_once(store: &dyn TaskStore) {
+pub(super) async fn an_identity_is_taken_once(store: &dyn TaskStore) {
     let answers = submit(store, 0, [given(1), given(2), given(1)]).await;
     let accepted = Submitted::Accepted;
     assert_eq!(answers, [accepted, accepted, Submitted::Duplicate(id(1))]);
@@ -110,7 +90,7 @@ async fn an_identity_is_taken_once(store: &dyn TaskStore) {
     assert_eq!(claim_all(store, 2).await.len(), 2);
 }
 
-async fn an_identity_stays_taken_after_the_end(store: &dyn TaskStore) {
+pub(super) async fn an_identity_stays_taken_after_the_end(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 1).await.lease;
     settle(store, 2, lease, success(id(1), 2)).await.unwrap();
@@ -118,7 +98,7 @@ async fn an_identity_stays_taken_after_the_end(store: &dyn TaskStore) {
     assert_eq!(state(store, 1).await, TaskState::Succeeded);
 }
 
-async fn a_key_is_taken_once(store: &dyn TaskStore) {
+pub(super) async fn a_key_is_taken_once(store: &dyn TaskStore) {
     let work = json!({ "the same": "work" });
     let keyed = |n| given(n).key("order 17").payload(work.clone());
     let duplicate = Submitted::Duplicate(id(1));
@@ -133,7 +113,7 @@ async fn a_key_is_taken_once(store: &dyn TaskStore) {
     assert_eq!(store.get(id(5)).await.unwrap(), None);
 }
 
-async fn a_key_of_other_work_names_its_first_task(store: &dyn TaskStore) {
+pub(super) async fn a_key_of_other_work_names_its_first_task(store: &dyn TaskStore) {
     accept(store, 0, [given(1).key("k").payload(json!(1))]).await;
     let other_input = given(2).key("k").payload(json!(2));
     let other_type = given(3).key("k").payload(json!(1)).of("b");
@@ -144,7 +124,7 @@ async fn a_key_of_other_work_names_its_first_task(store: &dyn TaskStore) {
     assert_eq!(answers, [Submitted::Duplicate(id(1))], "the work is the same");
 }
 
-async fn a_key_is_free_again_when_its_task_is_purged(store: &dyn TaskStore) {
+pub(super) async fn a_key_is_free_again_when_its_task_is_purged(store: &dyn TaskStore) {
     accept(store, 0, [given(1).key("k")]).await;
     let lease = claim_one(store, 1).await.lease;
     settle(store, 2, lease, dead(id(1), 1, 2)).await.unwrap();
@@ -157,7 +137,7 @@ fn for_two(ms: u64) -> SubmitTerms {
     SubmitTerms { capacity: 2, ..terms(ms) }
 }
 
-async fn a_full_type_takes_no_more(store: &dyn TaskStore) {
+pub(super) async fn a_full_type_takes_no_more(store: &dyn TaskStore) {
     let batch = [given(1), given(2), given(3), given(4).of("b"), given(5)];
     let (accepted, full) = (Submitted::Accepted, Submitted::Full { queued: 2 });
     let answers = submit_on(store, for_two(0), batch).await;
@@ -169,7 +149,7 @@ async fn a_full_type_takes_no_more(store: &dyn TaskStore) {
     accept(store, 1, [given(3)]).await;
 }
 
-async fn delayed_tasks_count_and_leased_ones_do_not(store: &dyn TaskStore) {
+pub(super) async fn delayed_tasks_count_and_leased_ones_do_not(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 0).await.lease;
     let full = [Submitted::Full { queued: 2 }];
@@ -183,13 +163,13 @@ async fn delayed_tasks_count_and_leased_ones_do_not(store: &dyn TaskStore) {
     assert_eq!(answers, [Submitted::Accepted, full[0]]);
 }
 
-async fn a_duplicate_is_answered_when_there_is_no_room(store: &dyn TaskStore) {
+pub(super) async fn a_duplicate_is_answered_when_there_is_no_room(store: &dyn TaskStore) {
     let work = || given(1).key("k");
     let answers = submit_on(store, for_two(0), [work(), given(2), work(), given(3)]).await;
     assert_eq!(answers[2..], [Submitted::Duplicate(id(1)), Submitted::Full { queued: 2 }]);
 }
 
-async fn a_task_waits_for_its_time(store: &dyn TaskStore) {
+pub(super) async fn a_task_waits_for_its_time(store: &dyn TaskStore) {
     accept(store, 0, [given(1).not_before(100), given(2).not_before(50)]).await;
     let waiting = record(store, 1).await;
     assert_eq!((waiting.state, waiting.at), (TaskState::Delayed, at(100)));
@@ -203,19 +183,19 @@ async fn a_task_waits_for_its_time(store: &dyn TaskStore) {
     assert_eq!(ids(&claim_all(store, 100).await), [id(1)]);
 }
 
-async fn a_time_that_is_over_delays_nothing(store: &dyn TaskStore) {
+pub(super) async fn a_time_that_is_over_delays_nothing(store: &dyn TaskStore) {
     accept(store, 50, [given(1).not_before(50), given(2).not_before(10)]).await;
     assert_eq!(claim_all(store, 50).await.len(), 2);
 }
 
-async fn a_submitter_who_waits_is_answered_alike(store: &dyn TaskStore) {
+pub(super) async fn a_submitter_who_waits_is_answered_alike(store: &dyn TaskStore) {
     let with_result = SubmitTerms { promise: Durability::WithResult, ..terms(0) };
     let answers = submit_on(store, with_result, [given(1), given(1)]).await;
     assert_eq!(answers, [Submitted::Accepted, Submitted::Duplicate(id(1))]);
     assert_eq!(state(store, 1).await, TaskState::Waiting);
 }
 
-async fn attempts_are_three_unless_said_otherwise(store: &dyn TaskStore) {
+pub(super) async fn attempts_are_three_unless_said_otherwise(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2).attempts(9)]).await;
     let most: Vec<u32> = claim_all(store, 0).await.iter().map(|t| t.counts.max_attempts).collect();
     assert_eq!(most, [3, 9]);

@@ -1,35 +1,16 @@
 //! Tasks taken back, dead letters put back, and what is kept of the ended.
 
-use chimera_layer4::Fault;
-use chimera_layer4::queue::store::{
-    CancelAnswer, Keep, Retention, StoreError, Submitted, TaskStore,
-};
-use chimera_layer4::queue::{Bounds, Settlement, TaskState};
-
-use super::on_every_store;
-use crate::stores::{
+use super::{
     Given, LEASE, ROOMY, accept, all_in, asking, at, claim_all, claim_one, dead, given, id, ids,
     ms, numbered, record, retry, room, run_one, settle, state, submit, success, terms,
 };
+use crate::Fault;
+use crate::scheduler::store::{
+    CancelAnswer, Keep, Retention, Settled, StoreError, Submitted, TaskStore,
+};
+use crate::scheduler::{Bounds, Settlement, TaskState};
 
-on_every_store! {
-    a_queued_task_is_cancelled_at_once,
-    a_task_in_hand_is_asked_to_stop,
-    what_has_ended_is_not_cancelled,
-    only_dead_letters_are_put_back,
-    a_task_put_back_begins_anew,
-    a_deadline_that_is_over_does_not_come_back,
-    what_is_given_back_keeps_its_place_and_a_dead_letter_goes_behind,
-    only_ended_tasks_are_purged,
-    what_is_purged_may_be_submitted_again,
-    the_newest_of_each_state_are_kept,
-    what_ended_long_ago_is_forgotten,
-    retention_works_in_bounded_steps,
-    a_forgotten_task_frees_its_key,
-    a_closed_store_takes_and_tells_nothing,
-}
-
-async fn a_queued_task_is_cancelled_at_once(store: &dyn TaskStore) {
+pub(super) async fn a_queued_task_is_cancelled_at_once(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2).not_before(50), given(3)]).await;
     for n in [1, 2] {
         assert_eq!(store.cancel(id(n), at(7)).await.unwrap(), CancelAnswer::Cancelled);
@@ -43,7 +24,7 @@ async fn a_queued_task_is_cancelled_at_once(store: &dyn TaskStore) {
     assert_eq!(ids(&claim_all(store, 51).await), [id(3)]);
 }
 
-async fn a_task_in_hand_is_asked_to_stop(store: &dyn TaskStore) {
+pub(super) async fn a_task_in_hand_is_asked_to_stop(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2)]).await;
     let lease = claim_all(store, 0).await[1].lease;
     store.start(vec![lease], None).await.unwrap();
@@ -57,7 +38,7 @@ async fn a_task_in_hand_is_asked_to_stop(store: &dyn TaskStore) {
     assert_eq!((held.at, held.result), (at(LEASE), None), "its lease goes on");
 }
 
-async fn what_has_ended_is_not_cancelled(store: &dyn TaskStore) {
+pub(super) async fn what_has_ended_is_not_cancelled(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 1).await;
     settle(store, 2, lease, success(id(1), 2)).await.unwrap();
@@ -82,7 +63,7 @@ async fn one_in_each_state(store: &dyn TaskStore) {
     let settlements = [
         success(id(5), 2),
         dead(id(6), 1, 2),
-        Settlement::Cancelled(crate::stores::result(id(7), 2, None)),
+        Settlement::Cancelled(super::result(id(7), 2, None)),
     ];
     for (task, settlement) in claimed[2..].iter().zip(settlements) {
         settle(store, 2, task.lease, settlement).await.unwrap();
@@ -93,7 +74,7 @@ async fn one_in_each_state(store: &dyn TaskStore) {
     }
 }
 
-async fn only_dead_letters_are_put_back(store: &dyn TaskStore) {
+pub(super) async fn only_dead_letters_are_put_back(store: &dyn TaskStore) {
     one_in_each_state(store).await;
     let all = numbered([7, 6, 5, 4, 99, 3, 2, 1, 6]);
     assert_eq!(store.requeue(all, at(4)).await.unwrap(), [id(6)]);
@@ -102,7 +83,7 @@ async fn only_dead_letters_are_put_back(store: &dyn TaskStore) {
     assert_eq!(store.requeue(Vec::new(), at(4)).await.unwrap(), []);
 }
 
-async fn a_task_put_back_begins_anew(store: &dyn TaskStore) {
+pub(super) async fn a_task_put_back_begins_anew(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(2).deadline(60_000).key("k")]).await;
     let lease = run_one(store, 0).await;
     store.sweep(at(LEASE), Bounds::default()).await.unwrap();
@@ -129,7 +110,7 @@ async fn a_task_put_back_begins_anew(store: &dyn TaskStore) {
     assert_eq!(again, [Submitted::Duplicate(id(1))]);
 }
 
-async fn a_deadline_that_is_over_does_not_come_back(store: &dyn TaskStore) {
+pub(super) async fn a_deadline_that_is_over_does_not_come_back(store: &dyn TaskStore) {
     accept(store, 0, [given(1).deadline(10), given(2).deadline(90)]).await;
     store.sweep(at(10), Bounds::default()).await.unwrap();
     let lease = claim_one(store, 11).await.lease;
@@ -142,7 +123,9 @@ async fn a_deadline_that_is_over_does_not_come_back(store: &dyn TaskStore) {
     assert_eq!(ids(&claim_all(store, 91).await), [id(1)]);
 }
 
-async fn what_is_given_back_keeps_its_place_and_a_dead_letter_goes_behind(store: &dyn TaskStore) {
+pub(super) async fn what_is_given_back_keeps_its_place_and_a_dead_letter_goes_behind(
+    store: &dyn TaskStore,
+) {
     accept(store, 0, [given(3), given(2), given(1)]).await;
     let first = claim_all(store, 0).await;
     for task in &first {
@@ -156,7 +139,7 @@ async fn what_is_given_back_keeps_its_place_and_a_dead_letter_goes_behind(store:
     assert_eq!(ids(&claim_all(store, 6).await), numbered([2, 1, 3]));
 }
 
-async fn only_ended_tasks_are_purged(store: &dyn TaskStore) {
+pub(super) async fn only_ended_tasks_are_purged(store: &dyn TaskStore) {
     one_in_each_state(store).await;
     let all = numbered([1, 2, 3, 4, 5, 99, 6, 7, 7]);
     assert_eq!(store.purge(all).await.unwrap(), numbered([5, 6, 7]));
@@ -166,7 +149,7 @@ async fn only_ended_tasks_are_purged(store: &dyn TaskStore) {
     assert_eq!(store.purge(Vec::new()).await.unwrap(), []);
 }
 
-async fn what_is_purged_may_be_submitted_again(store: &dyn TaskStore) {
+pub(super) async fn what_is_purged_may_be_submitted_again(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 0).await;
     settle(store, 1, lease, retry(2, 1, 1)).await.unwrap();
@@ -186,7 +169,7 @@ async fn end(store: &dyn TaskStore, numbers: std::ops::RangeInclusive<u32>, how:
         accept(store, now, [given(n)]).await;
         let settlement = match how {
             TaskState::Dead => dead(id(n), 1, now),
-            TaskState::Cancelled => Settlement::Cancelled(crate::stores::result(id(n), now, None)),
+            TaskState::Cancelled => Settlement::Cancelled(super::result(id(n), now, None)),
             _ => success(id(n), now),
         };
         let lease = claim_one(store, now).await.lease;
@@ -203,7 +186,7 @@ async fn kept(store: &dyn TaskStore, state: TaskState) -> Vec<u32> {
     rows.iter().map(|row| row.id.as_uuid().as_u128() as u32).collect()
 }
 
-async fn the_newest_of_each_state_are_kept(store: &dyn TaskStore) {
+pub(super) async fn the_newest_of_each_state_are_kept(store: &dyn TaskStore) {
     end(store, 1..=5, TaskState::Succeeded).await;
     end(store, 11..=15, TaskState::Dead).await;
     end(store, 21..=25, TaskState::Cancelled).await;
@@ -221,7 +204,7 @@ async fn the_newest_of_each_state_are_kept(store: &dyn TaskStore) {
     assert_eq!(state(store, 30).await, TaskState::Waiting, "who waits is not touched");
 }
 
-async fn what_ended_long_ago_is_forgotten(store: &dyn TaskStore) {
+pub(super) async fn what_ended_long_ago_is_forgotten(store: &dyn TaskStore) {
     end(store, 1..=5, TaskState::Succeeded).await;
     end(store, 11..=15, TaskState::Dead).await;
     accept(store, 16, [given(16)]).await;
@@ -236,11 +219,11 @@ async fn what_ended_long_ago_is_forgotten(store: &dyn TaskStore) {
     assert_eq!(state(store, 16).await, TaskState::Waiting, "however old");
 }
 
-async fn retention_works_in_bounded_steps(store: &dyn TaskStore) {
+pub(super) async fn retention_works_in_bounded_steps(store: &dyn TaskStore) {
     const MANY: u64 = 1500;
     accept(store, 0, (1..=MANY as u32).map(given)).await;
     let claimed = claim_all(store, 1).await;
-    let settled = claimed.iter().map(|task| chimera_layer4::queue::store::Settled {
+    let settled = claimed.iter().map(|task| Settled {
         lease: task.lease,
         settlement: success(task.lease.id, 2),
         genome: None,
@@ -257,7 +240,7 @@ async fn retention_works_in_bounded_steps(store: &dyn TaskStore) {
     assert_eq!(kept(store, TaskState::Succeeded).await.len(), 100);
 }
 
-async fn a_forgotten_task_frees_its_key(store: &dyn TaskStore) {
+pub(super) async fn a_forgotten_task_frees_its_key(store: &dyn TaskStore) {
     accept(store, 0, [given(1).key("k")]).await;
     store.cancel(id(1), at(1)).await.unwrap();
     let all = Retention { ended: keep(0, 0), dead: keep(0, 0) };
@@ -265,17 +248,13 @@ async fn a_forgotten_task_frees_its_key(store: &dyn TaskStore) {
     accept(store, 3, [given(2).key("k"), given(1)]).await;
 }
 
-async fn a_closed_store_takes_and_tells_nothing(store: &dyn TaskStore) {
+pub(super) async fn a_closed_store_takes_and_tells_nothing(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 1).await.lease;
     store.close().await;
     store.close().await;
     let Given(submission) = given(2);
-    let settled = chimera_layer4::queue::store::Settled {
-        lease,
-        settlement: Settlement::GiveBack,
-        genome: None,
-    };
+    let settled = Settled { lease, settlement: Settlement::GiveBack, genome: None };
     let closed = StoreError::Closed;
     assert_eq!(store.submit(vec![submission], terms(2)).await.unwrap_err(), closed);
     assert_eq!(store.claim(asking(2, [room("a", 1)], ROOMY)).await.unwrap_err(), closed);

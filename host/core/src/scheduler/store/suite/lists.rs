@@ -1,33 +1,18 @@
 //! Lists and counts.
 
-use chimera_layer4::queue::store::{Filter, Order, TaskStore};
-use chimera_layer4::queue::{Bounds, DeadReason, TaskState};
-use chimera_layer4::{Priority, TaskId};
-
-use super::on_every_store;
-use crate::stores::{
+use super::{
     CLASSES, LEASE, accept, all_in, at, check_counts, claim, claim_all, claim_one, dead, given, id,
     numbered, retry, room, run_one, settle, success,
 };
-
-on_every_store! {
-    a_list_shows_each_task_where_it_is,
-    a_list_is_in_the_order_of_its_times,
-    pages_add_up_to_the_whole,
-    a_list_of_every_state_is_in_the_order_of_submission,
-    pages_from_the_newest_are_those_from_the_oldest_reversed,
-    a_list_of_one_reason_has_no_other,
-    a_list_of_one_type_has_no_other,
-    a_list_of_nothing_is_empty,
-    counts_follow_every_change,
-    the_oldest_who_waits_is_named_for_each_class,
-}
+use crate::scheduler::store::{Filter, Order, TaskStore};
+use crate::scheduler::{Bounds, DeadReason, TaskState};
+use crate::{Priority, TaskId};
 
 async fn listed(store: &dyn TaskStore, filter: Filter) -> Vec<TaskId> {
     store.list(filter).await.unwrap().iter().map(|row| row.id).collect()
 }
 
-async fn a_list_shows_each_task_where_it_is(store: &dyn TaskStore) {
+pub(super) async fn a_list_shows_each_task_where_it_is(store: &dyn TaskStore) {
     accept(store, 3, [given(1).of("b").class(Priority::High)]).await;
     let claimed = claim(store, 4, [room("b", 1)], 1).await.tasks.remove(0);
     settle(store, 5, claimed.lease, dead(id(1), 1, 5)).await.unwrap();
@@ -38,7 +23,7 @@ async fn a_list_shows_each_task_where_it_is(store: &dyn TaskStore) {
     assert_eq!((row.attempts, row.reason), (1, Some(DeadReason::Failed)));
 }
 
-async fn a_list_is_in_the_order_of_its_times(store: &dyn TaskStore) {
+pub(super) async fn a_list_is_in_the_order_of_its_times(store: &dyn TaskStore) {
     accept(store, 2, [given(5), given(3)]).await;
     accept(store, 3, [given(1)]).await;
     accept(store, 3, [given(9).not_before(50), given(8).not_before(40)]).await;
@@ -50,7 +35,7 @@ async fn a_list_is_in_the_order_of_its_times(store: &dyn TaskStore) {
     assert_eq!(listed(store, all_in(TaskState::Claimed)).await, numbered([1, 3, 5]));
 }
 
-async fn pages_add_up_to_the_whole(store: &dyn TaskStore) {
+pub(super) async fn pages_add_up_to_the_whole(store: &dyn TaskStore) {
     for n in 1..=25_u32 {
         // Four of each time, so that pages end in the middle of one.
         accept(store, u64::from(n / 4), [given(100 - n)]).await;
@@ -75,7 +60,7 @@ async fn pages_add_up_to_the_whole(store: &dyn TaskStore) {
     assert_eq!(listed(store, nothing).await, []);
 }
 
-async fn a_list_of_every_state_is_in_the_order_of_submission(store: &dyn TaskStore) {
+pub(super) async fn a_list_of_every_state_is_in_the_order_of_submission(store: &dyn TaskStore) {
     // A clock that is set back changes nothing about the order.
     accept(store, 9, [given(3), given(1).not_before(50)]).await;
     accept(store, 5, [given(2).of("b"), given(4).class(Priority::High)]).await;
@@ -95,7 +80,9 @@ async fn a_list_of_every_state_is_in_the_order_of_submission(store: &dyn TaskSto
     assert_eq!(listed(store, Filter { after: gone, ..newest }).await, numbered([4, 2, 1, 3]));
 }
 
-async fn pages_from_the_newest_are_those_from_the_oldest_reversed(store: &dyn TaskStore) {
+pub(super) async fn pages_from_the_newest_are_those_from_the_oldest_reversed(
+    store: &dyn TaskStore,
+) {
     for n in 1..=25_u32 {
         accept(store, u64::from(n / 4), [given(100 - n)]).await;
     }
@@ -120,7 +107,7 @@ async fn pages_from_the_newest_are_those_from_the_oldest_reversed(store: &dyn Ta
     }
 }
 
-async fn a_list_of_one_reason_has_no_other(store: &dyn TaskStore) {
+pub(super) async fn a_list_of_one_reason_has_no_other(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2), given(3).deadline(5)]).await;
     let leases = claim(store, 1, [room("a", 2)], 2).await.tasks;
     for (handed, n) in leases.iter().zip(1_u32..) {
@@ -133,7 +120,7 @@ async fn a_list_of_one_reason_has_no_other(store: &dyn TaskStore) {
     assert_eq!(listed(store, of(DeadReason::HostCrash)).await, []);
 }
 
-async fn a_list_of_one_type_has_no_other(store: &dyn TaskStore) {
+pub(super) async fn a_list_of_one_type_has_no_other(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2).of("b"), given(3), given(4).of("b")]).await;
     let of_type = |agent_type: &str| Filter {
         agent_type: Some(agent_type.into()),
@@ -146,14 +133,14 @@ async fn a_list_of_one_type_has_no_other(store: &dyn TaskStore) {
     assert_eq!(listed(store, of_type("unheard of")).await, []);
 }
 
-async fn a_list_of_nothing_is_empty(store: &dyn TaskStore) {
+pub(super) async fn a_list_of_nothing_is_empty(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     for state in TaskState::ALL.into_iter().filter(|state| *state != TaskState::Waiting) {
         assert_eq!(listed(store, all_in(state)).await, [], "{state}");
     }
 }
 
-async fn counts_follow_every_change(store: &dyn TaskStore) {
+pub(super) async fn counts_follow_every_change(store: &dyn TaskStore) {
     let of = |n: u32| ["a", "b", "c"][n as usize % 3];
     let class = |n: u32| CLASSES[n as usize % CLASSES.len()];
     accept(store, 0, (1..=30).map(|n| given(n).of(of(n)).class(class(n)))).await;
@@ -182,7 +169,7 @@ async fn counts_follow_every_change(store: &dyn TaskStore) {
     check_counts(store).await;
 }
 
-async fn the_oldest_who_waits_is_named_for_each_class(store: &dyn TaskStore) {
+pub(super) async fn the_oldest_who_waits_is_named_for_each_class(store: &dyn TaskStore) {
     let oldest = async || store.stats().await.unwrap().oldest_waiting;
     accept(store, 1, [given(1)]).await;
     accept(store, 3, [given(4).not_before(99)]).await;

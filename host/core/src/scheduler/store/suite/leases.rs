@@ -1,40 +1,20 @@
 //! What the holder of a lease may say, and that nobody else may.
 
-use chimera_layer4::queue::store::{CancelAnswer, Extension, Lease, Settled, TaskStore};
-use chimera_layer4::queue::{Bounds, DeadReason, Settlement, TaskState, TransitionError};
-use chimera_layer4::{Digest, Fault};
 use serde_json::json;
 
-use super::on_every_store;
-use crate::stores::{
+use super::{
     LEASE, accept, at, claim_all, claim_one, dead, failed, given, id, ids, numbered, record,
     result, retry, run_one, settle, state, success,
 };
-
-on_every_store! {
-    a_claimed_task_is_started_once,
-    starts_are_answered_one_by_one,
-    a_heartbeat_extends_the_lease,
-    a_heartbeat_hears_of_losses_and_cancellations,
-    a_success_is_kept_with_its_result,
-    a_claim_may_end_without_a_start,
-    settlements_are_answered_one_by_one,
-    an_end_is_accepted_once,
-    a_former_holder_changes_nothing,
-    a_retry_waits_for_its_time,
-    a_retry_keeps_what_failed,
-    a_fault_of_the_host_takes_no_attempt,
-    what_is_given_back_was_never_claimed,
-    a_dead_letter_says_why,
-    a_task_in_hand_is_cancelled_by_its_runner,
-    the_genome_of_a_start_is_kept,
-}
+use crate::scheduler::store::{CancelAnswer, Extension, Lease, Settled, TaskStore};
+use crate::scheduler::{Bounds, DeadReason, Settlement, TaskState, TransitionError};
+use crate::{Digest, Fault};
 
 fn stale(lease: Lease, fence: u64) -> Lease {
     Lease { fence, ..lease }
 }
 
-async fn a_claimed_task_is_started_once(store: &dyn TaskStore) {
+pub(super) async fn a_claimed_task_is_started_once(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 1).await.lease;
     assert_eq!(store.start(vec![lease], None).await.unwrap(), [Ok(())]);
@@ -45,7 +25,7 @@ async fn a_claimed_task_is_started_once(store: &dyn TaskStore) {
     assert_eq!(store.start(vec![lease], None).await.unwrap(), [again]);
 }
 
-async fn starts_are_answered_one_by_one(store: &dyn TaskStore) {
+pub(super) async fn starts_are_answered_one_by_one(store: &dyn TaskStore) {
     accept(store, 0, (1..=3).map(given)).await;
     let claimed = claim_all(store, 1).await;
     let [one, two, three] = [0, 1, 2].map(|n| claimed[n].lease);
@@ -65,7 +45,7 @@ async fn starts_are_answered_one_by_one(store: &dyn TaskStore) {
     assert_eq!(store.start(Vec::new(), None).await.unwrap(), []);
 }
 
-async fn a_heartbeat_extends_the_lease(store: &dyn TaskStore) {
+pub(super) async fn a_heartbeat_extends_the_lease(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2)]).await;
     let claimed = claim_all(store, 0).await;
     let one = claimed[0].lease;
@@ -79,7 +59,7 @@ async fn a_heartbeat_extends_the_lease(store: &dyn TaskStore) {
     assert_eq!(swept.lost, 1);
 }
 
-async fn a_heartbeat_hears_of_losses_and_cancellations(store: &dyn TaskStore) {
+pub(super) async fn a_heartbeat_hears_of_losses_and_cancellations(store: &dyn TaskStore) {
     accept(store, 0, (1..=4).map(given)).await;
     let claimed = claim_all(store, 0).await;
     let [one, two, three, four] = [0, 1, 2, 3].map(|n| claimed[n].lease);
@@ -97,7 +77,7 @@ async fn a_heartbeat_hears_of_losses_and_cancellations(store: &dyn TaskStore) {
     assert_eq!(record(store, 2).await.at, at(2000), "what is to be stopped still has time");
 }
 
-async fn a_success_is_kept_with_its_result(store: &dyn TaskStore) {
+pub(super) async fn a_success_is_kept_with_its_result(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 1).await;
     let output = json!({ "text": "größer", "n": 0.1, "list": [1, 2, { "deep": null }] });
@@ -111,13 +91,13 @@ async fn a_success_is_kept_with_its_result(store: &dyn TaskStore) {
     assert!(claim_all(store, 9).await.is_empty());
 }
 
-async fn a_claim_may_end_without_a_start(store: &dyn TaskStore) {
+pub(super) async fn a_claim_may_end_without_a_start(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 1).await.lease;
     assert_eq!(settle(store, 2, lease, success(id(1), 2)).await, Ok(TaskState::Succeeded));
 }
 
-async fn settlements_are_answered_one_by_one(store: &dyn TaskStore) {
+pub(super) async fn settlements_are_answered_one_by_one(store: &dyn TaskStore) {
     accept(store, 0, (1..=5).map(given)).await;
     let claimed = claim_all(store, 1).await;
     let lease = |n: u32| claimed[n as usize - 1].lease;
@@ -157,7 +137,7 @@ fn ends(n: u32) -> [Settlement; 6] {
     ]
 }
 
-async fn an_end_is_accepted_once(store: &dyn TaskStore) {
+pub(super) async fn an_end_is_accepted_once(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 1).await;
     settle(store, 2, lease, success(id(1), 2)).await.unwrap();
@@ -169,7 +149,7 @@ async fn an_end_is_accepted_once(store: &dyn TaskStore) {
     assert_eq!(record(store, 1).await, ended);
 }
 
-async fn a_former_holder_changes_nothing(store: &dyn TaskStore) {
+pub(super) async fn a_former_holder_changes_nothing(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let former = run_one(store, 0).await;
     store.sweep(at(LEASE), Bounds::default()).await.unwrap();
@@ -190,7 +170,7 @@ async fn a_former_holder_changes_nothing(store: &dyn TaskStore) {
     assert_eq!(verdict, Ok(TaskState::Succeeded));
 }
 
-async fn a_retry_waits_for_its_time(store: &dyn TaskStore) {
+pub(super) async fn a_retry_waits_for_its_time(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 1).await;
     assert_eq!(settle(store, 2, lease, retry(40, 1, 2)).await, Ok(TaskState::Delayed));
@@ -203,7 +183,7 @@ async fn a_retry_waits_for_its_time(store: &dyn TaskStore) {
     assert_eq!(claim_one(store, 40).await.counts.attempt, 2);
 }
 
-async fn a_retry_keeps_what_failed(store: &dyn TaskStore) {
+pub(super) async fn a_retry_keeps_what_failed(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     for number in 1..=2_u32 {
         let ms = u64::from(number) * 10;
@@ -216,7 +196,7 @@ async fn a_retry_keeps_what_failed(store: &dyn TaskStore) {
     assert_eq!(record(store, 1).await.failed_attempts, [failed(1, 11), failed(2, 21)]);
 }
 
-async fn a_fault_of_the_host_takes_no_attempt(store: &dyn TaskStore) {
+pub(super) async fn a_fault_of_the_host_takes_no_attempt(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(1)]).await;
     for faults in 0..4_u32 {
         let ms = u64::from(faults) * 10;
@@ -231,7 +211,7 @@ async fn a_fault_of_the_host_takes_no_attempt(store: &dyn TaskStore) {
     assert_eq!(record(store, 1).await.failed_attempts.len(), 4);
 }
 
-async fn what_is_given_back_was_never_claimed(store: &dyn TaskStore) {
+pub(super) async fn what_is_given_back_was_never_claimed(store: &dyn TaskStore) {
     accept(store, 0, [given(5), given(4), given(3)]).await;
     let claimed = claim_all(store, 1).await;
     assert_eq!(ids(&claimed), numbered([5, 4, 3]));
@@ -246,7 +226,7 @@ async fn what_is_given_back_was_never_claimed(store: &dyn TaskStore) {
     assert!(again.iter().all(|task| task.counts.attempt == 1));
 }
 
-async fn a_dead_letter_says_why(store: &dyn TaskStore) {
+pub(super) async fn a_dead_letter_says_why(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 1).await;
     let result = result(id(1), 2, None);
@@ -259,7 +239,7 @@ async fn a_dead_letter_says_why(store: &dyn TaskStore) {
     assert_eq!(ended.failed_attempts, [failed(1, 2)]);
 }
 
-async fn a_task_in_hand_is_cancelled_by_its_runner(store: &dyn TaskStore) {
+pub(super) async fn a_task_in_hand_is_cancelled_by_its_runner(store: &dyn TaskStore) {
     accept(store, 0, (1..=6).map(given)).await;
     let claimed = claim_all(store, 1).await;
     for task in &claimed {
@@ -281,7 +261,7 @@ async fn a_task_in_hand_is_cancelled_by_its_runner(store: &dyn TaskStore) {
     assert_eq!(record(store, 2).await.failed_attempts, [failed(9, 99)], "it had failed, too");
 }
 
-async fn the_genome_of_a_start_is_kept(store: &dyn TaskStore) {
+pub(super) async fn the_genome_of_a_start_is_kept(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 0).await.lease;
     let genome = Digest::of(b"started with");

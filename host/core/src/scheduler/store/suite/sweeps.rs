@@ -1,41 +1,22 @@
 //! What time brings: what is due, what is lost, what is over.
 
-use chimera_layer4::queue::store::{Swept, TaskStore};
-use chimera_layer4::queue::{AttemptError, Bounds, DeadReason, Settlement, TaskState};
-use chimera_layer4::{Digest, Fault, HostFault};
-
-use super::on_every_store;
-use crate::stores::{
+use super::{
     LEASE, accept, at, claim_all, claim_one, given, id, ids, numbered, record, retry, run_one,
     settle, state, success,
 };
-
-on_every_store! {
-    nothing_to_do_is_done,
-    what_is_due_waits_from_then_on,
-    a_lost_claim_is_given_back,
-    a_lost_run_is_made_again,
-    a_lease_lasts_to_its_last_millisecond,
-    three_lost_runs_are_too_many,
-    ten_lost_claims_are_too_many,
-    bounds_are_the_callers,
-    a_last_attempt_that_is_lost_is_the_end,
-    a_lost_task_that_was_to_be_cancelled_is_cancelled,
-    a_deadline_ends_what_is_queued_and_only_that,
-    the_next_event_is_named,
-    a_sweep_is_bounded_and_says_that_more_is_left,
-    a_clock_that_is_set_moves_what_is_relative,
-}
+use crate::scheduler::store::{Swept, TaskStore};
+use crate::scheduler::{AttemptError, Bounds, DeadReason, Settlement, TaskState};
+use crate::{Digest, Fault, HostFault};
 
 const B: Bounds = Bounds { crashes: 3, lost_claims: 10 };
 
-async fn nothing_to_do_is_done(store: &dyn TaskStore) {
+pub(super) async fn nothing_to_do_is_done(store: &dyn TaskStore) {
     assert_eq!(store.sweep(at(0), B).await.unwrap(), Swept::default());
     accept(store, 0, [given(1)]).await;
     assert_eq!(store.sweep(at(9), B).await.unwrap(), Swept::default(), "who waits has no time");
 }
 
-async fn what_is_due_waits_from_then_on(store: &dyn TaskStore) {
+pub(super) async fn what_is_due_waits_from_then_on(store: &dyn TaskStore) {
     let late = (1..=3).map(|n| given(n).not_before(100 - u64::from(n)));
     accept(store, 0, late.chain([given(4)])).await;
     let swept = store.sweep(at(98), B).await.unwrap();
@@ -46,7 +27,7 @@ async fn what_is_due_waits_from_then_on(store: &dyn TaskStore) {
     assert_eq!(ids(&claim_all(store, 201).await), numbered([4, 2, 3, 1]));
 }
 
-async fn a_lost_claim_is_given_back(store: &dyn TaskStore) {
+pub(super) async fn a_lost_claim_is_given_back(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let former = claim_one(store, 0).await.lease;
     let swept = store.sweep(at(LEASE), B).await.unwrap();
@@ -60,7 +41,7 @@ async fn a_lost_claim_is_given_back(store: &dyn TaskStore) {
     assert_eq!(again.counts.attempt, 1);
 }
 
-async fn a_lost_run_is_made_again(store: &dyn TaskStore) {
+pub(super) async fn a_lost_run_is_made_again(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = claim_one(store, 0).await.lease;
     let genome = Digest::of(b"it");
@@ -76,7 +57,7 @@ async fn a_lost_run_is_made_again(store: &dyn TaskStore) {
     assert_eq!(again.counts.attempt, 2);
 }
 
-async fn a_lease_lasts_to_its_last_millisecond(store: &dyn TaskStore) {
+pub(super) async fn a_lease_lasts_to_its_last_millisecond(store: &dyn TaskStore) {
     accept(store, 0, [given(1)]).await;
     let lease = run_one(store, 0).await;
     let swept = store.sweep(at(LEASE - 1), B).await.unwrap();
@@ -87,7 +68,7 @@ async fn a_lease_lasts_to_its_last_millisecond(store: &dyn TaskStore) {
     assert_eq!(store.sweep(at(LEASE * 2), B).await.unwrap(), Swept::default());
 }
 
-async fn three_lost_runs_are_too_many(store: &dyn TaskStore) {
+pub(super) async fn three_lost_runs_are_too_many(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(9)]).await;
     for losses in 1..=3 {
         run_one(store, losses * 10_000).await;
@@ -105,7 +86,7 @@ async fn three_lost_runs_are_too_many(store: &dyn TaskStore) {
     assert!(!result.success && result.error.is_some());
 }
 
-async fn ten_lost_claims_are_too_many(store: &dyn TaskStore) {
+pub(super) async fn ten_lost_claims_are_too_many(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(1)]).await;
     for losses in 1..=10 {
         claim_one(store, losses * 10_000).await;
@@ -118,7 +99,7 @@ async fn ten_lost_claims_are_too_many(store: &dyn TaskStore) {
     assert_eq!(ended.result.unwrap().fault, Some(HostFault::Crashed { times: 10 }.into()));
 }
 
-async fn bounds_are_the_callers(store: &dyn TaskStore) {
+pub(super) async fn bounds_are_the_callers(store: &dyn TaskStore) {
     accept(store, 0, [given(1), given(2)]).await;
     let first = claim_all(store, 0).await[0].lease;
     store.start(vec![first], None).await.unwrap();
@@ -128,7 +109,7 @@ async fn bounds_are_the_callers(store: &dyn TaskStore) {
     assert_eq!(swept, Swept { lost: 2, ended: numbered([1, 2]), ..Swept::default() });
 }
 
-async fn a_last_attempt_that_is_lost_is_the_end(store: &dyn TaskStore) {
+pub(super) async fn a_last_attempt_that_is_lost_is_the_end(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(2)]).await;
     let lease = run_one(store, 0).await;
     settle(store, 1, lease, retry(2, 1, 1)).await.unwrap();
@@ -141,7 +122,7 @@ async fn a_last_attempt_that_is_lost_is_the_end(store: &dyn TaskStore) {
     assert_eq!((ended.attempts, ended.crashes, ended.failed_attempts.len()), (2, 1, 2));
 }
 
-async fn a_lost_task_that_was_to_be_cancelled_is_cancelled(store: &dyn TaskStore) {
+pub(super) async fn a_lost_task_that_was_to_be_cancelled_is_cancelled(store: &dyn TaskStore) {
     accept(store, 0, [given(1).attempts(1), given(2)]).await;
     let claimed = claim_all(store, 0).await;
     store.start(vec![claimed[0].lease], None).await.unwrap();
@@ -158,7 +139,7 @@ async fn a_lost_task_that_was_to_be_cancelled_is_cancelled(store: &dyn TaskStore
     }
 }
 
-async fn a_deadline_ends_what_is_queued_and_only_that(store: &dyn TaskStore) {
+pub(super) async fn a_deadline_ends_what_is_queued_and_only_that(store: &dyn TaskStore) {
     let held = |n| given(n).deadline(10);
     accept(store, 0, [held(1), held(2)]).await;
     let leases = claim_all(store, 0).await;
@@ -186,7 +167,7 @@ async fn a_deadline_ends_what_is_queued_and_only_that(store: &dyn TaskStore) {
     assert_eq!(swept.ended, numbered([2, 5]));
 }
 
-async fn the_next_event_is_named(store: &dyn TaskStore) {
+pub(super) async fn the_next_event_is_named(store: &dyn TaskStore) {
     let next = async |now| store.sweep(at(now), B).await.unwrap().next;
     accept(store, 0, [given(1)]).await;
     assert_eq!(next(0).await, None);
@@ -200,13 +181,13 @@ async fn the_next_event_is_named(store: &dyn TaskStore) {
     assert_eq!(next(6).await, Some(at(3 + LEASE)), "what has ended has no events");
 }
 
-async fn a_sweep_is_bounded_and_says_that_more_is_left(store: &dyn TaskStore) {
+pub(super) async fn a_sweep_is_bounded_and_says_that_more_is_left(store: &dyn TaskStore) {
     let many = 1..=600_u32;
     accept(store, 0, many.clone().map(|n| given(n).not_before(5))).await;
     accept(store, 0, many.clone().map(|n| given(1000 + n).of("b").deadline(5))).await;
     accept(store, 0, many.map(|n| given(2000 + n).of("c"))).await;
-    let room = crate::stores::room("c", 600);
-    assert_eq!(crate::stores::claim(store, 0, [room], 600).await.tasks.len(), 600);
+    let room = super::room("c", 600);
+    assert_eq!(super::claim(store, 0, [room], 600).await.tasks.len(), 600);
     let now = at(LEASE);
     let (mut promoted, mut lost, mut ended, mut rounds) = (0, 0, 0, 0);
     loop {
@@ -224,7 +205,7 @@ async fn a_sweep_is_bounded_and_says_that_more_is_left(store: &dyn TaskStore) {
     assert!(rounds > 1, "one sweep does not hold up claims for long");
 }
 
-async fn a_clock_that_is_set_moves_what_is_relative(store: &dyn TaskStore) {
+pub(super) async fn a_clock_that_is_set_moves_what_is_relative(store: &dyn TaskStore) {
     const MINUTE: i64 = 60_000;
     accept(store, 100_000, [given(1), given(2).not_before(105_000)]).await;
     let lease = claim_one(store, 100_000).await.lease;
