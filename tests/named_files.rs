@@ -209,6 +209,8 @@ fn a_declared_component_that_is_a_pipe_holds_up_nothing() {
     let fifo = pipe(chimera.home(), "component");
     let agents = declare("pipe", &fifo, 1) + &declare("echo", &guest_path("echo"), 1);
     let mut service = Service::start(chimera, &agents);
-    assert!(service.told().contains("it is not a file but a pipe"), "{}", service.told());
+    let health = service.get("/health");
+    let why = health["agent_types_down"]["pipe"].as_str().unwrap();
+    assert!(why.contains("it is not a file but a pipe"), "{health}");
     assert_eq!(service.end().0, 0);
 }
