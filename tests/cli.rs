@@ -23,6 +23,11 @@ pub(crate) struct Ended {
 }
 
 impl Chimera {
+    /// The folder that the program is started in.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// The data folder that the program uses.
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.home.path().join("chimera")

@@ -32,6 +32,7 @@ mod http;
 mod json;
 mod languages;
 mod memory;
+mod named_files;
 mod network;
 mod queue;
 mod readme;

@@ -13,6 +13,7 @@ mod evolve;
 mod exit;
 mod follow;
 mod genome;
+mod input;
 mod keyvalue;
 mod output;
 mod progress;

@@ -17,7 +17,7 @@ use super::args::{DeadLettersCommand, ListArgs, PageArgs, PickArgs, SubmitArgs, 
 use super::backend::{NotCancelled, QueueBackend};
 use super::exit::{BadInput, Exit};
 use super::output::Output;
-use super::{follow, task};
+use super::{follow, input, task};
 use chimera_layer4_fabric::utils;
 
 /// Dead letters that one `--all` names at once.
@@ -32,7 +32,7 @@ pub(super) async fn task(
 ) -> anyhow::Result<Exit> {
     // Whatever was mistyped is said before the store is opened.
     let submission = match &command {
-        TaskCommand::Submit(args) => Some(submission(&config, args)?),
+        TaskCommand::Submit(args) => Some(submission(&config, args).await?),
         _ => None,
     };
     let queue = match &command {
@@ -72,7 +72,7 @@ pub(super) async fn dead_letters(
         DeadLettersCommand::Purge(args) => {
             let ids = picked(&queue, &args.pick).await?;
             if args.pick.all && !args.yes && !ids.is_empty() {
-                may_purge(ids.len(), output)?;
+                may_purge(ids.len(), output).await?;
             }
             done(&queue, queue.purge_dead(&ids).await?, &ids, PURGED_DEAD, output).await
         }
@@ -81,8 +81,8 @@ pub(super) async fn dead_letters(
     done
 }
 
-fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submission> {
-    let payload = task::payload(&args.task)?;
+async fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submission> {
+    let payload = task::payload(&args.task).await?;
     let resource_quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let now = SystemTime::now();
     let from_now = |secs: u64, flag: &str| {
@@ -370,11 +370,15 @@ async fn picked(queue: &QueueBackend, args: &PickArgs) -> anyhow::Result<Vec<Tas
 }
 
 /// Asks whether so many dead letters may go, on standard error and input.
-fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
+async fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
     output.note(&format!("forget {count} dead letters, which cannot be undone? [y/N]"));
-    let mut answer = String::new();
-    // An answer is a word; more is none.
-    std::io::stdin().lock().take(MOST_ANSWER_BYTES).read_line(&mut answer)?;
+    let answer = input::patiently(|| {
+        let mut answer = String::new();
+        // An answer is a word; more is none.
+        let read = std::io::stdin().lock().take(MOST_ANSWER_BYTES).read_line(&mut answer);
+        read.map(|_| answer).map_err(|error| BadInput(format!("standard input: {error}")))
+    });
+    let answer = answer.await?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }

@@ -58,7 +58,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     // Whatever was mistyped is said before anything is built or compiled.
-    let payload = task::payload(&args.task)?;
+    let payload = task::payload(&args.task).await?;
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let mut agent = task::agent("agent", quota.clone(), &args.grants, instances)?;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -12,6 +12,7 @@ use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::config::{
     AgentDeclaration, Layer4Config, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
 };
+use chimera_layer4_folders::read_regular;
 
 use super::args::SettingsArgs;
 use super::exit::BadInput;
@@ -73,16 +74,11 @@ fn this_program() -> Option<PathBuf> {
 fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {
     let path = named.unwrap_or(Path::new(FILE));
     let read = || {
-        let file = std::fs::File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(std::io::Error::other("it is not a file"));
-        }
-        let mut text = String::new();
-        // One byte more tells a file that is too large from one that just fits.
-        if file.take(FILE_BYTES + 1).read_to_string(&mut text)? as u64 > FILE_BYTES {
+        let bytes = read_regular(path, FILE_BYTES)?;
+        if bytes.len() as u64 > FILE_BYTES {
             return Err(std::io::Error::other(TOO_LARGE));
         }
-        Ok(text)
+        String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
     };
     match read() {
         Ok(text) => Ok(Some((path.display().to_string(), text))),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::args::GrantArgs;
 use super::exit::BadInput;
+use super::input;
 use chimera_layer4_fabric::utils;
 
 /// A payload is held in memory several times over; larger data belongs in a
@@ -19,7 +20,12 @@ use chimera_layer4_fabric::utils;
 const PAYLOAD_BYTES: u64 = 64 << 20;
 
 /// The payload that `--task` names.
-pub(super) fn payload(typed: &str) -> Result<JsonText, BadInput> {
+pub(super) async fn payload(typed: &str) -> anyhow::Result<JsonText> {
+    let typed = typed.to_owned();
+    input::patiently(move || read_payload(&typed)).await
+}
+
+fn read_payload(typed: &str) -> Result<JsonText, BadInput> {
     match typed.strip_prefix('@') {
         Some("") => Err(BadInput("--task @: a file's name follows the @".into())),
         Some(path) => from_file(Path::new(path)),
@@ -32,16 +38,10 @@ pub(super) fn payload(typed: &str) -> Result<JsonText, BadInput> {
 }
 
 fn from_file(path: &Path) -> Result<JsonText, BadInput> {
-    let name = path.display().to_string();
-    let file =
-        std::fs::File::open(path).map_err(|error| BadInput(format!("--task @{name}: {error}")))?;
-    let text = read(file, &format!("--task @{name}"))?;
+    let name = format!("--task @{}", path.display());
+    let text = read(input::open(path, &name)?, &name)?;
     let is_json = path.extension().is_none_or(|end| end.eq_ignore_ascii_case("json"));
-    if is_json {
-        read_json(&text, &format!("--task @{name}"))
-    } else {
-        Ok(Value::String(text).into())
-    }
+    if is_json { read_json(&text, &name) } else { Ok(Value::String(text).into()) }
 }
 
 /// All of a source, which a mistake is told by `name` of.

@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use super::args::WorkArgs;
 use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
-use super::{component, task};
+use super::{component, input, task};
 use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
@@ -113,9 +113,9 @@ pub(super) async fn run(
                 feed(&fabric, tokio::io::stdin(), &terms, &mut tally).await?;
             }
             Some(path) => {
-                let wrong = |error| BadInput(format!("--tasks {}: {error}", path.display()));
-                let file = tokio::fs::File::open(path).await.map_err(wrong)?;
-                feed(&fabric, file, &terms, &mut tally).await?;
+                let (path, name) = (path.clone(), format!("--tasks {}", path.display()));
+                let file = input::patiently(move || input::open(&path, &name)).await?;
+                feed(&fabric, tokio::fs::File::from_std(file), &terms, &mut tally).await?;
             }
         }
         until_empty(&fabric, args.keep_running).await

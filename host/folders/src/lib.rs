@@ -10,11 +10,13 @@
 //! wasmtime's cache) may be given that one.
 //!
 //! `walk` goes down the path, `rules` judges each part, `inside` works with what
-//! lies in a folder, `accounts` names users and groups.
+//! lies in a folder, `accounts` names users and groups. `regular` opens files that
+//! somebody names, wherever they are.
 
 mod accounts;
 mod inside;
 pub mod locks;
+mod regular;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::fstatfs;
 
 pub use self::accounts::Accounts;
+pub use self::regular::{open_regular, read_regular};
 use self::walk::{Missing, walk};
 
 /// What must be true of a folder itself, beside what is asked of the path to it.

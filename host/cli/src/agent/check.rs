@@ -38,7 +38,10 @@ pub(super) async fn check(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     // Whatever was mistyped is said before anything is built or compiled.
-    let mut options = args.run.then(|| conformance::options(&mut config, &args)).transpose()?;
+    let mut options = match args.run {
+        true => Some(conformance::options(&mut config, &args).await?),
+        false => None,
+    };
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Layer4Fabric::new(config)?;

@@ -8,7 +8,7 @@ use super::args::CheckArgs;
 use crate::component::Component;
 use crate::exit::BadInput;
 use crate::output::Output;
-use crate::{progress, task};
+use crate::{input, progress, task};
 use chimera_layer4_conformance as conformance;
 use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
 use chimera_layer4_fabric::Layer4Fabric;
@@ -18,7 +18,10 @@ use chimera_layer4_fabric::Layer4Fabric;
 const CALL_SECS: u64 = 10;
 
 /// What was typed. The time for a task is that for every other call too.
-pub(super) fn options(config: &mut Layer4Config, args: &CheckArgs) -> Result<Options, BadInput> {
+pub(super) async fn options(
+    config: &mut Layer4Config,
+    args: &CheckArgs,
+) -> anyhow::Result<Options> {
     let defaults = &config.default_resource_quota;
     let max_execution_time_secs = defaults.max_execution_time_secs.min(CALL_SECS);
     let defaults = ResourceQuota { max_execution_time_secs, ..defaults.clone() };
@@ -27,10 +30,11 @@ pub(super) fn options(config: &mut Layer4Config, args: &CheckArgs) -> Result<Opt
     let agent = task::agent("checked", quota, &args.grants, InstancePolicy::default())?;
     let mut options = Options::new(agent);
     for typed in &args.task {
-        options.samples.push(Sample::new(task::payload(typed)?));
+        options.samples.push(Sample::new(task::payload(typed).await?));
     }
     if let Some(path) = &args.tasks {
-        options.samples.extend(samples(path)?);
+        let path = path.clone();
+        options.samples.extend(input::patiently(move || samples(&path)).await?);
     }
     for typed in &args.bad_param {
         options.bad_parameters.push(task::parameter("--bad-param", typed)?);
@@ -40,8 +44,7 @@ pub(super) fn options(config: &mut Layer4Config, args: &CheckArgs) -> Result<Opt
 
 fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     let name = format!("--tasks {}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| BadInput(format!("{name}: {error}")))?;
-    let text = task::read(file, &name)?;
+    let text = input::all(input::open(path, &name)?, &name)?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, line): (u32, &str)| {
         serde_json::from_str(line).map_err(|error| {

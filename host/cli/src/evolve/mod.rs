@@ -35,7 +35,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     // Whatever was mistyped is said before anything is built.
-    let options = options::options(&config, &args)?;
+    let options = options::options(&config, &args).await?;
     let start = start::component(&config, &args, *output).await?;
     let options = EvolutionOptions { start: Arc::clone(&start), ..options };
     let mut evolution = Evolution::open(options)?;

@@ -1,6 +1,6 @@
 //! From what was typed to an evolution's options.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chimera_layer4_core::Layer4Config;
@@ -14,7 +14,7 @@ use chimera_layer4_fabric::BenchTask;
 
 /// Everything but the start's component, which is read when the rest is known
 /// to be in order.
-pub(super) fn options(
+pub(super) async fn options(
     config: &Layer4Config,
     args: &EvolveArgs,
 ) -> anyhow::Result<EvolutionOptions> {
@@ -27,8 +27,8 @@ pub(super) fn options(
         start: Vec::new().into(),
         generator: generator(args)?,
         generator_timeout: seconds("--generator-timeout", args.generator_timeout)?,
-        tasks: tasks(&args.tasks)?,
-        held_out: held_out(args)?,
+        tasks: genome::read_tasks("--tasks", &args.tasks).await?,
+        held_out: held_out(args).await?,
         generations: args.generations,
         population: args.population,
         elites: args.elites,
@@ -66,7 +66,7 @@ fn generator(args: &EvolveArgs) -> Result<Generator, BadInput> {
 }
 
 /// Tasks that were trained on say nothing of others.
-fn held_out(args: &EvolveArgs) -> anyhow::Result<Vec<BenchTask>> {
+async fn held_out(args: &EvolveArgs) -> anyhow::Result<Vec<BenchTask>> {
     let Some(file) = &args.held_out else { return Ok(Vec::new()) };
     let is_same = file.canonicalize().ok().zip(args.tasks.canonicalize().ok());
     if is_same.is_some_and(|(one, other)| one == other) {
@@ -74,11 +74,7 @@ fn held_out(args: &EvolveArgs) -> anyhow::Result<Vec<BenchTask>> {
             format!("--held-out {}: it is the file of --tasks; give others", file.display());
         return Err(BadInput(words).into());
     }
-    tasks(file)
-}
-
-fn tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {
-    genome::read_tasks(file)
+    genome::read_tasks("--held-out", file).await
 }
 
 fn seconds(flag: &str, typed: f64) -> Result<Duration, BadInput> {

@@ -18,7 +18,7 @@ pub(super) use self::print::what_became_of_state;
 use super::exit::{BadInput, Exit};
 use super::output::{Output, in_order};
 use super::progress::Bar;
-use super::{component, task, weights};
+use super::{component, input, task, weights};
 use chimera_layer4_fabric::fabric::NewGenome;
 
 /// Does what the command says.
@@ -145,7 +145,7 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
     let genome = genomes.named(&args.genome).await?;
     let tasks = match &args.tasks {
         None => Vec::new(),
-        Some(file) => read_tasks(file)?,
+        Some(file) => read_tasks("--tasks", file).await?,
     };
     let weights = weights::read(&args.weight)?;
     let bar = Bar::new(output, "running tasks on both");
@@ -165,11 +165,15 @@ struct Line {
     expected: Option<JsonText>,
 }
 
-/// The tasks of a file, one to a line: what a benchmark takes of each.
-pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {
-    let name = file.display();
-    let text =
-        std::fs::read_to_string(file).map_err(|error| BadInput(format!("{name}: {error}")))?;
+/// The tasks of a file, one to a line: what a benchmark takes of each. `flag` is
+/// what named the file.
+pub(super) async fn read_tasks(flag: &str, file: &Path) -> anyhow::Result<Vec<BenchTask>> {
+    let (name, file) = (format!("{flag} {}", file.display()), file.to_path_buf());
+    input::patiently(move || tasks(&name, &file)).await
+}
+
+fn tasks(name: &str, file: &Path) -> Result<Vec<BenchTask>, BadInput> {
+    let text = input::all(input::open(file, name)?, name)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
@@ -178,6 +182,5 @@ pub(super) fn read_tasks(file: &Path) -> anyhow::Result<Vec<BenchTask>> {
         let payload = payload.ok_or_else(|| wrong(format!("there is no `payload`; {TASK}")))?;
         Ok(BenchTask { payload, expected })
     };
-    let tasks: Result<Vec<BenchTask>, BadInput> = lines.map(read).collect();
-    Ok(tasks?)
+    lines.map(read).collect()
 }

@@ -27,12 +27,11 @@ use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{
     AgentConfig, AgentId, HealthStatus, Layer4Config, Layer4Error, Layer4Result, Task,
 };
-use chimera_layer4_folders::OwnFolder;
+use chimera_layer4_folders::{OwnFolder, read_regular};
 use chimera_layer4_runtime::executor::{CapabilityOptions, ExecutorOptions, charge_caller};
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
 use tokio::sync::OnceCell;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::field::display;
@@ -548,13 +547,10 @@ pub async fn read_component(path: &Path, most: u64) -> Layer4Result<Vec<u8>> {
     let wrong = |reason: String| {
         Layer4Error::InvalidRequest(vec![format!("the component {}: {reason}", path.display())])
     };
-    let told = |error: std::io::Error| wrong(error.to_string());
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    if !tokio::fs::metadata(path).await.map_err(told)?.is_file() {
-        return Err(wrong("it is not a file".into()));
+    let named = path.to_path_buf();
+    let read = tokio::task::spawn_blocking(move || read_regular(&named, most)).await;
+    match read {
+        Ok(read) => read.map_err(|error| wrong(error.to_string())),
+        Err(error) => Err(Layer4Error::Internal(format!("a component is not read: {error}"))),
     }
-    let file = tokio::fs::File::open(path).await.map_err(told)?;
-    let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).await.map_err(told)?;
-    Ok(bytes)
 }

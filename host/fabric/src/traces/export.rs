@@ -4,13 +4,13 @@
 //! most limits; `variables` has the rest.
 
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chimera_layer4_core::config::without_userinfo;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_folders::read_regular;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -23,6 +23,9 @@ use super::variables::Otlp;
 
 /// A collector answers with a few bytes.
 const ANSWER_BYTES: u64 = 64 << 10;
+/// A file of certificates or of a key: many times what the authorities of a whole
+/// system take.
+const MOST_PEM_BYTES: u64 = 16 << 20;
 
 /// Sends spans there, in batches, on a thread of its own. What the library says of
 /// values that it does not take is not heard: `variables` names all of them.
@@ -87,9 +90,15 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let named =
-        |error| format!("{}, which a variable of OpenTelemetry names: {error}", path.display());
-    fs::read(path).map_err(named)
+    let named = |error: &dyn Display| {
+        format!("{}, which a variable of OpenTelemetry names: {error}", path.display())
+    };
+    let pem = read_regular(path, MOST_PEM_BYTES).map_err(|error| named(&error))?;
+    if pem.len() as u64 > MOST_PEM_BYTES {
+        let most = MOST_PEM_BYTES >> 20;
+        return Err(named(&format!("it is larger than {most} MiB, the most that is read")));
+    }
+    Ok(pem)
 }
 
 fn not_pem(path: &Path, reason: &dyn Display) -> String {
@@ -179,6 +188,7 @@ impl HttpClient for Client {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::{Read, Write};
     use std::net::TcpListener;
 

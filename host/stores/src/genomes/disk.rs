@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use chimera_layer4_folders::open_regular;
+
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::steps::{Step, reached};
 
@@ -62,12 +64,9 @@ pub(super) fn sync_folder(folder: &Path) -> GenomeStoreResult<()> {
 /// what it should be, and its digest says so. What is no file is not opened,
 /// since a pipe would never answer.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let expected = found.len().min(limit);
+    let file = open_regular(path)?;
+    let expected = file.metadata()?.len().min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

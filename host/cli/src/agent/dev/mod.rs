@@ -8,6 +8,7 @@ mod sources;
 mod stage;
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Instant;
 
 use chimera_layer4_core::Layer4Config;
@@ -43,6 +44,7 @@ pub(crate) async fn run(
     output: &Output,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
+    let mut interrupted = pin!(interrupted);
     // Whatever was mistyped is said before anything is built.
     match args.task.as_deref() {
         // Standard input can be read once, and each version is to have the task.
@@ -50,7 +52,11 @@ pub(crate) async fn run(
             let words = "--task is -, and dev runs the task again and again; give JSON or @FILE";
             return Err(BadInput(words.into()).into());
         }
-        Some(typed) => drop(task::payload(typed)?),
+        Some(typed) => tokio::select! {
+            biased;
+            () = &mut interrupted => return Ok(Exit::Interrupted),
+            payload = task::payload(typed) => drop(payload?),
+        },
         None => {}
     }
     let most = config.max_component_bytes();
@@ -60,7 +66,7 @@ pub(crate) async fn run(
     reporter.watching(&args.folder)?;
     let ended = tokio::select! {
         biased;
-        () = interrupted => Ok(()),
+        () = &mut interrupted => Ok(()),
         failed = rounds(&args, most, &mut sources, &mut stage, &reporter, output) => failed,
     };
     stage.close().await?;
@@ -122,7 +128,7 @@ async fn round(
     reporter.put(&put).map_err(Failed::during("report"))?;
     let Some(typed) = &args.task else { return Ok(()) };
     // Read again, since a file of tasks may have changed too.
-    let payload = task::payload(typed).map_err(|error| Failed::during("run")(error.into()))?;
+    let payload = task::payload(typed).await.map_err(Failed::during("run"))?;
     let ran = Box::pin(stage.run(payload)).await.map_err(Failed::during("run"))?;
     reporter.ran(&ran).map_err(Failed::during("report"))
 }

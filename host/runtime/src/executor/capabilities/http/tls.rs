@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::grants::Host;
 use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_folders::read_regular;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -14,6 +15,9 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use wasmtime_wasi_http::Error;
 
 use super::paced::Paced;
+
+/// Many times what the authorities of a whole system take.
+const MOST_PEM_BYTES: u64 = 16 << 20;
 
 /// Trusts the authorities that Mozilla trusts, and those in the file `own` besides.
 pub(super) fn connector(own: Option<&Path>) -> Layer4Result<TlsConnector> {
@@ -40,8 +44,14 @@ pub(super) fn connector(own: Option<&Path>) -> Layer4Result<TlsConnector> {
 }
 
 fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
+    let cannot = |error| format!("it cannot be read: {error}");
+    let pem = read_regular(file, MOST_PEM_BYTES).map_err(cannot)?;
+    if pem.len() as u64 > MOST_PEM_BYTES {
+        let most = MOST_PEM_BYTES >> 20;
+        return Err(format!("it is larger than {most} MiB, the most that is read"));
+    }
     let mut found = false;
-    for certificate in CertificateDer::pem_file_iter(file).map_err(in_words)? {
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots.add(certificate.map_err(in_words)?).map_err(|error| error.to_string())?;
         found = true;
     }
