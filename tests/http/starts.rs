@@ -77,6 +77,42 @@ fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
     assert!(code == 0 && said.contains("ended in good order\n"), "{said}");
 }
 
+/// To somebody who asks, a type that is declared and down is no typo.
+#[test]
+fn a_type_that_is_down_is_told_from_one_that_there_is_not() {
+    let gone = declare("gone", Path::new("gone.wasm"), 1);
+    let config = gone + &declare("echo", &guest_path("echo"), 1);
+    let mut service = Service::start(Chimera::new(), &config);
+    let data = service.chimera.data().join("data").display().to_string();
+    let echo = guest_path("echo").display().to_string();
+    let run =
+        |arguments: &[&str]| service.chimera.run(&[arguments, &["--data-dir", &data]].concat());
+    let push = |name: &str| {
+        let done = run(&["genome", "push", &echo, "--type", name]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        done.err
+    };
+    let said = push("gone");
+    assert!(
+        said.contains("\"gone\" is declared, but down") && said.contains("gone.wasm"),
+        "{said}"
+    );
+    assert!(!said.contains("is known"), "{said}");
+    let said = push("gome");
+    assert!(said.contains("no agent type \"gome\" is known"), "{said}");
+    assert!(said.contains("known are: echo; declared, but down: gone"), "{said}");
+
+    let refused = run(&["task", "submit", "--type", "gome"]);
+    assert_eq!(refused.code, 3, "{}", refused.err);
+    let words = "known: echo; declared, but down, since they did not start: gone";
+    assert!(refused.err.contains(words), "{}", refused.err);
+
+    let top = run(&["top", "--once"]).out;
+    let row = top.lines().find(|line| line.contains("gone")).unwrap_or_else(|| panic!("{top}"));
+    assert!(row.contains(" down ") && row.contains("gone.wasm"), "{top}");
+    assert_eq!(service.end().0, 0);
+}
+
 #[test]
 fn a_guest_has_no_say_in_how_a_host_ends() {
     let agents = hostile("trap", "in_shutdown", "trap") + &hostile("spin", "in_shutdown", "spin");

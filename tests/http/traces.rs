@@ -17,7 +17,7 @@ use serde_json::json;
 use super::Api;
 use super::service::Service;
 use crate::cli::Chimera;
-use crate::harness::settings;
+use crate::harness::{guest_path, settings};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -206,6 +206,28 @@ fn each_value_that_is_not_allowed_is_named_once_with_what_is() {
             }
         }
     }
+}
+
+/// Spans would be lost from the first one on, and the log alone would say so.
+#[test]
+fn an_address_of_a_collector_that_is_none_is_refused_at_the_start() {
+    let chimera = Chimera::new();
+    let echo = guest_path("echo").display().to_string();
+    let commands: [&[&str]; 3] = [&["serve", "--port", "0"], &["run", &echo], &["config", "check"]];
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        for value in ["notaurl", "localhost:4318", "http://", "http://host:99999"] {
+            for arguments in commands {
+                let ended = Chimera::end(chimera.command(arguments).env(name, value));
+                assert_eq!(ended.code, 3, "{name}={value} {arguments:?}\n{}", ended.err);
+                let words = format!("{name} is {value:?}; allowed is an address as http://");
+                assert!(ended.err.contains(&words), "{words}\n{}", ended.err);
+            }
+        }
+    }
+    let mut run = chimera.command(&["run", &echo]);
+    let wrong = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "notaurl");
+    let off = Chimera::end(run.env(wrong.0, wrong.1).env("OTEL_TRACES_EXPORTER", "none"));
+    assert_eq!(off.code, 0, "{}", off.err);
 }
 
 #[test]

@@ -43,12 +43,18 @@ pub enum Layer4Error {
     #[error("there is no agent {0}; `get_active_agents` lists those that run")]
     AgentNotFound(AgentId),
     /// No agent of this type runs, and none is registered under this name.
-    #[error("no agent of type {agent_type:?} runs and none is registered; known: {}", list(.known))]
+    #[error(
+        "no agent of type {agent_type:?} runs and none is registered; known: {}{}",
+        list(.known),
+        declared_but_down(.down)
+    )]
     AgentTypeNotFound {
         /// The name that was asked for.
         agent_type: String,
         /// The names that would do.
         known: Vec<String>,
+        /// The names that are declared and would do if their agents had started.
+        down: Vec<String>,
     },
     /// The type is declared, and its first agents are being started.
     #[error("agents of type {agent_type:?} are being started; ask again in a second")]
@@ -262,6 +268,13 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
+fn declared_but_down(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; declared, but down, since they did not start: {}", names.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +319,11 @@ mod tests {
             Layer4Error::Serialization(json),
             Layer4Error::TaskNotFound(task),
             Layer4Error::AgentNotFound(agent()),
-            Layer4Error::AgentTypeNotFound { agent_type: agent_type.clone(), known },
+            Layer4Error::AgentTypeNotFound {
+                agent_type: agent_type.clone(),
+                known,
+                down: Vec::new(),
+            },
             Layer4Error::AgentTypeLoading { agent_type: agent_type.clone() },
             Layer4Error::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
             Layer4Error::TooManyAgents { max_agents: 10 },

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use chimera_layer4_api::problem::code;
 use tokio::io::Interest;
 
 use super::App;
@@ -57,7 +58,7 @@ pub(super) fn busy() -> Problem {
     let words = "as many requests wait or take long as may at once, three quarters of the \
                  connections; send it again later, or raise `max_connections` or the limit on \
                  open files";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words).after(LATER)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, words).after(LATER)
 }
 
 /// A turn, which is given back when it is dropped.

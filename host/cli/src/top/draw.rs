@@ -6,6 +6,7 @@ use chimera_layer4_api::agents::{ActiveAgent, KpiReport};
 use chimera_layer4_core::HealthStatus;
 use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use chimera_layer4_core::scheduler::{TaskState, TypeStats};
+use chimera_layer4_core::telemetry::shown;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -78,30 +79,45 @@ fn types_table(view: &View) -> Table<'_> {
         let has_agents = view.agents.iter().any(|agent| agent.agent_type == name);
         let of = |show: fn(&TypeStats) -> String| figures.map(show).unwrap_or_default();
         let running = of(|figures| figures.running.to_string());
+        let down = view.health.agent_types_down.get(name);
         let row = Row::new([
             name.to_owned(),
             queued.to_string(),
-            if has_agents { running } else { "no agents".to_owned() },
+            match down {
+                Some(_) => "down".to_owned(),
+                None if has_agents => running,
+                None => "no agents".to_owned(),
+            },
             of(|figures| format!("{:.1}", figures.ended_per_second)),
             of(|figures| figures.succeeded.to_string()),
             of(|figures| figures.failed.to_string()),
             of(|figures| figures.retried.to_string()),
             of(|figures| figures.breaker.to_string()),
+            down.map(|why| shown(why).to_string()).unwrap_or_default(),
         ]);
-        // Its tasks wait for an agent that nobody has declared.
-        if has_agents || queued == 0 { row } else { row.yellow() }
+        match down {
+            Some(_) => row.red(),
+            // Its tasks wait for an agent that nobody has declared.
+            None if !has_agents && queued > 0 => row.yellow(),
+            None => row,
+        }
     });
     let widths = [24, 9, 9, 9, 11, 9, 9, 10].map(Constraint::Length);
+    let widths = [widths.to_vec(), vec![Constraint::Fill(1)]].concat();
     let heads =
-        ["type", "queued", "running", "ends/s", "succeeded", "failed", "retried", "breaker"];
+        ["type", "queued", "running", "ends/s", "succeeded", "failed", "retried", "breaker", "why"];
     Table::new(rows, widths).header(header(heads)).block(Block::bordered().title(" agent types "))
 }
 
-/// Every type that has agents or a queue, by name.
+/// Every type that has agents or a queue, or is declared and down, by name.
 fn type_rows(view: &View) -> BTreeMap<&str, Option<&TypeStats>> {
     let queued = view.stats.queued_by_type.keys().map(|name| (name.as_str(), None));
+    let down = view.health.agent_types_down.keys().map(|name| (name.as_str(), None));
     let known = view.stats.agent_types.iter();
-    queued.chain(known.map(|figures| (figures.agent_type.as_str(), Some(figures)))).collect()
+    queued
+        .chain(down)
+        .chain(known.map(|figures| (figures.agent_type.as_str(), Some(figures))))
+        .collect()
 }
 
 fn agents_table(view: &View) -> Table<'_> {

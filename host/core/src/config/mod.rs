@@ -5,6 +5,7 @@
 //! once. Nothing here reads a file or the environment: the program hands both
 //! in, so a test needs neither.
 
+mod address;
 mod agents;
 mod declared;
 mod layers;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::ResourceQuota;
 use crate::genome::Redaction;
 
+pub use address::is_web_address;
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
@@ -321,11 +323,4 @@ impl Layer4Config {
         }
         complaints
     }
-}
-
-/// Whether it may be one; who connects to it says the rest.
-fn is_web_address(text: &str) -> bool {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-        && text.chars().all(|c| c.is_ascii_graphic())
 }

@@ -16,7 +16,8 @@ impl Layer4Fabric {
     ///
     /// # Errors
     /// `InvalidRequest` when the quota is out of range, `AgentNotFound`,
-    /// `AgentTypeNotFound`; nothing has changed then.
+    /// `AgentTypeNotFound`, `AgentTypeLoading`, `AgentTypeDown`; nothing has changed
+    /// then.
     pub fn update_resource_allocation(
         &self,
         allocation: ResourceAllocation,
@@ -31,10 +32,7 @@ impl Layer4Fabric {
             }
             AllocationTarget::AgentType(agent_type) => {
                 let given = self.pool.agents.allocate(&agent_type, &resource_quota)?;
-                given.ok_or_else(|| Layer4Error::AgentTypeNotFound {
-                    agent_type,
-                    known: self.pool.agents.known_types(),
-                })
+                given.ok_or_else(|| self.pool.agents.unknown(&agent_type))
             }
         }
     }

@@ -14,7 +14,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chimera_layer4_core::{Layer4Config, Layer4Result};
+use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{
     SpanBuilder, SpanKind, Status, TraceContextExt, Tracer as _, TracerProvider as _,
@@ -47,6 +47,10 @@ impl Traces {
     /// `Configuration` when the collector's address is none.
     pub(crate) fn new(config: &Layer4Config) -> Layer4Result<Self> {
         let variables = Variables(&config.otel_variables);
+        let refused = variables.refused();
+        if !refused.is_empty() {
+            return Err(Layer4Error::Configuration(refused));
+        }
         let Some(otlp) = variables.otlp(config.otlp_endpoint.as_deref()) else {
             return Ok(Self { collected: None });
         };

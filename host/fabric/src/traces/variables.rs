@@ -3,14 +3,14 @@
 //! The specification lists them all:
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>.
 //! Some are read by its library, some here; whatever is set and has no effect is
-//! named when a host starts. A value is shown, but not of headers, which carry secrets.
+//! named when a host starts, and an address for traces that is none is refused. A value is shown, but not of headers, which carry secrets.
 
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chimera_layer4_core::config::Secret;
+use chimera_layer4_core::config::{Secret, is_web_address, without_userinfo};
 
 /// For one batch, where no variable says otherwise; what the specification says.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -187,6 +187,21 @@ impl Variables<'_> {
             batch: batch.unwrap_or(BATCH.min(queued)),
             between: Duration::from_millis(between),
         })
+    }
+
+    /// The values that a host does not start with: spans would be lost from the first
+    /// one on. None where the variables end traces.
+    pub(super) fn refused(&self) -> Vec<String> {
+        let name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        let endpoint = self.get(name).filter(|_| !self.is_disabled());
+        let wrong = endpoint.filter(|endpoint| !is_web_address(endpoint));
+        let words = |endpoint| {
+            format!(
+                "{name} is {:?}; allowed is an address as http://127.0.0.1:4318/v1/traces",
+                without_userinfo(endpoint)
+            )
+        };
+        wrong.map(words).into_iter().collect()
     }
 
     /// The variables that are set and have no effect, each with the reason.
@@ -378,6 +393,18 @@ mod tests {
         assert_eq!(otlp(&[own], None).unwrap().endpoint, "http://collector/here");
         assert_eq!(otlp(&[(own.0, " ")], base).unwrap().endpoint, "http://all:4318/v1/traces");
         assert_eq!(otlp(&[], None), None);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_unless_traces_are_off() {
+        let name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        let wrong = Variables(&set(&[(name, "me:hush@notaurl")])).refused();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].starts_with(name) && !wrong[0].contains("hush"), "{wrong:?}");
+        let off = [(name, "notaurl"), ("OTEL_SDK_DISABLED", "true")];
+        assert_eq!(Variables(&set(&off)).refused(), [""; 0]);
+        assert_eq!(Variables(&set(&[(name, " http://c/ ")])).refused(), [""; 0]);
+        assert_eq!(Variables(&set(&[(name, " ")])).refused(), [""; 0]);
     }
 
     #[test]

@@ -278,7 +278,7 @@ impl Agents {
     }
 
     /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
-    /// `AgentTypeNotFound` with those that there are.
+    /// `AgentTypeNotFound` with those that there are, and those that are down.
     pub(super) fn unknown(&self, name: &str) -> Layer4Error {
         let agent_type = name.to_owned();
         let registry = self.read();
@@ -288,8 +288,9 @@ impl Agents {
         if let Some(reason) = registry.down.get(name) {
             return Layer4Error::AgentTypeDown { agent_type, reason: reason.clone() };
         }
+        let down = registry.down.keys().cloned().collect();
         drop(registry);
-        Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types() }
+        Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types(), down }
     }
 
     /// Whether a task may target the name.

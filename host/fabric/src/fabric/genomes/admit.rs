@@ -107,15 +107,28 @@ impl Layer4Fabric {
 
     /// A type that is not known is no mistake: its genomes may come first.
     fn unknown_type(&self, name: &str) -> Option<String> {
-        if self.pool.agents.knows(name) {
-            return None;
+        let tried = "the genome was tried with the default quota and no grants";
+        match self.must_know(name).err()? {
+            Layer4Error::AgentTypeLoading { .. } => {
+                Some(format!("agents of type {name:?} are being started, so {tried}"))
+            }
+            Layer4Error::AgentTypeDown { reason, .. } => Some(format!(
+                "the agent type {name:?} is declared, but down, so {tried}; its agents did not \
+                 start: {reason}; `chimera reload` starts them again"
+            )),
+            Layer4Error::AgentTypeNotFound { known, down, .. } => {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let down = match down.is_empty() {
+                    true => String::new(),
+                    false => format!("; declared, but down: {}", down.join(", ")),
+                };
+                Some(format!(
+                    "no agent type {name:?} is known to this host, so {tried}; known are: \
+                     {known}{down}"
+                ))
+            }
+            error => Some(format!("{error}, so {tried}")),
         }
-        let known = self.pool.agents.known_types().join(", ");
-        let known = if known.is_empty() { "none".to_owned() } else { known };
-        Some(format!(
-            "no agent type {name:?} is known to this host, so the genome was tried with the default \
-             quota and no grants; known are: {known}"
-        ))
     }
 
     async fn admit_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
