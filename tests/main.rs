@@ -34,6 +34,7 @@ mod languages;
 mod memory;
 mod named_files;
 mod network;
+mod older_folder;
 mod queue;
 mod readme;
 mod resources;
