@@ -83,10 +83,7 @@ impl WasmAgent for Keeper {
                 Value::Null
             }
             Order::OtelTrace => otel::trace(),
-            Order::OtelMeasure => {
-                otel::measure();
-                Value::Null
-            }
+            Order::OtelMeasure => told(otel::measure().map(|()| Value::Null)),
             Order::OtelLog(message) => {
                 otel::log(&message);
                 Value::Null
