@@ -1,6 +1,6 @@
 //! Clients that mean no good.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -29,6 +29,44 @@ fn post(headers: &str, body: &[u8]) -> Vec<u8> {
         "POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
+}
+
+/// A client that is refused before it has sent all has its refusal, and its
+/// connection, when it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    const LENGTH: usize = 8 << 20;
+    let api = Api::new(&[]).await;
+    let address = api.address;
+    let ask = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let status = |reader: &mut BufReader<TcpStream>| {
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                let mut line = String::new();
+                assert_ne!(reader.read_line(&mut line).unwrap(), 0, "it ended: {head:?}");
+                if let Some(said) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = said.trim().parse().unwrap();
+                }
+                head.push_str(&line);
+            }
+            reader.read_exact(&mut vec![0; length]).unwrap();
+            head.split(' ').nth(1).unwrap().to_owned()
+        };
+        let head = format!(
+            "POST /v1/genomes?parent=7 HTTP/1.1\r\nhost: localhost\r\n\
+             content-type: application/wasm\r\ncontent-length: {LENGTH}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        assert_eq!(status(&mut reader), "400");
+        stream.write_all(&vec![0; LENGTH]).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        assert_eq!(status(&mut reader), "204");
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap();
+    api.end().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::HttpBody;
+use axum::body::{Bytes, HttpBody};
+use axum::http::header::EXPECT;
 use axum::http::{Request, Response};
 use axum_server::accept::Accept;
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming, SizeHint};
 use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_user_timeout,
@@ -20,6 +22,8 @@ use rustix::net::sockopt::{
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tower::Service;
 
 use super::listening::While;
@@ -33,6 +37,10 @@ const UNREAD_MILLIS: u32 = 30_000;
 /// system of one that has closed its connection answers for a minute, on Linux, as if
 /// it had closed its side only, and then with a reset.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long a client that is refused while it sends may go on, and how many bytes:
+/// a component of the size that is allowed by default.
+const LINGER: Duration = Duration::from_secs(5);
+const MOST_DISCARDED: usize = 64 << 20;
 
 /// Makes a connection of what has come.
 #[derive(Clone, Copy, Debug)]
@@ -168,29 +176,33 @@ impl AsyncWrite for Watched {
 /// request is not worked on: it waits for the client, or for room beside others
 /// that do.
 #[derive(Debug)]
-pub(super) struct Coming<B> {
-    body: B,
+pub(super) struct Coming {
+    /// Gone when this is dropped.
+    body: Option<Incoming>,
     rest: Option<Rest>,
+    /// Whether the rest is read and discarded when nothing reads it any more.
+    lingers: bool,
 }
 
-impl<B: HttpBody> Coming<B> {
-    fn new(body: B, place: &Arc<Place>) -> Self {
+impl Coming {
+    fn new(body: Incoming, lingers: bool, place: &Arc<Place>) -> Self {
         let rest = (!body.is_end_stream()).then(|| place.rest());
-        Self { body, rest }
+        Self { body: Some(body), rest, lingers }
     }
 }
 
-impl<B: HttpBody + Unpin> HttpBody for Coming<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl HttpBody for Coming {
+    type Data = Bytes;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
         match &polled {
-            Poll::Ready(Some(Ok(_))) if !self.body.is_end_stream() => {
+            Poll::Ready(Some(Ok(_))) if !self.is_end_stream() => {
                 self.rest.iter().for_each(Rest::goes_on);
             }
             Poll::Ready(_) => self.rest = None,
@@ -200,11 +212,38 @@ impl<B: HttpBody + Unpin> HttpBody for Coming<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Coming {
+    /// A client that is refused may still be sending. If its connection ended now, it
+    /// would find that reset, and not the refusal.
+    fn drop(&mut self) {
+        let (Some(body), Some(rest), true) = (self.body.take(), self.rest.take(), self.lingers)
+        else {
+            return;
+        };
+        // It ends with its connection, and by itself.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(LINGER, discard(body, rest)));
+        }
+    }
+}
+
+/// Reads what is left of a body, up to a bound.
+async fn discard(mut body: Incoming, rest: Rest) {
+    let mut bytes = 0_usize;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes = bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        if bytes > MOST_DISCARDED {
+            return;
+        }
+        rest.goes_on();
     }
 }
 
@@ -218,10 +257,9 @@ pub(super) struct Counted<S> {
 type Failed = Box<dyn Error + Send + Sync>;
 type Answer<A> = Pin<Box<dyn Future<Output = Result<Response<While<A, InFlight>>, Failed>> + Send>>;
 
-impl<S, B, A> Service<Request<B>> for Counted<S>
+impl<S, A> Service<Request<Incoming>> for Counted<S>
 where
-    B: HttpBody,
-    S: Service<Request<Coming<B>>, Response = Response<A>>,
+    S: Service<Request<Coming>, Response = Response<A>>,
     S::Error: Into<Failed>,
     S::Future: Send + 'static,
 {
@@ -234,11 +272,13 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let place = Arc::clone(&self.place);
         let in_hand = place.request();
         request.extensions_mut().insert(Client(Arc::clone(&place)));
-        let answer = self.inner.call(request.map(|body| Coming::new(body, &place)));
+        // One that asks first sends no body after a refusal.
+        let lingers = !request.headers().contains_key(EXPECT);
+        let answer = self.inner.call(request.map(|body| Coming::new(body, lingers, &place)));
         Box::pin(async move {
             let mut answer = pin!(answer);
             // While its body is waited for, nothing is read or written that would end it.
