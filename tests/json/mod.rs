@@ -114,6 +114,22 @@ fn every_command_shows_what_was_accepted() {
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("allowed are 120"), "{err}");
 
+    // What is run without the queue comes in by the same rules.
+    let (code, _, err) = run(&["run", component.to_str().unwrap(), "--task", &nested(121)]);
+    assert!(code == 3 && err.contains("allowed are 120"), "{code} {err}");
+    let stored = service.get("/v1/genomes");
+    let serves = |genome: &&Value| genome["active_for"].to_string().contains("mirror");
+    let genome = &stored.as_array().unwrap().iter().find(serves).unwrap()["genome"];
+    let deep = nested(121);
+    let body = format!(
+        r#"{{"agent_type":"mirror","genome":{genome},"tasks":[{{"payload":1}},{{"payload":{deep}}}]}}"#
+    );
+    let asked = ureq::post(format!("{}/v1/benchmarks", service.url()));
+    let asked = asked.config().http_status_as_error(false).build();
+    let mut refused = asked.header("content-type", "application/json").send(body).unwrap();
+    let said = refused.body_mut().read_to_string().unwrap();
+    assert!(refused.status() == 400 && said.contains("tasks[1].payload is nested 121"), "{said}");
+
     // The agent takes no array, so this one is a dead letter.
     let (_, id, err) =
         run(&["task", "submit", "--type", "hostile", "--task", &deepest, "--wait", "--json"]);

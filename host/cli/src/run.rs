@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::LogLevel;
-use chimera_layer4_core::{ExecutionResult, InstancePolicy, Layer4Config, RunTelemetry, Task};
+use chimera_layer4_core::{
+    ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, RunTelemetry, Task,
+};
 use serde::Serialize;
 
 use super::args::RunArgs;
@@ -60,6 +62,11 @@ pub(super) async fn run(
     // Whatever was mistyped is said before anything is built or compiled.
     let payload = task::payload(&args.task).await?;
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
+    let draft = Task { resource_quota: quota.clone(), ..utils::default_task("agent", payload) };
+    let wrong = draft.complaints();
+    if !wrong.is_empty() {
+        return Err(Layer4Error::InvalidRequest(wrong).into());
+    }
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let mut agent = task::agent("agent", quota.clone(), &args.grants, instances)?;
     let most = config.max_component_bytes();
@@ -82,7 +89,7 @@ pub(super) async fn run(
     fabric.spawn_genome(genome, agent).await?;
     let started = starting.elapsed();
 
-    let template = Task { resource_quota: quota, ..utils::default_task(&component.name, payload) };
+    let template = Task { target_agent_type: component.name.clone(), ..draft };
     let (mut walls, mut failed) = (Vec::new(), 0);
     let mut exit = Exit::Success;
     let mut last: Option<RunReport> = None;

@@ -69,32 +69,10 @@ impl Submission {
     #[must_use]
     pub fn complaints_of_form(&self) -> Vec<String> {
         let Self { task, options } = self;
-        let mut wrong: Vec<String> = task
-            .resource_quota
-            .complaints()
-            .into_iter()
-            .map(|complaint| format!("resource_quota.{complaint}"))
-            .collect();
-        wrong.extend(bad_name("target_agent_type", &task.target_agent_type));
+        let mut wrong = task.complaints();
         if let Some(key) = &options.idempotency_key {
             wrong.extend(bad_name("idempotency_key", key));
         }
-        if !fits(task, MOST_TASK_BYTES) {
-            let most = MOST_TASK_BYTES >> 20;
-            wrong.push(format!(
-                "the task is larger than {most} MiB as JSON; grant the agent a folder and name \
-                 the file in the payload"
-            ));
-        }
-        if task.payload.depth() > MOST_DEPTH {
-            let depth = task.payload.depth();
-            wrong.push(format!(
-                "payload is nested {depth} levels deep; allowed are {MOST_DEPTH}, so that what \
-                 shows a task can read it (a common recursion limit is 128)"
-            ));
-        }
-        wrong.extend(bad_time("created_at", task.created_at));
-        wrong.extend(task.deadline.and_then(|deadline| bad_time("deadline", deadline)));
         wrong.extend(options.not_before.and_then(|start| bad_time("not_before", start)));
         if let (Some(start), Some(deadline)) = (options.not_before, task.deadline)
             && start >= deadline
@@ -127,6 +105,34 @@ impl Submission {
     pub fn fingerprint(&self) -> Digest {
         let work = format!("{}\n{}", self.task.target_agent_type, self.task.payload.canonical());
         Digest::of(work.as_bytes())
+    }
+}
+
+impl Task {
+    /// What is wrong with it, however it is run: quota, name, size, depth and times.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let quota = self.resource_quota.complaints().into_iter();
+        let mut wrong: Vec<String> =
+            quota.map(|complaint| format!("resource_quota.{complaint}")).collect();
+        wrong.extend(bad_name("target_agent_type", &self.target_agent_type));
+        if !fits(self, MOST_TASK_BYTES) {
+            let most = MOST_TASK_BYTES >> 20;
+            wrong.push(format!(
+                "the task is larger than {most} MiB as JSON; grant the agent a folder and name \
+                 the file in the payload"
+            ));
+        }
+        let depth = self.payload.depth();
+        if depth > MOST_DEPTH {
+            wrong.push(format!(
+                "payload is nested {depth} levels deep; allowed are {MOST_DEPTH}, so that what \
+                 shows a task can read it (a common recursion limit is 128)"
+            ));
+        }
+        wrong.extend(bad_time("created_at", self.created_at));
+        wrong.extend(self.deadline.and_then(|deadline| bad_time("deadline", deadline)));
+        wrong
     }
 }
 

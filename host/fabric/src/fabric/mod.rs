@@ -364,7 +364,7 @@ impl Layer4Fabric {
     /// registered type failed with.
     pub async fn run_task(&self, task: &Task) -> Layer4Result<RunReport> {
         self.check_running()?;
-        let complaints = task.resource_quota.complaints();
+        let complaints = task.complaints();
         if !complaints.is_empty() {
             return Err(Layer4Error::InvalidRequest(complaints));
         }

@@ -54,9 +54,10 @@ impl Layer4Fabric {
     ) -> Layer4Result<Benchmark> {
         self.check_not_ending()?;
         self.must_know(agent_type)?;
-        let complaints = weights.complaints();
-        if !complaints.is_empty() {
-            return Err(Layer4Error::InvalidRequest(complaints));
+        let mut wrong = weights.complaints();
+        wrong.extend(complaints(agent_type, &tasks));
+        if !wrong.is_empty() {
+            return Err(Layer4Error::InvalidRequest(wrong));
         }
         let candidate = self.resolve_genome(candidate.into(), agent_type).await?;
         let genomes = self.genomes().await?;
@@ -103,13 +104,11 @@ impl Genomes {
         given: Vec<BenchTask>,
     ) -> Layer4Result<Vec<BenchTask>> {
         let tasks = if given.is_empty() { self.recorded(agent_type).await? } else { given };
-        if (1..=MOST_TASKS).contains(&tasks.len()) {
-            return Ok(tasks);
+        if tasks.is_empty() {
+            let words = format!("no task of {agent_type:?} is recorded yet; hand some in");
+            return Err(Layer4Error::InvalidRequest(vec![words]));
         }
-        Err(Layer4Error::InvalidRequest(vec![match tasks.len() {
-            0 => format!("no task of {agent_type:?} is recorded yet; hand some in"),
-            count => format!("{count} tasks are given; allowed are {MOST_TASKS}"),
-        }]))
+        Ok(tasks)
     }
 
     async fn recorded(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Vec<BenchTask>> {
@@ -177,6 +176,20 @@ impl Genomes {
     async fn bench_agent(&self, (genome, config): Side) -> Layer4Result<Agent> {
         self.pool.executor.spawn_apart(genome, config).await
     }
+}
+
+/// What is wrong with the number of tasks, or with the first one that could not
+/// be submitted either.
+fn complaints(agent_type: &str, tasks: &[BenchTask]) -> Vec<String> {
+    if tasks.len() > MOST_TASKS {
+        let count = tasks.len();
+        return vec![format!("{count} tasks are given; allowed are {MOST_TASKS}")];
+    }
+    let all = tasks.iter().enumerate().map(|(n, task)| {
+        let wrong = utils::default_task(agent_type, task.payload.clone()).complaints();
+        wrong.into_iter().map(|one| format!("tasks[{n}].{one}")).collect::<Vec<_>>()
+    });
+    all.into_iter().find(|wrong| !wrong.is_empty()).unwrap_or_default()
 }
 
 async fn run(agent: &Agent, task: &BenchTask) -> Measured {
