@@ -212,9 +212,9 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_component_instance_size(4 * 1024 * 1024)
         .table_elements(100_000)
         .max_unused_warm_slots(1000)
-        .linear_memory_keep_resident(512 * 1024)
-        .table_keep_resident(512 * 1024)
-        .async_stack_keep_resident(64 * 1024)
+        .linear_memory_keep_resident(128 * 1024)
+        .table_keep_resident(16 * 1024)
+        .async_stack_keep_resident(16 * 1024)
         .pagemap_scan(Enabled::Auto);
     pool
 }

@@ -219,7 +219,12 @@ async fn an_instance_bomb_is_refused() {
 }
 
 /// Adds an empty core module and instantiates it `count` times.
-fn with_core_instances(mut component: Vec<u8>, count: usize) -> Vec<u8> {
+fn with_core_instances(component: Vec<u8>, count: usize) -> Vec<u8> {
+    with_instances(component, &Module::new(), count)
+}
+
+/// Adds a core module and instantiates it `count` times.
+fn with_instances(mut component: Vec<u8>, module: &Module, count: usize) -> Vec<u8> {
     use wasm_encoder::{Component, ComponentSection, InstanceSection, ModuleArg, ModuleSection};
     let modules = top_level_modules(&component);
     let mut instances = InstanceSection::new();
@@ -227,12 +232,38 @@ fn with_core_instances(mut component: Vec<u8>, count: usize) -> Vec<u8> {
         instances.instantiate(modules, Vec::<(&str, ModuleArg)>::new());
     }
     let mut added = Component::new();
-    added.section(&ModuleSection(&Module::new()));
+    added.section(&ModuleSection(module));
     assert_eq!(instances.id(), 2);
     added.section(&instances);
     // What follows the 8 bytes of the header is sections.
     component.extend_from_slice(added.finish().get(8..).unwrap());
     component
+}
+
+/// A module of half a mebibyte whose every instance takes the engine 1.5 of fields.
+#[tokio::test]
+async fn what_the_engine_keeps_for_an_instance_is_charged_to_the_quota() {
+    let mut globals = wasm_encoder::GlobalSection::new();
+    let number = wasm_encoder::GlobalType {
+        val_type: wasm_encoder::ValType::I32,
+        mutable: true,
+        shared: false,
+    };
+    for _ in 0..100_000 {
+        globals.global(number, &wasm_encoder::ConstExpr::i32_const(1));
+    }
+    let mut fat = Module::new();
+    fat.section(&globals);
+    let bytes = with_instances(agent(&Parts::default()), &fat, 2);
+    let fabric = fabric(settings()).await;
+    let config =
+        |mebibytes| config_of("fat", move |config| config.resource_quota.max_memory_mb = mebibytes);
+    let spawned = fabric.spawn_agent(&bytes, config(2)).await;
+    let Err(Layer4Error::ResourceQuotaExceeded { breach, .. }) = spawned else {
+        panic!("{spawned:?}")
+    };
+    assert_eq!(breach.quota, QuotaKind::Memory, "{breach:?}");
+    fabric.spawn_agent(&bytes, config(8)).await.unwrap();
 }
 
 fn top_level_modules(component: &[u8]) -> u32 {

@@ -93,3 +93,33 @@ fn handles_are_charged_to_the_quota() {
     assert_eq!(refused["result"]["fault"]["detail"]["quota"], "memory", "{refused}");
     assert_eq!(hoard(1000)["result"]["output"], 1000, "a new instance begins anew");
 }
+
+/// The memory that `order` takes of an agent of so many mebibytes, or the quota
+/// that its fault names.
+fn taken(quota: u64, order: &Value) -> Result<u64, Value> {
+    let config = declare("hostile", &guest_path("hostile"), 1)
+        + &format!("quota = {{ max_memory_mb = {quota} }}\n");
+    let service = Service::start(Chimera::new(), &config);
+    let mut answer = ask_within(&service, "hostile", order.clone(), quota);
+    let after = ask_within(&service, "hostile", json!({"do": "nothing"}), quota);
+    assert_eq!(after["result"]["success"], true, "the next task is done: {after}");
+    match answer["result"]["fault"]["detail"]["quota"].take() {
+        Value::Null => {
+            Ok(answer["result"]["resource_usage"]["memory_peak_mb"].as_f64().unwrap() as u64)
+        }
+        quota => Err(quota),
+    }
+}
+
+#[test]
+fn the_hosts_copies_of_payload_and_output_are_charged_to_the_quota() {
+    let output = json!({"do": "return-giant", "amount": 3});
+    let payload = json!({"do": "nothing", "padding": "x".repeat(8 << 20)});
+    for order in [output, payload] {
+        let alone = taken(128, &order).unwrap();
+        println!("the guest takes {alone} MiB itself");
+        // Enough for the guest, too little for the host's copy beside it.
+        assert_eq!(taken(alone + 2, &order), Err(json!("memory")));
+        assert!(taken(alone + 16, &order).is_ok());
+    }
+}

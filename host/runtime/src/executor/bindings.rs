@@ -54,6 +54,16 @@ pub(crate) struct HandedTask<'a> {
     pub(crate) payload: Option<&'a str>,
 }
 
+impl HandedTask<'_> {
+    /// Bytes of its copy for the guest.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { task, metadata, payload, .. } = self;
+        let entries = task.metadata.iter().chain(*metadata);
+        let entries: usize = entries.map(|(name, value)| name.len() + value.len()).sum();
+        payload.unwrap_or(task.payload.as_str()).len() + entries
+    }
+}
+
 pub(crate) fn task(handed: HandedTask<'_>, in_force: &ResourceQuota) -> types::Task {
     let HandedTask { task, attempt, metadata, payload } = handed;
     let own = task.metadata.iter().filter(|(name, _)| !metadata.contains_key(*name));

@@ -25,14 +25,16 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// A store with nothing in it but what `setup` grants, which counts on `limits`.
+    /// A store with nothing in it but what `setup` grants, which counts on `limits`,
+    /// for an instance of which the engine keeps so many bytes.
     pub(crate) fn store(
         engine: &Engine,
         setup: &Arc<AgentSetup>,
         backends: &Backends,
         limits: &Arc<AgentLimits>,
+        instance_bytes: usize,
     ) -> Result<Store<Self>, Fault> {
-        let mut context = ContextBuilder::new(setup, limits)?;
+        let mut context = ContextBuilder::new(setup, limits, instance_bytes)?;
         let states = States::new(backends, &mut context)?;
         let mut store = Store::new(engine, Self { context: context.build(), states });
         store.limiter(|sandbox| &mut sandbox.context.memory);

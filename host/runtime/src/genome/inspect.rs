@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
+use super::instance_size;
 use crate::executor::capabilities;
 use crate::executor::capability::{Needs, is_released};
 use chimera_layer4_contract::world;
@@ -18,6 +19,8 @@ pub struct Inspection {
     pub digest: Digest,
     /// Its size.
     pub size_bytes: u64,
+    /// What the engine keeps for each of its instances, beside memories and tables.
+    pub instance_bytes: u64,
     /// The contract version that it was built for.
     pub contract: String,
     /// What it imports.
@@ -70,6 +73,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     Ok(Inspection {
         digest: Digest::of(bytes),
         size_bytes: bytes.len() as u64,
+        instance_bytes: instance_size::of(bytes).map_err(|error| malformed(error.to_string()))?,
         contract: version.unwrap_or_default(),
         imports: imports(&resolve, world)?,
         exports: names(&resolve, world, |world| &world.exports),

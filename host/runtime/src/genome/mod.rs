@@ -7,6 +7,7 @@
 pub(crate) mod cache;
 pub mod compile;
 pub mod inspect;
+mod instance_size;
 pub mod worker;
 
 use std::time::Duration;

@@ -100,8 +100,12 @@ impl ContextBuilder {
     ///
     /// # Errors
     /// The agent may not hold so much more.
-    pub(crate) fn new(setup: &Arc<AgentSetup>, limits: &Arc<AgentLimits>) -> Result<Self, Fault> {
-        let fixed = Hosted::of(&limits.memory, FIXED_BYTES)
+    pub(crate) fn new(
+        setup: &Arc<AgentSetup>,
+        limits: &Arc<AgentLimits>,
+        instance_bytes: usize,
+    ) -> Result<Self, Fault> {
+        let fixed = Hosted::of(&limits.memory, FIXED_BYTES.saturating_add(instance_bytes))
             .map_err(|over| fault::of_memory(over, Call::Instantiate))?;
         let mut wasi = WasiCtxBuilder::new();
         wasi.allow_tcp(false)

@@ -27,7 +27,6 @@ use super::limits::bandwidth::Traffic;
 use super::limits::bucket::Shares;
 use super::limits::cpu::metered;
 use super::limits::hosted::Hosted;
-use super::limits::memory::OverMemory;
 use super::limits::network::{Connected, NetworkAccess};
 use super::limits::run::{RunLimits, WallLimit};
 use super::linked::Guest;
@@ -148,7 +147,8 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let InstanceTemplate { genome, setup, backends, limits, .. } = blueprint;
         let engine = driver.host.engine();
-        let mut store = Sandbox::store(engine, setup, backends, limits)?;
+        let bytes = usize::try_from(genome.inspection.instance_bytes).unwrap_or(usize::MAX);
+        let mut store = Sandbox::store(engine, setup, backends, limits, bytes)?;
         let _connected = store.data_mut().begin(driver.reach.clone());
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
@@ -198,7 +198,17 @@ impl Instance {
         drop(sandbox.take_reported());
         sandbox.context.recorder.start_run();
         if let Err(over) = sandbox.context.memory.start_run(limits.memory) {
-            return self.not_started(over);
+            let why = format!("the agent's instance holds more already, {over}");
+            // Another task may allow it, so the agent keeps its instance; not so where
+            // the agent's own quota was lowered, which the instance never fits again.
+            let fits = over.set_by == LimitSource::Task;
+            return self.not_started(over.set_by, why, fits);
+        }
+        // The guest's text in the host: its payload during the call, then its output.
+        let mut text = Hosted::nothing(&sandbox.context.limits.memory);
+        if let Err(over) = text.change(task.bytes()) {
+            let why = format!("the host has no room to hand its payload over, {over}");
+            return self.not_started(over.set_by, why, true);
         }
         let wire = bindings::task(task, &limits.quota);
         let call = self.guest.lifecycle.call_execute_task(&mut self.store, &wire);
@@ -206,11 +216,16 @@ impl Instance {
         let call = async { Ok(call.await?.map(|text| output::parse(&text))) };
         let wall = limits.wall(SystemTime::now());
         let returned = driver.drive(call, Call::ExecuteTask, wall).await;
+        drop(wire);
         self.served = self.served.saturating_add(1);
         let alive = returned.is_ok();
         let result = returned.and_then(|said| match said {
             Ok(output) => output,
             Err(error) => Err(bindings::agent_error(&error, Call::ExecuteTask).into()),
+        });
+        let result = result.and_then(|output| match text.change(output.as_str().len()) {
+            Ok(()) => Ok(output),
+            Err(over) => Err(fault::of_memory(over, Call::ExecuteTask)),
         });
         let sandbox = self.store.data_mut();
         let CallEnd { network_denied, .. } = sandbox.end(!alive);
@@ -219,23 +234,21 @@ impl Instance {
         context.memory.end_run();
         context.recorder.watch(None);
         let (memory_peak, left_open) = (context.memory.peak(), context.recorder.left_open());
-        let Reported { telemetry, held } = sandbox.take_reported();
+        let Reported { telemetry, mut held } = sandbox.take_reported();
+        held.join(text);
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
         let result = result.map_err(|fault| limits.whose(fault, network_denied));
         let instance = alive.then_some(self);
         Ended { result, memory_peak, telemetry, held: Some(held), left_open, instance }
     }
 
-    /// The instance holds more than the run may. Another task may allow it, so
-    /// its agent keeps it; not so where the agent's own quota was lowered, which
-    /// it would never fit again.
-    fn not_started(self, over: OverMemory) -> Ended {
-        let (quota, during, set_by) = (QuotaKind::Memory, Call::ExecuteTask, over.set_by);
-        let detail = format!("the agent's instance holds more already, {over}");
+    /// The run may not hold so much memory; `fits` says whether another one may.
+    fn not_started(self, set_by: LimitSource, detail: String, fits: bool) -> Ended {
+        let (quota, during) = (QuotaKind::Memory, Call::ExecuteTask);
         let breach = Breach { quota, during, set_by, detail };
         let memory_peak = self.store.data().context.memory.peak();
         let (telemetry, left_open) = (RunTelemetry::default(), Vec::new());
-        let instance = (set_by == LimitSource::Task).then_some(self);
+        let instance = fits.then_some(self);
         let result = Err(breach.into());
         Ended { result, memory_peak, telemetry, held: None, left_open, instance }
     }
