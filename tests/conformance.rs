@@ -249,7 +249,15 @@ fn what_is_mistyped_is_told_before_anything_is_built() {
     let tasks = chimera.data().with_file_name("tasks.jsonl");
     std::fs::write(&tasks, "{\"payload\": 1}\n{\"payloads\": 2}\n").unwrap();
     let check = ["agent", "check", "nowhere"];
+    std::fs::write(tasks.with_file_name("list.jsonl"), "[1]\n").unwrap();
+    std::fs::write(tasks.with_file_name("marked.jsonl"), "\u{feff}{\"payload\": 1}\n").unwrap();
     for (arguments, code, words) in [
+        (["--run", "--tasks", "list.jsonl"], 3, "--tasks list.jsonl, line 1: a line must be"),
+        (
+            ["--run", "--tasks", "marked.jsonl"],
+            3,
+            "marked.jsonl, line 1: the line begins with a byte",
+        ),
         (["--run", "--tasks", "tasks.jsonl"], 3, "--tasks tasks.jsonl, line 2: unknown field"),
         (["--run", "--tasks", "nowhere.jsonl"], 3, "--tasks nowhere.jsonl: No such file"),
         (["--run", "--task", "{"], 3, "--task is not JSON"),

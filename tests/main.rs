@@ -39,6 +39,7 @@ mod queue;
 mod readme;
 mod resources;
 mod scheduler;
+mod settings_page;
 mod shell;
 mod state;
 mod stores;

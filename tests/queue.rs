@@ -94,6 +94,42 @@ fn work_answers_each_line_and_names_the_bad_ones() {
 }
 
 #[test]
+fn work_goes_on_after_a_line_that_is_too_long() {
+    let chimera = Chimera::new();
+    let task = "{\"payload\": 7}\n";
+    let long = format!("{{\"payload\": \"{}\"}}", "x".repeat(16 << 20));
+    let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
+    // The last one has no end.
+    let ended = Chimera::end(work.write_stdin(format!("{task}{long}\n{task}{long}")));
+    assert_eq!((ended.code, ended.out.lines().count()), (3, 2), "{}{}", ended.out, ended.err);
+    for words in ["line 2: not a task: ", "line 4: not a task: ", "more than 16 MiB", "refused 2"] {
+        assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+    }
+}
+
+#[test]
+fn work_says_what_a_line_must_be() {
+    let chimera = Chimera::new();
+    let lines = "\u{feff}{\"payload\": 1}\n[1]\n1e400\n{\"payload\": [1e400]}\n\
+                 {\"payload\": 1, \"attempts\": 1e400}\n[1,\"echo\",null,\"low\",null,null,null,null,{}]\n";
+    let mut work = chimera.command(&["work", "--agent", &agent("echo"), "--tasks", "-"]);
+    let ended = Chimera::end(work.write_stdin(lines));
+    assert_eq!((ended.code, ended.out.as_str()), (3, ""), "{}", ended.err);
+    let object = "a line must be a JSON object, which begins with `{`, and this one begins with";
+    for words in [
+        "line 1: not a task: the line begins with a byte order mark (U+FEFF); save the file as UTF-8 \
+         without one",
+        &format!("line 2: not a task: {object} '['; a line is an object like {{\"payload\": …"),
+        &format!("line 3: not a task: {object} '1'"),
+        "line 4: not a task: a number is out of range at column 20; allowed is up to ±1.8e308; a line",
+        "line 5: not a task: a number is out of range at column 32; allowed is up to ±1.8e308; a line",
+        &format!("line 6: not a task: {object} '['"),
+    ] {
+        assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+    }
+}
+
+#[test]
 fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
     let chimera = Chimera::new();
     let submit = ["task", "submit", "--type", "hostile", "--attempts", "2", "--task"];

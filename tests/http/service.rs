@@ -267,6 +267,19 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
 }
 
 #[test]
+fn a_second_host_says_what_has_its_address_and_what_to_do() {
+    let service = Service::start(Chimera::new(), "");
+    // A process that is stopped has its address and answers nothing.
+    service.signal(Signal::STOP);
+    let port = service.url.rsplit(':').next().unwrap();
+    let data = service.chimera.data().join("data");
+    let second = ["serve", "--port", port, "--data-dir", data.to_str().unwrap()];
+    let address = format!("cannot listen on 127.0.0.1:{port}: another program listens there");
+    let words = [&*address, "another `chimera serve`", "stop it", "`metrics_port`", "`--port`"];
+    service.chimera.refuses(7, &second, &words);
+}
+
+#[test]
 fn a_start_that_cannot_be_is_told_at_once() {
     let chimera = Chimera::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -32,6 +32,28 @@ fn a_check_tells_every_component_that_is_no_file() {
 }
 
 #[test]
+fn of_many_mistakes_the_first_are_listed_and_the_rest_counted() {
+    let chimera = Chimera::new();
+    let many: String = (0..20_000).map(|n| format!("key_{n} = 1\n")).collect();
+    let agent = format!("[agents.echo]\ncomponent = \"echo.wasm\"\n{many}");
+    let long = format!("{} = 1\nmax_agents = 0\n", "x".repeat(500_000));
+    let (unknown, field) = ("key_0 in ", "unknown field `key_0`");
+    for (text, words) in [
+        (many, [unknown, "no such setting", "; and 19980 more"]),
+        (agent, [field, "allowed are component", "; and 19980 more"]),
+        (long, ["xxxxx…", "no such setting", "max_agents in long is \"0\"; allowed is a whole"]),
+    ] {
+        fs::write(chimera.home().join("long"), text).unwrap();
+        for command in [&["config", "check"][..], &["serve", "--port", "0"]] {
+            let arguments = [command, &["--config", "long"]].concat();
+            chimera.refuses(3, &arguments, &words);
+            let length = chimera.run(&arguments).err.len();
+            assert!(length < 5000, "{length} bytes are said");
+        }
+    }
+}
+
+#[test]
 fn a_check_finds_what_a_start_would_stumble_over() {
     let chimera = Chimera::new();
     let folder = chimera.data();

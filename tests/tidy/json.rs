@@ -12,10 +12,9 @@ const READERS: [&str; 4] = ["from_str", "from_slice", "from_reader", "Deserializ
 /// Types that hold whatever comes.
 const ANYTHING: [&str; 3] = ["Value", "Map", "Table"];
 /// Files that know `Value` and read JSON, of which each says why it may.
-const MAY: [(&str, &str); 3] = [
+const MAY: [(&str, &str); 2] = [
     ("host/core/src/json/tree.rs", "it is the reader that knows no private keys"),
     ("host/core/src/json/mod.rs", "`read` takes the caller's type, which the rules below hold"),
-    ("host/cli/src/work.rs", "a line of `--tasks` holds `JsonText`"),
 ];
 
 #[test]

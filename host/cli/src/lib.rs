@@ -15,6 +15,7 @@ mod follow;
 mod genome;
 mod input;
 mod keyvalue;
+mod lines;
 mod output;
 mod progress;
 mod queue;

@@ -37,14 +37,15 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
         layers = layers.with_file(&path, &text).map_err(|error| BadInput(error.to_string()))?;
     }
     layers = layers.with_environment(environment()?);
-    if let Some(folder) = &flags.data_dir {
-        layers = layers.with_flag("data_dir", folder.display().to_string(), "--data-dir");
-    }
-    if flags.debug {
-        layers = layers.with_flag("debug_mode", "true".into(), "--debug");
-    }
-    if let Some(port) = flags.port {
-        layers = layers.with_flag("metrics_port", port.to_string(), "--port");
+    let typed = [
+        ("data_dir", flags.data_dir.as_ref().map(|folder| folder.display().to_string())),
+        ("debug_mode", flags.debug.then(|| true.to_string())),
+        ("metrics_port", flags.port.map(|port| port.to_string())),
+    ];
+    for (key, text) in typed {
+        if let Some(text) = text {
+            layers = layers.with_flag(key, text, flag_of(key));
+        }
     }
     let resolved = resolve_layers(&layers);
     // The agents' complaints come with the rest, against the defaults if need be.
@@ -111,6 +112,10 @@ fn otel_variables() -> Vec<(String, Secret)> {
     let mut variables: Vec<_> = std::env::vars_os().filter_map(text).filter(ours).collect();
     variables.sort_by(|(one, _), (other, _)| one.cmp(other));
     variables
+}
+
+fn flag_of(key: &'static str) -> &'static str {
+    SETTINGS.iter().find(|setting| setting.key == key).and_then(|one| one.flag).unwrap_or(key)
 }
 
 fn is_setting(name: &str) -> bool {

@@ -60,14 +60,6 @@ pub(super) fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
     Ok(text)
 }
 
-/// What is wrong with a line of a file: it is told by its own number, and not as
-/// the first of itself.
-pub(super) fn in_line(error: &serde_json::Error) -> String {
-    let words = error.to_string();
-    let what = words.rsplit_once(" at line ").map_or(&*words, |(what, _)| what);
-    format!("{what} at column {}", error.column())
-}
-
 fn read_json(text: &str, origin: &str) -> Result<JsonText, BadInput> {
     JsonText::parse(text).map_err(|error| {
         let shown: String = text.trim().chars().take(60).collect();

@@ -12,12 +12,13 @@ use chimera_layer4_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncRead;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::args::WorkArgs;
 use super::exit::{BadInput, Exit, despite_agents};
+use super::lines::{self, Lines};
 use super::output::Output;
 use super::{component, input, task};
 use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
@@ -25,7 +26,7 @@ use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;
 /// One line of the input: as much as a task may have.
-const MOST_LINE_BYTES: u64 = chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES as u64;
+const MOST_LINE_BYTES: usize = chimera_layer4_core::scheduler::submission::MOST_TASK_BYTES;
 /// Lines that are submitted together.
 const MOST_AT_ONCE: usize = 256;
 /// Before a queue that was full is tried again.
@@ -180,30 +181,28 @@ async fn feed(
     terms: &Terms<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
-    let mut input = BufReader::with_capacity(1 << 16, input);
+    let mut lines = Lines::new(input, MOST_LINE_BYTES);
     let mut waiting: JoinSet<Layer4Result<ExecutionResult>> = JoinSet::new();
-    let (mut number, mut text, mut open) = (0_u64, Vec::new(), true);
+    let (mut number, mut open) = (0_u64, true);
     // Lines that the queue had no room for, and when to try again.
     let (mut left, mut again) = (Vec::new(), Instant::now());
     while open || !waiting.is_empty() || !left.is_empty() {
         let reads = open && left.is_empty() && waiting.len() < MOST_WAITED_FOR;
         tokio::select! {
-            read = next_line(&mut input, &mut text), if reads => {
+            read = lines.read(), if reads => {
                 open = read?;
                 loop {
                     number += 1;
-                    if !text.iter().all(u8::is_ascii_whitespace) {
-                        match submission(&text, terms) {
-                            Ok(submission) => left.push((number, submission)),
-                            Err(reason) => refuse(number, &reason, terms.output, tally)?,
-                        }
+                    match submission(lines.take(), terms) {
+                        Ok(None) => {}
+                        Ok(Some(submission)) => left.push((number, submission)),
+                        Err(reason) => refuse(number, &reason, terms.output, tally)?,
                     }
-                    text.clear();
                     // What is here already is submitted together.
-                    if left.len() >= MOST_AT_ONCE || !input.buffer().contains(&b'\n') {
+                    if left.len() >= MOST_AT_ONCE || !lines.has_next() {
                         break;
                     }
-                    next_line(&mut input, &mut text).await?;
+                    lines.read().await?;
                 }
                 again = take(fabric, &mut left, &mut waiting, terms, tally).await?;
             }
@@ -214,21 +213,6 @@ async fn feed(
         }
     }
     Ok(())
-}
-
-/// `false`: the input is over. Dropped in the middle of a line, what was read
-/// of it stays in `text`.
-async fn next_line(
-    input: &mut (impl AsyncBufReadExt + Unpin),
-    text: &mut Vec<u8>,
-) -> anyhow::Result<bool> {
-    let room = (MOST_LINE_BYTES + 1).saturating_sub(text.len() as u64);
-    let read = input.take(room).read_until(b'\n', text).await?;
-    if text.len() as u64 > MOST_LINE_BYTES {
-        let most = MOST_LINE_BYTES >> 20;
-        return Err(BadInput(format!("--tasks: a line is longer than {most} MiB")).into());
-    }
-    Ok(read > 0 || !text.is_empty())
 }
 
 /// Submits lines. Those that there is no room for stay, until the time that is
@@ -269,9 +253,15 @@ fn refuse(line: u64, reason: &str, output: &Output, tally: &mut Tally) -> anyhow
     event(output, &json!({ "event": "refused", "line": line, "error": reason }))
 }
 
-fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
-    let line: Line = serde_json::from_slice(text).map_err(|error| {
-        let why = task::in_line(&error);
+/// What a line asks for; nothing where it is blank.
+fn submission(
+    line: Result<Vec<u8>, String>,
+    terms: &Terms<'_>,
+) -> Result<Option<Submission>, String> {
+    if line.as_ref().is_ok_and(|text| text.trim_ascii().is_empty()) {
+        return Ok(None);
+    }
+    let line: Line = line.and_then(|text| lines::object(&text)).map_err(|why| {
         format!("not a task: {why}; a line is an object like {{\"payload\": …, \"type\": \"…\"}}")
     })?;
     let agent_type = line.agent_type.as_deref().or(terms.only);
@@ -288,7 +278,7 @@ fn submission(text: &[u8], terms: &Terms<'_>) -> Result<Submission, String> {
     let task = Task { id, priority, deadline, resource_quota, metadata, ..made };
     let options =
         SubmitOptions { idempotency_key: line.key, not_before, max_attempts: line.attempts };
-    Ok(Submission { task, options })
+    Ok(Some(Submission { task, options }))
 }
 
 /// A task that ended, for a program.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::complaints::first_of;
 use crate::genome::lineage::Stage;
 use crate::keyvalue::KeyValueError;
 use crate::refusal::Refusal;
@@ -181,8 +182,9 @@ pub enum Layer4Error {
     /// The Redis store failed.
     #[error("redis: {0}")]
     Redis(String),
-    /// The configuration is wrong; every complaint is listed.
-    #[error("the configuration is wrong: {}", .0.join("; "))]
+    /// The configuration is wrong: every complaint. The message has the first of
+    /// them and the number of the others.
+    #[error("the configuration is wrong: {}", first_of(.0))]
     Configuration(Vec<String>),
     /// The host failed.
     #[error(transparent)]

@@ -94,9 +94,13 @@ impl Server {
     pub fn bind(fabric: Arc<Layer4Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
         let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
-            Layer4Error::Communication(format!(
-                "cannot listen on {wanted}: {error}; set `metrics_port` or `bind_address`"
-            ))
+            let why = match error.kind() {
+                io::ErrorKind::AddrInUse => "another program listens there, perhaps another \
+                    `chimera serve`; stop it, or set another port with `metrics_port` or `--port`"
+                    .to_owned(),
+                _ => format!("{error}; set `metrics_port` or `bind_address`"),
+            };
+            Layer4Error::Communication(format!("cannot listen on {wanted}: {why}"))
         };
         let listener = TcpListener::bind(wanted).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;

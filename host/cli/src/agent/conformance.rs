@@ -8,7 +8,7 @@ use super::args::CheckArgs;
 use crate::component::Component;
 use crate::exit::BadInput;
 use crate::output::Output;
-use crate::{input, progress, task};
+use crate::{input, lines, progress, task};
 use chimera_layer4_conformance as conformance;
 use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
 use chimera_layer4_fabric::Layer4Fabric;
@@ -45,15 +45,14 @@ pub(super) async fn options(
 fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     let name = format!("--tasks {}", path.display());
     let text = input::all(input::open(path, &name)?, &name)?;
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let numbered = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, line): (u32, &str)| {
-        serde_json::from_str(line).map_err(|error| {
+        lines::object(line.as_bytes()).map_err(|why| {
             let form = "{\"payload\": …, \"type\": …, \"metadata\": {…}, \"expect\": …}";
-            let why = task::in_line(&error);
             BadInput(format!("{name}, line {number}: {why}; a line is like {form}"))
         })
     };
-    lines.map(read).collect()
+    numbered.map(read).collect()
 }
 
 /// Drives it, with a word to whoever waits.

@@ -18,7 +18,7 @@ pub(super) use self::print::what_became_of_state;
 use super::exit::{BadInput, Exit};
 use super::output::{Output, in_order};
 use super::progress::Bar;
-use super::{component, input, task, weights};
+use super::{component, input, lines, weights};
 use chimera_layer4_fabric::fabric::NewGenome;
 
 /// Does what the command says.
@@ -174,13 +174,13 @@ pub(super) async fn read_tasks(flag: &str, file: &Path) -> anyhow::Result<Vec<Be
 
 fn tasks(name: &str, file: &Path) -> Result<Vec<BenchTask>, BadInput> {
     let text = input::all(input::open(file, name)?, name)?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
-        let Line { payload, expected } = serde_json::from_str(line)
-            .map_err(|error| wrong(format!("{}; {TASK}", task::in_line(&error))))?;
+        let Line { payload, expected } =
+            lines::object(line.as_bytes()).map_err(|why| wrong(format!("{why}; {TASK}")))?;
         let payload = payload.ok_or_else(|| wrong(format!("there is no `payload`; {TASK}")))?;
         Ok(BenchTask { payload, expected })
     };
-    lines.map(read).collect()
+    numbered.map(read).collect()
 }

@@ -4,39 +4,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
+use toml::Value;
 
-use super::meant::{allowed, meant};
+use super::agent_keys::{AGENT_KEYS, OF_THE_QUOTA};
+use super::parts::capabilities::{files, http, keyvalue};
+use super::reader::Reader;
 use super::{AgentDeclaration, Layers, PartialQuota};
 use crate::json::Tree;
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;
-use crate::{Digest, FolderGrant, HttpGrant, KeyValueGrant, ResourceQuota};
+use crate::{Digest, ResourceQuota};
 
 /// A name that is far too long is not repeated in full.
 const SHOWN_CHARS: usize = 100;
-
-/// What an agent's table may have.
-const FIELDS: [&str; 10] = [
-    "component",
-    "instances",
-    "quota",
-    "environment",
-    "parameters",
-    "folders",
-    "http",
-    "keyvalue",
-    "fresh",
-    "tasks_per_instance",
-];
-/// What its quota may have.
-const OF_THE_QUOTA: [&str; 4] = [
-    "quota.max_cpu_cores",
-    "quota.max_memory_mb",
-    "quota.max_execution_time_secs",
-    "quota.max_network_mbps",
-];
 
 /// The agents that the file declares, by type.
 ///
@@ -97,13 +77,14 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         quota: quota(reader),
         environment: environment(reader),
         parameters: parameters(reader),
-        folders: folders(reader),
-        http: origins(reader),
-        keyvalue: keyvalue(reader),
+        folders: files::read(reader),
+        http: http::read(reader),
+        keyvalue: keyvalue::read(reader),
         fresh: reader.take("fresh").unwrap_or_default(),
         tasks_per_instance: reader.take("tasks_per_instance"),
     };
-    reader.complain_of_the_rest(&FIELDS, &OF_THE_QUOTA);
+    let of_the_quota = OF_THE_QUOTA.map(|inner| format!("quota.{}", inner.key));
+    reader.complain_of_the_rest(&AGENT_KEYS, &of_the_quota);
     declaration
 }
 
@@ -139,8 +120,7 @@ fn quota(reader: &mut Reader) -> PartialQuota {
             max_execution_time_secs: quota.take("max_execution_time_secs"),
             max_network_mbps: quota.take("max_network_mbps"),
         };
-        let fields = OF_THE_QUOTA.map(|field| field.trim_start_matches("quota."));
-        quota.complain_of_the_rest(&fields, &[]);
+        quota.complain_of_the_rest(&OF_THE_QUOTA, &[]);
         read
     })
 }
@@ -176,113 +156,10 @@ fn parameters(reader: &mut Reader) -> BTreeMap<String, serde_json::Value> {
     named.into_iter().map(|(name, Tree(value))| (name, value)).collect()
 }
 
-fn keyvalue(reader: &mut Reader) -> Option<KeyValueGrant> {
-    let table = reader.take("keyvalue")?;
-    reader.inside("keyvalue.", table, |keyvalue| {
-        let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
-        keyvalue.complain_of_the_rest(&["max_mb"], &[]);
-        let grant = KeyValueGrant { max_mb };
-        if let Err(wrong) = grant.check() {
-            keyvalue.complain("max_mb", format!("is {wrong}"));
-        }
-        Some(grant)
-    })
-}
-
-fn folders(reader: &mut Reader) -> Vec<FolderGrant> {
-    let tables: Vec<Table> = reader.take("folders").unwrap_or_default();
-    let each = tables.into_iter().enumerate();
-    each.filter_map(|(index, table)| reader.inside(&format!("folders[{index}]."), table, folder))
-        .collect()
-}
-
-fn folder(reader: &mut Reader) -> Option<FolderGrant> {
-    let host: Option<PathBuf> = reader.required("host");
-    let guest: Option<String> = reader.required("guest");
-    let access = reader.take("access").unwrap_or_default();
-    reader.complain_of_the_rest(&["host", "guest", "access"], &[]);
-    // Beside the file, or in the folder that the host was started in? Whoever
-    // grants a folder says which.
-    if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
-        let words = format!("is {host:?}; allowed is an absolute path, as /srv/data");
-        reader.complain("host", words);
-    }
-    if let Some(guest) = guest.as_ref().filter(|guest| !is_plain(guest)) {
-        let words = format!("is {guest:?}; allowed is a plain absolute path, as /data");
-        reader.complain("guest", words);
-    }
-    Some(FolderGrant { host: host?, guest: guest?, access })
-}
-
-fn origins(reader: &mut Reader) -> Vec<HttpGrant> {
-    let typed: Vec<String> = reader.take("http").unwrap_or_default();
-    let mut granted = Vec::new();
-    for (index, typed) in typed.iter().enumerate() {
-        match typed.parse::<HttpGrant>() {
-            Ok(grant) => granted.push(grant),
-            Err(error) => reader.complain(&format!("http[{index}]"), shown(&error.to_string())),
-        }
-    }
-    granted
-}
-
-fn is_plain(guest: &str) -> bool {
-    guest.starts_with('/') && guest.split('/').all(|part| part != "..")
-}
-
-/// A table that is emptied field by field: what is left nobody knows.
-struct Reader {
-    table: Table,
-    /// What the table's own fields are called before their names.
-    within: String,
-    complaints: Vec<String>,
-}
-
-impl Reader {
-    fn take<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        match self.table.remove(field)?.try_into() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.complain(field, format!("has the wrong form: {}", error.message()));
-                None
-            }
-        }
-    }
-
-    fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        if !self.table.contains_key(field) {
-            self.complaints.push(format!("missing field `{}{field}`", self.within));
-        }
-        self.take(field)
-    }
-
-    fn complain(&mut self, field: &str, words: String) {
-        self.complaints.push(format!("{}{field} {words}", self.within));
-    }
-
-    fn complain_of_the_rest(&mut self, known: &[&str], within: &[&str]) {
-        for field in self.table.keys() {
-            // One that belongs into a table of this one is named with it.
-            let all = known.iter().chain(within).copied();
-            let meant = meant(field, all, &allowed(known.iter().copied()));
-            let field = shown(field);
-            self.complaints.push(format!("unknown field `{}{field}`; {meant}", self.within));
-        }
-    }
-
-    /// Reads a table of this one's, whose complaints are this one's too.
-    fn inside<T>(&mut self, within: &str, table: Table, read: impl FnOnce(&mut Self) -> T) -> T {
-        let mut inner = Self { table, within: within.to_owned(), complaints: Vec::new() };
-        let value = read(&mut inner);
-        self.complaints.append(&mut inner.complaints);
-        value
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AgentId, InstancePolicy};
+    use crate::{AgentId, InstancePolicy, KeyValueGrant};
 
     fn read(text: &str) -> Result<BTreeMap<String, AgentDeclaration>, Vec<String>> {
         let layers = Layers::new().with_file("/etc/chimera/chimera.toml", text).unwrap();

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::SETTINGS;
 use super::meant::{allowed, meant};
-use super::resolve::{NOT_YET, SETTINGS};
+use super::resolve::NOT_YET;
 use super::weight::too_much;
 use crate::telemetry::shown;
 

@@ -18,8 +18,14 @@ pub(super) fn allowed<'a>(known: impl Iterator<Item = &'a str>) -> String {
     format!("allowed are {}", known.collect::<Vec<_>>().join(", "))
 }
 
+/// No known name is near a longer one, and the comparison would take its time.
+const MOST_TYPED_BYTES: usize = 200;
+
 /// The only name that was typed in part, or the one that few keys away.
 fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    if typed.len() > MOST_TYPED_BYTES {
+        return None;
+    }
     let typed = plain(typed);
     let mut begun = known.clone().filter(|name| begins(&plain(name), &typed));
     if let (Some(one), None) = (begun.next(), begun.next()) {

@@ -6,12 +6,16 @@
 //! in, so a test needs neither.
 
 mod address;
+mod agent_keys;
 mod agents;
 mod declared;
 mod layers;
 mod meant;
+mod parts;
+mod reader;
 mod resolve;
 mod secret;
+mod setting;
 mod weight;
 
 // An address is a value; what connects to it is in `std::net`.
@@ -25,54 +29,22 @@ use crate::ResourceQuota;
 use crate::genome::Redaction;
 
 pub use address::is_web_address;
+pub use agent_keys::{AGENT_KEYS, AgentKey};
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
-pub use resolve::{SETTINGS, Setting, resolve};
+pub use parts::{
+    DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
+    DEFAULT_DEAD_LETTER_RETENTION_COUNT, DEFAULT_DEAD_LETTER_RETENTION_SECS,
+    DEFAULT_DRAIN_TIMEOUT_SECS, DEFAULT_HEARTBEAT_INTERVAL_SECS,
+    DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS, DEFAULT_MAX_COMPONENT_MB,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT, DEFAULT_RECORDED_TASKS,
+    DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS, DEFAULT_TASK_QUEUE_CAPACITY,
+    LEAST_TOKEN, MOST_AGENTS, PARTS, Part, SETTINGS,
+};
+pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
-
-/// Agents at once: what the person this is built for asked for.
-pub const DEFAULT_MAX_AGENTS: usize = 10;
-/// Each live instance takes about six memory mappings; Linux allows 65,530.
-pub const MOST_AGENTS: usize = 10_000;
-/// Tasks that may wait.
-pub const DEFAULT_TASK_QUEUE_CAPACITY: usize = 1000;
-/// Often enough to notice a sick agent before its users do.
-pub const DEFAULT_HEARTBEAT_INTERVAL_SECS: u64 = 10;
-/// Ample for an interpreter's `init`, short enough that a hung agent is noticed.
-pub const DEFAULT_AGENT_TIMEOUT_SECS: u64 = 60;
-/// Larger than any Rust, Go or Python component seen; small enough to hold in memory.
-pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
-
-/// Processor time of one compilation, before what its size adds: small components
-/// need a second.
-pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
-/// Address space of one compilation: the largest interpreter seen needs 400 MiB.
-pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
-
-/// Long enough for most tasks, within the 90 s that systemd gives a service.
-pub const DEFAULT_DRAIN_TIMEOUT_SECS: u64 = 30;
-/// A submitter fetches a result soon or not at all.
-pub const DEFAULT_RESULT_RETENTION_SECS: u64 = 24 * 3600;
-/// A hundred thousand small results are about a hundred megabytes.
-pub const DEFAULT_RESULT_RETENTION_COUNT: u64 = 100_000;
-/// Somebody should look at dead letters, and may be on holiday.
-pub const DEFAULT_DEAD_LETTER_RETENTION_SECS: u64 = 30 * 24 * 3600;
-/// More are not read one by one.
-pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;
-/// Room for millions of small tasks; a bound, so that a flood does not fill the disk.
-pub const DEFAULT_MAX_STORE_MB: u64 = 16 * 1024;
-
-/// The port that the specification names for metrics and the API.
-pub const DEFAULT_METRICS_PORT: u16 = 9090;
-/// Prometheus scrapes about as often.
-pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;
-/// A thousand clients with a few connections each; each costs tens of kilobytes.
-pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
-/// Enough to tell five per cent of latency apart; some megabytes of most tasks.
-pub const DEFAULT_RECORDED_TASKS: usize = 500;
-/// Shorter can be guessed by trying.
-pub const LEAST_TOKEN: usize = 16;
+pub use setting::{Allowed, Setting};
 
 /// Where tasks are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,7 +230,7 @@ impl Layer4Config {
         self.max_component_mb.saturating_mul(crate::quota::MEBIBYTE)
     }
 
-    /// The settings, by their keys, that have another value in `other`.
+    /// The settings, by their keys, that have another value in `other` and need a restart.
     #[must_use]
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
         // What is not shown is compared as it is.
@@ -270,57 +242,17 @@ impl Layer4Config {
         let changed = |setting: &&Setting| {
             (setting.show)(self) != (setting.show)(other) || is_hidden(setting.key)
         };
-        SETTINGS.iter().filter(changed).map(|setting| setting.key).collect()
+        SETTINGS
+            .iter()
+            .filter(|setting| !setting.reloads)
+            .filter(changed)
+            .map(|setting| setting.key)
+            .collect()
     }
 
     /// Every field that is out of range, for a configuration made by hand.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
-        let numbers = [
-            ("max_agents", self.max_agents as u64),
-            ("task_queue_capacity", self.task_queue_capacity as u64),
-            ("heartbeat_interval_secs", self.heartbeat_interval_secs),
-            ("agent_timeout_secs", self.agent_timeout_secs),
-            ("max_component_mb", self.max_component_mb),
-            ("compile_cpu_secs", self.compile_cpu_secs),
-            ("compile_memory_mb", self.compile_memory_mb),
-            ("max_store_mb", self.max_store_mb),
-            ("drain_timeout_secs", self.drain_timeout_secs),
-            ("result_retention_secs", self.result_retention_secs),
-            ("result_retention_count", self.result_retention_count),
-            ("dead_letter_retention_secs", self.dead_letter_retention_secs),
-            ("dead_letter_retention_count", self.dead_letter_retention_count),
-            ("kpi_reporting_interval_secs", self.kpi_reporting_interval_secs),
-            ("max_connections", self.max_connections as u64),
-        ];
-        let mut complaints: Vec<String> = numbers
-            .into_iter()
-            .filter_map(|(name, value)| resolve::out_of_range(name, value))
-            .collect();
-        complaints.extend(
-            self.default_resource_quota
-                .complaints()
-                .into_iter()
-                .map(|c| format!("default_resource_quota.{c}")),
-        );
-        if let Some(token) = &self.api_token {
-            complaints.extend(token.complaint().map(|c| format!("api_token {c}")));
-        }
-        if let Some(endpoint) = &self.otlp_endpoint
-            && !is_web_address(endpoint)
-        {
-            complaints.push(format!(
-                "otlp_endpoint is {:?}; allowed is an address as http://127.0.0.1:4318",
-                without_userinfo(endpoint)
-            ));
-        }
-        if !self.bind_address.is_loopback() && self.api_token.is_none() {
-            complaints.push(format!(
-                "bind_address is {}, which others can reach, and there is no `api_token`; set one, \
-                 or bind to 127.0.0.1",
-                self.bind_address
-            ));
-        }
-        complaints
+        parts::complaints(self)
     }
 }

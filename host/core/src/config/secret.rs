@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::LEAST_TOKEN;
+use super::{Allowed, LEAST_TOKEN};
 
 /// A word that gives access. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,10 +25,8 @@ impl Secret {
     pub(super) fn complaint(&self) -> Option<String> {
         let fits =
             self.0.len() >= LEAST_TOKEN && self.0.bytes().all(|byte| byte.is_ascii_graphic());
-        let words = format!(
-            "does not fit in a header or is too short; allowed are {LEAST_TOKEN} or more printable \
-             ASCII characters without spaces"
-        );
+        let words =
+            format!("does not fit in a header or is too short; allowed are {}", Allowed::Token);
         (!fits).then_some(words)
     }
 }

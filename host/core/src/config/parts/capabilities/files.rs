@@ -1,0 +1,73 @@
+//! `folders`: folders of the host that agents see.
+
+use std::path::PathBuf;
+
+use toml::Table;
+
+use crate::config::reader::Reader;
+use crate::config::{AgentKey, Allowed};
+use crate::{FolderAccess, FolderGrant};
+
+pub(in crate::config) const KEY: AgentKey = AgentKey {
+    key: "folders",
+    help: "Folders of the host that the agent sees under paths of their own.",
+    allowed: Allowed::Words("an array of tables"),
+    default: || "none".into(),
+    example: r#"[{ host = "/srv/data", guest = "/data" }]"#,
+    keys: &[
+        AgentKey {
+            key: "host",
+            help: "The folder on the host.",
+            allowed: Allowed::Words("an absolute path"),
+            default: || "it must be there".into(),
+            example: r#""/srv/data""#,
+            keys: &[],
+        },
+        AgentKey {
+            key: "guest",
+            help: "The path that the agent sees.",
+            allowed: Allowed::Words("an absolute path without `..`"),
+            default: || "it must be there".into(),
+            example: r#""/data""#,
+            keys: &[],
+        },
+        AgentKey {
+            key: "access",
+            help: "What the agent may do in the folder.",
+            allowed: Allowed::Words("`read-only` or `read-write`"),
+            default: || format!("`{}`", FolderAccess::default()),
+            example: r#""read-write""#,
+            keys: &[],
+        },
+    ],
+};
+
+/// Reads the grants.
+pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
+    let tables: Vec<Table> = reader.take("folders").unwrap_or_default();
+    let each = tables.into_iter().enumerate();
+    each.filter_map(|(index, table)| reader.inside(&format!("folders[{index}]."), table, folder))
+        .collect()
+}
+
+fn folder(reader: &mut Reader) -> Option<FolderGrant> {
+    let host: Option<PathBuf> = reader.required("host");
+    let guest: Option<String> = reader.required("guest");
+    let access = reader.take("access").unwrap_or_default();
+    reader.complain_of_the_rest(KEY.keys, &[]);
+    // Beside the file, or in the folder that the host was started in? Whoever
+    // grants a folder says which.
+    if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
+        let words = format!("is {host:?}; allowed is an absolute path, as /srv/data");
+        reader.complain("host", words);
+    }
+    if let Some(guest) = guest.as_ref().filter(|guest| !is_plain(guest)) {
+        let words = format!("is {guest:?}; allowed is a plain absolute path, as /data");
+        reader.complain("guest", words);
+    }
+    Some(FolderGrant { host: host?, guest: guest?, access })
+}
+
+fn is_plain(guest: &str) -> bool {
+    guest.starts_with('/') && guest.split('/').all(|part| part != "..")
+}

@@ -1,0 +1,43 @@
+//! `http`: origins that agents may send requests to, and whom these trust.
+
+use crate::HttpGrant;
+use crate::config::reader::Reader;
+use crate::config::setting::{put_some, shown_path};
+use crate::config::{AgentKey, Allowed, Setting};
+use crate::telemetry::shown;
+
+pub(super) const SETTINGS: &[Setting] = &[Setting {
+    key: "http_ca_file",
+    variable: "LAYER4_HTTP_CA_FILE",
+    flag: None,
+    help: "PEM file of certificate authorities that agents' HTTPS requests trust besides the public ones.",
+    allowed: Allowed::Words("a path"),
+    default_note: ": only the public ones",
+    reloads: false,
+    show: |c| shown_path(&c.http_ca_file),
+    set: |c, text| put_some(&mut c.http_ca_file, text),
+}];
+
+pub(in crate::config) const KEY: AgentKey = AgentKey {
+    key: "http",
+    help: "Origins that the agent may send HTTP requests to.",
+    allowed: Allowed::Words(
+        "an array of origins, `https://HOST`, `https://*.DOMAIN` or with a port",
+    ),
+    default: || "none".into(),
+    example: r#"["https://api.example.com", "http://127.0.0.1:8080"]"#,
+    keys: &[],
+};
+
+/// Reads the grants.
+pub(in crate::config) fn read(reader: &mut Reader) -> Vec<HttpGrant> {
+    let typed: Vec<String> = reader.take("http").unwrap_or_default();
+    let mut granted = Vec::new();
+    for (index, typed) in typed.iter().enumerate() {
+        match typed.parse::<HttpGrant>() {
+            Ok(grant) => granted.push(grant),
+            Err(error) => reader.complain(&format!("http[{index}]"), shown(&error.to_string())),
+        }
+    }
+    granted
+}

@@ -1,0 +1,35 @@
+//! `keyvalue`: room in the host's key-value store.
+
+use crate::KeyValueGrant;
+use crate::config::reader::Reader;
+use crate::config::{AgentKey, Allowed};
+
+pub(in crate::config) const KEY: AgentKey = AgentKey {
+    key: "keyvalue",
+    help: "Room in the key-value store, which the agents of the type share.",
+    allowed: Allowed::Words("a table, which may be empty"),
+    default: || "none".into(),
+    example: "{ max_mb = 16 }",
+    keys: &[AgentKey {
+        key: "max_mb",
+        help: "Mebibytes of buckets, keys and values.",
+        allowed: Allowed::Whole { least: 1, most: KeyValueGrant::MOST_MB as u64 },
+        default: || KeyValueGrant::default().max_mb.to_string(),
+        example: "16",
+        keys: &[],
+    }],
+};
+
+/// Reads the grant.
+pub(in crate::config) fn read(reader: &mut Reader) -> Option<KeyValueGrant> {
+    let table = reader.take("keyvalue")?;
+    reader.inside("keyvalue.", table, |keyvalue| {
+        let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
+        keyvalue.complain_of_the_rest(KEY.keys, &[]);
+        let grant = KeyValueGrant { max_mb };
+        if let Err(wrong) = grant.check() {
+            keyvalue.complain("max_mb", format!("is {wrong}"));
+        }
+        Some(grant)
+    })
+}

@@ -1,0 +1,58 @@
+//! Components: how large they may be, and what compiling one may take.
+
+use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
+
+/// Larger than any Rust, Go or Python component seen; small enough to hold in memory.
+pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
+/// Processor time of one compilation, before what its size adds: small components
+/// need a second.
+pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
+/// Address space of one compilation: the largest interpreter seen needs 400 MiB.
+pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
+
+pub(in super::super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "max_component_mb",
+        variable: "LAYER4_MAX_COMPONENT_MB",
+        flag: None,
+        help: "Mebibytes that a component may have.",
+        allowed: Allowed::Whole { least: 1, most: 1024 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.max_component_mb.to_string(),
+        set: |c, text| put(&mut c.max_component_mb, text),
+    },
+    Setting {
+        key: "compile_cpu_secs",
+        variable: "LAYER4_COMPILE_CPU_SECS",
+        flag: None,
+        help: "Seconds of processor time that compiling one component may take, and three more for each mebibyte of it.",
+        allowed: Allowed::Whole { least: 1, most: 600 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.compile_cpu_secs.to_string(),
+        set: |c, text| put(&mut c.compile_cpu_secs, text),
+    },
+    Setting {
+        key: "compile_memory_mb",
+        variable: "LAYER4_COMPILE_MEMORY_MB",
+        flag: None,
+        help: "Mebibytes of address space that compiling one component may take.",
+        allowed: Allowed::Whole { least: 256, most: 65_536 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.compile_memory_mb.to_string(),
+        set: |c, text| put(&mut c.compile_memory_mb, text),
+    },
+    Setting {
+        key: "compile_program",
+        variable: "LAYER4_COMPILE_PROGRAM",
+        flag: None,
+        help: "The `chimera` program, which compiles components in a process of its own.",
+        allowed: Allowed::Words("a path"),
+        default_note: ": the running program; a library looks beside it",
+        reloads: false,
+        show: |c| shown_path(&c.compile_program),
+        set: |c, text| put_some(&mut c.compile_program, text),
+    },
+];

@@ -1,0 +1,124 @@
+//! The queue: where tasks are kept, how many, and for how long.
+
+use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
+use crate::quota::MAX_EXECUTION_TIME_SECS;
+
+/// Tasks that may wait.
+pub const DEFAULT_TASK_QUEUE_CAPACITY: usize = 1000;
+/// Long enough for most tasks, within the 90 s that systemd gives a service.
+pub const DEFAULT_DRAIN_TIMEOUT_SECS: u64 = 30;
+/// A submitter fetches a result soon or not at all.
+pub const DEFAULT_RESULT_RETENTION_SECS: u64 = 24 * 3600;
+/// A hundred thousand small results are about a hundred megabytes.
+pub const DEFAULT_RESULT_RETENTION_COUNT: u64 = 100_000;
+/// Somebody should look at dead letters, and may be on holiday.
+pub const DEFAULT_DEAD_LETTER_RETENTION_SECS: u64 = 30 * 24 * 3600;
+/// More are not read one by one.
+pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;
+/// Room for millions of small tasks; a bound, so that a flood does not fill the disk.
+pub const DEFAULT_MAX_STORE_MB: u64 = 16 * 1024;
+
+const TEN_YEARS_SECS: u64 = 10 * 365 * 86_400;
+const MOST_KEPT: u64 = 100_000_000;
+
+pub(in super::super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data_dir",
+        variable: "LAYER4_DATA_DIR",
+        flag: Some("--data-dir"),
+        help: "Folder of tasks, genomes, what agents keep by key, and compiled code.",
+        allowed: Allowed::Words("a path"),
+        default_note: ": `chimera` takes `~/.local/share/chimera`; a library keeps nothing",
+        reloads: false,
+        show: |c| shown_path(&c.data_dir),
+        set: |c, text| put_some(&mut c.data_dir, text),
+    },
+    Setting {
+        key: "task_store",
+        variable: "LAYER4_TASK_STORE",
+        flag: None,
+        help: "Where tasks are kept: in the data folder, or in memory, which keeps nothing.",
+        allowed: Allowed::Words("`embedded` or `memory`"),
+        default_note: "",
+        reloads: false,
+        show: |c| c.task_store.to_string(),
+        set: |c, text| put(&mut c.task_store, text),
+    },
+    Setting {
+        key: "max_store_mb",
+        variable: "LAYER4_MAX_STORE_MB",
+        flag: None,
+        help: "Mebibytes that the embedded task store may have.",
+        allowed: Allowed::Whole { least: 16, most: 16_777_216 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.max_store_mb.to_string(),
+        set: |c, text| put(&mut c.max_store_mb, text),
+    },
+    Setting {
+        key: "task_queue_capacity",
+        variable: "LAYER4_TASK_QUEUE_CAPACITY",
+        flag: None,
+        help: "Tasks that may wait for one agent type.",
+        allowed: Allowed::Whole { least: 1, most: 10_000_000 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.task_queue_capacity.to_string(),
+        set: |c, text| put(&mut c.task_queue_capacity, text),
+    },
+    Setting {
+        key: "drain_timeout_secs",
+        variable: "LAYER4_DRAIN_TIMEOUT_SECS",
+        flag: None,
+        help: "Seconds that tasks may run on at shutdown.",
+        allowed: Allowed::Whole { least: 0, most: MAX_EXECUTION_TIME_SECS },
+        default_note: "",
+        reloads: false,
+        show: |c| c.drain_timeout_secs.to_string(),
+        set: |c, text| put(&mut c.drain_timeout_secs, text),
+    },
+    Setting {
+        key: "result_retention_secs",
+        variable: "LAYER4_RESULT_RETENTION_SECS",
+        flag: None,
+        help: "Seconds that the result of a task is kept.",
+        allowed: Allowed::Whole { least: 1, most: TEN_YEARS_SECS },
+        default_note: ", a day",
+        reloads: false,
+        show: |c| c.result_retention_secs.to_string(),
+        set: |c, text| put(&mut c.result_retention_secs, text),
+    },
+    Setting {
+        key: "result_retention_count",
+        variable: "LAYER4_RESULT_RETENTION_COUNT",
+        flag: None,
+        help: "Results that are kept, the newest; as many again of cancelled tasks.",
+        allowed: Allowed::Whole { least: 1, most: MOST_KEPT },
+        default_note: "",
+        reloads: false,
+        show: |c| c.result_retention_count.to_string(),
+        set: |c, text| put(&mut c.result_retention_count, text),
+    },
+    Setting {
+        key: "dead_letter_retention_secs",
+        variable: "LAYER4_DEAD_LETTER_RETENTION_SECS",
+        flag: None,
+        help: "Seconds that a dead letter is kept.",
+        allowed: Allowed::Whole { least: 1, most: TEN_YEARS_SECS },
+        default_note: ", 30 days",
+        reloads: false,
+        show: |c| c.dead_letter_retention_secs.to_string(),
+        set: |c, text| put(&mut c.dead_letter_retention_secs, text),
+    },
+    Setting {
+        key: "dead_letter_retention_count",
+        variable: "LAYER4_DEAD_LETTER_RETENTION_COUNT",
+        flag: None,
+        help: "Dead letters that are kept, the newest.",
+        allowed: Allowed::Whole { least: 1, most: MOST_KEPT },
+        default_note: "",
+        reloads: false,
+        show: |c| c.dead_letter_retention_count.to_string(),
+        set: |c, text| put(&mut c.dead_letter_retention_count, text),
+    },
+];

@@ -1,0 +1,63 @@
+//! Logs, traces and key figures.
+
+use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
+use super::super::{Layer4Config, is_web_address, without_userinfo};
+
+/// Prometheus scrapes about as often.
+pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;
+
+const COLLECTOR: &str = "an address as http://127.0.0.1:4318";
+
+pub(in super::super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "kpi_reporting_interval_secs",
+        variable: "LAYER4_KPI_REPORTING_INTERVAL_SECS",
+        flag: None,
+        help: "Seconds between two reports of key figures.",
+        allowed: Allowed::Whole { least: 1, most: 86_400 },
+        default_note: "",
+        reloads: false,
+        show: |c| c.kpi_reporting_interval_secs.to_string(),
+        set: |c, text| put(&mut c.kpi_reporting_interval_secs, text),
+    },
+    Setting {
+        key: "log_dir",
+        variable: "LAYER4_LOG_DIR",
+        flag: None,
+        help: "Folder of the log files, one a day.",
+        allowed: Allowed::Words("a path"),
+        default_note: ": logs go to standard error",
+        reloads: false,
+        show: |c| shown_path(&c.log_dir),
+        set: |c, text| put_some(&mut c.log_dir, text),
+    },
+    Setting {
+        key: "otlp_endpoint",
+        variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        flag: None,
+        help: "OpenTelemetry collector that takes traces over HTTP.",
+        allowed: Allowed::Words(COLLECTOR),
+        default_note: ": no traces are made",
+        reloads: false,
+        show: |c| c.otlp_endpoint.as_deref().map_or_else(|| "none".into(), without_userinfo),
+        set: |c, text| put_some(&mut c.otlp_endpoint, text),
+    },
+    Setting {
+        key: "debug_mode",
+        variable: "LAYER4_DEBUG_MODE",
+        flag: Some("--debug"),
+        help: "Whether logging is detailed.",
+        allowed: Allowed::Words("`true` or `false`"),
+        default_note: "",
+        reloads: false,
+        show: |c| c.debug_mode.to_string(),
+        set: |c, text| put(&mut c.debug_mode, text),
+    },
+];
+
+/// What is wrong with them together.
+pub(in super::super) fn complaints(config: &Layer4Config) -> Option<String> {
+    let endpoint = config.otlp_endpoint.as_ref().filter(|endpoint| !is_web_address(endpoint))?;
+    let endpoint = without_userinfo(endpoint);
+    Some(format!("otlp_endpoint is {endpoint:?}; allowed is {COLLECTOR}"))
+}
