@@ -324,3 +324,6 @@ impl Layer4Config {
         complaints
     }
 }
+
+#[cfg(test)]
+mod tests;
