@@ -178,3 +178,6 @@ fn attempt_without_run(row: &Row, error: AttemptError, now: Timestamp) -> Attemp
         log: LogTail::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
