@@ -113,3 +113,6 @@ pub struct AgentHealth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

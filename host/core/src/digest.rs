@@ -94,4 +94,28 @@ mod tests {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits_of_either_case() {
+        let digits = "00ff10a9".repeat(8);
+        let digest: Digest = format!("sha256:{digits}").parse().unwrap();
+        assert_eq!(digest.hex(), digits);
+        assert_eq!(format!("sha256:{}", digits.to_uppercase()).parse(), Ok(digest));
+        assert_eq!(format!("{digest:?}"), digest.to_string(), "logs show what commands take");
+        for wrong in [&digits[..63], &format!("{digits}0"), &format!("{}+1", &digits[..62])] {
+            let error = format!("sha256:{wrong}").parse::<Digest>().unwrap_err().to_string();
+            assert!(error.contains("64 hexadecimal digits"), "{error}");
+        }
+        let long = "x".repeat(1000).parse::<Digest>().unwrap_err().to_string();
+        assert!(long.len() < 200, "{long}");
+        assert!(serde_json::from_str::<Digest>("\"sha256:00\"").is_err());
+    }
+
+    #[test]
+    fn digests_are_ordered_as_their_texts() {
+        let digests = [b"a", b"b", b"c", b"d"].map(|bytes| Digest::of(bytes));
+        for (one, other) in digests.iter().zip(digests.iter().rev()) {
+            assert_eq!(one.cmp(other), one.hex().cmp(&other.hex()));
+        }
+    }
 }

@@ -361,4 +361,50 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), errors.len());
     }
+
+    #[test]
+    fn a_type_that_is_not_found_names_those_that_would_do() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let said = |known: &[&str], down: &[&str]| {
+            let agent_type = "ecko".to_owned();
+            Layer4Error::AgentTypeNotFound { agent_type, known: names(known), down: names(down) }
+                .to_string()
+        };
+        let begin = "no agent of type \"ecko\" runs and none is registered; known: ";
+        assert_eq!(said(&[], &[]), format!("{begin}none"));
+        assert_eq!(said(&["echo", "parrot"], &[]), format!("{begin}echo, parrot"));
+        let down = "; declared, but down, since they did not start: a, b";
+        assert_eq!(said(&["echo"], &["a", "b"]), format!("{begin}echo{down}"));
+    }
+
+    #[test]
+    fn a_fault_of_the_host_is_not_an_agents() {
+        let message = || "-".to_owned();
+        for (error, is_of_an_agent) in [
+            (of(breach(QuotaKind::AgentTimeout)), true),
+            (of(breach(QuotaKind::Memory)), true),
+            (of(GuestFault::Failed { during: Call::Init, message: message() }), true),
+            (of(Fault::Stopped), true),
+            (of(HostFault::NoRoom { message: message() }), false),
+            (Layer4Error::AgentNotFound(agent()), false),
+            (Layer4Error::Internal(message()), false),
+        ] {
+            assert_eq!(error.is_of_an_agent(), is_of_an_agent, "{error}");
+        }
+    }
+
+    /// An error that passes through the fabric reads as the part that made it wrote it.
+    #[test]
+    fn an_error_of_a_part_keeps_its_words() {
+        let store = StoreError::Failed { reason: "the disk".into() };
+        let words = store.to_string();
+        let error = Layer4Error::from(store);
+        assert_eq!((error.code(), error.to_string()), ("store-failed", words));
+        let refusal = Refusal::TooLarge { bytes: 2, limit: 1 };
+        let (code, words) = (refusal.code(), refusal.to_string());
+        let error = Layer4Error::from(refusal);
+        assert_eq!((error.code(), error.to_string()), (code, words));
+        let host = HostFault::Internal { message: "-".into() };
+        assert_eq!(of(host.clone()).to_string(), Fault::Host(host).to_string());
+    }
 }

@@ -96,3 +96,6 @@ impl fmt::Display for FolderAccess {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,4 +134,45 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn each_field_is_taken_to_its_last_value() {
+        let least = ResourceQuota {
+            max_cpu_cores: 0.001,
+            max_memory_mb: 1,
+            max_execution_time_secs: 1,
+            max_network_mbps: Some(0.001),
+        };
+        let most = ResourceQuota {
+            max_cpu_cores: 1024.0,
+            max_memory_mb: 4096,
+            max_execution_time_secs: 604_800,
+            max_network_mbps: Some(1_000_000.0),
+        };
+        let none = ResourceQuota { max_network_mbps: None, ..most.clone() };
+        for quota in [&least, &most, &none] {
+            assert_eq!(quota.complaints(), Vec::<String>::new());
+        }
+        assert_eq!((least.memory_bytes(), most.memory_bytes()), (1 << 20, 1 << 32));
+        assert_eq!(most.execution_time(), Duration::from_secs(604_800));
+
+        let past = ResourceQuota {
+            max_cpu_cores: 1024.1,
+            max_memory_mb: 4097,
+            max_execution_time_secs: 604_801,
+            max_network_mbps: Some(1_000_000.1),
+        };
+        assert_eq!(past.complaints().len(), 4);
+        let endless = ResourceQuota { max_memory_mb: u64::MAX, ..most };
+        assert_eq!(endless.memory_bytes(), u64::MAX, "it does not wrap");
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_and_a_left_out_one_is_the_default() {
+        let read = serde_json::from_str::<ResourceQuota>;
+        assert_eq!(read("{}").unwrap(), ResourceQuota::default());
+        let quota = read("{\"max_network_mbps\": null}").unwrap();
+        assert_eq!(quota, ResourceQuota { max_network_mbps: None, ..ResourceQuota::default() });
+        assert!(read("{\"max_memory\": 1}").is_err());
+    }
 }

@@ -205,3 +205,6 @@ fn flatten(prefix: &str, table: &toml::Table, into: &mut Vec<(String, String)>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

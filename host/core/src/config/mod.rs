@@ -256,3 +256,6 @@ impl Layer4Config {
         parts::complaints(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,10 +71,10 @@ mod tests {
     #[test]
     fn small_text_of_many_values_is_too_much() {
         for each in ["{a=0},", "{},", "[],", "[[[0]]],", "{a.b=0},", "{a=0,b=0},"] {
-            let bomb = format!("x = [{}]", each.repeat(1_000_000 / each.len()));
+            let bomb = format!("x = [{}]", each.repeat(200_000 / each.len()));
             assert!(too_much(&bomb).is_some(), "{each}");
         }
-        let dotted: String = (0..40_000).map(|n| format!("{n:x}.a.b.c.d = 0\n")).collect();
+        let dotted: String = (0..5_000).map(|n| format!("{n:x}.a.b.c.d = 0\n")).collect();
         assert!(too_much(&dotted).is_some());
     }
 

@@ -261,6 +261,8 @@ impl From<HttpGrant> for String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn grant(typed: &str) -> HttpGrant {
@@ -343,5 +345,83 @@ mod tests {
         assert!(!admits("http://localhost", "93.184.216.34"));
         assert!(admits("http://169.254.169.254", "169.254.169.254"));
         assert!(!admits("http://127.0.0.1", "127.0.0.2"));
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_dns_allows() {
+        let label = "a".repeat(63);
+        assert!(format!("https://{label}.com").parse::<Origin>().is_ok());
+        assert!(format!("https://{label}a.com").parse::<Origin>().is_err());
+        // Three labels of 63, one of 61 and three dots.
+        let longest = [&label[..], &label, &label, &label[..61]].join(".");
+        assert_eq!(longest.len(), 253);
+        assert!(format!("https://{longest}").parse::<Origin>().is_ok());
+        assert!(format!("https://{longest}a").parse::<Origin>().is_err());
+    }
+
+    #[test]
+    fn a_port_is_taken_to_its_last() {
+        let port = |typed: &str| typed.parse::<Origin>().unwrap().port;
+        assert_eq!(port("http://a:1"), 1);
+        assert_eq!(port("http://a:65535"), 65_535);
+        assert_eq!((port("http://a"), port("https://a")), (80, 443));
+        assert_eq!(port("http://[::1]"), 80);
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_name_alone() {
+        let is_localhost = |typed: &str| typed.parse::<Origin>().unwrap().host.is_localhost();
+        assert!(is_localhost("http://localhost") && is_localhost("http://LOCALHOST:1"));
+        for other in ["http://127.0.0.1", "http://a.localhost", "http://localhost.a"] {
+            assert!(!is_localhost(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_alike_are_not_below() {
+        let below = grant("http://*.b.c");
+        let allows = |asked: &str| below.allows(&asked.parse().unwrap());
+        assert!(allows("http://a.b.c") && allows("http://a.a.b.c"));
+        for asked in
+            ["http://b.c", "http://ab.c", "http://a.b.c:81", "https://a.b.c", "http://1.2.3.4"]
+        {
+            assert!(!allows(asked), "{asked}");
+        }
+        // Exactly that name, and none below it.
+        assert!(!grant("http://b.c").allows(&"http://a.b.c".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_grant_is_a_string_in_files_and_answers() {
+        let typed = "https://*.example.com";
+        assert_eq!(serde_json::to_value(grant(typed)).unwrap(), typed);
+        assert_eq!(serde_json::from_value::<HttpGrant>(typed.into()).unwrap(), grant(typed));
+        let error = serde_json::from_value::<HttpGrant>("example.com".into()).unwrap_err();
+        assert!(error.to_string().contains("it has no scheme"), "{error}");
+    }
+
+    #[test]
+    fn an_origin_is_shown_as_it_is_read() {
+        for shown in ["http://a", "https://a:80", "http://[::1]:81", "https://10.0.0.1"] {
+            assert_eq!(shown.parse::<Origin>().unwrap().to_string(), shown);
+        }
+        let error = "x".parse::<Origin>().unwrap_err().to_string();
+        assert!(error.starts_with("\"x\" is no origin: it has no scheme"), "{error}");
+    }
+
+    proptest! {
+        /// What a guest asks for is in its hands: it is read or refused, and what is read is
+        /// shown in a form that is read as the same.
+        #[test]
+        fn what_is_read_is_shown_as_the_same(
+            typed in "(http|https|HTTP)://[a-z0-9._\\[\\]:*@/-]{0,24}|.{0,30}",
+        ) {
+            if let Ok(grant) = typed.parse::<HttpGrant>() {
+                prop_assert_eq!(grant.to_string().parse(), Ok(grant));
+            }
+            if let Ok(origin) = typed.parse::<Origin>() {
+                prop_assert_eq!(origin.to_string().parse(), Ok(origin));
+            }
+        }
     }
 }

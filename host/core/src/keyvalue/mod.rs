@@ -192,3 +192,6 @@ pub fn check_room(before: u64, bytes: u64, most: u64) -> Result<(), KeyValueErro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

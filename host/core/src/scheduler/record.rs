@@ -283,21 +283,4 @@ pub struct TaskSummary {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_written_as_rfc_3339_and_read_in_both_forms() {
-        let time = Timestamp(1_700_000_000_123);
-        let text = serde_json::to_string(&time).unwrap();
-        assert_eq!(text, "\"2023-11-14T22:13:20.123Z\"");
-        for form in [&*text, "1700000000123", "\"2023-11-14T22:13:20.123000000Z\""] {
-            assert_eq!(serde_json::from_str::<Timestamp>(form).unwrap(), time, "{form}");
-        }
-        let never = serde_json::to_string(&Timestamp(u64::MAX)).unwrap();
-        assert_eq!(never, "\"9999-12-31T23:59:59.999Z\"");
-        for wrong in ["-1", "\"soon\"", "1.5", "null"] {
-            assert!(serde_json::from_str::<Timestamp>(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

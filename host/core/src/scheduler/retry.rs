@@ -281,6 +281,15 @@ mod tests {
         assert_eq!(drain(&mut budget, START), 100);
     }
 
+    #[test]
+    fn a_policy_shows_what_it_was_made_of() {
+        let (base, cap) = (Duration::from_secs(3), Duration::from_secs(7));
+        let policy = RetryPolicy::new(base, cap, 5).unwrap();
+        assert_eq!((policy.base(), policy.cap(), policy.host_faults()), (base, cap, 5));
+        assert_eq!(LONGEST_DELAY, Duration::from_secs(86_400));
+        assert_eq!(LONGEST_ASKED_DELAY, Duration::from_secs(3600));
+    }
+
     proptest! {
         #[test]
         fn a_wait_stays_within_the_backoff(

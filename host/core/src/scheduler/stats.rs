@@ -84,3 +84,25 @@ impl SchedulerStats {
         of_state.map_or(0, |(_, count)| *count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheduler_shows_ages_where_its_store_has_times() {
+        let store = StoreStats {
+            by_state: vec![(TaskState::Waiting, 3), (TaskState::Dead, 2)],
+            oldest_waiting: vec![
+                (Priority::High, Timestamp(400)),
+                (Priority::Low, Timestamp(2000)),
+            ],
+            ..StoreStats::default()
+        };
+        let stats = SchedulerStats::new(store, Vec::new(), 7, Timestamp(1000));
+        assert_eq!((stats.count(TaskState::Waiting), stats.count(TaskState::Dead)), (3, 2));
+        assert_eq!((stats.count(TaskState::Running), stats.in_hand), (0, 7));
+        let ages = [(Priority::High, Duration::from_millis(600)), (Priority::Low, Duration::ZERO)];
+        assert_eq!(stats.oldest_waiting, ages);
+    }
+}

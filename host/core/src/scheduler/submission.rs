@@ -256,6 +256,74 @@ mod tests {
         assert!(never[0].starts_with("not_before is not before the deadline"), "{never:?}");
     }
 
+    #[test]
+    fn each_field_is_taken_to_its_last_value() {
+        type Change = fn(&mut Submission);
+        let rows: [Change; 8] = [
+            |s| s.task.payload = nested(MOST_DEPTH),
+            |s| s.task.target_agent_type = "x".into(),
+            |s| s.options.idempotency_key = Some("k".repeat(MOST_NAME_BYTES)),
+            |s| s.options.max_attempts = Some(1),
+            |s| s.task.created_at = at(0),
+            |s| s.task.created_at = at(YEAR_10_000 - 1),
+            |s| s.task.deadline = Some(at(1000) + Duration::from_nanos(1)),
+            |s| {
+                s.options.not_before = Some(at(1999));
+                s.task.deadline = Some(at(2000));
+            },
+        ];
+        for (row, change) in rows.into_iter().enumerate() {
+            assert_eq!(complaints(change), [""; 0], "row {row}");
+        }
+        let over = complaints(|s| s.task.deadline = Some(at(1000)));
+        assert_eq!(over, ["deadline is over since 0 s; give one ahead"]);
+        let long = complaints(|s| s.options.idempotency_key = Some("k".repeat(257)));
+        assert_eq!(long, ["idempotency_key has 257 bytes; allowed is 1 to 256"]);
+    }
+
+    /// A late repeat of what was taken in time is answered, so lateness is a complaint of its own.
+    #[test]
+    fn a_deadline_that_is_over_is_not_wrong_in_form() {
+        let mut late = submission();
+        late.task.deadline = Some(at(998));
+        assert_eq!(late.complaints_of_form(), [""; 0]);
+        assert_eq!(late.too_late(at(997)), None);
+        assert!(late.too_late(at(998)).is_some_and(|words| words.starts_with("deadline is over")));
+        assert_eq!(submission().too_late(at(u64::MAX >> 2)), None);
+    }
+
+    /// The bound is on all that a submitter can fill, each part and all together.
+    #[test]
+    fn a_task_is_held_to_its_bytes_wherever_they_are() {
+        let mut task = submission().task;
+        task.payload = JsonText::from(json!("abc")); // 5 bytes
+        task.metadata = BTreeMap::from([("k".to_owned(), "v".to_owned())]); // {"k":"v"}: 9
+        task.source_layer = "s".into(); // 3
+        assert!(fits(&task, 17) && !fits(&task, 16));
+        assert!(!fits(&task, 4), "the payload alone");
+        task.source_layer = String::new();
+        assert!(fits(&task, 16) && !fits(&task, 15) && !fits(&task, 13));
+        let large = complaints(|s| s.task.source_layer = "s".repeat(MOST_TASK_BYTES));
+        assert!(large.len() == 1 && large[0].contains("larger than 16 MiB"), "{large:?}");
+        let large = complaints(|s| {
+            drop(s.task.metadata.insert("k".repeat(MOST_TASK_BYTES), String::new()))
+        });
+        assert_eq!(large.len(), 1, "{large:?}");
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_default() {
+        let plain = submission();
+        assert_eq!((plain.max_attempts(), plain.not_before()), (DEFAULT_MAX_ATTEMPTS, None));
+        let options = SubmitOptions {
+            max_attempts: Some(7),
+            not_before: Some(at(3)),
+            ..SubmitOptions::default()
+        };
+        let said = Submission { options, ..plain };
+        assert_eq!((said.max_attempts(), said.not_before()), (7, Some(Timestamp(3000))));
+    }
+
     fn nested(depth: usize) -> JsonText {
         JsonText::parse(&("[".repeat(depth) + &"]".repeat(depth))).unwrap()
     }

@@ -205,6 +205,92 @@ mod tests {
         assert!(wild.low > 0.0 && wild.high.is_finite());
     }
 
+    fn exactly(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 1e-8, "{value} is not {expected}");
+    }
+
+    /// Both formulas, worked out apart from this code with the normal distribution of
+    /// Python's `statistics`.
+    #[test]
+    fn intervals_are_exact_for_any_table() {
+        let rows: [((u64, u64, u64, u64), f64, (f64, f64, f64)); 17] = [
+            ((1, 1, 7, 12), 0.95, (0.285714285714, 0.025559124165, 0.506920226686)),
+            ((1, 1, 7, 12), 0.8, (0.285714285714, 0.118628971866, 0.435850432942)),
+            ((59, 6, 16, 80), 0.95, (0.062111801242, 0.004625113933, 0.118621195639)),
+            ((20, 5, 3, 2), 0.95, (-0.066666666667, -0.259925814873, 0.131129086149)),
+            ((2, 9, 8, 1), 0.95, (-0.050000000000, -0.412262274061, 0.327126697511)),
+            ((2, 9, 8, 1), 0.8, (-0.050000000000, -0.300154779319, 0.207155517003)),
+            ((10, 0, 0, 10), 0.95, (0.000000000000, -0.089756659378, 0.089756659378)),
+            ((30, 0, 0, 0), 0.95, (0.000000000000, -0.113513393174, 0.113513393174)),
+            ((0, 10, 0, 0), 0.95, (-1.000000000000, -1.000000000000, -0.607509350431)),
+            ((0, 0, 12, 0), 0.95, (1.000000000000, 0.657061686994, 1.000000000000)),
+            ((5, 3, 0, 0), 0.95, (-0.375000000000, -0.694257605397, 0.027440569959)),
+            ((0, 0, 4, 9), 0.95, (0.307692307692, 0.016578961720, 0.576306568195)),
+            ((100, 40, 2, 300), 0.95, (-0.085972850679, -0.114324925839, -0.058127032954)),
+            ((3, 2, 2, 3), 0.95, (0.000000000000, -0.372513623820, 0.372513623820)),
+            ((17, 4, 11, 9), 0.95, (0.170731707317, -0.014722452071, 0.339126948734)),
+            ((0, 5, 0, 7), 0.95, (-0.416666666667, -0.680488687450, -0.086948996791)),
+            ((0, 5, 0, 7), 0.8, (-0.416666666667, -0.598051107354, -0.215377599528)),
+        ];
+        for ((both, champion_only, candidate_only, neither), confidence, expected) in rows {
+            let fell = Fourfold { both, champion_only, candidate_only, neither };
+            let interval = fell.difference(confidence).unwrap();
+            exactly(interval.estimate, expected.0);
+            exactly(interval.low, expected.1);
+            exactly(interval.high, expected.2);
+        }
+        let rows: [((u64, u64), f64, (f64, f64, f64)); 6] = [
+            ((0, 10), 0.95, (0.000000000000, 0.000000000000, 0.277532799863)),
+            ((10, 10), 0.95, (1.000000000000, 0.722467200137, 1.000000000000)),
+            ((81, 263), 0.95, (0.307984790875, 0.255288519878, 0.366209576983)),
+            ((1, 3), 0.9, (0.333333333333, 0.078265726334, 0.746466131719)),
+            ((50, 100), 0.99, (0.500000000000, 0.375279625045, 0.624720374955)),
+            ((7, 1000), 0.5, (0.007000000000, 0.005432232304, 0.009016131032)),
+        ];
+        for ((count, all), confidence, expected) in rows {
+            let share = Share::of(count, all, confidence).unwrap();
+            exactly(share.share, expected.0);
+            exactly(share.low, expected.1);
+            exactly(share.high, expected.2);
+        }
+        assert_eq!(Share::of(11, 10, 0.95), Share::of(10, 10, 0.95), "no more than all");
+    }
+
+    #[test]
+    fn a_mean_ratio_is_exact_for_any_logarithms() {
+        let rows: [(&[f64], f64, (f64, f64, f64)); 3] = [
+            (&[0.0, 0.1, 0.2, 0.1, 0.1], 0.95, (1.105_170_918, 1.012_275_834, 1.206_590_850)),
+            (&[0.3, -0.1], 0.95, (1.105_170_918, 0.087_052_757, 14.030_604_049)),
+            (
+                &[0.5, 0.1, -0.2, 0.9, 0.4, 0.3, 0.2, 0.6, -0.5, 0.7],
+                0.99,
+                (1.349_858_808, 0.875_192_510, 2.081_963_431),
+            ),
+        ];
+        for (logs, confidence, expected) in rows {
+            let interval = mean_ratio(logs, confidence).unwrap();
+            exactly(interval.estimate, expected.0);
+            exactly(interval.low, expected.1);
+            assert!((interval.high - expected.2).abs() < 1e-6, "{}", interval.high);
+        }
+        assert_eq!(mean_ratio(&[], 0.95), None);
+    }
+
+    #[test]
+    fn pairs_are_counted_where_they_fell() {
+        let mut fell = Fourfold::default();
+        for (champion, candidate, times) in
+            [(true, true, 4), (true, false, 3), (false, true, 2), (false, false, 1)]
+        {
+            (0..times).for_each(|_| fell.add(champion, candidate));
+        }
+        assert_eq!(
+            (fell.both, fell.champion_only, fell.candidate_only, fell.neither),
+            (4, 3, 2, 1)
+        );
+        assert_eq!((fell.all(), fell.champion(), fell.candidate()), (10, 7, 6));
+    }
+
     proptest! {
         #[test]
         fn an_interval_encloses_its_estimate(

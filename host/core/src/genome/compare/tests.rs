@@ -174,3 +174,22 @@ proptest! {
         prop_assert_eq!(there.latency.answer, turned(back.latency.answer));
     }
 }
+
+/// An interval that only touches nothing, or the margin, shows no side of it.
+#[test]
+fn an_answer_is_only_what_the_interval_shows() {
+    for ((low, high), expected) in [
+        ((-0.1, 0.1), Answer::Same),
+        ((0.05, 0.1), Answer::Same),
+        ((-0.11, 0.1), Answer::CannotTell),
+        ((-0.1, 0.11), Answer::CannotTell),
+        ((0.0, 0.2), Answer::CannotTell),
+        ((0.01, 0.2), Answer::Worse),
+        ((0.01, 0.1), Answer::Same),
+        ((-0.2, 0.0), Answer::CannotTell),
+        ((-0.2, -0.01), Answer::Better),
+        ((-0.2, 0.2), Answer::CannotTell),
+    ] {
+        assert_eq!(answer(low, high, 0.1), expected, "{low} {high}");
+    }
+}

@@ -119,4 +119,44 @@ mod tests {
         let fixed = 2.2414 / 100.0;
         assert!(radius(1e4, 0.0125) > fixed && radius(1e4, 0.0125) < 2.0 * fixed);
     }
+
+    #[test]
+    fn each_stratum_weighs_by_what_it_tells() {
+        let strata = [
+            Stratum { champion: moments(900, 1.0, 90.0), candidate: moments(100, 1.3, 30.0) },
+            Stratum { champion: moments(500, 2.0, 70.0), candidate: moments(400, 2.1, 11.0) },
+            // Of one side alone, which only adds to its variance.
+            Stratum { champion: moments(5, 9.0, 1.0), candidate: moments(0, 0.0, 0.0) },
+        ];
+        let difference = Difference::of(&strata, latency).unwrap();
+        assert!((difference.estimate - 0.162_824_619_141_892_9).abs() < 1e-12);
+        assert!((difference.information - 3_347.884_432_4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn runs_that_all_measured_the_same_leave_a_doubt() {
+        let same = Stratum { champion: moments(3, 1.0, 0.0), candidate: moments(4, 2.0, 0.0) };
+        let difference = Difference::of(&[same], latency).unwrap();
+        assert_eq!(difference.estimate, 1.0);
+        assert!((difference.information - 1e6 / (1.0 / 3.0 + 1.0 / 4.0)).abs() < 1e-3);
+        let apart = [
+            Stratum { champion: moments(9, 1.0, 2.0), candidate: moments(0, 0.0, 0.0) },
+            Stratum { champion: moments(0, 0.0, 0.0), candidate: moments(9, 1.0, 2.0) },
+        ];
+        assert_eq!(Difference::of(&apart, latency), None, "nothing lies side by side");
+    }
+
+    /// The formula of the documentation, worked out apart from this code.
+    #[test]
+    fn the_radius_is_that_of_the_half_normal_mixture() {
+        for ((information, scale, alpha), expected) in [
+            ((1e3, 0.03, 0.0125), 0.130_407_766_507),
+            ((1e4, 0.03, 0.0125), 0.032_822_914_112),
+            ((250.0, 0.1, 0.05), 0.182_722_847_731),
+            ((7.0, 0.5, 0.2), 0.857_617_694_336),
+        ] {
+            let radius = Difference { estimate: 0.0, information }.radius(scale, alpha);
+            assert!((radius - expected).abs() < 1e-10, "{radius} is not {expected}");
+        }
+    }
 }

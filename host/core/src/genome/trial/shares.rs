@@ -247,4 +247,126 @@ mod tests {
             prop_assert!(one.best_from(low) + 1e-6 >= one.best_from(low + more));
         }
     }
+
+    /// The logarithm of a likelihood, by its definition.
+    fn log_likelihood((bad, all): (u32, u32), rate: f64) -> f64 {
+        let of =
+            |count: u32, share: f64| if count == 0 { 0.0 } else { f64::from(count) * share.ln() };
+        of(bad, rate) + of(all - bad, 1.0 - rate)
+    }
+
+    /// The greatest one over a grid of rates that differ by `difference`.
+    fn best_on_a_grid(old: (u32, u32), new: (u32, u32), difference: f64) -> f64 {
+        let (low, high) = ((-difference).max(0.0), (1.0 - difference).min(1.0));
+        (0..=4000)
+            .map(|step| low + (high - low) * f64::from(step) / 4000.0)
+            .map(|rate| log_likelihood(old, rate) + log_likelihood(new, rate + difference))
+            .filter(|value| value.is_finite())
+            .fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The beta-binomial probability as a product of rising factorials.
+    fn log_mixture((bad, all): (u32, u32)) -> f64 {
+        let rising =
+            |from: f64, count: u32| (0..count).map(|i| (from + f64::from(i)).ln()).sum::<f64>();
+        rising(0.5, bad) + rising(5.0, all - bad) - rising(5.5, all)
+    }
+
+    #[test]
+    fn rates_are_of_all_and_nothing_has_the_rate_zero() {
+        let counts = |bad, all| Counts { bad, all };
+        assert_eq!((counts(1.0, 4.0).rate(), counts(0.0, 0.0).rate()), (0.25, 0.0));
+        assert_eq!((counts(1.0, 4.0).good(), counts(5.0, 4.0).good()), (3.0, 0.0));
+        assert_eq!(counts(1.0, 4.0).plus(&counts(2.0, 3.0)), counts(3.0, 7.0));
+        assert_eq!(table((1, 4), (1, 2)).difference(), 0.25);
+        let one_side = |old, new| Shares::of(&[table(old, new)]).measured();
+        assert!(one_side((0, 1), (0, 1)));
+        assert!(!one_side((0, 1), (0, 0)) && !one_side((0, 0), (0, 1)));
+    }
+
+    /// The slope is what a step along the likelihood gains.
+    #[test]
+    fn the_slope_is_that_of_the_likelihood() {
+        for (bad, all) in [(0, 9), (3, 9), (9, 9), (50, 700)] {
+            let counts = table((bad, all), (0, 0)).champion;
+            for rate in [0.05, 0.3, 0.5, 0.9] {
+                let step = 1e-6;
+                let gained = log_likelihood((bad, all), rate + step)
+                    - log_likelihood((bad, all), rate - step);
+                assert!((counts.slope(rate) - gained / (2.0 * step)).abs() < 1e-3, "{bad} {rate}");
+                let exact = log_likelihood((bad, all), rate);
+                assert!((counts.log_likelihood(rate) - exact).abs() < 1e-9);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_rates_are_those_that_a_grid_finds(
+            old in (0_u32..40, 0_u32..100), new in (0_u32..40, 0_u32..100), difference in -0.9..0.9,
+        ) {
+            let whole = |(bad, more): (u32, u32)| (bad, bad + more);
+            let (old, new) = (whole(old), whole(new));
+            let one = table(old, new);
+            for difference in [difference, 0.0] {
+                let (best, grid) = (one.best_at(difference), best_on_a_grid(old, new, difference));
+                prop_assert!(best >= grid - 1e-6, "{best} {grid}");
+                prop_assert!(best <= grid + 0.5, "{best} {grid}");
+                let free = one.best();
+                prop_assert!(best <= free + 1e-6, "{best} {free}");
+                let is_up = one.difference() <= difference;
+                prop_assert_eq!(one.best_up_to(difference) == free, is_up || best == free);
+                let is_from = one.difference() >= difference;
+                prop_assert_eq!(one.best_from(difference) == free, is_from || best == free);
+            }
+        }
+
+        #[test]
+        fn the_mixture_is_a_beta_binomial(bad in 0_u32..60, more in 0_u32..300) {
+            let counts = table((bad, bad + more), (0, 0)).champion;
+            let exact = log_mixture((bad, bad + more));
+            prop_assert!((counts.log_mixture() - exact).abs() < 1e-7, "{exact}");
+        }
+
+        /// A difference is refuted when the mixture beats the best rates by `1 / alpha`.
+        #[test]
+        fn what_is_refuted_is_what_the_ratio_of_likelihoods_refutes(
+            old in (0_u32..60, 1_u32..300), new in (0_u32..60, 1_u32..300),
+            difference in -0.3..0.3, alpha in 0.001..0.3,
+        ) {
+            let whole = |(bad, more): (u32, u32)| (bad, bad + more);
+            let (old, new) = (whole(old), whole(new));
+            let (one, half) = (table(old, new), table((0, 7), (0, 9)));
+            let tables = [one, half];
+            let shares = Shares::of(&tables);
+            let sum = |a: (u32, u32), b: (u32, u32)| (a.0 + b.0, a.1 + b.1);
+            let mixture = log_mixture(sum(old, (0, 7))) + log_mixture(sum(new, (0, 9)));
+            let level = -f64::ln(alpha);
+            let above = mixture - one.best_up_to(difference) - half.best_up_to(difference) - level;
+            if above.abs() > 1e-6 {
+                prop_assert_eq!(shares.above(difference, alpha), above > 0.0);
+            }
+            let below = mixture - one.best_from(difference) - half.best_from(difference) - level;
+            if below.abs() > 1e-6 {
+                prop_assert_eq!(shares.below(difference, alpha), below > 0.0);
+            }
+        }
+
+        /// A bound lies where what is refuted begins.
+        #[test]
+        fn a_bound_is_where_the_test_changes(
+            old in (0_u32..60, 1_u32..300), new in (0_u32..60, 1_u32..300),
+        ) {
+            let whole = |(bad, more): (u32, u32)| (bad, bad + more);
+            let tables = [table(whole(old), whole(new))];
+            let shares = Shares::of(&tables);
+            let (low, high) = shares.bounds(0.05);
+            if low > -0.999 {
+                prop_assert!(shares.above(low - 1e-6, 0.05) && !shares.above(low + 1e-6, 0.05));
+            }
+            if high < 0.999 {
+                prop_assert!(shares.below(high + 1e-6, 0.05) && !shares.below(high - 1e-6, 0.05));
+            }
+        }
+    }
 }

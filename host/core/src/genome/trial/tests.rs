@@ -294,3 +294,72 @@ fn a_trial_goes_on_after_its_json() {
     assert_eq!(json["verdict"], "worse");
     assert_eq!(serde_json::from_value::<Verdict>(json).unwrap(), verdict);
 }
+
+/// Runs that all go alike, on both sides; each with its memory, if it is measured there.
+fn alike_for(runs: u64, memory: [Option<f64>; 2]) -> Trial {
+    let mut trial = Trial::new();
+    for _ in 0..runs {
+        for (side, memory_mb) in [Side::Champion, Side::Candidate].into_iter().zip(memory) {
+            let latency = Some(Duration::from_millis(20));
+            trial.observe(side, &Observation { failed: false, latency, memory_mb });
+        }
+    }
+    trial
+}
+
+/// Without failures the share of errors takes the most runs to show.
+const MANY: u64 = 4000;
+
+#[test]
+fn what_was_not_measured_on_both_sides_holds_no_trial_up() {
+    let policy = Policy::default();
+    for memory in [[None, None], [Some(8.0), None], [None, Some(8.0)], [Some(8.0), Some(8.0)]] {
+        assert_eq!(alike_for(MANY, memory).state(&policy), Verdict::NotWorse, "{memory:?}");
+        assert_eq!(alike_for(49, memory).state(&policy), Verdict::Undecided, "{memory:?}");
+    }
+}
+
+#[test]
+fn what_was_measured_too_seldom_is_not_within_its_margin() {
+    let policy = Policy::default();
+    let mut trial = alike_for(MANY, [None, Some(8.0)]);
+    let run = Observation {
+        failed: false,
+        latency: Some(Duration::from_millis(20)),
+        memory_mb: Some(8.0),
+    };
+    trial.observe(Side::Champion, &run);
+    assert_eq!(trial.state(&policy), Verdict::Undecided, "one figure has no spread");
+    // A judged answer or two show nothing of accuracy either.
+    let mut trial = alike_for(MANY, [None, None]);
+    trial.judge(Side::Champion, 1.0);
+    assert_eq!(trial.state(&policy), Verdict::NotWorse, "of one side alone");
+    trial.judge(Side::Candidate, 1.0);
+    assert_eq!(trial.state(&policy), Verdict::Undecided);
+}
+
+#[test]
+fn findings_are_in_the_units_that_people_read() {
+    let mut trial = alike_for(200, [Some(8.0), Some(8.0)]);
+    for (side, accuracy) in [(Side::Champion, 1.0), (Side::Candidate, 0.5)] {
+        trial.judge(side, accuracy);
+    }
+    trial.change_share();
+    let failed = Observation { failed: true, latency: None, memory_mb: None };
+    (0..200).for_each(|_| trial.observe(Side::Candidate, &failed));
+    let findings = trial.findings(&Policy::default());
+    let figures = |measure| {
+        let found = findings.iter().find(|finding| finding.measure == measure).unwrap();
+        assert!(found.low <= found.high, "{found:?}");
+        (found.champion, found.candidate, found.margin)
+    };
+    let near = |(a, b, c): (f64, f64, f64), (d, e, f): (f64, f64, f64)| {
+        let is_near = |x: f64, y: f64| (x - y).abs() < 1e-9;
+        assert!(is_near(a, d) && is_near(b, e) && is_near(c, f), "{a} {b} {c}");
+    };
+    near(figures(Measure::Errors), (0.0, 0.5, 0.01));
+    near(figures(Measure::Latency), (20.0, 20.0, 1.03));
+    near(figures(Measure::Memory), (8.0, 8.0, 1.1));
+    near(figures(Measure::Accuracy), (1.0, 0.5, 0.01));
+    assert_eq!(Trial::new().findings(&Policy::default()), []);
+}

@@ -139,7 +139,7 @@ impl TaskStore for MemoryStore {
 
 /// Rows in maps, each order in an index of its own.
 #[derive(Debug, Default)]
-struct MemoryRows {
+pub(super) struct MemoryRows {
     types: HashMap<String, u32>,
     tasks: HashMap<TaskId, Kept>,
     keys: HashMap<String, (TaskId, Digest)>,
@@ -193,7 +193,7 @@ impl MemoryRows {
         ids.filter_map(|id| self.tasks.get(&id)).map(|kept| kept.row).take(limit).collect()
     }
 
-    fn record(&self, id: TaskId) -> Option<TaskRecord> {
+    pub(super) fn record(&self, id: TaskId) -> Option<TaskRecord> {
         let Kept { row, body, outcome, attempts, .. } = self.tasks.get(&id)?;
         let task = Task::clone(body);
         Some(row.record(task, outcome.clone(), attempts.clone()))

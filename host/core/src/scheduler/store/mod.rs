@@ -190,3 +190,22 @@ pub trait TaskStore: Send + Sync + 'static {
 
 /// Ended states, of which retention speaks.
 pub const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Dead, TaskState::Cancelled];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs act by the code: it distinguishes what may work later from what will not.
+    #[test]
+    fn an_error_of_a_store_has_a_code_and_says_what_it_was() {
+        let reason = || "the disk is full".to_owned();
+        for (error, code, words) in [
+            (StoreError::Unavailable { reason: reason() }, "store-unavailable", "try again later"),
+            (StoreError::Failed { reason: reason() }, "store-failed", "the disk is full"),
+            (StoreError::Closed, "store-closed", "closed"),
+        ] {
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
