@@ -55,9 +55,9 @@ pub use chimera_layer4_core::{
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};
 pub use chimera_layer4_fabric::{
-    ActiveAgent, AdmittedGenome, AgentSource, BenchTask, Benchmark, GenomeDetail, GenomeDiff,
-    GenomeRef, GenomeSummary, Layer4Fabric, NewGenome, RolloutView, StateCarried, Swapped,
-    SystemHealth, SystemStatus, events, fabric, metrics, open_queue, scheduler, utils,
+    ActiveAgent, AdmittedGenome, AgentSource, BenchTask, Benchmark, Fabric, Fabric as Layer4Fabric,
+    GenomeDetail, GenomeDiff, GenomeRef, GenomeSummary, NewGenome, RolloutView, StateCarried,
+    Swapped, SystemHealth, SystemStatus, events, fabric, metrics, open_queue, scheduler, utils,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use chimera_layer4_stores as stores;

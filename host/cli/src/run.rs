@@ -12,7 +12,7 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::{component, task};
-use chimera_layer4_fabric::{Layer4Fabric, utils};
+use chimera_layer4_fabric::{Fabric, utils};
 use chimera_layer4_runtime::RunReport;
 
 /// What the task really cost.
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let component = component::read(&args.agent, most, *output).await?;
     agent.agent_type = component.name.clone();
 
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     fabric.start().await?;
     let genome = fabric.load(&component.bytes).await?;
     let loading = genome.loading();

@@ -20,7 +20,7 @@ use super::args::WorkArgs;
 use super::exit::{BadInput, Exit, despite_agents};
 use super::output::Output;
 use super::{component, input, task};
-use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
+use chimera_layer4_fabric::{AgentSource, Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;
@@ -98,7 +98,7 @@ pub(super) async fn run(
         [(only, ..)] => Some(only.clone()),
         _ => None,
     };
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     fabric.start().await?;
     for (name, bytes, agent) in agents {
         tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
@@ -175,7 +175,7 @@ async fn agents(
 
 /// Submits each line and prints each result, in the order in which tasks end.
 async fn feed(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     input: impl AsyncRead + Unpin,
     terms: &Terms<'_>,
     tally: &mut Tally,
@@ -234,7 +234,7 @@ async fn next_line(
 /// Submits lines. Those that there is no room for stay, until the time that is
 /// the answer: the input can wait too.
 async fn take(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     left: &mut Vec<(u64, Submission)>,
     waiting: &mut JoinSet<Layer4Result<ExecutionResult>>,
     terms: &Terms<'_>,
@@ -335,7 +335,7 @@ fn event(output: &Output, event: &Value) -> anyhow::Result<()> {
 }
 
 /// Waits until nothing is left that could be run.
-async fn until_empty(fabric: &Layer4Fabric, keep_running: bool) -> anyhow::Result<()> {
+async fn until_empty(fabric: &Fabric, keep_running: bool) -> anyhow::Result<()> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -13,7 +13,7 @@ use chimera_layer4_runtime::{Genome, RunReport};
 use super::measure::Measure;
 use super::options::EvolutionOptions;
 use super::state::{Evidence, Stage};
-use chimera_layer4_fabric::{BenchTask, Layer4Fabric, utils};
+use chimera_layer4_fabric::{BenchTask, Fabric, utils};
 
 /// The share of the tasks that come first.
 const FIRST: usize = 10;
@@ -25,7 +25,7 @@ const CLEARLY: f64 = 0.1;
 
 /// Runs genomes on an evolution's tasks.
 pub(super) struct Course<'a> {
-    pub(super) fabric: &'a Layer4Fabric,
+    pub(super) fabric: &'a Fabric,
     pub(super) options: &'a EvolutionOptions,
 }
 

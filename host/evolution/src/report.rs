@@ -18,7 +18,7 @@ use super::folder::Folder;
 use super::measure::{Measure, measured, number};
 use super::options::EvolutionOptions;
 use super::state::{Fate, State, Why};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
@@ -82,7 +82,7 @@ pub struct Counted {
 }
 
 pub(super) async fn outcome(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     options: &EvolutionOptions,
     folder: &Folder,
     state: &State,

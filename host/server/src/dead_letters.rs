@@ -18,7 +18,7 @@ use super::extract::{Id, Json as Body, MOST_ITEMS, Params};
 use super::problems;
 use super::turns::Client;
 use super::wire::{filter, page};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Dead letters that are moved in one step.
 const STEP: usize = 1000;
@@ -100,7 +100,7 @@ enum Step {
 impl Step {
     /// Takes it for the picked ones. Those that it was taken for are dead
     /// letters no more.
-    async fn each(self, fabric: &Layer4Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
+    async fn each(self, fabric: &Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
         let OfType { agent_type, reason } = match pick {
             Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {
                 let words =
@@ -121,7 +121,7 @@ impl Step {
         }
     }
 
-    async fn take(self, fabric: &Layer4Fabric, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    async fn take(self, fabric: &Fabric, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
         if let Step::Requeue = self {
             return fabric.requeue_dead_letters(ids).await;
         }

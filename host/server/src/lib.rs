@@ -1,6 +1,6 @@
 //! The HTTP API: the only user of axum.
 //!
-//! It does nothing that [`Layer4Fabric`] cannot: a request is read and bounded
+//! It does nothing that [`Fabric`] cannot: a request is read and bounded
 //! (`extract`), a handler asks the fabric, `error` is the one table from errors
 //! to statuses. What a request and an answer look like is in the crate `api`.
 
@@ -49,7 +49,7 @@ use self::connection::Welcome;
 use self::extract::{Bodies, Uploads};
 use self::limits::Refusals;
 use self::room::{Connections, Door, Origin};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// A head that is not here by then is not coming; so also the first request of
 /// a connection, and what an idle one is kept for.
@@ -63,7 +63,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// What handlers share.
 #[derive(Clone)]
 struct App {
-    fabric: Arc<Layer4Fabric>,
+    fabric: Arc<Fabric>,
     guard: Guard,
     bodies: Bodies,
     uploads: Uploads,
@@ -91,7 +91,7 @@ impl Server {
     ///
     /// # Errors
     /// `Communication` when it cannot be had.
-    pub fn bind(fabric: Arc<Layer4Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
+    pub fn bind(fabric: Arc<Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
         let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
             Layer4Error::Communication(format!(

@@ -10,7 +10,7 @@ use crate::component;
 use crate::exit::Exit;
 use crate::output::Output;
 use chimera_layer4_conformance::Report;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -44,7 +44,7 @@ pub(super) async fn check(
     };
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     let checked = match &mut options {
         None => fabric.load(&component.bytes).await.map(|_| None),
         Some(options) => {

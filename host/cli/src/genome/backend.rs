@@ -17,7 +17,7 @@ use super::args::GcArgs;
 use crate::backend::must_be_data_folder;
 use crate::client;
 use crate::exit::BadInput;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 use chimera_layer4_fabric::fabric::NewGenome;
 use chimera_layer4_server::verified;
 
@@ -26,7 +26,7 @@ const FEWEST_DIGITS: usize = 6;
 
 pub(crate) enum Genomes {
     Host(Client),
-    Folder(Box<Layer4Fabric>),
+    Folder(Box<Fabric>),
 }
 
 impl Genomes {
@@ -35,7 +35,7 @@ impl Genomes {
     pub(crate) async fn open(config: Layer4Config) -> anyhow::Result<Self> {
         match client::of(&config).await? {
             Some(client) => Ok(Genomes::Host(client)),
-            None => Ok(Genomes::Folder(Box::new(Layer4Fabric::new(config)?))),
+            None => Ok(Genomes::Folder(Box::new(Fabric::new(config)?))),
         }
     }
 

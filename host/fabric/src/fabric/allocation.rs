@@ -3,9 +3,9 @@
 use chimera_layer4_core::{AllocationTarget, Layer4Error, Layer4Result, ResourceAllocation};
 use chimera_layer4_runtime::executor::check_quota;
 
-use super::Layer4Fabric;
+use super::Fabric;
 
-impl Layer4Fabric {
+impl Fabric {
     /// Gives an agent, or every agent of a type, another quota; how many have
     /// it now. Nothing is restarted.
     ///

@@ -9,7 +9,7 @@ use chimera_layer4_runtime::Genome;
 use tokio::task::JoinSet;
 
 use super::agents::{AgentSource, AgentType};
-use super::{Layer4Fabric, end, not_in_good_order};
+use super::{Fabric, end, not_in_good_order};
 use crate::utils;
 
 /// What is in force of the declarations.
@@ -91,7 +91,7 @@ impl Outcome {
     }
 }
 
-impl Layer4Fabric {
+impl Fabric {
     /// Makes agents what `declared` says: starts those that are new, replaces
     /// those that are declared otherwise now or whose component's bytes have
     /// changed, ends those that are gone. No task is dropped. What fails leaves

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chimera_layer4_core::Layer4Result;
 use chimera_layer4_core::keyvalue::KeptByKey;
 
-use super::Layer4Fabric;
+use super::Fabric;
 
-impl Layer4Fabric {
+impl Fabric {
     /// What each agent type keeps by key, by name; nothing is said of those that
     /// keep nothing.
     ///

@@ -1,4 +1,4 @@
-//! [`Layer4Fabric`]: builds the parts, starts them, ends them in order.
+//! [`Fabric`]: builds the parts, starts them, ends them in order.
 
 mod agent_pool;
 mod agents;
@@ -76,7 +76,7 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// Tasks are taken between [`start`](Self::start) and
 /// [`shutdown`](Self::shutdown). Every method may be called from many tasks at
 /// once.
-pub struct Layer4Fabric {
+pub struct Fabric {
     config: Layer4Config,
     pool: Arc<AgentPool>,
     telemetry: Arc<Telemetry>,
@@ -117,7 +117,7 @@ const RUNNING: u8 = 1;
 const DRAINING: u8 = 2;
 const STOPPED: u8 = 3;
 
-impl Layer4Fabric {
+impl Fabric {
     /// Builds the fabric; nothing runs yet.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use chimera_layer4_core::{AgentConfig, Layer4Result};
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_runtime::executor::Probe;
 
-use super::Layer4Fabric;
+use super::Fabric;
 
-impl Layer4Fabric {
+impl Fabric {
     /// A way to call into an instance of a genome in any order, within the
     /// limits of the configuration. It is no agent: no task reaches it, no
     /// heartbeat asks how it is, and it need not be started.

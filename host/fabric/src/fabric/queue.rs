@@ -15,7 +15,7 @@ use chimera_layer4_core::{
 };
 use chimera_layer4_folders::OwnFolder;
 
-use super::{Layer4Fabric, folder, log};
+use super::{Fabric, folder, log};
 use crate::scheduler::{
     Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions, SchedulerStats, TaskHandle,
 };
@@ -132,7 +132,7 @@ pub(super) fn pending(stats: &SchedulerStats) -> usize {
     usize::try_from(open.map(|state| stats.count(state)).sum::<u64>()).unwrap_or(usize::MAX)
 }
 
-impl Layer4Fabric {
+impl Fabric {
     /// Submits a task and waits for its result.
     ///
     /// A task that was taken always has a result: `success` says how it ended

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use chimera_layer4_core::{KpiReport, Layer4Error, Layer4Result, Validation};
 use tokio::sync::broadcast;
 
-use super::Layer4Fabric;
+use super::Fabric;
 use crate::events::{Event, Events};
 use crate::metrics::{Gauges, Snapshot};
 use crate::scheduler::moment;
 use crate::traces::Trace;
 
-impl Layer4Fabric {
+impl Fabric {
     /// Layer 5's view: how each agent did with each genome, over the last
     /// minutes. The same is told as an event every `kpi_reporting_interval_secs`.
     #[must_use]

@@ -18,7 +18,7 @@ use chimera_layer4_runtime::genome::grant_of;
 use chimera_layer4_runtime::{Agent, Genome};
 
 use super::{Genomes, entry};
-use crate::fabric::Layer4Fabric;
+use crate::fabric::Fabric;
 use crate::utils;
 use chimera_layer4_stores::genomes::{About, GenomeStoreError};
 
@@ -89,7 +89,7 @@ impl NewGenome {
     }
 }
 
-impl Layer4Fabric {
+impl Fabric {
     /// Admits a genome and stores it. A core module that says how it would be a
     /// component is made one first, which is then the genome. The same bytes for
     /// the same agent type once more cost two hashes, one of them of what is

@@ -17,7 +17,7 @@ use chimera_layer4_runtime::{Agent, Genome, RunReport};
 use super::admit::GenomeRef;
 use super::idle_priority::aside;
 use super::{Genomes, entry};
-use crate::fabric::Layer4Fabric;
+use crate::fabric::Fabric;
 use crate::utils;
 
 /// Of a processor at most, for both sides together: they take turns.
@@ -36,7 +36,7 @@ const RIGHT: f64 = 0.99;
 /// A genome, and how its agent is set up.
 type Side = (Arc<Genome>, AgentConfig);
 
-impl Layer4Fabric {
+impl Fabric {
     /// Runs the same tasks on a candidate and on the genome in charge of an
     /// agent type: those given, else a sample of recorded ones. The result is
     /// in the lineage.

@@ -14,7 +14,7 @@ use chimera_layer4_runtime::Genome;
 
 use super::admit::NewGenome;
 use super::{Genomes, entry};
-use crate::fabric::{Layer4Fabric, read_component};
+use crate::fabric::{Fabric, read_component};
 
 /// Who puts a genome in charge that the file names.
 const FILE: &str = "the settings file";
@@ -27,7 +27,7 @@ pub(in crate::fabric) struct Chosen {
     is_new: bool,
 }
 
-impl Layer4Fabric {
+impl Fabric {
     /// The bytes of a declared component: a file, or a stored genome by its digest.
     pub(in crate::fabric) async fn declared_bytes(
         &self,

@@ -8,12 +8,12 @@ use chimera_layer4_core::genome::{GenomeDetail, GenomeDiff, GenomeSummary};
 use chimera_layer4_core::{Digest, Layer4Result};
 
 use super::{Genomes, entry};
-use crate::fabric::Layer4Fabric;
+use crate::fabric::Fabric;
 use chimera_layer4_stores::genomes::{
     About, Collected, Entries, GenomeStoreError, GenomeStoreResult, Report,
 };
 
-impl Layer4Fabric {
+impl Fabric {
     /// Every stored genome, in the order of their digests.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub use chimera_layer4_core::genome::{
 };
 pub use chimera_layer4_stores::genomes::Report as GenomeReport;
 
-use super::Layer4Fabric;
+use super::Fabric;
 use super::agent_pool::AgentPool;
 use super::agents::AgentEntry;
 use super::telemetry::Telemetry;
@@ -249,7 +249,7 @@ fn folder(config: &Layer4Config) -> Layer4Result<(PathBuf, Option<TempDir>)> {
     Ok((scratch.path().join("genomes"), Some(scratch)))
 }
 
-impl Layer4Fabric {
+impl Fabric {
     pub(super) fn keeps_genomes(&self) -> bool {
         kept(&self.config).is_some()
     }

@@ -14,10 +14,10 @@ use super::rollout_controller;
 use super::trials::Live;
 use super::{Genomes, entry};
 use crate::events::EventKind;
-use crate::fabric::{Layer4Fabric, OVERLAPPING};
+use crate::fabric::{Fabric, OVERLAPPING};
 use crate::utils;
 
-impl Layer4Fabric {
+impl Fabric {
     /// Puts a genome on trial: it is given a share of the type's tasks, more by
     /// steps, and takes over by itself when it is shown to be no worse. It is
     /// taken back by itself when it is shown to be worse. Until then as many new

@@ -21,10 +21,10 @@ use super::state::{Handovers, Told, Unfit, hand_over};
 use super::{Genomes, entry};
 use crate::events::EventKind;
 use crate::fabric::agents::{AgentEntry, AgentSource};
-use crate::fabric::{Layer4Fabric, OVERLAPPING};
+use crate::fabric::{Fabric, OVERLAPPING};
 use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
 
-impl Layer4Fabric {
+impl Fabric {
     /// Layer 7's entry: another genome takes over in one agent. It is admitted
     /// for the agent's type first. Tasks in hand finish on the old one.
     ///

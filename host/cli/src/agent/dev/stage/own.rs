@@ -12,14 +12,14 @@ use crate::component::Component;
 use crate::exit::despite_agents;
 use crate::genome::backend::new_genome;
 use crate::task;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 use chimera_layer4_fabric::fabric::NewGenome;
 
 /// A version of a minute ago is of no use any more.
 const NOTHING_OLD: Retention = Retention { ancestors: 0, quiet_for: Duration::ZERO };
 
 pub(in crate::agent::dev) struct Own {
-    fabric: Layer4Fabric,
+    fabric: Fabric,
     agent: AgentConfig,
     running: Option<Running>,
 }
@@ -33,7 +33,7 @@ impl Own {
     pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
         let quota = task::quota(&config.default_resource_quota, &args.quota)?;
         let agent = task::agent("agent", quota, &args.grants, InstancePolicy::default())?;
-        let fabric = Layer4Fabric::new(config)?;
+        let fabric = Fabric::new(config)?;
         fabric.start().await?;
         Ok(Self { fabric, agent, running: None })
     }
