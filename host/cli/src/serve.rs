@@ -17,9 +17,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use super::warnings;
-use chimera_layer4_fabric::Fabric;
-use chimera_layer4_fabric::fabric::{Applied, Descriptors, Outcome};
-use chimera_layer4_fabric::traces;
+use chimera_layer4_fabric::{Applied, Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
 /// Serves until `interrupted`, and ends in good order then.

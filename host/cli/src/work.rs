@@ -102,7 +102,7 @@ pub(super) async fn run(
     fabric.start().await?;
     for (name, bytes, agent) in agents {
         tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
-        fabric.register_agent_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
+        fabric.agents().register_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
     }
     let terms = Terms { only: only.as_deref(), quota: &quota, output };
     let mut tally = Tally::default();
@@ -129,7 +129,7 @@ pub(super) async fn run(
         output
             .note("ending: what runs may finish, the rest stays queued; once more to end at once");
     }
-    let left = fabric.get_scheduler_stats().await.ok();
+    let left = fabric.tasks().stats().await.ok();
     let ended = fabric.shutdown().await;
     let Some(worked) = worked else { return Ok(Exit::Interrupted) };
     worked?;
@@ -241,7 +241,7 @@ async fn take(
     tally: &mut Tally,
 ) -> anyhow::Result<Instant> {
     let batch = left.iter().map(|(_, submission)| submission.clone()).collect();
-    let answers = fabric.submit_tracked(batch).await?;
+    let answers = fabric.tasks().submit_tracked(batch).await?;
     let mut wait = Duration::ZERO;
     for ((line, submission), answer) in std::mem::take(left).into_iter().zip(answers) {
         match answer {
@@ -340,8 +340,8 @@ async fn until_empty(fabric: &Fabric, keep_running: bool) -> anyhow::Result<()> 
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        let stats = fabric.get_scheduler_stats().await?;
-        let runnable = |(name, _): &&(String, u64)| fabric.knows_agent_type(name);
+        let stats = fabric.tasks().stats().await?;
+        let runnable = |(name, _): &&(String, u64)| fabric.agents().knows_type(name);
         let leased = stats.count(TaskState::Claimed) + stats.count(TaskState::Running);
         let left = leased > 0
             || stats.in_hand > 0

@@ -69,7 +69,7 @@ use chimera_layer4_fabric::Fabric;
 /// runs; `InvalidRequest` when the configuration is out of range; `Host` when
 /// the host itself failed. What the agent does wrong is in the report.
 pub async fn check(fabric: &Fabric, component: &[u8], options: &Options) -> Layer4Result<Report> {
-    let genome = fabric.load(component).await?;
+    let genome = fabric.agents().load(component).await?;
     let began = Instant::now();
     let digest = genome.digest();
     let mut subject = Subject::new(fabric, genome, options);

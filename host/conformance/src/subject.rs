@@ -67,7 +67,7 @@ impl<'a> Subject<'a> {
     /// A probe of this configuration, without an instance.
     pub(super) fn probe(&self, config: &AgentConfig) -> Layer4Result<Probe> {
         let config = AgentConfig { agent_id: utils::generate_agent_id(), ..config.clone() };
-        self.fabric.probe(Arc::clone(&self.genome), config)
+        self.fabric.agents().probe(Arc::clone(&self.genome), config)
     }
 
     /// An instance whose `init` was not called, or what came instead.

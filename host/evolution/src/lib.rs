@@ -171,7 +171,7 @@ impl Evolution {
     /// A task goes to any agent of its type, so there must be no other.
     fn check_alone(&self, fabric: &Fabric) -> Result<(), EvolutionError> {
         let name = &self.options.agent_type;
-        if fabric.get_active_agents().iter().all(|agent| agent.agent_type != *name) {
+        if fabric.agents().active().iter().all(|agent| agent.agent_type != *name) {
             return Ok(());
         }
         let words = format!("an agent of type {name:?} runs on the fabric; give one of its own");

@@ -181,7 +181,7 @@ async fn all(
     component: &[u8],
     measure: &mut Measure<'_>,
 ) -> Result<Vec<Run>, End> {
-    let genome = course.fabric.load(component).await.map_err(End::Host)?;
+    let genome = course.fabric.agents().load(component).await.map_err(End::Host)?;
     let agent = course.spawn(genome).await?;
     let ran = tasks(course, measure).await;
     let ended = course.end(agent).await;

@@ -182,12 +182,13 @@ async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Re
     // One of ours; the path as typed could be anything.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", |route| route.as_str());
-    let trace = app.fabric.request_trace(&trace_headers(request.headers()), method, route);
+    let trace =
+        app.fabric.telemetry().request_trace(&trace_headers(request.headers()), method, route);
     request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;
     let status = response.status().as_u16();
     trace.answered(status);
-    app.fabric.http_answered(route, method, status, started.elapsed());
+    app.fabric.telemetry().http_answered(route, method, status, started.elapsed());
     let request = id.to_str().unwrap_or_default();
     tracing::debug!(method, route, status, request, "answered");
     if REFUSED.contains(&status) {

@@ -46,7 +46,7 @@ pub(super) async fn check(
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Fabric::new(config)?;
     let checked = match &mut options {
-        None => fabric.load(&component.bytes).await.map(|_| None),
+        None => fabric.agents().load(&component.bytes).await.map(|_| None),
         Some(options) => {
             options.config.agent_type.clone_from(&component.name);
             conformance::run(&fabric, &component, options, *output).await.map(Some)

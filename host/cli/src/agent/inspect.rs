@@ -33,10 +33,10 @@ pub(super) async fn inspect(
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Fabric::new(config)?;
-    let genome = fabric.load(&component.bytes).await?;
+    let genome = fabric.agents().load(&component.bytes).await?;
     // Only the agent itself can say what it can do, so it is started for that.
-    let asked = fabric.spawn_genome(genome.clone(), agent).await;
-    let capabilities = fabric.get_active_agents().pop().map(|agent| agent.capabilities);
+    let asked = fabric.agents().spawn_genome(genome.clone(), agent).await;
+    let capabilities = fabric.agents().active().pop().map(|agent| agent.capabilities);
     let capabilities_error = asked.err().map(|error| error.to_string());
     // It was only looked at; how it ends is no part of that.
     let _ = fabric.shutdown().await;

@@ -14,8 +14,7 @@ use chimera_layer4_runtime::executor;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::settings::Settings;
-use chimera_layer4_fabric::fabric::read_component;
-use chimera_layer4_fabric::{Fabric, utils};
+use chimera_layer4_fabric::{Fabric, read_component, utils};
 
 /// Everything that is wrong, each with where it was typed.
 pub(super) async fn complaints(settings: &Settings, output: Output) -> Vec<String> {
@@ -114,5 +113,5 @@ async fn component(fabric: &Fabric, config: &Layer4Config, component: &Path) -> 
     }
     let told = |error: Layer4Error| error.to_string();
     let bytes = read_component(component, config.max_component_bytes()).await.map_err(told)?;
-    fabric.load(&bytes).await.map(drop).map_err(told)
+    fabric.agents().load(&bytes).await.map(drop).map_err(told)
 }
