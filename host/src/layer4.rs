@@ -1,4 +1,4 @@
-//! [`Layer4Fabric`]: a [`Fabric`] under the specification's names.
+//! [`Layer4Fabric`]: a [`Fabric`] under the specification's names, with its port.
 
 use std::sync::Arc;
 
@@ -9,12 +9,51 @@ use chimera_layer4_core::{
 use chimera_layer4_fabric::scheduler::SchedulerStats;
 use chimera_layer4_fabric::{ActiveAgent, AgentSource, Fabric, GenomeRef, Swapped, SystemHealth};
 
+#[cfg(feature = "http")]
+use crate::port::Port;
+
 /// The execution fabric under the specification's names.
 ///
-/// It holds a [`Fabric`] and adds no behaviour. [`fabric`](Self::fabric) gives all that
+/// It holds a [`Fabric`] and adds no behaviour but the port: with the feature `http`,
+/// [`start`](Self::start) opens `metrics_port`. [`fabric`](Self::fabric) gives all that
 /// has no name here, such as `layer4.fabric().tasks().submit(task)`.
 pub struct Layer4Fabric {
     fabric: Arc<Fabric>,
+    #[cfg(feature = "http")]
+    port: Port,
+}
+
+/// Builds a [`Layer4Fabric`] that differs from what [`Layer4Fabric::new`] builds.
+#[derive(Debug)]
+pub struct Layer4FabricBuilder {
+    config: Layer4Config,
+    opens_port: bool,
+}
+
+impl Layer4FabricBuilder {
+    /// [`Layer4Fabric::start`] opens no port. For several fabrics in one process, and for
+    /// a program that serves the API itself.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { opens_port: false, ..self }
+    }
+
+    /// Builds the fabric; nothing runs yet.
+    ///
+    /// # Errors
+    /// As [`Layer4Fabric::new`].
+    pub fn build(self) -> Layer4Result<Layer4Fabric> {
+        let Self { config, opens_port } = self;
+        #[cfg(feature = "http")]
+        let port = if opens_port { Port::of(config.clone()) } else { Port::shut() };
+        #[cfg(not(feature = "http"))]
+        let _ = opens_port;
+        Ok(Layer4Fabric {
+            fabric: Arc::new(Fabric::new(config)?),
+            #[cfg(feature = "http")]
+            port,
+        })
+    }
 }
 
 impl Layer4Fabric {
@@ -23,7 +62,13 @@ impl Layer4Fabric {
     /// # Errors
     /// As [`Fabric::new`].
     pub fn new(config: Layer4Config) -> Layer4Result<Self> {
-        Ok(Self { fabric: Arc::new(Fabric::new(config)?) })
+        Self::builder(config).build()
+    }
+
+    /// For a fabric whose port stays shut.
+    #[must_use]
+    pub fn builder(config: Layer4Config) -> Layer4FabricBuilder {
+        Layer4FabricBuilder { config, opens_port: true }
     }
 
     /// The fabric itself, with all that has no name here.
@@ -32,20 +77,46 @@ impl Layer4Fabric {
         &self.fabric
     }
 
-    /// Begins all components. Started twice is the same as once.
-    ///
-    /// # Errors
-    /// As [`Fabric::start`].
-    pub async fn start(&self) -> Layer4Result<()> {
-        self.fabric.start().await
+    /// Where the port is, from the start to the end; `None`: it is shut.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
+        self.port.address()
     }
 
-    /// Drains and ends the fabric. Shut down twice is the same as once.
+    /// Begins all components. With the feature `http` it opens `metrics_port` first,
+    /// which answers `/metrics`, `/health`, `/scheduler/stats` and `/agents/status`, and
+    /// changes nothing. Started twice is the same as once.
     ///
     /// # Errors
-    /// As [`Fabric::shutdown`].
+    /// As [`Fabric::start`]; `Communication` where the port cannot be had, and nothing
+    /// is started then.
+    pub async fn start(&self) -> Layer4Result<()> {
+        #[cfg(feature = "http")]
+        {
+            self.port.start(&self.fabric).await
+        }
+        #[cfg(not(feature = "http"))]
+        {
+            self.fabric.start().await
+        }
+    }
+
+    /// Drains and ends the fabric, and shuts the port last. Shut down twice is the same
+    /// as once.
+    ///
+    /// # Errors
+    /// As [`Fabric::shutdown`]; `Communication` where the port could not be served to
+    /// the end. All has ended all the same.
     pub async fn shutdown(&self) -> Layer4Result<()> {
-        self.fabric.shutdown().await
+        #[cfg(feature = "http")]
+        {
+            self.port.shutdown(&self.fabric).await
+        }
+        #[cfg(not(feature = "http"))]
+        {
+            self.fabric.shutdown().await
+        }
     }
 
     /// Submits a task and waits for its result.

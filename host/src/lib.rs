@@ -27,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! With the feature `http` (on by default) `start` opens `metrics_port` for those who
+//! look; [`Layer4Fabric::builder`] keeps it shut.
+//!
 //! Components are compiled by the program `chimera` in a process of its own.
 //! It is looked for beside the running program;
 //! [`Layer4Config::compile_program`] names it otherwise.
@@ -39,8 +42,10 @@
 struct Readme;
 
 mod layer4;
+#[cfg(feature = "http")]
+mod port;
 
-pub use self::layer4::Layer4Fabric;
+pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
 #[cfg(feature = "http")]
 pub use chimera_layer4_server as http;
 

@@ -139,7 +139,7 @@ impl Api {
     }
 }
 
-fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
+pub(crate) fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)

@@ -22,7 +22,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(restart))
         .routes(routes!(check))
         .routes(routes!(types))
-        .routes(routes!(status))
+        .merge(state_routes())
+}
+
+/// Those that say how the host is.
+pub(super) fn state_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(status))
 }
 
 /// Every agent that runs, with its health, oldest first.
