@@ -8,7 +8,7 @@ use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, Task, Task
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::in_flight::InFlight;
+use super::held::InFlight;
 use super::maintenance::WakeTimer;
 use super::observe::{self, Change, TaskChange};
 use super::options::SchedulerOptions;

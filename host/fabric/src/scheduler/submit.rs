@@ -9,7 +9,7 @@ use chimera_layer4_core::scheduler::{Submission, Timestamp};
 use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
 use super::Shared;
-use super::in_flight::Stop;
+use super::held::Stop;
 use super::observe::{Change, TaskChange};
 use crate::lifecycle::Phase;
 
