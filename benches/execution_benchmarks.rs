@@ -1,6 +1,6 @@
 //! What does the host cost on top of wasmtime?
 //!
-//! Five questions, each asked of [`Layer4Fabric`] and of bare wasmtime with the
+//! Five questions, each asked of [`Fabric`] and of bare wasmtime with the
 //! same component, the same engine configuration and in the same run:
 //!
 //! 1. spawning an agent of a genome that is loaded, and restarting one;
@@ -16,7 +16,7 @@
 //! alone, of that many agents; `-- --languages FOLDER` asks what one agent costs
 //! in each of several languages.
 //!
-//! [`Layer4Fabric`]: chimera_layer4::Layer4Fabric
+//! [`Fabric`]: chimera_layer4::Fabric
 
 mod baseline;
 mod compare;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::{
-    AgentId, Genome, InstancePolicy, Layer4Config, Layer4Fabric, ResourceQuota, Task, utils,
+    AgentId, Fabric, Genome, InstancePolicy, Layer4Config, ResourceQuota, Task, utils,
 };
 use serde_json::Value;
 
@@ -16,10 +16,10 @@ use serde_json::Value;
 const ECHO: &str = "echo";
 
 /// A fabric that runs, with defaults but for what a benchmark has to set.
-pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Layer4Fabric> {
+pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Fabric> {
     // A host refuses a data folder that others can enter.
     fs::set_permissions(data, Permissions::from_mode(0o700))?;
-    let fabric = Layer4Fabric::new(Layer4Config {
+    let fabric = Fabric::new(Layer4Config {
         max_agents: usize::try_from(max_agents)?,
         data_dir: Some(data.to_path_buf()),
         // No task is queued, and a fabric that makes way for the next is only dropped.
@@ -34,17 +34,17 @@ pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Layer4Fabric> 
 
 /// Spawns an agent of type `echo`.
 pub(crate) async fn spawn(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     genome: &Arc<Genome>,
     instances: InstancePolicy,
 ) -> Result<AgentId> {
     let config = chimera_layer4::AgentConfig { instances, ..utils::agent_config(ECHO, quota()) };
-    Ok(fabric.spawn_genome(Arc::clone(genome), config).await?)
+    Ok(fabric.agents().spawn_genome(Arc::clone(genome), config).await?)
 }
 
 /// Runs a task, and fails if the task does.
-pub(crate) async fn run(fabric: &Layer4Fabric, task: &Task) -> Result<Value> {
-    let output = fabric.run_task(task).await?.result.context("the task failed")?;
+pub(crate) async fn run(fabric: &Fabric, task: &Task) -> Result<Value> {
+    let output = fabric.tasks().run_once(task).await?.result.context("the task failed")?;
     Ok(output.to_value())
 }
 

@@ -101,7 +101,7 @@ impl Side {
     async fn fill_fabric(&self, component: &[u8]) -> Result<Taken> {
         let data = tempfile::tempdir()?;
         let fabric = fabric::start(self.agents, data.path()).await?;
-        let genome = fabric.load(component).await?;
+        let genome = fabric.agents().load(component).await?;
         // The first pays for what all of them share.
         fabric::spawn(&fabric, &genome, InstancePolicy::default()).await?;
         let before = Taken::now()?;
@@ -109,7 +109,7 @@ impl Side {
             fabric::spawn(&fabric, &genome, InstancePolicy::default()).await?;
         }
         let after = Taken::now()?;
-        ensure!(fabric.get_active_agents().len() == usize::try_from(self.agents)?);
+        ensure!(fabric.agents().active().len() == usize::try_from(self.agents)?);
         Ok(after.since(&before, self.agents - 1))
     }
 

@@ -78,11 +78,11 @@ async fn measure(component: &[u8]) -> Result<Measured> {
     let data = TempDir::new()?;
     // The first host compiles, and goes; the second finds the code.
     let first = fabric::start(2, data.path()).await?;
-    let compile = first.load(component).await?.loading().compile;
+    let compile = first.agents().load(component).await?.loading().compile;
     first.shutdown().await?;
     let host = fabric::start(2, data.path()).await?;
     let began = Instant::now();
-    let genome = host.load(component).await?;
+    let genome = host.agents().load(component).await?;
     let load = began.elapsed();
     ensure!(genome.loading().cached, "the second host compiled again");
     let began = Instant::now();
@@ -103,7 +103,7 @@ async fn measure(component: &[u8]) -> Result<Measured> {
         theirs.push(began.elapsed());
         same(&on_host, &on_bare)?;
     }
-    let agent = host.get_active_agents().pop().context("the agent runs")?;
+    let agent = host.agents().active().pop().context("the agent runs")?;
     host.shutdown().await?;
     live.shutdown().await?;
     let call = (median(&mut ours)?, median(&mut theirs)?);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chimera_layer4::{Genome, InstancePolicy, Layer4Fabric};
+use chimera_layer4::{Fabric, Genome, InstancePolicy};
 use criterion::Criterion;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,10 +63,10 @@ impl Setting {
     }
 
     /// A fabric that runs, and the component loaded in it.
-    fn fabric(&self) -> Result<(Layer4Fabric, Arc<Genome>)> {
+    fn fabric(&self) -> Result<(Fabric, Arc<Genome>)> {
         self.runtime.block_on(async {
             let fabric = fabric::start(FEW, self.data.path()).await?;
-            let genome = fabric.load(&self.component).await?;
+            let genome = fabric.agents().load(&self.component).await?;
             Ok((fabric, genome))
         })
     }
@@ -92,7 +92,7 @@ impl Setting {
     fn spawn_ours(&self, count: u32) -> Result<Duration> {
         self.runtime.block_on(async {
             let fabric = fabric::start(SPAWNED_AT_ONCE, self.data.path()).await?;
-            let genome = fabric.load(&self.component).await?;
+            let genome = fabric.agents().load(&self.component).await?;
             let policy = InstancePolicy::default();
             let took = timed(count.into(), async || fabric::spawn(&fabric, &genome, policy).await);
             let took = took.await?;
@@ -123,7 +123,7 @@ impl Setting {
         let id = self.runtime.block_on(fabric::spawn(&fabric, &genome, policy))?;
 
         let ours =
-            |iterations| self.time(iterations, async || Ok(fabric.restart_agent(id).await?));
+            |iterations| self.time(iterations, async || Ok(fabric.agents().restart(id).await?));
         let bare = |iterations| {
             self.time(iterations, async || {
                 live = None;
@@ -191,7 +191,7 @@ impl Setting {
                 let data = tempfile::tempdir()?;
                 self.runtime.block_on(async {
                     let fabric = fabric::start(FEW, data.path()).await?;
-                    timed(1, async || Ok(fabric.load(&self.component).await?)).await
+                    timed(1, async || Ok(fabric.agents().load(&self.component).await?)).await
                 })
             })
         };
@@ -211,7 +211,7 @@ impl Setting {
         let others: Vec<_> = (0..OTHERS).map(|n| renamed(&self.component, n)).collect();
         let load_others = || -> Result<()> {
             for other in &others {
-                self.runtime.block_on(fabric.load(other))?;
+                self.runtime.block_on(fabric.agents().load(other))?;
             }
             Ok(())
         };
@@ -224,7 +224,7 @@ impl Setting {
         let ours = |iterations| {
             each(iterations, || {
                 load_others()?;
-                self.time(1, async || Ok(fabric.load(&self.component).await?))
+                self.time(1, async || Ok(fabric.agents().load(&self.component).await?))
             })
         };
         let bare = |iterations| {

@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
 async fn analyze(payload: Value) -> Value {
     let fabric = fabric(settings()).await;
     let config = config_of("data-analyzer", |_| {});
-    fabric.spawn_agent(&guest("data-analyzer"), config).await.unwrap();
+    fabric.agents().spawn(&guest("data-analyzer"), config).await.unwrap();
     let result = execute(&fabric, "data-analyzer", payload).await;
     assert!(result.success, "{result:?}");
     result.output.to_value()
@@ -81,10 +81,10 @@ async fn a_hundred_megabytes_fit_a_quota_of_sixty_four() {
             access: Default::default(),
         });
     });
-    fabric.spawn_agent(&guest("data-analyzer"), config).await.unwrap();
+    fabric.agents().spawn(&guest("data-analyzer"), config).await.unwrap();
     let mut order = task("data-analyzer", json!({ "path": "/data/large.csv", "group_by": "kind" }));
     order.resource_quota = quota;
-    let result = Box::pin(fabric.execute_task(order)).await.unwrap();
+    let result = Box::pin(fabric.tasks().execute(order)).await.unwrap();
     assert!(result.success, "{:?}", result.error);
     assert_eq!(result.output.to_value()["rows"], json!(rows));
     let output = result.output.to_value();
@@ -120,7 +120,7 @@ fn write_csv(path: &std::path::Path, bytes: usize) -> u64 {
 async fn a_folder_that_was_not_granted_is_bad_input_in_plain_words() {
     let fabric = fabric(settings()).await;
     let config = config_of("data-analyzer", |_| {});
-    fabric.spawn_agent(&guest("data-analyzer"), config).await.unwrap();
+    fabric.agents().spawn(&guest("data-analyzer"), config).await.unwrap();
     let result = execute(&fabric, "data-analyzer", json!({ "path": "/data/x.csv" })).await;
     assert_eq!(result.fault.unwrap().code(), "invalid-input");
     assert!(result.error.unwrap().contains("/data/x.csv"));

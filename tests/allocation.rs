@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::{
-    AgentId, AgentSource, AllocationTarget, Breach, ExecutionResult, Fault, FolderAccess,
-    FolderGrant, Layer4Error, Layer4Fabric, Layer4Result, LimitSource, QuotaKind,
-    ResourceAllocation, ResourceQuota, Task, utils,
+    AgentId, AgentSource, AllocationTarget, Breach, ExecutionResult, Fabric, Fault, FolderAccess,
+    FolderGrant, Layer4Error, Layer4Result, LimitSource, QuotaKind, ResourceAllocation,
+    ResourceQuota, Task, utils,
 };
 use serde_json::{Value, json};
 
@@ -24,32 +24,32 @@ fn roomy() -> ResourceQuota {
     }
 }
 
-async fn run(fabric: &Layer4Fabric, agent: &str, order: Value) -> ExecutionResult {
+async fn run(fabric: &Fabric, agent: &str, order: Value) -> ExecutionResult {
     run_within(fabric, agent, order, roomy()).await
 }
 
 async fn run_within(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     agent: &str,
     order: Value,
     resource_quota: ResourceQuota,
 ) -> ExecutionResult {
     let order = Task { resource_quota, ..task(agent, order) };
-    Box::pin(fabric.execute_task(order)).await.unwrap()
+    Box::pin(fabric.tasks().execute(order)).await.unwrap()
 }
 
 fn allocate(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     target: AllocationTarget,
     change: impl FnOnce(&mut ResourceQuota),
 ) -> Layer4Result<usize> {
     let mut resource_quota = small_quota();
     change(&mut resource_quota);
-    fabric.update_resource_allocation(ResourceAllocation { target, resource_quota })
+    fabric.agents().allocate(ResourceAllocation { target, resource_quota })
 }
 
 /// Gives one agent the small quota, changed by `change`.
-fn give(fabric: &Layer4Fabric, id: AgentId, change: impl FnOnce(&mut ResourceQuota)) {
+fn give(fabric: &Fabric, id: AgentId, change: impl FnOnce(&mut ResourceQuota)) {
     assert_eq!(allocate(fabric, AllocationTarget::Agent(id), change).unwrap(), 1);
 }
 
@@ -84,8 +84,8 @@ fn met_the_agents(result: &ExecutionResult, quota: QuotaKind, said: &str) {
     assert!(error.contains(said) && error.contains("(the agent's quota)"), "{error}");
 }
 
-fn never_restarted(fabric: &Layer4Fabric) {
-    let agents = fabric.get_active_agents();
+fn never_restarted(fabric: &Fabric) {
+    let agents = fabric.agents().active();
     assert!(agents.iter().all(|agent| agent.restarts == 0), "{agents:?}");
 }
 
@@ -154,7 +154,7 @@ async fn a_task_that_waits_begins_under_the_new_quota() {
     let running = order(json!({"do": "sleep-ms", "amount": 2500, "signal": true}));
     started(folder.path()).await;
     let waiting = order(json!({"do": "spin"}));
-    while fabric.get_health().await.pending_tasks < 2 {
+    while fabric.health().await.pending_tasks < 2 {
         tokio::task::yield_now().await;
     }
     give(&fabric, id, seconds(1));
@@ -216,7 +216,7 @@ async fn a_guest_that_pauses_wakes_up_to_its_new_share() {
 async fn a_type_is_all_its_agents_and_those_that_start_later() {
     let fabric = fabric(settings()).await;
     let source = || AgentSource::File(guest_path("hostile"));
-    fabric.register_agent_type("parrot", source(), config_of("-", |_| {})).unwrap();
+    fabric.agents().register_type("parrot", source(), config_of("-", |_| {})).unwrap();
     assert_eq!(allocate(&fabric, of_type("parrot"), memory(64)).unwrap(), 0, "none runs yet");
     let keep = |mb: u64| run(&fabric, "parrot", json!({"do": "keep", "amount": mb}));
     assert!(keep(40).await.success, "the first agent has the type's new quota");
@@ -224,18 +224,18 @@ async fn a_type_is_all_its_agents_and_those_that_start_later() {
     // A second one that did not come from the registration.
     let second = config_of("parrot", |_| {});
     let second_id = second.agent_id;
-    fabric.spawn_agent(&guest("hostile"), second).await.unwrap();
+    fabric.agents().spawn(&guest("hostile"), second).await.unwrap();
     assert_eq!(allocate(&fabric, of_type("parrot"), memory(6)).unwrap(), 2);
     let both = [keep(10).await, keep(10).await];
     both.iter().for_each(|result| met_the_agents(result, QuotaKind::Memory, "of 6.0 MiB"));
     never_restarted(&fabric);
 
-    let ids: Vec<_> = fabric.get_active_agents().iter().map(|agent| agent.agent_id).collect();
+    let ids: Vec<_> = fabric.agents().active().iter().map(|agent| agent.agent_id).collect();
     for id in ids {
-        fabric.shutdown_agent(id).await.unwrap();
+        fabric.agents().shutdown(id).await.unwrap();
     }
     met_the_agents(&keep(10).await, QuotaKind::Memory, "of 6.0 MiB");
-    assert_ne!(fabric.get_active_agents()[0].agent_id, second_id, "the registration's own");
+    assert_ne!(fabric.agents().active()[0].agent_id, second_id, "the registration's own");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +247,7 @@ async fn an_agent_that_starts_meanwhile_has_the_new_quota_too() {
         config.grants.folders.push(read_write(folder.path()));
     });
     let source = AgentSource::File(guest_path("hostile"));
-    fabric.register_agent_type("parrot", source, config).unwrap();
+    fabric.agents().register_type("parrot", source, config).unwrap();
     let first = {
         let fabric = fabric.clone();
         let keep = json!({"do": "keep", "amount": 40});
@@ -276,7 +276,7 @@ async fn only_the_agent_that_is_named_changes() {
     let fabric = fabric(settings()).await;
     let id = spawn(&fabric, "hostile").await;
     let other = config_of("other", |_| {});
-    fabric.spawn_agent(&guest("hostile"), other).await.unwrap();
+    fabric.agents().spawn(&guest("hostile"), other).await.unwrap();
     give(&fabric, id, memory(8));
     let keep = json!({"do": "keep", "amount": 10});
     met_the_agents(&run(&fabric, "hostile", keep.clone()).await, QuotaKind::Memory, "of 8.0 MiB");
@@ -288,7 +288,7 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
     let fabric = fabric(settings()).await;
     let id = spawn(&fabric, "echo").await;
     let source = AgentSource::File(guest_path("hostile"));
-    fabric.register_agent_type("parrot", source, config_of("-", |_| {})).unwrap();
+    fabric.agents().register_type("parrot", source, config_of("-", |_| {})).unwrap();
     for target in [AllocationTarget::Agent(id), of_type("echo"), of_type("parrot")] {
         let error = allocate(&fabric, target, |quota| {
             quota.max_cpu_cores = f64::NAN;
@@ -313,12 +313,12 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
 }
 
 /// A hostile agent that tells through a file in `folder` when its task has started.
-async fn spawn_with_signal(fabric: &Layer4Fabric, folder: &Path, quota: ResourceQuota) -> AgentId {
+async fn spawn_with_signal(fabric: &Fabric, folder: &Path, quota: ResourceQuota) -> AgentId {
     let config = config_of("hostile", |config| {
         config.resource_quota = quota;
         config.grants.folders.push(read_write(folder));
     });
-    fabric.spawn_agent(&guest("hostile"), config).await.unwrap()
+    fabric.agents().spawn(&guest("hostile"), config).await.unwrap()
 }
 
 fn read_write(folder: &Path) -> FolderGrant {

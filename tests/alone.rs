@@ -63,13 +63,13 @@ async fn spin_six() -> Vec<f64> {
     for n in 0..6 {
         let config =
             config_of(&format!("spinner-{n}"), |config| config.resource_quota = quota.clone());
-        fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+        fabric.agents().spawn(&guest("hostile"), config).await.unwrap();
     }
     let fabric = Arc::new(fabric);
     let spin = |n| {
         let fabric = fabric.clone();
         let order = task(&format!("spinner-{n}"), json!({"do": "spin"}));
-        tokio::spawn(async move { fabric.execute_task(order).await.unwrap() })
+        tokio::spawn(async move { fabric.tasks().execute(order).await.unwrap() })
     };
     let spinners: Vec<_> = (0..6).map(spin).collect();
     let mut used = Vec::new();
@@ -112,7 +112,7 @@ async fn a_tasks_own_share_is_kept_where_it_is_tighter() {
     let mut order = task("hostile", json!({"do": "spin"}));
     order.resource_quota =
         ResourceQuota { max_cpu_cores: 0.1, max_execution_time_secs: 3, ..small_quota() };
-    let result = Box::pin(fabric.execute_task(order)).await.unwrap();
+    let result = Box::pin(fabric.tasks().execute(order)).await.unwrap();
     let used = result.resource_usage.cpu_seconds;
     assert!((0.25..=0.36).contains(&used), "{used}");
 }
@@ -156,7 +156,7 @@ async fn a_paused_guest_leaves_the_thread_to_others() {
     let mut order: Task = task("hostile", json!({"do": "spin"}));
     order.resource_quota =
         ResourceQuota { max_cpu_cores: 0.05, max_execution_time_secs: 1, ..small_quota() };
-    let spin = Box::pin(fabric.execute_task(order));
+    let spin = Box::pin(fabric.tasks().execute(order));
     let others = async {
         for n in 0..500 {
             assert!(execute(&fabric, "echo", json!(n)).await.success);
@@ -171,11 +171,11 @@ async fn ten_thousand_idle_agents_live_in_one_process() {
     let _alone = alone().await;
     let most = 10_000;
     let fabric = fabric(Layer4Config { max_agents: most, ..settings() }).await;
-    let genome = fabric.load(&guest("echo")).await.unwrap();
+    let genome = fabric.agents().load(&guest("echo")).await.unwrap();
     let before = anonymous_kib();
     for n in 0..most {
         let config = config_of(&format!("echo-{n}"), |_| {});
-        fabric.spawn_genome(genome.clone(), config).await.unwrap();
+        fabric.agents().spawn_genome(genome.clone(), config).await.unwrap();
     }
     let each = (anonymous_kib() - before) as f64 / most as f64;
     println!("{most} idle agents: {each:.1} KiB each");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric};
+use chimera_layer4::{AgentConfig, Fabric, Layer4Config};
 use chimera_layer4_conformance::{Check, Expected, Options, Report, Sample, Verdict, check};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn checked(component: &[u8], options: &Options, secs: u64) -> Report {
     let settings = Layer4Config { agent_timeout_secs: secs, ..settings() };
     let mut options = options.clone();
     options.config.resource_quota.max_execution_time_secs = secs;
-    let fabric = Layer4Fabric::new(settings).unwrap();
+    let fabric = Fabric::new(settings).unwrap();
     Box::pin(check(&fabric, component, &options)).await.unwrap()
 }
 

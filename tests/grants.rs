@@ -4,7 +4,7 @@
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::genome::lineage::Source;
 use chimera_layer4::telemetry::LogLevel;
-use chimera_layer4::{AgentConfig, KeyValueGrant, Layer4Config, Layer4Fabric, NewGenome};
+use chimera_layer4::{AgentConfig, Fabric, KeyValueGrant, Layer4Config, NewGenome};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -12,10 +12,10 @@ use crate::harness::{config_of, execute, fabric, guest, guest_path, root, settin
 use crate::http::service::Service;
 
 /// A host with an agent of each of these types, which may keep so much.
-async fn host(settings: Layer4Config, agents: &[(&str, Option<u32>)]) -> Layer4Fabric {
+async fn host(settings: Layer4Config, agents: &[(&str, Option<u32>)]) -> Fabric {
     let fabric = fabric(settings).await;
     for (name, max_mb) in agents {
-        fabric.spawn_agent(&guest("keeper"), keeper(name, *max_mb)).await.unwrap();
+        fabric.agents().spawn(&guest("keeper"), keeper(name, *max_mb)).await.unwrap();
     }
     fabric
 }
@@ -27,7 +27,7 @@ fn keeper(name: &str, max_mb: Option<u32>) -> AgentConfig {
 }
 
 /// The answer to one call.
-async fn call(fabric: &Layer4Fabric, agent: &str, order: Value) -> Value {
+async fn call(fabric: &Fabric, agent: &str, order: Value) -> Value {
     let done = execute(fabric, agent, order).await;
     assert!(done.success, "{done:?}");
     done.output.to_value()
@@ -41,12 +41,12 @@ async fn the_sample_of_the_guide_counts_in_its_bucket() {
     assert!(guide.contains(&format!("```rust,ignore\n{sample}```\n")), "they differ");
 
     let fabric = fabric(settings()).await;
-    fabric.spawn_agent(&guest("counts"), keeper("counts", Some(16))).await.unwrap();
+    fabric.agents().spawn(&guest("counts"), keeper("counts", Some(16))).await.unwrap();
     for (word, count) in [("one", 1), ("one", 2), ("other", 1)] {
         assert_eq!(call(&fabric, "counts", json!(word)).await, count);
     }
     let without = keeper("without", None);
-    fabric.spawn_agent(&guest("counts"), without).await.unwrap();
+    fabric.agents().spawn(&guest("counts"), without).await.unwrap();
     let error = execute(&fabric, "without", json!("one")).await.error.unwrap();
     assert!(error.contains("opening the bucket"), "{error}");
     fabric.shutdown().await.unwrap();
@@ -121,7 +121,7 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
     assert!(denied["error"].as_str().unwrap().contains("AccessDenied"), "{denied}");
     for (bucket, shown) in [("b\u{1b}", "the bucket was \"b\\u{1b}\""), ("", "was \"\"")] {
         let order = json!({ "second": [bucket, { "get": "a" }] });
-        let report = Box::pin(fabric.run_task(&task("nobody", order))).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&task("nobody", order))).await.unwrap();
         let [line] = &report.telemetry.log[..] else { panic!("{:?}", report.telemetry.log) };
         for words in ["`--keyvalue=16`", "`keyvalue = { max_mb = 16 }`", shown] {
             assert!(line.level == LogLevel::Warn && line.message.contains(words), "{line:?}");
@@ -158,7 +158,7 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
     let mut config = keeper("greedy", Some(0));
     for max_mb in [0, KeyValueGrant::MOST_MB + 1] {
         config.grants.keyvalue = Some(KeyValueGrant { max_mb });
-        let error = fabric.spawn_agent(&guest("keeper"), config.clone()).await.unwrap_err();
+        let error = fabric.agents().spawn(&guest("keeper"), config.clone()).await.unwrap_err();
         assert!(error.to_string().contains("allowed is 1 to 65536"), "{error}");
     }
     let bucket = json!({ "second": ["b\nb", { "get": "a" }] });
@@ -196,7 +196,7 @@ async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
         samples,
         ..NewGenome::new(guest("keeper"))
     };
-    fabric.push_genome(tried).await.unwrap();
+    fabric.genomes().push(tried).await.unwrap();
     assert_eq!(call(&fabric, "one", get).await, "mine");
     fabric.shutdown().await.unwrap();
 }
@@ -251,7 +251,7 @@ async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
         config.parameters.insert("name".into(), json!("Ada"));
         config.parameters.insert("limit".into(), json!({ "most": 3 }));
     });
-    fabric.spawn_agent(&guest("keeper"), config).await.unwrap();
+    fabric.agents().spawn(&guest("keeper"), config).await.unwrap();
     assert_eq!(call(&fabric, "keeper", json!({ "config": "name" })).await, "Ada");
     assert_eq!(call(&fabric, "keeper", json!({ "config": "limit" })).await, r#"{"most":3}"#);
     assert_eq!(call(&fabric, "keeper", json!({ "config": "none" })).await, json!(null));
@@ -259,7 +259,7 @@ async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
     assert_eq!(call(&fabric, "keeper", json!("config-all")).await, all);
 
     let order = task("keeper", json!({ "log": ["disk", "nearly full"] }));
-    let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&order)).await.unwrap();
     let line = &report.telemetry.log[0];
     assert_eq!((line.level, line.message.as_str()), (LogLevel::Error, "disk: nearly full"));
     fabric.shutdown().await.unwrap();
@@ -269,7 +269,7 @@ async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
 async fn what_is_told_by_opentelemetry_is_the_agents_own_telemetry() {
     let fabric = host(settings(), &[("keeper", None)]).await;
     let run = async |order: Value| {
-        let report = Box::pin(fabric.run_task(&task("keeper", order))).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&task("keeper", order))).await.unwrap();
         (report.result.unwrap().to_value(), report.telemetry)
     };
     let (outer, told) = run(json!("otel-trace")).await;

@@ -2,8 +2,8 @@
 //! typed error, the other goes on as if nothing had happened.
 
 use chimera_layer4::{
-    Breach, Call, ExecutionResult, Fault, GuestFault, Layer4Error, Layer4Fabric, LimitSource,
-    QuotaKind, ResourceQuota, TrapCode,
+    Breach, Call, ExecutionResult, Fabric, Fault, GuestFault, Layer4Error, LimitSource, QuotaKind,
+    ResourceQuota, TrapCode,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn beside_a_neighbour_within(order: Value, quota: ResourceQuota) -> Execut
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
     let config = config_of("hostile", |config| config.resource_quota = quota);
-    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    fabric.agents().spawn(&guest("hostile"), config).await.unwrap();
     let hostile = execute(&fabric, "hostile", order);
     let (result, answered) = tokio::join!(hostile, neighbour_works(&fabric, 200));
     assert_eq!(answered, 200);
@@ -29,7 +29,7 @@ async fn beside_a_neighbour_within(order: Value, quota: ResourceQuota) -> Execut
     result
 }
 
-async fn neighbour_works(fabric: &Layer4Fabric, tasks: u64) -> u64 {
+async fn neighbour_works(fabric: &Fabric, tasks: u64) -> u64 {
     let mut answered = 0;
     for n in 0..tasks {
         let result = execute(fabric, "echo", json!(n)).await;
@@ -103,7 +103,7 @@ async fn floods_are_bounded_and_counted() {
     spawn(&fabric, "hostile").await;
     for (what, amount) in [("log-flood", 2000), ("print-flood", 2000), ("metric-flood", 5000)] {
         let order = task("hostile", json!({"do": what, "amount": amount}));
-        let flood = Box::pin(fabric.run_task(&order));
+        let flood = Box::pin(fabric.tasks().run_once(&order));
         let (report, answered) = tokio::join!(flood, neighbour_works(&fabric, 50));
         let report = report.unwrap();
         assert_eq!(
@@ -132,7 +132,8 @@ async fn a_panic_is_a_trap_and_its_words_are_logged() {
 
     let fabric = fabric(settings()).await;
     spawn(&fabric, "hostile").await;
-    let report = Box::pin(fabric.run_task(&task("hostile", json!({"do": "trap"})))).await.unwrap();
+    let report =
+        Box::pin(fabric.tasks().run_once(&task("hostile", json!({"do": "trap"})))).await.unwrap();
     let said = |line: &str| report.telemetry.log.iter().any(|l| l.message.contains(line));
     assert!(said("as asked"), "{:?}", report.telemetry.log);
 }
@@ -165,9 +166,9 @@ async fn spawn_error(what: &str) -> Layer4Error {
     let config = config_of("hostile", |config| {
         config.parameters.insert("in_init".into(), json!(what));
     });
-    let error = fabric.spawn_agent(&guest("hostile"), config).await.unwrap_err();
+    let error = fabric.agents().spawn(&guest("hostile"), config).await.unwrap_err();
     assert_eq!(neighbour_works(&fabric, 10).await, 10);
-    assert_eq!(fabric.get_health().await.active_agents, 1, "nothing of it is left");
+    assert_eq!(fabric.health().await.active_agents, 1, "nothing of it is left");
     error
 }
 
@@ -199,9 +200,9 @@ async fn a_trap_in_shutdown_is_told_and_changes_nothing_else() {
         config.parameters.insert("in_shutdown".into(), json!("trap"));
         config.instances = chimera_layer4::InstancePolicy::Resident { tasks_per_instance: 1 };
     });
-    fabric.spawn_agent(&guest("hostile"), config).await.unwrap();
+    fabric.agents().spawn(&guest("hostile"), config).await.unwrap();
     let order = task("hostile", json!({"do": "nothing"}));
-    let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&order)).await.unwrap();
     assert_eq!(report.result.unwrap().to_value(), json!("done"), "the task's own result stands");
     let Some(Fault::Guest(GuestFault::Trap { during, .. })) = report.shutdown_fault else {
         panic!("{:?}", report.shutdown_fault)
@@ -210,8 +211,8 @@ async fn a_trap_in_shutdown_is_told_and_changes_nothing_else() {
     let task_free = config_of("hostile-too", |config| {
         config.parameters.insert("in_shutdown".into(), json!("trap"));
     });
-    fabric.spawn_agent(&guest("hostile"), task_free).await.unwrap();
+    fabric.agents().spawn(&guest("hostile"), task_free).await.unwrap();
     let error = fabric.shutdown().await.unwrap_err();
     assert!(error.to_string().contains("`shutdown` trapped"), "{error}");
-    assert_eq!(fabric.get_health().await.active_agents, 0);
+    assert_eq!(fabric.health().await.active_agents, 0);
 }

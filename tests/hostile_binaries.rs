@@ -1,7 +1,7 @@
 //! Components that are hostile before they run, or that no toolchain makes.
 
 use chimera_layer4::{
-    Breach, Fault, GuestFault, Layer4Config, Layer4Error, Layer4Fabric, QuotaKind, Refusal,
+    Breach, Fabric, Fault, GuestFault, Layer4Config, Layer4Error, QuotaKind, Refusal,
 };
 use serde_json::json;
 use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
@@ -14,15 +14,15 @@ use crate::harness::{config_of, execute, fabric, guest, settings, spawn};
 async fn spawn_error(settings: Layer4Config, bytes: &[u8]) -> Layer4Error {
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
-    let hostile = fabric.spawn_agent(bytes, config_of("hostile", |_| {}));
+    let hostile = fabric.agents().spawn(bytes, config_of("hostile", |_| {}));
     let neighbour = neighbour_works(&fabric);
     let (spawned, ()) = tokio::join!(hostile, neighbour);
     neighbour_works(&fabric).await;
-    assert_eq!(fabric.get_health().await.active_agents, 1, "nothing of it is left");
+    assert_eq!(fabric.health().await.active_agents, 1, "nothing of it is left");
     spawned.unwrap_err()
 }
 
-async fn neighbour_works(fabric: &Layer4Fabric) {
+async fn neighbour_works(fabric: &Fabric) {
     for n in 0..50 {
         assert_eq!(execute(fabric, "echo", json!(n)).await.output, json!(n));
         tokio::task::yield_now().await;
@@ -45,7 +45,7 @@ async fn refusal(bytes: &[u8]) -> Refusal {
 async fn fault(parts: &Parts<'_>) -> Fault {
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
-    fabric.spawn_agent(&agent(parts), config_of("handmade", |_| {})).await.unwrap();
+    fabric.agents().spawn(&agent(parts), config_of("handmade", |_| {})).await.unwrap();
     let hostile = execute(&fabric, "handmade", json!(1));
     let (result, ()) = tokio::join!(hostile, neighbour_works(&fabric));
     neighbour_works(&fabric).await;
@@ -87,7 +87,7 @@ fn breach(fault: Fault) -> Breach {
 async fn a_handmade_agent_that_behaves_runs() {
     let fabric = fabric(settings()).await;
     let bytes = agent(&Parts { output: r#"{"by":"hand"}"#, ..Parts::default() });
-    fabric.spawn_agent(&bytes, config_of("handmade", |_| {})).await.unwrap();
+    fabric.agents().spawn(&bytes, config_of("handmade", |_| {})).await.unwrap();
     for _ in 0..100 {
         assert_eq!(execute(&fabric, "handmade", json!(1)).await.output, json!({"by": "hand"}));
     }
@@ -258,12 +258,12 @@ async fn what_the_engine_keeps_for_an_instance_is_charged_to_the_quota() {
     let fabric = fabric(settings()).await;
     let config =
         |mebibytes| config_of("fat", move |config| config.resource_quota.max_memory_mb = mebibytes);
-    let spawned = fabric.spawn_agent(&bytes, config(2)).await;
+    let spawned = fabric.agents().spawn(&bytes, config(2)).await;
     let Err(Layer4Error::ResourceQuotaExceeded { breach, .. }) = spawned else {
         panic!("{spawned:?}")
     };
     assert_eq!(breach.quota, QuotaKind::Memory, "{breach:?}");
-    fabric.spawn_agent(&bytes, config(8)).await.unwrap();
+    fabric.agents().spawn(&bytes, config(8)).await.unwrap();
 }
 
 fn top_level_modules(component: &[u8]) -> u32 {
@@ -368,7 +368,7 @@ async fn mutants_of_a_component_are_refused_or_run_and_never_hurt_the_host() {
         }
         let config =
             config_of("mutant", |config| config.resource_quota.max_execution_time_secs = 1);
-        match fabric.spawn_agent(&mutant, config).await {
+        match fabric.agents().spawn(&mutant, config).await {
             Err(Layer4Error::Refused(_)) => refused += 1,
             Err(Layer4Error::AgentFault { .. } | Layer4Error::ResourceQuotaExceeded { .. }) => {
                 ran += 1
@@ -377,7 +377,7 @@ async fn mutants_of_a_component_are_refused_or_run_and_never_hurt_the_host() {
             Ok(id) => {
                 // Whatever it does with a task, it ends with a result.
                 let _ = execute(&fabric, "mutant", json!(1)).await;
-                let _ = fabric.shutdown_agent(id).await;
+                let _ = fabric.agents().shutdown(id).await;
                 ran += 1;
             }
         }

@@ -23,6 +23,7 @@ mod crash;
 mod dev;
 mod evolution;
 mod fabric;
+mod face;
 mod folders;
 mod genomes;
 mod grants;

@@ -6,7 +6,7 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::{AgentConfig, HttpGrant, Layer4Fabric, ResourceQuota, RunReport, Task, utils};
+use chimera_layer4::{AgentConfig, Fabric, HttpGrant, ResourceQuota, RunReport, Task, utils};
 use serde_json::{Value, json};
 
 use self::server::Server;
@@ -31,9 +31,9 @@ fn granted(name: &str, origins: &[&str]) -> AgentConfig {
 }
 
 /// A host with one courier that may reach `origins`.
-async fn host(origins: &[&str]) -> Layer4Fabric {
+async fn host(origins: &[&str]) -> Fabric {
     let fabric = fabric(settings()).await;
-    fabric.spawn_agent(&guest("courier"), granted("courier", origins)).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), granted("courier", origins)).await.unwrap();
     fabric
 }
 
@@ -41,11 +41,11 @@ fn errand(name: &str, payload: Value) -> Task {
     Task { resource_quota: wide(), ..task(name, payload) }
 }
 
-async fn run(fabric: &Layer4Fabric, payload: Value) -> RunReport {
-    Box::pin(fabric.run_task(&errand("courier", payload))).await.unwrap()
+async fn run(fabric: &Fabric, payload: Value) -> RunReport {
+    Box::pin(fabric.tasks().run_once(&errand("courier", payload))).await.unwrap()
 }
 
-async fn error(fabric: &Layer4Fabric, payload: Value) -> (Value, String) {
+async fn error(fabric: &Fabric, payload: Value) -> (Value, String) {
     let report = run(fabric, payload).await;
     let log: Vec<_> = report.telemetry.log.into_iter().map(|line| line.message).collect();
     (report.result.unwrap().to_value()["error"].clone(), log.join("\n"))
@@ -64,7 +64,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     assert!(received > 100_000 && sent > 100_000);
     let (tx, rx) = (report.usage.network_tx_bytes, report.usage.network_rx_bytes);
     assert_eq!((tx, rx), (Some(received), Some(sent)), "to the byte, as the server counts");
-    let agent = &fabric.get_active_agents()[0];
+    let agent = &fabric.agents().active()[0];
     assert_eq!((agent.network_tx_bytes, agent.network_rx_bytes), (tx, rx));
 
     // A GET's body is nobody's, and breaks nothing.
@@ -74,7 +74,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     let (received_then, sent_then) = server.bytes();
     assert_eq!(small.usage.network_tx_bytes, Some(received_then - received), "each run its own");
     assert_eq!(small.usage.network_rx_bytes, Some(sent_then - sent));
-    let agent = &fabric.get_active_agents()[0];
+    let agent = &fabric.agents().active()[0];
     assert_eq!(agent.network_tx_bytes, Some(received_then));
     assert_eq!(server.opened(), 2, "no connection serves two requests");
 }
@@ -88,7 +88,7 @@ async fn without_a_grant_every_request_is_denied_and_the_log_says_why() {
     let report = run(&fabric, order).await;
     assert_eq!(report.result.unwrap().to_value(), json!({ "error": "HttpRequestDenied" }));
     assert_eq!(report.usage.network_tx_bytes, None, "nothing measures it");
-    assert_eq!(fabric.get_active_agents()[0].network_tx_bytes, None);
+    assert_eq!(fabric.agents().active()[0].network_tx_bytes, None);
     let line = &report.telemetry.log[0].message;
     let target = server.origin();
     assert!(
@@ -173,19 +173,19 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     let up = json!({ "method": "POST", "to": server.to(), "path": "/count", "upload": BYTES });
     for payload in [down, up] {
         let order = Task { resource_quota: slow.clone(), ..errand("courier", payload.clone()) };
-        let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&order)).await.unwrap();
         assert_eq!(report.result.unwrap().to_value()["status"], 200);
         assert!(report.wall >= least, "{payload}: {:?} of {least:?}", report.wall);
     }
 
     // Wall time ends what is slow.
-    let id = fabric.get_active_agents()[0].agent_id;
+    let id = fabric.agents().active()[0].agent_id;
     let tight = ResourceQuota { max_execution_time_secs: 1, ..quota(Some(0.1)) };
     let change = chimera_layer4::ResourceAllocation {
         target: chimera_layer4::AllocationTarget::Agent(id),
         resource_quota: tight,
     };
-    fabric.update_resource_allocation(change).unwrap();
+    fabric.agents().allocate(change).unwrap();
     let report = run(&fabric, json!({ "to": server.to(), "path": "/bytes/1000000" })).await;
     assert_eq!(report.result.unwrap_err().code(), "over-execution-time");
     assert!(report.usage.network_rx_bytes.unwrap() < 500_000, "{:?}", report.usage);
@@ -201,7 +201,7 @@ async fn the_runs_of_an_agent_share_its_bandwidth() {
     let mut twin = granted("courier", &[&server.origin()]);
     twin.resource_quota = quota(Some(0.8));
     twin.parameters.insert("at_once".into(), json!(2));
-    fabric.spawn_agent(&guest("courier"), twin).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), twin).await.unwrap();
     let order = json!({ "to": server.to(), "path": format!("/bytes/{BYTES}") });
     let (one, other) = tokio::join!(run(&fabric, order.clone()), run(&fabric, order));
     assert_eq!(one.result.unwrap().to_value()["bytes"], BYTES);
@@ -214,10 +214,10 @@ async fn the_runs_of_an_agent_share_its_bandwidth() {
 #[tokio::test]
 async fn a_guest_is_told_the_bandwidth_in_force_and_none_without_a_grant() {
     let fabric = host(&["https://example.com"]).await;
-    fabric.spawn_agent(&guest("courier"), granted("bare", &[])).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), granted("bare", &[])).await.unwrap();
     let told = async |name: &str, mbps| {
         let order = Task { resource_quota: quota(mbps), ..task(name, json!({ "quota": true })) };
-        Box::pin(fabric.run_task(&order)).await.unwrap().result.unwrap().to_value()
+        Box::pin(fabric.tasks().run_once(&order)).await.unwrap().result.unwrap().to_value()
     };
     assert_eq!(told("courier", Some(2.5)).await, json!([10_000.0, 2.5]));
     assert_eq!(told("courier", None).await, json!([10_000.0, null]));
@@ -225,7 +225,7 @@ async fn a_guest_is_told_the_bandwidth_in_force_and_none_without_a_grant() {
 
     let order = json!({ "scheme": "https", "to": "example.com" });
     let order = Task { resource_quota: quota(None), ..task("courier", order) };
-    let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&order)).await.unwrap();
     assert_eq!(report.result.unwrap().to_value()["error"], "HttpRequestDenied");
     assert_eq!(report.usage.network_tx_bytes, Some(0), "measured, and nothing passed");
     assert!(report.telemetry.log[0].message.contains("max_network_mbps"));
@@ -269,7 +269,7 @@ async fn connections_end_with_the_call_that_opened_them() {
     // Dropped half-way.
     let hang = errand("courier", json!({ "to": server.to(), "path": "/hang" }));
     let one = Arc::clone(&fabric);
-    let running = tokio::spawn(async move { one.run_task(&hang).await });
+    let running = tokio::spawn(async move { one.tasks().run_once(&hang).await });
     server.until_opened(42).await;
     running.abort();
     server.until_closed(42).await;
@@ -277,7 +277,7 @@ async fn connections_end_with_the_call_that_opened_them() {
     // Ended for its time.
     let mut order = errand("courier", json!({ "to": server.to(), "path": "/hang" }));
     order.resource_quota.max_execution_time_secs = 1;
-    let report = Box::pin(fabric.run_task(&order)).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&order)).await.unwrap();
     assert_eq!(report.result.unwrap_err().code(), "over-execution-time");
     server.until_closed(43).await;
 }
@@ -332,25 +332,25 @@ async fn a_failure_is_told_to_the_guest_and_ends_nothing() {
     assert_eq!(well["status"], 200);
 }
 
-async fn execute_wide(fabric: &Layer4Fabric, payload: Value) -> Value {
+async fn execute_wide(fabric: &Fabric, payload: Value) -> Value {
     let order = errand("courier", payload);
-    Box::pin(fabric.execute_task(order)).await.unwrap().output.to_value()
+    Box::pin(fabric.tasks().execute(order)).await.unwrap().output.to_value()
 }
 
 #[tokio::test]
 async fn agents_share_neither_grants_nor_connections_nor_counts() {
     let server = Server::start().await;
     let fabric = host(&[&server.origin()]).await;
-    fabric.spawn_agent(&guest("courier"), granted("bare", &[])).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), granted("bare", &[])).await.unwrap();
     let twin = granted("twin", &[&server.origin()]);
-    fabric.spawn_agent(&guest("courier"), twin).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), twin).await.unwrap();
     let order = json!({ "to": server.to(), "path": "/bytes/1" });
     for (name, status) in [("courier", json!(200)), ("bare", json!(null)), ("twin", json!(200))] {
-        let report = Box::pin(fabric.run_task(&errand(name, order.clone()))).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&errand(name, order.clone()))).await.unwrap();
         assert_eq!(report.result.unwrap().to_value()["status"], status, "{name}");
     }
     assert_eq!(server.opened(), 2);
-    let agents = fabric.get_active_agents();
+    let agents = fabric.agents().active();
     let tx: Vec<_> = agents.iter().map(|agent| agent.network_tx_bytes).collect();
     let half = server.bytes().0 / 2;
     assert_eq!(tx, [Some(half), None, Some(half)]);
@@ -402,8 +402,8 @@ async fn the_program_grants_an_origin_and_shows_what_passed() {
 
 #[tokio::test]
 async fn what_asks_for_http_says_that_it_is_inert_without_a_grant() {
-    let fabric = Layer4Fabric::new(settings()).unwrap();
-    let genome = fabric.load(&guest("courier")).await.unwrap();
+    let fabric = Fabric::new(settings()).unwrap();
+    let genome = fabric.agents().load(&guest("courier")).await.unwrap();
     let http =
         genome.inspection().imports.iter().filter(|import| import.name.starts_with("wasi:http/"));
     let grants: Vec<_> = http.map(|import| import.grant.as_deref().unwrap_or_default()).collect();
@@ -413,7 +413,7 @@ async fn what_asks_for_http_says_that_it_is_inert_without_a_grant() {
     );
     let echo = utils::agent_config("echo", small_quota());
     fabric.start().await.unwrap();
-    fabric.spawn_agent(&guest("echo"), echo).await.unwrap();
+    fabric.agents().spawn(&guest("echo"), echo).await.unwrap();
     let usage = execute(&fabric, "echo", json!(1)).await.resource_usage;
     assert_eq!(usage.network_rx_bytes, None);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chimera_layer4::events::EventKind;
 use chimera_layer4::genome::Plan;
 use chimera_layer4::{
-    AgentSource, Digest, Fault, Layer4Config, Layer4Error, Layer4Fabric, NewGenome, ResourceQuota,
+    AgentSource, Digest, Fabric, Fault, Layer4Config, Layer4Error, NewGenome, ResourceQuota,
     StateCarried, Swapped, Task, utils,
 };
 use serde_json::{Value, json};
@@ -55,22 +55,22 @@ impl Counter {
 }
 
 /// A host with one agent of these bytes.
-async fn host_of(bytes: Vec<u8>) -> Arc<Layer4Fabric> {
+async fn host_of(bytes: Vec<u8>) -> Arc<Fabric> {
     let fabric =
         harness::fabric(Layer4Config { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
     let config = || utils::agent_config(TYPE, small_quota());
     let source = AgentSource::Bytes(bytes.clone().into());
-    fabric.register_agent_type(TYPE, source, config()).unwrap();
-    fabric.spawn_agent(&bytes, config()).await.unwrap();
+    fabric.agents().register_type(TYPE, source, config()).unwrap();
+    fabric.agents().spawn(&bytes, config()).await.unwrap();
     Arc::new(fabric)
 }
 
-async fn promote(fabric: &Layer4Fabric, to: Vec<u8>) -> Result<Swapped, Layer4Error> {
-    Box::pin(fabric.promote_genome(TYPE, to, "a test")).await
+async fn promote(fabric: &Fabric, to: Vec<u8>) -> Result<Swapped, Layer4Error> {
+    Box::pin(fabric.genomes().promote(TYPE, to, "a test")).await
 }
 
 /// The count after one more, and the version that counted.
-async fn count(fabric: &Layer4Fabric) -> (u64, u64) {
+async fn count(fabric: &Fabric) -> (u64, u64) {
     let done = execute(fabric, TYPE, json!({ "add": 1 })).await;
     assert!(done.success, "{done:?}");
     told(&done.output.to_value())
@@ -129,7 +129,7 @@ async fn twenty_swaps_under_load_keep_every_count() {
 
     /// Counts until all tasks are done; what each was told.
     async fn client(
-        fabric: Arc<Layer4Fabric>,
+        fabric: Arc<Fabric>,
         next: Arc<AtomicU64>,
         mut made: watch::Receiver<u64>,
     ) -> Vec<(u64, u64)> {
@@ -155,7 +155,7 @@ async fn what_is_in_hand_finishes_and_is_carried_too() {
         tokio::spawn(
             async move { execute(&busy, TYPE, json!({ "add": 10, "busy_ms": 500 })).await },
         );
-    while in_hand.get_active_agents()[0].tasks_in_hand == 0 {
+    while in_hand.agents().active()[0].tasks_in_hand == 0 {
         tokio::task::yield_now().await;
     }
     let swapped = promote(&fabric, Counter::version(2).bytes()).await.unwrap();
@@ -174,10 +174,12 @@ async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails(
     let stand_in_line = || async {
         let one = |_| {
             let (fabric, one) = (fabric.clone(), task(TYPE, json!({ "add": 1, "busy_ms": 200 })));
-            tokio::spawn(async move { Box::pin(fabric.run_task(&one)).await.unwrap().result })
+            tokio::spawn(
+                async move { Box::pin(fabric.tasks().run_once(&one)).await.unwrap().result },
+            )
         };
         let line: Vec<_> = (0..LINE).map(one).collect();
-        while fabric.get_active_agents()[0].tasks_in_hand < line.len() {
+        while fabric.agents().active()[0].tasks_in_hand < line.len() {
             tokio::task::yield_now().await;
         }
         line
@@ -186,7 +188,7 @@ async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails(
     let known = Counter::version(3).bytes();
     for genome in [&unknown, &known] {
         // So that they are compiled when they are to take over.
-        fabric.push_genome(NewGenome::new(genome.clone())).await.unwrap();
+        fabric.genomes().push(NewGenome::new(genome.clone())).await.unwrap();
     }
 
     let line = stand_in_line().await;
@@ -261,9 +263,9 @@ async fn a_save_that_fails_leaves_the_old_one_in_charge() {
         count(&fabric).await;
         let error = promote(&fabric, Counter::version(2).bytes()).await.unwrap_err();
         assert!(error.to_string().contains(words), "{words}: {error}");
-        assert_eq!(fabric.get_active_agents()[0].genome, genome);
+        assert_eq!(fabric.agents().active()[0].genome, genome);
         assert_eq!(count(&fabric).await, (left + 1, 1), "{words}");
-        let history = fabric.genome_history(TYPE).await.unwrap();
+        let history = fabric.genomes().history(TYPE).await.unwrap();
         let promoted = |entry: &chimera_layer4::genome::Entry| {
             format!("{:?}", entry.event).contains("Promoted")
         };
@@ -301,24 +303,24 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     let quota = || ResourceQuota { max_execution_time_secs: 200, ..small_quota() };
     let config = || utils::agent_config(TYPE, small_quota());
     for _ in 1..AT_ONCE {
-        fabric.spawn_agent(&first, config()).await.unwrap();
+        fabric.agents().spawn(&first, config()).await.unwrap();
     }
     let run = |order: Value| {
         let one = Task { resource_quota: quota(), ..task(TYPE, order) };
         let fabric = fabric.clone();
-        tokio::spawn(async move { Box::pin(fabric.run_task(&one)).await.unwrap().result })
+        tokio::spawn(async move { Box::pin(fabric.tasks().run_once(&one)).await.unwrap().result })
     };
     let mut busy = Vec::new();
     for one in 1..=AT_ONCE {
         busy.push(run(json!({ "add": 0, "busy_ms": 150_000 })));
         // One after the other: two at once may meet at one agent.
-        let at_work = || fabric.get_active_agents().iter().filter(|a| a.tasks_in_hand > 0).count();
+        let at_work = || fabric.agents().active().iter().filter(|a| a.tasks_in_hand > 0).count();
         while at_work() < one {
             tokio::task::yield_now().await;
         }
     }
     // The only one that is free.
-    let last = fabric.spawn_agent(&first, config()).await.unwrap();
+    let last = fabric.agents().spawn(&first, config()).await.unwrap();
     assert_eq!(told(&run(json!({ "add": 101 })).await.unwrap().unwrap().to_value()), (101, 1));
     for one in busy {
         one.abort();
@@ -328,10 +330,8 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     for _ in 0..2 {
         let swapped = promote(&fabric, second.clone()).await.unwrap();
         assert_eq!(swapped.behind, [last], "{swapped:?}");
-        let old = fabric
-            .get_active_agents()
-            .into_iter()
-            .filter(|agent| agent.genome == Digest::of(&first));
+        let old =
+            fabric.agents().active().into_iter().filter(|agent| agent.genome == Digest::of(&first));
         assert_eq!(old.map(|agent| agent.agent_id).collect::<Vec<_>>(), [last]);
     }
     let swapped = promote(&fabric, Counter::version(3).bytes()).await.unwrap();
@@ -343,12 +343,12 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     let fabric = host_of(Counter::version(0).bytes()).await;
-    let genome = fabric.get_active_agents()[0].genome;
+    let genome = fabric.agents().active()[0].genome;
     count(&fabric).await;
-    let mut events = fabric.subscribe();
+    let mut events = fabric.telemetry().subscribe();
     let trouble = Counter { trouble: RESTORE_TRAPS, ..Counter::version(1) }.bytes();
-    fabric.start_rollout(TYPE, trouble, Plan::default()).await.unwrap();
-    fabric.promote_rollout(TYPE, "a test").await.unwrap_err();
+    fabric.genomes().start_rollout(TYPE, trouble, Plan::default()).await.unwrap();
+    fabric.genomes().promote_rollout(TYPE, "a test").await.unwrap_err();
     let (outcome, why) = loop {
         let event = events.recv().await.unwrap();
         if let EventKind::RolloutEnded { outcome, why, .. } = &event.what {
@@ -357,8 +357,8 @@ async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     };
     assert_eq!(outcome, "rolled-back", "{why}");
     assert!(why.contains("could not take over") && why.contains("restore"), "{why}");
-    assert_eq!(fabric.get_active_agents()[0].genome, genome);
-    assert!(!fabric.genome_tree(TYPE).await.unwrap().contains("in rollout"));
+    assert_eq!(fabric.agents().active()[0].genome, genome);
+    assert!(!fabric.genomes().tree(TYPE).await.unwrap().contains("in rollout"));
     fabric.shutdown().await.unwrap();
 }
 
@@ -373,7 +373,7 @@ async fn a_rollback_goes_on_without_a_state_that_the_earlier_genome_does_not_tak
         promote(&fabric, genome).await.unwrap();
     }
     count(&fabric).await;
-    let back = fabric.rollback_genome(TYPE, "a test").await.unwrap();
+    let back = fabric.genomes().rollback(TYPE, "a test").await.unwrap();
     assert!(
         why(&back).contains("it was left behind") && why(&back).contains("restore"),
         "{back:?}"
@@ -388,7 +388,7 @@ async fn an_agent_that_is_thrown_out_of_its_instance_has_nothing_to_carry() {
     count(&fabric).await;
     let mut late = task(TYPE, json!({ "add": 1, "busy_ms": 10_000 }));
     late.deadline = Some(std::time::SystemTime::now() + Duration::from_millis(200));
-    let done = Box::pin(fabric.execute_task(late)).await.unwrap();
+    let done = Box::pin(fabric.tasks().execute(late)).await.unwrap();
     assert!(!done.success, "{done:?}");
     let swapped = promote(&fabric, Counter::version(2).bytes()).await.unwrap();
     assert!(why(&swapped).contains("held no instance"), "{swapped:?}");

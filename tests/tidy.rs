@@ -40,12 +40,14 @@ fn core_decides_and_touches_nothing() -> io::Result<()> {
 #[test]
 fn each_library_has_one_user_inside_its_crate() -> io::Result<()> {
     check(&[
-        Rule::instead("metrics belong to host/fabric/src/metrics: count through the collector")
-            .except(&["host/fabric/src/metrics/"])
-            .never(&["prometheus::", "sysinfo::"]),
-        Rule::instead("traces belong to host/fabric/src/traces: begin spans through it")
+        Rule::instead(
+            "metrics belong to host/fabric/src/telemetry/metrics: count through the collector",
+        )
+        .except(&["host/fabric/src/telemetry/metrics/"])
+        .never(&["prometheus::", "sysinfo::"]),
+        Rule::instead("traces belong to host/fabric/src/telemetry/traces: begin spans through it")
             // The test that stands in for a collector reads what one is sent.
-            .except(&["host/fabric/src/traces/", "tests/http/traces.rs"])
+            .except(&["host/fabric/src/telemetry/traces/", "tests/http/traces.rs"])
             .never(&["opentelemetry::", "opentelemetry_sdk::", "opentelemetry_otlp::"]),
     ])
 }

@@ -100,12 +100,12 @@ async fn with_agents(
     let fabric = host::open(data, TaskStoreKind::Embedded, &specs).await?;
     if specs.len() > 1 {
         let trap = || utils::default_task("hostile", json!({ "do": "trap" })).into();
-        fabric.submit_batch((0..FAILING).map(|_| trap()).collect()).await?;
+        fabric.tasks().submit_batch((0..FAILING).map(|_| trap()).collect()).await?;
     }
     let door = Door::Fabric(fabric.clone());
     let load = Load { door, kind: "echo", manner: MANNER, clients: CLIENTS };
     let done = load.measure(scene.spans()).await?;
-    let agents = fabric.get_active_agents();
+    let agents = fabric.agents().active();
     let faults = agents.iter().map(|agent| agent.faults).sum();
     fabric.shutdown().await?;
     Ok((done, faults))

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use chimera_layer4::queue::Submission;
 use chimera_layer4::scheduler::Scheduler;
-use chimera_layer4::{ExecutionResult, Layer4Fabric, Layer4Result, TaskHandle, TaskId};
+use chimera_layer4::{ExecutionResult, Fabric, Layer4Result, TaskHandle, TaskId};
 
 /// Where clients hand tasks in.
 #[derive(Clone)]
 pub(crate) enum Door {
     Queue(Arc<Scheduler>),
-    Fabric(Arc<Layer4Fabric>),
+    Fabric(Arc<Fabric>),
 }
 
 impl Door {
@@ -21,7 +21,7 @@ impl Door {
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
         match self {
             Door::Queue(queue) => queue.submit_batch(all).await,
-            Door::Fabric(fabric) => fabric.submit_batch(all).await,
+            Door::Fabric(fabric) => fabric.tasks().submit_batch(all).await,
         }
     }
 
@@ -31,34 +31,34 @@ impl Door {
     ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
         match self {
             Door::Queue(queue) => queue.submit_tracked(all).await,
-            Door::Fabric(fabric) => fabric.submit_tracked(all).await,
+            Door::Fabric(fabric) => fabric.tasks().submit_tracked(all).await,
         }
     }
 
     pub(crate) async fn submit(&self, one: Submission) -> Layer4Result<TaskId> {
         match self {
             Door::Queue(queue) => queue.submit(one).await,
-            Door::Fabric(fabric) => fabric.submit(one).await,
+            Door::Fabric(fabric) => fabric.tasks().submit(one).await,
         }
     }
 
     pub(crate) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
         match self {
             Door::Queue(queue) => queue.wait(id).await,
-            Door::Fabric(fabric) => fabric.wait(id).await,
+            Door::Fabric(fabric) => fabric.tasks().wait(id).await,
         }
     }
 
     pub(crate) async fn execute(&self, one: Submission) -> Layer4Result<ExecutionResult> {
         match self {
             Door::Queue(queue) => queue.execute(one).await,
-            Door::Fabric(fabric) => fabric.execute(one).await,
+            Door::Fabric(fabric) => fabric.tasks().execute(one).await,
         }
     }
 
     pub(crate) async fn direct(&self, one: &Submission) -> Result<()> {
         let Door::Fabric(fabric) = self else { bail!("there is nothing behind the queue") };
-        let report = fabric.run_task(&one.task).await?;
+        let report = fabric.tasks().run_once(&one.task).await?;
         ensure!(report.result.is_ok(), "a task failed: {:?}", report.result);
         Ok(())
     }

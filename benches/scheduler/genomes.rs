@@ -9,9 +9,7 @@ use anyhow::{Context, Result, ensure};
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::events::EventKind;
 use chimera_layer4::genome::{Plan, Policy, Weights};
-use chimera_layer4::{
-    BenchTask, InstancePolicy, JsonText, Layer4Fabric, NewGenome, Validation, utils,
-};
+use chimera_layer4::{BenchTask, Fabric, InstancePolicy, JsonText, NewGenome, Validation, utils};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -65,7 +63,7 @@ struct Seen {
 }
 
 /// 1,000 tasks a second for so long, or until `done`.
-async fn load(fabric: &Arc<Layer4Fabric>, length: Duration, done: &AtomicBool) -> Result<Seen> {
+async fn load(fabric: &Arc<Fabric>, length: Duration, done: &AtomicBool) -> Result<Seen> {
     let mut tick = interval(Duration::from_millis(1000 / RATE));
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (mut running, wrong) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
@@ -76,7 +74,7 @@ async fn load(fabric: &Arc<Layer4Fabric>, length: Duration, done: &AtomicBool) -
         let (fabric, wrong, due) = (Arc::clone(fabric), Arc::clone(&wrong), Instant::now());
         running.spawn(async move {
             let task = utils::default_task("variant", json!(number));
-            let ended = Box::pin(fabric.execute_task(task)).await;
+            let ended = Box::pin(fabric.tasks().execute(task)).await;
             let right = ended.is_ok_and(|done| done.success && is_right(&done.output, number));
             wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
             due.elapsed().as_nanos() as f64
@@ -109,7 +107,7 @@ pub(crate) fn swaps(scene: &Scene, report: &mut Report) -> Result<()> {
             // The second first: the first is in charge.
             for genome in genomes.iter().cycle().skip(1).take(swaps).cloned() {
                 tick.tick().await;
-                let swapped = fabric.promote_genome("variant", genome, "a benchmark").await?;
+                let swapped = fabric.genomes().promote("variant", genome, "a benchmark").await?;
                 longest = longest.max(swapped.switch_micros);
             }
             done.store(true, Ordering::Release);
@@ -118,7 +116,7 @@ pub(crate) fn swaps(scene: &Scene, report: &mut Report) -> Result<()> {
         let (with, swapped) = tokio::join!(load(&fabric, Duration::ZERO, &done), swapping);
         swapped?;
         let with = with?;
-        let stats = fabric.get_scheduler_stats().await?;
+        let stats = fabric.tasks().stats().await?;
         let of_type = stats.types.iter().find(|one| one.agent_type == "variant");
         let of_type = of_type.context("tasks of the type ran")?;
         let sent = (without.latencies.len() + with.latencies.len()) as u64;
@@ -175,7 +173,7 @@ pub(crate) fn beside(scene: &Scene, report: &mut Report) -> Result<()> {
             (0..tasks).map(|number| BenchTask { payload: json!(number).into(), expected: None }).collect();
         let done = Arc::new(AtomicBool::new(false));
         // Only what is stored can be held against another.
-        fabric.push_genome(NewGenome::new(light.clone())).await?;
+        fabric.genomes().push(NewGenome::new(light.clone())).await?;
         let benching = async {
             let ended = benchmarks(&fabric, &heavy, &tasks, still).await;
             // Also where it failed, or the load would go on for ever.
@@ -201,7 +199,7 @@ pub(crate) fn beside(scene: &Scene, report: &mut Report) -> Result<()> {
 
 /// One benchmark after the other for so long; how many there were.
 async fn benchmarks(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     candidate: &[u8],
     tasks: &[BenchTask],
     length: Duration,
@@ -209,7 +207,7 @@ async fn benchmarks(
     let (began, mut done) = (Instant::now(), 0);
     while began.elapsed() < length {
         let weights = Weights::default();
-        fabric.benchmark_genome("variant", candidate, tasks.to_vec(), &weights).await?;
+        fabric.genomes().benchmark("variant", candidate, tasks.to_vec(), &weights).await?;
         done += 1;
     }
     Ok(done)
@@ -283,13 +281,13 @@ pub(crate) fn alike(scene: &Scene, report: &mut Report) -> Result<()> {
 }
 
 async fn trial(
-    fabric: &Arc<Layer4Fabric>,
+    fabric: &Arc<Fabric>,
     candidate: Vec<u8>,
     plan: Plan,
     count: u64,
 ) -> Result<(String, u64, String)> {
-    let mut events = fabric.subscribe();
-    fabric.start_rollout("variant", candidate, plan).await?;
+    let mut events = fabric.telemetry().subscribe();
+    fabric.genomes().start_rollout("variant", candidate, plan).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for client in 0..count {
@@ -312,7 +310,7 @@ async fn trial(
 
 /// One task after the other; one in four of the outputs is judged.
 async fn traffic(
-    fabric: Arc<Layer4Fabric>,
+    fabric: Arc<Fabric>,
     stop: Arc<AtomicBool>,
     client: u64,
     count: u64,
@@ -322,7 +320,7 @@ async fn traffic(
         number += count;
         let task = utils::default_task("variant", json!(number));
         let task_id = task.id;
-        let done = Box::pin(fabric.execute_task(task)).await?;
+        let done = Box::pin(fabric.tasks().execute(task)).await?;
         if done.success && number % 8 < 2 {
             let accuracy = f64::from(is_right(&done.output, number));
             fabric.submit_validation(Validation { task_id, accuracy }).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{AgentConfig, InstancePolicy, Layer4Config, Layer4Fabric, utils};
+use chimera_layer4::{AgentConfig, Fabric, InstancePolicy, Layer4Config, utils};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 
 use crate::scene::{CAPACITY, target};
@@ -34,14 +34,14 @@ pub(crate) async fn open(
     data: &Path,
     task_store: TaskStoreKind,
     specs: &[AgentSpec<'_>],
-) -> Result<Arc<Layer4Fabric>> {
+) -> Result<Arc<Fabric>> {
     for file in ["chimera.db", "chimera.db-wal", "chimera.db-shm"] {
         // There is none the first time.
         let _ = fs::remove_file(data.join(file));
     }
     // A host refuses a data folder that others can enter.
     fs::set_permissions(data, Permissions::from_mode(0o700))?;
-    let fabric = Layer4Fabric::new(Layer4Config {
+    let fabric = Fabric::new(Layer4Config {
         max_agents: specs.iter().map(|spec| spec.agents).sum(),
         data_dir: Some(data.to_path_buf()),
         compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
@@ -53,11 +53,11 @@ pub(crate) async fn open(
     })?;
     fabric.start().await?;
     for spec in specs {
-        let genome = fabric.load(spec.component).await?;
+        let genome = fabric.agents().load(spec.component).await?;
         for _ in 0..spec.agents {
             let config = utils::agent_config(spec.name, utils::default_resource_quota());
             let config = AgentConfig { instances: spec.instances, ..config };
-            fabric.spawn_genome(Arc::clone(&genome), config).await?;
+            fabric.agents().spawn_genome(Arc::clone(&genome), config).await?;
         }
     }
     Ok(Arc::new(fabric))

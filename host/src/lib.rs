@@ -1,9 +1,10 @@
 //! Chimera Layer 4: a host for AI agents that are untrusted WebAssembly
 //! components.
 //!
-//! [`Layer4Fabric`] is the whole of it: it loads components, runs tasks on
-//! them inside enforced quotas and says what each task really cost. The
-//! program `chimera` does nothing that this library cannot.
+//! [`Layer4Fabric`] has the specification's methods: it loads components, runs tasks
+//! on them inside enforced quotas and says what each task really cost. It is a thin
+//! face over [`Fabric`], which hands out the rest by its parts. The program `chimera`
+//! does nothing that this library cannot.
 //!
 //! ```no_run
 //! use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, utils};
@@ -26,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! With the feature `http` (on by default) `start` opens `metrics_port` for those who
+//! look; [`Layer4Fabric::builder`] keeps it shut.
+//!
 //! Components are compiled by the program `chimera` in a process of its own.
 //! It is looked for beside the running program;
 //! [`Layer4Config::compile_program`] names it otherwise.
@@ -37,6 +41,11 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+mod layer4;
+#[cfg(feature = "http")]
+mod port;
+
+pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
 #[cfg(feature = "http")]
 pub use chimera_layer4_server as http;
 
@@ -55,9 +64,10 @@ pub use chimera_layer4_core::{
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};
 pub use chimera_layer4_fabric::{
-    ActiveAgent, AdmittedGenome, AgentSource, BenchTask, Benchmark, GenomeDetail, GenomeDiff,
-    GenomeRef, GenomeSummary, Layer4Fabric, NewGenome, RolloutView, StateCarried, Swapped,
-    SystemHealth, SystemStatus, events, fabric, metrics, open_queue, scheduler, utils,
+    ActiveAgent, AdmittedGenome, AgentSource, Agents, BenchTask, Benchmark, Fabric, GenomeDetail,
+    GenomeDiff, GenomeRef, GenomeSummary, Genomes, KeyValue, NewGenome, RolloutView, StateCarried,
+    Swapped, SystemHealth, SystemStatus, Tasks, Telemetry, events, metrics, open_queue, scheduler,
+    utils,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use chimera_layer4_stores as stores;

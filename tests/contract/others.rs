@@ -26,10 +26,10 @@ const LOGS: Parts<'_> = Parts {
 async fn a_later_patch_version_runs_and_is_heard() {
     let bytes = of_version("0.1.7", &LOGS);
     let fabric = fabric(settings()).await;
-    let genome = fabric.load(&bytes).await.unwrap();
+    let genome = fabric.agents().load(&bytes).await.unwrap();
     assert_eq!(genome.inspection().contract, "0.1.7");
-    fabric.spawn_genome(genome, config_of("later", |_| {})).await.unwrap();
-    let report = Box::pin(fabric.run_task(&task("later", json!(1)))).await.unwrap();
+    fabric.agents().spawn_genome(genome, config_of("later", |_| {})).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&task("later", json!(1)))).await.unwrap();
     assert_eq!(report.result.unwrap(), json!(null));
     assert_eq!(report.telemetry.log[0].message, "null");
 }
@@ -43,7 +43,7 @@ async fn a_later_patch_version_may_carry_state() {
     );
     let parts = Parts { fields: &state, ..Parts::default() };
     let bytes = agent_of(&texts(&root().join("wit")), "stateful-agent", "0.1.7", &parts);
-    let genome = fabric(settings()).await.load(&bytes).await.unwrap();
+    let genome = fabric(settings()).await.agents().load(&bytes).await.unwrap();
     assert!(genome.offers_state());
 }
 
@@ -168,9 +168,9 @@ async fn exports_that_no_contract_knows_are_left_alone() {
         r#"(func (export "exports#run")) (func (export "init") (result i32) (i32.const 1))"#;
     let bytes = agent_of(&more, "agent", "0.1.0", &Parts { fields, ..Parts::default() });
     let fabric = fabric(settings()).await;
-    let genome = fabric.load(&bytes).await.unwrap();
+    let genome = fabric.agents().load(&bytes).await.unwrap();
     assert_eq!(genome.inspection().exports.len(), 3, "{:?}", genome.inspection().exports);
-    fabric.spawn_genome(genome, config_of("more", |_| {})).await.unwrap();
+    fabric.agents().spawn_genome(genome, config_of("more", |_| {})).await.unwrap();
     assert!(execute(&fabric, "more", json!(1)).await.success);
 }
 
@@ -189,7 +189,7 @@ async fn one_that_serves_two_contracts_runs_by_the_one_that_is_known() {
     let fields = r#"(func (export "chimera:agent/lifecycle@0.2.0#begin"))"#;
     let bytes = agent_of(&two.concat(), "agent", "0.1.0", &Parts { fields, ..Parts::default() });
     let fabric = fabric(settings()).await;
-    fabric.spawn_agent(&bytes, config_of("both", |_| {})).await.unwrap();
+    fabric.agents().spawn(&bytes, config_of("both", |_| {})).await.unwrap();
     assert!(execute(&fabric, "both", json!(1)).await.success);
 }
 
@@ -213,7 +213,7 @@ async fn an_import_from_another_wasi_is_refused_by_name() {
                  it without that import, or for WASI 0.2 if it is of another"
             ),
         );
-        let refusal = fabric(settings()).await.load(&bytes).await.unwrap_err();
+        let refusal = fabric(settings()).await.agents().load(&bytes).await.unwrap_err();
         let chimera_layer4::Layer4Error::Refused(refusal) = refusal else { panic!("{refusal}") };
         assert!(matches!(refusal, Refusal::NotGranted { .. }));
     }

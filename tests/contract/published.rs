@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use chimera_layer4::{Fault, HealthStatus, Layer4Error, Layer4Fabric, Priority, Task};
+use chimera_layer4::{Fabric, Fault, HealthStatus, Layer4Error, Priority, Task};
 use serde_json::{Value, json};
 use wit_component::semver_check;
 use wit_parser::{PackageId, Resolve, SourceMap};
@@ -29,7 +29,7 @@ fn with_a_section(mut component: Vec<u8>) -> Vec<u8> {
     component
 }
 
-async fn ends_with(fabric: &Layer4Fabric, order: &str) -> Result<Value, Fault> {
+async fn ends_with(fabric: &Fabric, order: &str) -> Result<Value, Fault> {
     let result = execute(fabric, OLD, json!(order)).await;
     result.fault.map_or(Ok(result.output.to_value()), Err)
 }
@@ -41,10 +41,10 @@ async fn an_agent_of_the_first_version_does_all_that_it_could() {
     let config = config_of(OLD, |config| {
         config.parameters.insert("step".into(), json!(2));
     });
-    let id = fabric.spawn_agent(&old_agent(), config).await.unwrap();
-    assert_eq!(fabric.get_active_agents()[0].capabilities.features, ["witness"]);
+    let id = fabric.agents().spawn(&old_agent(), config).await.unwrap();
+    assert_eq!(fabric.agents().active()[0].capabilities.features, ["witness"]);
 
-    let report = Box::pin(fabric.run_task(&task(OLD, json!("add")))).await.unwrap();
+    let report = Box::pin(fabric.tasks().run_once(&task(OLD, json!("add")))).await.unwrap();
     assert_eq!(report.result.unwrap(), json!({ "count": 2 }));
     let told = report.telemetry;
     assert_eq!((told.spans.len(), told.spans[0].name.as_str()), (1, "add"));
@@ -56,14 +56,14 @@ async fn an_agent_of_the_first_version_does_all_that_it_could() {
     assert_eq!(told.log[0].message, "added");
 
     for word in ["invalid-input", "unavailable", "failed"] {
-        let report = Box::pin(fabric.run_task(&task(OLD, json!(word)))).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&task(OLD, json!(word)))).await.unwrap();
         assert_eq!(report.result.unwrap_err().code(), word);
     }
-    let health = fabric.check_agent(id).await.unwrap().health;
+    let health = fabric.agents().check(id).await.unwrap().health;
     assert_eq!(health.status, HealthStatus::Degraded);
     assert_eq!(health.message.as_deref(), Some("counted to 2"));
 
-    let swapped = Box::pin(fabric.update_agent_genome(id, with_a_section(old_agent()))).await;
+    let swapped = Box::pin(fabric.genomes().update_agent(id, with_a_section(old_agent()))).await;
     let state = serde_json::to_value(swapped.unwrap().state).unwrap();
     assert_eq!(state["bytes"], json!(4), "{state}");
     assert_eq!(ends_with(&fabric, "add").await.unwrap(), json!({ "count": 4 }));
@@ -73,10 +73,10 @@ async fn an_agent_of_the_first_version_does_all_that_it_could() {
 #[tokio::test]
 async fn it_is_handed_what_it_was_promised() {
     let fabric = fabric(settings()).await;
-    fabric.spawn_agent(&old_agent(), config_of(OLD, |_| {})).await.unwrap();
+    fabric.agents().spawn(&old_agent(), config_of(OLD, |_| {})).await.unwrap();
     let mut order = Task { priority: Priority::High, ..task(OLD, json!("tell")) };
     order.metadata.insert("who".into(), "a test".into());
-    let told = Box::pin(fabric.run_task(&order)).await.unwrap().result.unwrap();
+    let told = Box::pin(fabric.tasks().run_once(&order)).await.unwrap().result.unwrap();
     let expected = json!({
         "agent_type": OLD, "target": OLD, "priority": 1, "attempt": 1, "memory": 32,
         "metadata": { "who": "a test" },
@@ -86,7 +86,7 @@ async fn it_is_handed_what_it_was_promised() {
     let wrong = config_of(OLD, |config| {
         config.parameters.insert("step".into(), json!("two"));
     });
-    match fabric.spawn_agent(&old_agent(), wrong).await.unwrap_err() {
+    match fabric.agents().spawn(&old_agent(), wrong).await.unwrap_err() {
         Layer4Error::AgentFault { fault, .. } => assert_eq!(fault.code(), "invalid-input"),
         other => panic!("{other}"),
     }

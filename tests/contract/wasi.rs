@@ -90,13 +90,13 @@ async fn every_release_of_wasi_0_2_links_and_runs() {
     let fabric = fabric(settings()).await;
     for patch in 0..=12 {
         let version = format!("0.2.{patch}");
-        let genome = fabric.load(&guest_of(&version)).await.unwrap();
+        let genome = fabric.agents().load(&guest_of(&version)).await.unwrap();
         let imports = &genome.inspection().imports;
         let of_version = imports.iter().filter(|import| import.name.ends_with(&version)).count();
         assert!(of_version >= INTERFACES.len(), "{imports:?}");
-        let id = fabric.spawn_genome(genome, config_of(&version, |_| {})).await.unwrap();
+        let id = fabric.agents().spawn_genome(genome, config_of(&version, |_| {})).await.unwrap();
         let result = execute(&fabric, &version, json!(1)).await;
         assert!(result.success, "{version}: {result:?}");
-        fabric.shutdown_agent(id).await.unwrap();
+        fabric.agents().shutdown(id).await.unwrap();
     }
 }

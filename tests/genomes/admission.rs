@@ -23,20 +23,20 @@ async fn a_good_genome_is_stored_once_with_what_was_found() {
         author: "ada".into(),
         ..of_type(bytes.clone())
     };
-    let pushed = fabric.push_genome(new.clone()).await.unwrap();
+    let pushed = fabric.genomes().push(new.clone()).await.unwrap();
     assert_eq!((pushed.genome, pushed.new), (Digest::of(&bytes), true));
     assert_eq!(pushed.report.contract, "0.1.0");
     let smoke: Vec<&str> = pushed.report.smoke.iter().map(|step| step.what.as_str()).collect();
     assert_eq!(smoke, ["init and capabilities", "health", "sample task 1"]);
     let untried = NewGenome { samples: Vec::new(), ..new.clone() };
-    let again = fabric.push_genome(untried).await.unwrap();
+    let again = fabric.genomes().push(untried).await.unwrap();
     assert!(!again.new && again.report == pushed.report, "the same bytes cost nothing");
-    let detail = fabric.genome_detail(pushed.genome).await.unwrap();
+    let detail = fabric.genomes().detail(pushed.genome).await.unwrap();
     assert_eq!(detail.author.as_deref(), Some("ada"));
     assert_eq!(detail.history.len(), 2, "stored and admitted: {:?}", detail.history);
     assert!(detail.imports.iter().any(|import| import.starts_with("chimera:agent/telemetry")));
     let failing = NewGenome { samples: vec![json!("no number").into()], ..new };
-    let error = fabric.push_genome(failing).await.unwrap_err();
+    let error = fabric.genomes().push(failing).await.unwrap_err();
     assert!(error.to_string().contains("sample task 1"), "others are tried: {error}");
     fabric.shutdown().await.unwrap();
 }
@@ -58,9 +58,9 @@ async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
     for (bytes, stage, words) in cases {
         let genome = Digest::of(&bytes);
         let new = NewGenome { samples: vec![json!(1).into()], ..of_type(bytes) };
-        let error = fabric.push_genome(new).await.unwrap_err();
+        let error = fabric.genomes().push(new).await.unwrap_err();
         assert!(error.to_string().contains(words), "{words}: {error}");
-        let history = fabric.genome_history("variant").await.unwrap();
+        let history = fabric.genomes().history("variant").await.unwrap();
         let of_it = history.iter().find(|entry| entry.genome == genome);
         match (stage, of_it.map(|entry| &entry.event)) {
             // No agent at all, so it is told and not recorded.
@@ -70,7 +70,10 @@ async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
             }
             (_, other) => panic!("{other:?}"),
         }
-        assert!(matches!(fabric.genome_detail(genome).await, Err(Layer4Error::GenomeNotFound(_))));
+        assert!(matches!(
+            fabric.genomes().detail(genome).await,
+            Err(Layer4Error::GenomeNotFound(_))
+        ));
     }
     fabric.shutdown().await.unwrap();
 }
@@ -78,13 +81,13 @@ async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_capability_takes_an_explicit_yes() {
     let (fabric, _) = host_of(Variant::default()).await;
-    fabric.promote_genome("variant", Variant::version(1).bytes(), "a test").await.unwrap();
+    fabric.genomes().promote("variant", Variant::version(1).bytes(), "a test").await.unwrap();
     let analyzer = guest("data-analyzer");
-    let refused = fabric.push_genome(of_type(analyzer.clone())).await.unwrap_err();
+    let refused = fabric.genomes().push(of_type(analyzer.clone())).await.unwrap_err();
     assert_eq!(refused.code(), "genome-rejected");
     let allow = vec!["wasi:filesystem".to_owned()];
     let allowed = NewGenome { allow, ..of_type(analyzer) };
-    let admitted = fabric.push_genome(allowed).await.unwrap();
+    let admitted = fabric.genomes().push(allowed).await.unwrap();
     let new = &admitted.report.new_capabilities;
     assert!(new.iter().all(|name| name.starts_with("wasi:filesystem/")) && !new.is_empty());
     fabric.shutdown().await.unwrap();
@@ -113,9 +116,9 @@ async fn a_core_module_that_says_what_it_would_be_is_made_a_component() {
     // The adapter for it imports files, which the agent in charge does not.
     let allow = vec!["wasi:filesystem".to_owned()];
     let new = NewGenome { allow, ..of_type(module.clone()) };
-    let pushed = fabric.push_genome(new).await.unwrap();
+    let pushed = fabric.genomes().push(new).await.unwrap();
     assert_ne!(pushed.genome, Digest::of(&module), "the component is the genome");
-    let swapped = fabric.promote_genome("variant", pushed.genome, "a test").await.unwrap();
+    let swapped = fabric.genomes().promote("variant", pushed.genome, "a test").await.unwrap();
     assert_eq!(swapped.to, pushed.genome);
     let done = execute(&fabric, "variant", json!("hello")).await;
     assert_eq!(done.output, "hello");
@@ -125,11 +128,11 @@ async fn a_core_module_that_says_what_it_would_be_is_made_a_component() {
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_tasks_are_samples() {
     let (fabric, _) = host_of(Variant::default()).await;
-    fabric.genomes_stored().await.unwrap(); // From now on tasks are recorded.
+    fabric.genomes().list().await.unwrap(); // From now on tasks are recorded.
     execute(&fabric, "variant", json!(7)).await;
     let push = async |variant: Variant| {
         let new = NewGenome { recorded_samples: 1, ..of_type(variant.bytes()) };
-        fabric.push_genome(new).await
+        fabric.genomes().push(new).await
     };
     let tried = async {
         // It is written down by a thread of its own.
@@ -143,7 +146,7 @@ async fn recorded_tasks_are_samples() {
     tokio::time::timeout(std::time::Duration::from_secs(60), tried).await.unwrap();
     // Stored without one, it is tried once there are some.
     let early = Variant { failing: 1000, ..Variant::version(2) };
-    let stored = fabric.push_genome(of_type(early.bytes())).await.unwrap();
+    let stored = fabric.genomes().push(of_type(early.bytes())).await.unwrap();
     assert_eq!(stored.report.samples_tried(), 0);
     let late = push(early).await.unwrap_err();
     assert!(late.to_string().contains("sample task 1"), "{late}");

@@ -19,7 +19,7 @@ async fn a_champion_that_came_as_bytes_is_held_against_though_it_is_not_stored()
     let (fabric, first) = host_of(Variant::version(1)).await;
     let slower = Variant { rounds: 300_000, ..Variant::version(2) }.bytes();
     let weights = Weights::default();
-    let found = fabric.benchmark_genome("variant", slower.clone(), tasks(20), &weights).await;
+    let found = fabric.genomes().benchmark("variant", slower.clone(), tasks(20), &weights).await;
     let found = found.unwrap();
     assert_eq!((found.champion, found.candidate), (first, Digest::of(&slower)));
     let shown = serde_json::to_value(found.comparison).unwrap();
@@ -34,7 +34,7 @@ async fn a_benchmark_that_nobody_waits_for_leaves_room_for_the_next() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     // Minutes of work.
     let slow = Variant { rounds: 50_000_000, ..Variant::version(2) }.bytes();
-    let digest = fabric.push_genome(NewGenome::new(slow)).await.unwrap().genome;
+    let digest = fabric.genomes().push(NewGenome::new(slow)).await.unwrap().genome;
     let weights = Weights::default();
     let live = async {
         for number in 0..200 {
@@ -42,11 +42,11 @@ async fn a_benchmark_that_nobody_waits_for_leaves_room_for_the_next() {
         }
     };
     tokio::select! {
-        ended = fabric.benchmark_genome("variant", digest, tasks(10_000), &weights) => panic!("{ended:?}"),
+        ended = fabric.genomes().benchmark("variant", digest, tasks(10_000), &weights) => panic!("{ended:?}"),
         () = live => {}
     }
     let quick = Variant::version(3).bytes();
-    let next = fabric.benchmark_genome("variant", quick, tasks(5), &weights);
+    let next = fabric.genomes().benchmark("variant", quick, tasks(5), &weights);
     tokio::time::timeout(Duration::from_secs(300), next).await.unwrap().unwrap();
     fabric.shutdown().await.unwrap();
 }

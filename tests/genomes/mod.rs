@@ -12,32 +12,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::events::{Event, EventKind};
-use chimera_layer4::{AgentSource, Digest, Layer4Config, Layer4Fabric, utils};
+use chimera_layer4::{AgentSource, Digest, Fabric, Layer4Config, utils};
 use tokio::sync::broadcast::Receiver;
 
 use self::variants::Variant;
 use crate::harness::{self, settings, small_quota};
 
 /// A host whose type `variant` runs this genome.
-async fn host_of(variant: Variant) -> (Arc<Layer4Fabric>, Digest) {
+async fn host_of(variant: Variant) -> (Arc<Fabric>, Digest) {
     host_with(variant, Layer4Config { task_queue_capacity: 100_000, ..settings() }).await
 }
 
-async fn host_with(variant: Variant, config: Layer4Config) -> (Arc<Layer4Fabric>, Digest) {
+async fn host_with(variant: Variant, config: Layer4Config) -> (Arc<Fabric>, Digest) {
     let fabric = harness::fabric(config).await;
     let bytes = variant.bytes();
     let digest = Digest::of(&bytes);
     let source = AgentSource::Bytes(bytes.clone().into());
     let config = utils::agent_config("variant", small_quota());
-    fabric.register_agent_type("variant", source, config.clone()).unwrap();
-    fabric.spawn_agent(&bytes, utils::agent_config("variant", small_quota())).await.unwrap();
+    fabric.agents().register_type("variant", source, config.clone()).unwrap();
+    fabric.agents().spawn(&bytes, utils::agent_config("variant", small_quota())).await.unwrap();
     (Arc::new(fabric), digest)
 }
 
 /// What the agents of the type run.
-fn running(fabric: &Layer4Fabric) -> Vec<Digest> {
+fn running(fabric: &Fabric) -> Vec<Digest> {
     let mut running: Vec<Digest> =
-        fabric.get_active_agents().into_iter().map(|agent| agent.genome).collect();
+        fabric.agents().active().into_iter().map(|agent| agent.genome).collect();
     running.dedup();
     running
 }

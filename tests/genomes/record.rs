@@ -35,19 +35,19 @@ async fn a_genome_whose_bytes_are_gone_is_still_told_of() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     let old = Variant::version(2).bytes();
     let new = NewGenome { author: "ada".into(), ..NewGenome::new(old.clone()) };
-    let pushed = fabric.push_genome(new).await.unwrap().genome;
-    let stored = fabric.genome_detail(pushed).await.unwrap();
+    let pushed = fabric.genomes().push(new).await.unwrap().genome;
+    let stored = fabric.genomes().detail(pushed).await.unwrap();
     let none = Retention { ancestors: 0, quiet_for: Duration::ZERO };
-    let collected = fabric.collect_genomes(none).await.unwrap();
+    let collected = fabric.genomes().collect(none).await.unwrap();
     assert!(collected.removed.contains(&pushed), "{collected:?}");
-    let gone = fabric.genome_detail(pushed).await.unwrap();
+    let gone = fabric.genomes().detail(pushed).await.unwrap();
     assert_eq!(
         (gone.summary.bytes, gone.author, gone.imports),
         (old.len() as u64, stored.author, stored.imports)
     );
     assert!(matches!(gone.history.last().unwrap().event, Event::Collected));
-    let kept = fabric.push_genome(NewGenome::new(Variant::version(3).bytes())).await.unwrap();
-    assert_eq!(fabric.genome_diff(pushed, kept.genome).await.unwrap().bytes, 0);
+    let kept = fabric.genomes().push(NewGenome::new(Variant::version(3).bytes())).await.unwrap();
+    assert_eq!(fabric.genomes().diff(pushed, kept.genome).await.unwrap().bytes, 0);
     fabric.shutdown().await.unwrap();
 }
 
@@ -55,16 +55,16 @@ async fn a_genome_whose_bytes_are_gone_is_still_told_of() {
 async fn a_genome_of_one_agent_is_in_the_record_of_its_type() {
     let (fabric, first) = host_of(Variant::version(1)).await;
     let second = Variant::version(2).bytes();
-    fabric.promote_genome("variant", second.clone(), "ada").await.unwrap();
-    let agent = fabric.get_active_agents()[0].agent_id;
-    fabric.update_agent_genome(agent, first).await.unwrap_err();
+    fabric.genomes().promote("variant", second.clone(), "ada").await.unwrap();
+    let agent = fabric.agents().active()[0].agent_id;
+    fabric.genomes().update_agent(agent, first).await.unwrap_err();
     let third = Variant::version(3).bytes();
-    fabric.update_agent_genome(agent, third.clone()).await.unwrap();
-    let history = fabric.genome_history("variant").await.unwrap();
+    fabric.genomes().update_agent(agent, third.clone()).await.unwrap();
+    let history = fabric.genomes().history("variant").await.unwrap();
     let last = history.last().unwrap();
     assert_eq!(last.genome, Digest::of(&third));
     assert_eq!(last.event, Event::Updated { agent, from: Digest::of(&second) });
-    let tree = fabric.genome_tree("variant").await.unwrap();
+    let tree = fabric.genomes().tree("variant").await.unwrap();
     assert!(tree.contains(&format!("run by agent {agent}")), "{tree}");
     let in_charge = tree.lines().find(|line| line.contains("● active")).unwrap();
     assert!(in_charge.contains(&Digest::of(&second).hex()[..12]), "{tree}");
@@ -81,15 +81,16 @@ async fn a_capability_is_asked_about_also_when_it_was_admitted_before() {
         allow: allow.iter().map(|name| (*name).to_owned()).collect(),
         ..NewGenome::new(analyzer.clone())
     };
-    let admitted = fabric.push_genome(of_echo(&[])).await.unwrap().genome;
-    fabric.spawn_agent(&guest("echo"), config_of("echo", |_| {})).await.unwrap();
-    let error = fabric.promote_genome("echo", admitted, "ada").await.unwrap_err();
+    let admitted = fabric.genomes().push(of_echo(&[])).await.unwrap().genome;
+    fabric.agents().spawn(&guest("echo"), config_of("echo", |_| {})).await.unwrap();
+    let error = fabric.genomes().promote("echo", admitted, "ada").await.unwrap_err();
     assert_eq!(error.code(), "genome-rejected");
     assert!(error.to_string().contains("wasi:filesystem"), "{error}");
-    let error = fabric.start_rollout("echo", admitted, Plan::default()).await.unwrap_err();
+    let error =
+        fabric.genomes().start_rollout("echo", admitted, Plan::default()).await.unwrap_err();
     assert_eq!(error.code(), "genome-rejected");
-    fabric.push_genome(of_echo(&["wasi:filesystem"])).await.unwrap();
-    fabric.promote_genome("echo", admitted, "ada").await.unwrap();
+    fabric.genomes().push(of_echo(&["wasi:filesystem"])).await.unwrap();
+    fabric.genomes().promote("echo", admitted, "ada").await.unwrap();
     fabric.shutdown().await.unwrap();
 }
 
@@ -99,10 +100,9 @@ async fn damaged_bytes_are_stored_anew_when_they_come_again() {
     let (fabric, _) = host_with(Variant::version(1), config).await;
     let bytes = Variant::version(2).bytes();
     let push = || {
-        fabric.push_genome(NewGenome {
-            agent_type: Some("variant".into()),
-            ..NewGenome::new(bytes.clone())
-        })
+        fabric
+            .genomes()
+            .push(NewGenome { agent_type: Some("variant".into()), ..NewGenome::new(bytes.clone()) })
     };
     let genome = push().await.unwrap().genome;
     assert!(!push().await.unwrap().new);
@@ -119,9 +119,9 @@ async fn damaged_bytes_are_stored_anew_when_they_come_again() {
         damage();
         assert!(push().await.unwrap().new, "it is stored anew");
         assert_eq!(fs::read(&path).unwrap(), bytes);
-        assert_eq!(fabric.verify_genomes().await.unwrap().findings.len(), 0);
+        assert_eq!(fabric.genomes().verify().await.unwrap().findings.len(), 0);
     }
-    fabric.promote_genome("variant", genome, "ada").await.unwrap();
+    fabric.genomes().promote("variant", genome, "ada").await.unwrap();
     fabric.shutdown().await.unwrap();
 }
 
@@ -130,12 +130,12 @@ async fn recorded_tasks_that_are_damaged_keep_no_host_down() {
     let (folder, config) = durable();
     let genomes = folder.path().join("genomes");
     let (fabric, _) = host_with(Variant::version(1), config.clone()).await;
-    fabric.genomes_stored().await.unwrap();
+    fabric.genomes().list().await.unwrap();
     fabric.shutdown().await.unwrap();
     drop(fabric);
     fs::write(genomes.join("recordings.db"), "garbage").unwrap();
     let (fabric, _) = host_with(Variant::version(1), config).await;
-    fabric.genomes_stored().await.unwrap();
+    fabric.genomes().list().await.unwrap();
     assert_eq!(fs::read(genomes.join("recordings.db.damaged")).unwrap(), b"garbage");
     fabric.shutdown().await.unwrap();
 }
@@ -149,7 +149,7 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
     fs::write(&component, &file).unwrap();
     let fabric = crate::harness::fabric(config.clone()).await;
     fabric.apply_agents(&declared("variant", component.clone()), |_| {}).await;
-    fabric.promote_genome("variant", better.clone(), "ada").await.unwrap();
+    fabric.genomes().promote("variant", better.clone(), "ada").await.unwrap();
     fabric.shutdown().await.unwrap();
     drop(fabric);
     let path = blob(folder.path(), Digest::of(&better));
@@ -161,13 +161,13 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
     fabric.apply_agents(&declared("variant", component.clone()), |_| {}).await;
     let in_charge = Digest::of(&file);
     assert_eq!(running(&fabric), [in_charge]);
-    let history = fabric.genome_history("variant").await.unwrap();
+    let history = fabric.genomes().history("variant").await.unwrap();
     let last = history.last().unwrap();
     assert_eq!(
         (last.genome, last.event.puts_in_charge(last.genome)),
         (Digest::of(&better), Some(in_charge))
     );
-    let tree = fabric.genome_tree("variant").await.unwrap();
+    let tree = fabric.genomes().tree("variant").await.unwrap();
     assert!(tree.contains("it cannot be run any more"), "{tree}");
     fabric.shutdown().await.unwrap();
 }
@@ -184,14 +184,14 @@ async fn a_reload_during_a_trial_has_the_last_word() {
     fabric.apply_agents(&declared(), |_| {}).await;
     for version in (1..20).step_by(2) {
         let candidate = Variant::version(version).bytes();
-        fabric.start_rollout("variant", candidate, Plan::default()).await.unwrap();
+        fabric.genomes().start_rollout("variant", candidate, Plan::default()).await.unwrap();
         put(version + 1);
         fabric.apply_agents(&declared(), |_| {}).await;
         let in_charge = Digest::of(&Variant::version(version + 1).bytes());
-        let history = fabric.genome_history("variant").await.unwrap();
+        let history = fabric.genomes().history("variant").await.unwrap();
         let last = history.iter().rev().find_map(|entry| entry.event.puts_in_charge(entry.genome));
         assert_eq!((last, running(&fabric)), (Some(in_charge), vec![in_charge]));
-        assert!(fabric.rollout("variant").is_err(), "the trial is over");
+        assert!(fabric.genomes().rollout("variant").is_err(), "the trial is over");
     }
     assert_eq!(execute(&fabric, "variant", json!(2)).await.output.to_value()["version"], 20);
     fabric.shutdown().await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4::genome::{Event, Margins, Plan, Policy, WhenUnsure};
 use chimera_layer4::queue::BreakerState;
-use chimera_layer4::{Digest, Layer4Fabric, Submission, SubmitOptions, Validation, utils};
+use chimera_layer4::{Digest, Fabric, Submission, SubmitOptions, Validation, utils};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -23,7 +23,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn on(fabric: &Arc<Layer4Fabric>) -> Self {
+    fn on(fabric: &Arc<Fabric>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |client: u64| {
             let (fabric, stop) = (Arc::clone(fabric), Arc::clone(&stop));
@@ -33,7 +33,7 @@ impl Traffic {
                     number += 4;
                     let task = task("variant", json!(number));
                     let id = task.id;
-                    let Ok(done) = Box::pin(fabric.execute_task(task)).await else { return };
+                    let Ok(done) = Box::pin(fabric.tasks().execute(task)).await else { return };
                     if done.success && number % 16 < 4 {
                         let accuracy = f64::from(done.output.to_value()["double"] == number * 2);
                         let said = Validation { task_id: id, accuracy };
@@ -63,7 +63,7 @@ fn plan() -> Plan {
 async fn a_candidate_that_is_worse_is_found_out_and_taken_back() {
     let good = Variant { rounds: 20_000, ..Variant::version(1) };
     let (fabric, champion) = host_of(good).await;
-    let mut events = fabric.subscribe();
+    let mut events = fabric.telemetry().subscribe();
     let traffic = Traffic::on(&fabric);
     let worse = [
         ("errors", Variant { failing: 20, ..good }),
@@ -74,17 +74,17 @@ async fn a_candidate_that_is_worse_is_found_out_and_taken_back() {
     for (measure, candidate) in worse {
         let candidate = Variant { version: 2, ..candidate }.bytes();
         let digest = Digest::of(&candidate);
-        let view = fabric.start_rollout("variant", candidate, plan()).await.unwrap();
+        let view = fabric.genomes().start_rollout("variant", candidate, plan()).await.unwrap();
         assert_eq!((view.candidate.genome, view.share), (digest, 0.25));
-        let again = fabric.start_rollout("variant", digest, plan()).await.unwrap_err();
+        let again = fabric.genomes().start_rollout("variant", digest, plan()).await.unwrap_err();
         assert_eq!(again.code(), "rollout-conflict", "one at a time: {again}");
         let (outcome, tasks, why) = ended(&mut events).await;
         println!("{measure}: {outcome} after {tasks} tasks of the candidate: {why}");
         assert_eq!(outcome, "rolled-back", "{measure}: {why}");
         assert!(why.contains(measure), "{measure}: {why}");
-        let tree = fabric.genome_tree("variant").await.unwrap();
+        let tree = fabric.genomes().tree("variant").await.unwrap();
         assert!(tree.contains(&digest.hex()[..12]), "{tree}");
-        assert_eq!(fabric.rollouts(), []);
+        assert_eq!(fabric.genomes().rollouts(), []);
     }
     traffic.end().await;
     assert_eq!(running(&fabric), [champion], "the champion is in charge as before");
@@ -94,7 +94,7 @@ async fn a_candidate_that_is_worse_is_found_out_and_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_is_no_worse_takes_over_by_itself() {
     let (fabric, _) = host_of(Variant::version(1)).await;
-    let mut events = fabric.subscribe();
+    let mut events = fabric.telemetry().subscribe();
     let traffic = Traffic::on(&fabric);
     // Wide margins are shown soon; the trial itself is core's to prove.
     let margins = Margins { errors: 0.2, latency: 3.0, memory: 3.0, accuracy: 0.2 };
@@ -102,13 +102,13 @@ async fn a_candidate_that_is_no_worse_takes_over_by_itself() {
     let candidate = Variant::version(2).bytes();
     let digest = Digest::of(&candidate);
     let wide = Plan { policy, ..plan() };
-    fabric.start_rollout("variant", candidate, wide).await.unwrap();
+    fabric.genomes().start_rollout("variant", candidate, wide).await.unwrap();
     let (outcome, tasks, why) = ended(&mut events).await;
     println!("{outcome} after {tasks} tasks: {why}");
     assert_eq!(outcome, "promoted", "{why}");
     traffic.end().await;
     assert_eq!(running(&fabric), [digest]);
-    let tree = fabric.genome_tree("variant").await.unwrap();
+    let tree = fabric.genomes().tree("variant").await.unwrap();
     assert!(tree.contains("not worse after") && tree.contains("● active"), "{tree}");
     fabric.shutdown().await.unwrap();
 }
@@ -121,25 +121,26 @@ async fn a_candidate_takes_over_from_a_champion_that_always_traps() {
     let candidate = handmade::agent(&Parts { output: "{\"hi\":1}", ..Parts::default() });
     let [old, new] = [&champion, &candidate].map(|bytes| Digest::of(bytes));
     let fabric = Arc::new(fabric(settings()).await);
-    fabric.spawn_agent(&champion, utils::agent_config("mended", small_quota())).await.unwrap();
+    fabric.agents().spawn(&champion, utils::agent_config("mended", small_quota())).await.unwrap();
     let breakers = || async {
-        let types = fabric.get_scheduler_stats().await.unwrap().types;
+        let types = fabric.tasks().stats().await.unwrap().types;
         types.into_iter().find(|of_type| of_type.agent_type == "mended").unwrap()
     };
     for _ in 0..4 {
-        let failed = Box::pin(fabric.execute_task(task("mended", json!(null)))).await.unwrap();
+        let failed = Box::pin(fabric.tasks().execute(task("mended", json!(null)))).await.unwrap();
         assert!(!failed.success);
     }
     assert_ne!(breakers().await.breaker, BreakerState::Closed);
 
-    let mut events = fabric.subscribe();
-    fabric.start_rollout("mended", candidate, Plan::default()).await.unwrap();
+    let mut events = fabric.telemetry().subscribe();
+    fabric.genomes().start_rollout("mended", candidate, Plan::default()).await.unwrap();
     let client = tokio::spawn({
         let fabric = Arc::clone(&fabric);
         async move {
             let mut dead = 0;
-            while fabric.rollout("mended").is_ok() {
-                let done = Box::pin(fabric.execute_task(task("mended", json!(1)))).await.unwrap();
+            while fabric.genomes().rollout("mended").is_ok() {
+                let done =
+                    Box::pin(fabric.tasks().execute(task("mended", json!(1)))).await.unwrap();
                 dead += u32::from(!done.success);
             }
             dead
@@ -149,10 +150,10 @@ async fn a_candidate_takes_over_from_a_champion_that_always_traps() {
     println!("{outcome} after {tasks} tasks of the candidate: {why}");
     assert_eq!(outcome, "promoted", "{why}");
     assert_eq!(client.await.unwrap(), 0, "no task is lost to a champion that is known to fail");
-    let tree = fabric.genome_tree("mended").await.unwrap();
+    let tree = fabric.genomes().tree("mended").await.unwrap();
     assert!(tree.contains("better"), "{tree}");
     assert_eq!(running(&fabric), [new]);
-    let done = Box::pin(fabric.execute_task(task("mended", json!(1)))).await.unwrap();
+    let done = Box::pin(fabric.tasks().execute(task("mended", json!(1)))).await.unwrap();
     assert!(done.success);
     let of_type = breakers().await;
     assert_eq!(of_type.breaker, BreakerState::Closed, "that of {old} is nobody's any more");
@@ -163,23 +164,23 @@ async fn a_candidate_takes_over_from_a_champion_that_always_traps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_decides_before_the_trial_does() {
     let (fabric, champion) = host_of(Variant::version(1)).await;
-    let mut events = fabric.subscribe();
+    let mut events = fabric.telemetry().subscribe();
     let candidate = Variant::version(2).bytes();
     let digest = Digest::of(&candidate);
-    let refused = fabric.promote_rollout("variant", "ada").await.unwrap_err();
+    let refused = fabric.genomes().promote_rollout("variant", "ada").await.unwrap_err();
     assert!(refused.to_string().contains("no rollout"), "{refused}");
-    fabric.start_rollout("variant", candidate.clone(), plan()).await.unwrap();
-    let swap = fabric.promote_genome("variant", Variant::version(3).bytes(), "ada").await;
+    fabric.genomes().start_rollout("variant", candidate.clone(), plan()).await.unwrap();
+    let swap = fabric.genomes().promote("variant", Variant::version(3).bytes(), "ada").await;
     assert!(swap.unwrap_err().to_string().contains("on trial"));
-    fabric.abort_rollout("variant", "ada").await.unwrap();
+    fabric.genomes().abort_rollout("variant", "ada").await.unwrap();
     assert_eq!(running(&fabric), [champion], "at once");
     assert_eq!(ended(&mut events).await.0, "aborted");
-    fabric.start_rollout("variant", digest, plan()).await.unwrap();
-    fabric.promote_rollout("variant", "ada").await.unwrap();
+    fabric.genomes().start_rollout("variant", digest, plan()).await.unwrap();
+    fabric.genomes().promote_rollout("variant", "ada").await.unwrap();
     assert_eq!(running(&fabric), [digest], "at once");
     assert_eq!(ended(&mut events).await.0, "promoted");
     let wrong = Plan { steps: vec![0.5, 0.25], ..Plan::default() };
-    let wrong = fabric.start_rollout("variant", champion, wrong).await.unwrap_err();
+    let wrong = fabric.genomes().start_rollout("variant", champion, wrong).await.unwrap_err();
     assert!(wrong.to_string().contains("each must be above the last"), "{wrong}");
     fabric.shutdown().await.unwrap();
 }
@@ -191,12 +192,12 @@ async fn a_promotion_that_cannot_be_is_no_success() {
     let (fabric, champion) = host_with(Variant::version(1), config).await;
     let candidate = Variant::version(2).bytes();
     let digest = Digest::of(&candidate);
-    fabric.start_rollout("variant", candidate, plan()).await.unwrap();
+    fabric.genomes().start_rollout("variant", candidate, plan()).await.unwrap();
     std::fs::remove_file(blob(folder.path(), digest)).unwrap();
-    let error = fabric.promote_rollout("variant", "ada").await.unwrap_err();
+    let error = fabric.genomes().promote_rollout("variant", "ada").await.unwrap_err();
     assert!(error.to_string().contains("is missing"), "{error}");
-    assert_eq!((running(&fabric), fabric.rollouts()), (vec![champion], Vec::new()));
-    let history = fabric.genome_history("variant").await.unwrap();
+    assert_eq!((running(&fabric), fabric.genomes().rollouts()), (vec![champion], Vec::new()));
+    let history = fabric.genomes().history("variant").await.unwrap();
     let Event::RolledBack { to, why } = &history.last().unwrap().event else {
         panic!("{history:?}")
     };
@@ -209,13 +210,13 @@ async fn a_promotion_that_cannot_be_is_no_success() {
 async fn tasks_of_one_key_stay_on_one_side() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     let plan = Plan { steps: vec![0.5], when_unsure: WhenUnsure::KeepChampion, ..plan() };
-    fabric.start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
+    fabric.genomes().start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
     let mut sides: HashMap<String, u64> = HashMap::new();
     for number in 0..200_u64 {
         let mut task = task("variant", json!(number));
         let key = format!("customer-{}", number % 20);
         task.metadata.insert("rollout-key".into(), key.clone());
-        let done = Box::pin(fabric.execute_task(task)).await.unwrap();
+        let done = Box::pin(fabric.tasks().execute(task)).await.unwrap();
         let version = done.output.to_value()["version"].as_u64().unwrap();
         assert_eq!(*sides.entry(key).or_insert(version), version);
     }
@@ -229,19 +230,19 @@ async fn tasks_of_one_key_stay_on_one_side() {
 async fn only_first_attempts_count() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     let plan = Plan { steps: vec![0.5], ..plan() };
-    fabric.start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
+    fabric.genomes().start_rollout("variant", Variant::version(2).bytes(), plan).await.unwrap();
     let run = |payload: u64| {
         let (fabric, task) = (Arc::clone(&fabric), task("variant", json!(payload)));
         let options = SubmitOptions { max_attempts: Some(2), ..SubmitOptions::default() };
         let submission = Submission { task, options };
-        tokio::spawn(async move { Box::pin(fabric.execute(submission)).await.unwrap() })
+        tokio::spawn(async move { Box::pin(fabric.tasks().execute(submission)).await.unwrap() })
     };
     // Few that fail, lest the breaker give the type a rest.
     let tasks: Vec<_> = (0..40).map(run).chain((0..3).map(|_| run(u64::MAX))).collect();
     for task in tasks {
         task.await.unwrap();
     }
-    let view = fabric.rollout("variant").unwrap();
+    let view = fabric.genomes().rollout("variant").unwrap();
     assert_eq!(view.champion.tasks + view.candidate.tasks, 43, "{view:?}");
     fabric.shutdown().await.unwrap();
 }
@@ -249,36 +250,36 @@ async fn only_first_attempts_count() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_survives_what_is_done_to_its_agents() {
     let (fabric, champion) = host_of(Variant::version(1)).await;
-    let mut events = fabric.subscribe();
+    let mut events = fabric.telemetry().subscribe();
     let candidate = Variant::version(2).bytes();
-    fabric.start_rollout("variant", candidate.clone(), plan()).await.unwrap();
-    let agents = fabric.get_active_agents();
+    fabric.genomes().start_rollout("variant", candidate.clone(), plan()).await.unwrap();
+    let agents = fabric.agents().active();
     let of = |genome: Digest| agents.iter().find(|agent| agent.genome == genome).unwrap().agent_id;
     let on_trial = of(Digest::of(&candidate));
     let other = Variant::version(3).bytes();
-    let refused = fabric.update_agent_genome(on_trial, other).await.unwrap_err();
+    let refused = fabric.genomes().update_agent(on_trial, other).await.unwrap_err();
     assert!(refused.to_string().contains("on trial"), "{refused}");
 
     // One task that is judged over and over is one judgement.
     let judged = task("variant", json!(1));
     let task_id = judged.id;
-    Box::pin(fabric.execute_task(judged)).await.unwrap();
+    Box::pin(fabric.tasks().execute(judged)).await.unwrap();
     for _ in 0..200 {
         fabric.submit_validation(Validation { task_id, accuracy: 0.0 }).await.unwrap();
     }
-    assert!(fabric.rollout("variant").is_ok(), "it goes on");
+    assert!(fabric.genomes().rollout("variant").is_ok(), "it goes on");
 
     // Without a champion its tasks are the candidate's, and none waits for ever.
     for agent in agents.iter().filter(|agent| agent.genome == champion) {
-        fabric.shutdown_agent(agent.agent_id).await.unwrap();
+        fabric.agents().shutdown(agent.agent_id).await.unwrap();
     }
     for number in 0..20_u64 {
-        let done = Box::pin(fabric.execute_task(task("variant", json!(number)))).await.unwrap();
+        let done = Box::pin(fabric.tasks().execute(task("variant", json!(number)))).await.unwrap();
         assert_eq!(done.output.to_value()["double"], number * 2, "{done:?}");
     }
-    fabric.abort_rollout("variant", "a test").await.unwrap();
+    fabric.genomes().abort_rollout("variant", "a test").await.unwrap();
     assert_eq!(ended(&mut events).await.0, "aborted");
-    let done = Box::pin(fabric.execute_task(task("variant", json!(2)))).await.unwrap();
+    let done = Box::pin(fabric.tasks().execute(task("variant", json!(2)))).await.unwrap();
     assert_eq!(done.output.to_value()["version"], 1, "the type's own genome is started again");
     fabric.shutdown().await.unwrap();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chimera_layer4::{Digest, Layer4Fabric};
+use chimera_layer4::{Digest, Fabric};
 use serde_json::json;
 
 use super::variants::{BROKEN, Variant};
@@ -14,16 +14,13 @@ use crate::harness::{execute, task};
 
 /// Submits tasks one after the other until it is told to stop; their latencies
 /// and the versions that ran them.
-async fn client(
-    fabric: Arc<Layer4Fabric>,
-    stop: Arc<AtomicBool>,
-) -> (Vec<Duration>, BTreeMap<u64, u64>) {
+async fn client(fabric: Arc<Fabric>, stop: Arc<AtomicBool>) -> (Vec<Duration>, BTreeMap<u64, u64>) {
     let (mut latencies, mut versions) = (Vec::new(), BTreeMap::new());
     let mut number = 0_u64;
     while !stop.load(Ordering::Acquire) {
         number += 1;
         let began = Instant::now();
-        let done = Box::pin(fabric.execute_task(task("variant", json!(number)))).await.unwrap();
+        let done = Box::pin(fabric.tasks().execute(task("variant", json!(number)))).await.unwrap();
         latencies.push(began.elapsed());
         assert!(done.success, "{done:?}");
         // Done by one genome, wholly: its version, and its answer.
@@ -43,7 +40,7 @@ async fn swaps_under_load_lose_nothing_and_double_nothing() {
     let mut longest = 0;
     for swap in 1..=40 {
         let to = genomes[swap % genomes.len()].clone();
-        let swapped = fabric.promote_genome("variant", to, "a test").await.unwrap();
+        let swapped = fabric.genomes().promote("variant", to, "a test").await.unwrap();
         longest = longest.max(swapped.switch_micros);
     }
     stop.store(true, Ordering::Release);
@@ -51,12 +48,12 @@ async fn swaps_under_load_lose_nothing_and_double_nothing() {
     for client in clients {
         done += client.await.unwrap().0.len();
     }
-    let stats = fabric.get_scheduler_stats().await.unwrap();
+    let stats = fabric.tasks().stats().await.unwrap();
     let of_type = stats.types.iter().find(|of_type| of_type.agent_type == "variant").unwrap();
     println!("{done} tasks over 40 swaps, the longest switch {longest} µs");
     // Each ended once, in one try: nothing was lost, nothing was run twice.
     assert_eq!((of_type.succeeded, of_type.failed, of_type.retried), (done as u64, 0, 0));
-    let history = fabric.genome_history("variant").await.unwrap();
+    let history = fabric.genomes().history("variant").await.unwrap();
     let promoted = history
         .iter()
         .filter(|entry| matches!(entry.event, chimera_layer4::genome::Event::Promoted { .. }));
@@ -68,18 +65,18 @@ async fn swaps_under_load_lose_nothing_and_double_nothing() {
 async fn one_agent_takes_another_genome_and_keeps_its_identity() {
     let (fabric, first) = host_of(Variant::version(1)).await;
     execute(&fabric, "variant", json!(1)).await;
-    let before = fabric.get_active_agents().pop().unwrap();
+    let before = fabric.agents().active().pop().unwrap();
     let bytes = Variant::version(2).bytes();
-    let swapped = fabric.update_agent_genome(before.agent_id, bytes.clone()).await.unwrap();
+    let swapped = fabric.genomes().update_agent(before.agent_id, bytes.clone()).await.unwrap();
     assert_eq!((swapped.from, swapped.to), (Some(first), Digest::of(&bytes)));
     let done = execute(&fabric, "variant", json!(3)).await;
     assert_eq!(done.output, json!({ "version": 2, "double": 6 }));
-    let after = fabric.get_active_agents().pop().unwrap();
+    let after = fabric.agents().active().pop().unwrap();
     assert_eq!((after.agent_id, after.tasks_done), (before.agent_id, before.tasks_done + 1));
 
     // One that does not start leaves the other in charge.
     let broken = Variant { state: BROKEN, ..Variant::version(3) }.bytes();
-    let error = fabric.update_agent_genome(before.agent_id, broken).await.unwrap_err();
+    let error = fabric.genomes().update_agent(before.agent_id, broken).await.unwrap_err();
     assert!(error.to_string().contains("not to start"), "{error}");
     assert_eq!(running(&fabric), [Digest::of(&bytes)]);
     fabric.shutdown().await.unwrap();
@@ -90,23 +87,23 @@ async fn a_rollback_brings_back_what_was_in_charge_before() {
     let (fabric, _) = host_of(Variant::version(0)).await;
     let genomes: Vec<Vec<u8>> = (1..=3).map(|version| Variant::version(version).bytes()).collect();
     for bytes in &genomes {
-        fabric.promote_genome("variant", bytes.clone(), "ada").await.unwrap();
+        fabric.genomes().promote("variant", bytes.clone(), "ada").await.unwrap();
     }
     let digests: Vec<Digest> = genomes.iter().map(|bytes| Digest::of(bytes)).collect();
-    let same = fabric.promote_genome("variant", digests[2], "ada").await.unwrap_err();
+    let same = fabric.genomes().promote("variant", digests[2], "ada").await.unwrap_err();
     assert_eq!(same.code(), "rollout-conflict");
     for expected in [digests[1], digests[0]] {
-        let back = fabric.rollback_genome("variant", "ada").await.unwrap();
+        let back = fabric.genomes().rollback("variant", "ada").await.unwrap();
         assert_eq!((back.to, running(&fabric)), (expected, vec![expected]));
     }
-    let none = fabric.rollback_genome("variant", "ada").await.unwrap_err();
+    let none = fabric.genomes().rollback("variant", "ada").await.unwrap_err();
     assert!(none.to_string().contains("no other genome"), "{none}");
-    let tree = fabric.genome_tree("variant").await.unwrap();
+    let tree = fabric.genomes().tree("variant").await.unwrap();
     assert!(tree.contains("● active") && tree.contains("rolled back: by ada"), "{tree}");
     // What is in charge is kept, whatever else is collected.
     let retention =
         chimera_layer4::genome::lineage::Retention { ancestors: 0, quiet_for: Duration::ZERO };
-    let collected = fabric.collect_genomes(retention).await.unwrap();
+    let collected = fabric.genomes().collect(retention).await.unwrap();
     assert!(!collected.removed.contains(&digests[0]), "{collected:?}");
     assert!(collected.removed.contains(&digests[2]), "{collected:?}");
     assert_eq!(execute(&fabric, "variant", json!(1)).await.output.to_value()["version"], 1);
@@ -118,29 +115,29 @@ async fn going_back_and_forth_reads_no_code_again() {
     let (fabric, _) = host_of(Variant::version(0)).await;
     let [first, second] = [1, 2].map(|version| Variant::version(version).bytes());
     for bytes in [&first, &second] {
-        fabric.promote_genome("variant", bytes.clone(), "a test").await.unwrap();
+        fabric.genomes().promote("variant", bytes.clone(), "a test").await.unwrap();
     }
     let (first, second) = (Digest::of(&first), Digest::of(&second));
     let read_before = read_from_disk(&fabric).await;
     for _ in 0..3 {
-        fabric.promote_genome("variant", first, "a test").await.unwrap();
-        fabric.promote_genome("variant", second, "a test").await.unwrap();
+        fabric.genomes().promote("variant", first, "a test").await.unwrap();
+        fabric.genomes().promote("variant", second, "a test").await.unwrap();
     }
     assert_eq!(read_from_disk(&fabric).await, read_before);
 
     // Only the last few stay: what has not been asked for in a while is read again.
     for version in 3..7 {
         let bytes = Variant::version(version).bytes();
-        fabric.promote_genome("variant", bytes, "a test").await.unwrap();
+        fabric.genomes().promote("variant", bytes, "a test").await.unwrap();
     }
     let read_before = read_from_disk(&fabric).await;
-    fabric.promote_genome("variant", first, "a test").await.unwrap();
+    fabric.genomes().promote("variant", first, "a test").await.unwrap();
     assert_eq!(read_from_disk(&fabric).await, read_before + 1.0);
     fabric.shutdown().await.unwrap();
 }
 
 /// Genomes whose code came from the cache.
-async fn read_from_disk(fabric: &Layer4Fabric) -> f64 {
+async fn read_from_disk(fabric: &Fabric) -> f64 {
     let metrics = fabric.metrics_text().await.unwrap();
     let cached = |line: &str| {
         line.strip_prefix("layer4_genome_loads_total{from=\"cache\"} ").map(str::to_owned)

@@ -19,8 +19,8 @@ async fn skopeo_copies_a_genome_out_by_its_digest() {
     };
     let fabric = fabric(config).await;
     let [first, second] = [1, 2].map(|version| Variant::version(version).bytes());
-    fabric.push_genome(NewGenome::new(first)).await.unwrap();
-    let genome = fabric.push_genome(NewGenome::new(second.clone())).await.unwrap().genome;
+    fabric.genomes().push(NewGenome::new(first)).await.unwrap();
+    let genome = fabric.genomes().push(NewGenome::new(second.clone())).await.unwrap().genome;
 
     // While the host has it open.
     let from = format!("oci:{}:{}", data.path().join("data/genomes").display(), genome.hex());

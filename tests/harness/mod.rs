@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use chimera_layer4::{
-    AgentConfig, AgentId, ExecutionResult, Layer4Config, Layer4Fabric, ResourceQuota, Task,
+    AgentConfig, AgentId, ExecutionResult, Fabric, Layer4Config, ResourceQuota, Task,
     config::TaskStoreKind, utils,
 };
 use chimera_layer4_toolchain::{self as toolchain, Stop};
@@ -58,8 +58,8 @@ pub(crate) fn settings() -> Layer4Config {
 }
 
 /// A fabric that is running.
-pub(crate) async fn fabric(settings: Layer4Config) -> Layer4Fabric {
-    let fabric = Layer4Fabric::new(settings).unwrap();
+pub(crate) async fn fabric(settings: Layer4Config) -> Fabric {
+    let fabric = Fabric::new(settings).unwrap();
     fabric.start().await.unwrap();
     fabric
 }
@@ -75,9 +75,9 @@ pub(crate) fn small_quota() -> ResourceQuota {
 }
 
 /// An agent of the fixture or agent `name`, which is also its type.
-pub(crate) async fn spawn(fabric: &Layer4Fabric, name: &str) -> AgentId {
+pub(crate) async fn spawn(fabric: &Fabric, name: &str) -> AgentId {
     let config = utils::agent_config(name, small_quota());
-    fabric.spawn_agent(&guest(name), config).await.unwrap()
+    fabric.agents().spawn(&guest(name), config).await.unwrap()
 }
 
 /// A task with the test's own quota.
@@ -86,8 +86,8 @@ pub(crate) fn task(agent_type: &str, payload: Value) -> Task {
 }
 
 /// Runs one task, which the fabric must take.
-pub(crate) async fn execute(fabric: &Layer4Fabric, agent: &str, payload: Value) -> ExecutionResult {
-    Box::pin(fabric.execute_task(task(agent, payload))).await.unwrap()
+pub(crate) async fn execute(fabric: &Fabric, agent: &str, payload: Value) -> ExecutionResult {
+    Box::pin(fabric.tasks().execute(task(agent, payload))).await.unwrap()
 }
 
 /// An agent with this configuration, changed by `change`.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use chimera_layer4::config::{AgentDeclaration, PartialQuota};
 use chimera_layer4::http::Server;
-use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, Layer4Result};
+use chimera_layer4::{AgentConfig, Fabric, Layer4Config, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -37,7 +37,7 @@ use crate::harness::{self, settings};
 /// A host that serves in this process.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
-    pub(crate) fabric: Arc<Layer4Fabric>,
+    pub(crate) fabric: Arc<Fabric>,
     token: Option<String>,
     end: oneshot::Sender<()>,
     served: JoinHandle<Layer4Result<()>>,
@@ -84,7 +84,7 @@ impl Api {
         let fabric = Arc::new(harness::fabric(config.clone()).await);
         for agent in agents {
             let component = harness::guest(&agent.agent_type);
-            fabric.spawn_agent(&component, agent).await.unwrap();
+            fabric.agents().spawn(&component, agent).await.unwrap();
         }
         let server = Server::bind(Arc::clone(&fabric), &config).unwrap();
         let address = server.address();
@@ -139,7 +139,7 @@ impl Api {
     }
 }
 
-fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
+pub(crate) fn call(request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)

@@ -121,8 +121,8 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let again = submit("k").await;
     assert_eq!((again.status, again.json()), (200, first.json()));
 
-    for agent in api.fabric.get_active_agents() {
-        api.fabric.shutdown_agent(agent.agent_id).await.unwrap();
+    for agent in api.fabric.agents().active() {
+        api.fabric.agents().shutdown(agent.agent_id).await.unwrap();
     }
     let unknown = submit("new type").await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "agent-type-not-found"));
@@ -131,7 +131,7 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let by_library = async |payload: Value, key: &str| {
         let task = Task { deadline: Some(deadline), ..task("echo", payload) };
         let options = SubmitOptions { idempotency_key: Some(key.into()), ..Default::default() };
-        api.fabric.execute(Submission { task, options }).await
+        api.fabric.tasks().execute(Submission { task, options }).await
     };
     let again = by_library(json!(1), "k").await.unwrap();
     assert_eq!(again.task_id.to_string(), first.json()["id"].as_str().unwrap());
@@ -139,14 +139,14 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let codes = [
         by_library(json!(2), "k").await.unwrap_err().code(),
         by_library(json!(1), "another").await.unwrap_err().code(),
-        api.fabric.execute_task(task("nobody", json!(1))).await.unwrap_err().code(),
+        api.fabric.tasks().execute(task("nobody", json!(1))).await.unwrap_err().code(),
     ];
     assert_eq!(codes, ["idempotency-key-taken", "agent-type-not-found", "agent-type-not-found"]);
 
     // Nor does a type matter whose component cannot be had any more.
     let quota = utils::agent_config("echo", small_quota());
     let gone = AgentSource::File("/nowhere.wasm".into());
-    api.fabric.register_agent_type("echo", gone, quota).unwrap();
+    api.fabric.agents().register_type("echo", gone, quota).unwrap();
     assert_eq!(by_library(json!(1), "k").await.unwrap().output, again.output);
     assert_ne!(by_library(json!(1), "another").await.unwrap_err().code(), "agent-type-not-found");
     api.end().await.unwrap();

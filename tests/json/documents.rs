@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::json::{MOST_DEPTH, tree};
-use chimera_layer4::{JsonText, Layer4Config, Layer4Fabric, Submission, utils};
+use chimera_layer4::{Fabric, JsonText, Layer4Config, Submission, utils};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
@@ -222,7 +222,7 @@ impl Author<'_> {
 }
 
 /// By the library: handed over as text, or as the value that it stands for.
-async fn by_library(fabric: &Layer4Fabric, documents: &[Document]) {
+async fn by_library(fabric: &Fabric, documents: &[Document]) {
     let mut submissions = Vec::new();
     for document in documents {
         let read = JsonText::parse(&document.text);
@@ -236,7 +236,7 @@ async fn by_library(fabric: &Layer4Fabric, documents: &[Document]) {
         submissions.push((document, Submission::from(utils::default_task("mirror", read))));
     }
     let batch = submissions.iter().map(|(_, submission)| submission.clone()).collect();
-    let taken = fabric.submit_tracked(batch).await.unwrap();
+    let taken = fabric.tasks().submit_tracked(batch).await.unwrap();
     for ((document, _), handle) in submissions.iter().zip(taken) {
         let handle = match handle {
             Ok(handle) if document.is_taken() => handle,
@@ -249,7 +249,7 @@ async fn by_library(fabric: &Layer4Fabric, documents: &[Document]) {
         let id = handle.id();
         let result = handle.result().await.unwrap();
         assert!(result.success, "{result:?}: {document:?}");
-        let record = fabric.get_task(id).await.unwrap();
+        let record = fabric.tasks().get(id).await.unwrap();
         for found in [&result.output, &record.task.payload, &record.result.unwrap().output] {
             assert_eq!(found.to_value(), document.value(), "{document:?}");
         }
@@ -291,7 +291,7 @@ async fn by_library_and_http(count: usize) {
     };
     let api = Api::with(config, &[]).await;
     let fabric = Arc::clone(&api.fabric);
-    fabric.spawn_agent(&mirror(), utils::agent_config("mirror", small_quota())).await.unwrap();
+    fabric.agents().spawn(&mirror(), utils::agent_config("mirror", small_quota())).await.unwrap();
     let mut chance = Rng::new();
     let (mut done, mut refused) = (0, 0);
     while done < count {
@@ -302,7 +302,7 @@ async fn by_library_and_http(count: usize) {
         done += documents.len();
     }
     println!("{done} documents, {refused} of them refused");
-    let stats = fabric.get_scheduler_stats().await.unwrap();
+    let stats = fabric.tasks().stats().await.unwrap();
     assert_eq!((stats.in_hand, stats.queued_by_type), (0, Vec::new()));
     drop(fabric);
     api.end().await.unwrap();

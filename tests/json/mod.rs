@@ -26,7 +26,11 @@ fn mirror() -> Vec<u8> {
 /// A host that serves with the mirror as its one agent.
 async fn api() -> Api {
     let api = Api::with(Layer4Config { max_agents: 16, ..settings() }, &[]).await;
-    api.fabric.spawn_agent(&mirror(), utils::agent_config("mirror", small_quota())).await.unwrap();
+    api.fabric
+        .agents()
+        .spawn(&mirror(), utils::agent_config("mirror", small_quota()))
+        .await
+        .unwrap();
     api
 }
 
@@ -188,7 +192,7 @@ async fn half_a_surrogate_pair_ends_no_task() {
 
     // What JavaScript answers for a text that was cut inside a character.
     let cut = agent(&Parts { output: r#"{"text":"half \ud83d"}"#, ..Parts::default() });
-    api.fabric.spawn_agent(&cut, utils::agent_config("cut", small_quota())).await.unwrap();
+    api.fabric.agents().spawn(&cut, utils::agent_config("cut", small_quota())).await.unwrap();
     let task = json!({ "target_agent_type": "cut", "payload": 1 });
     let answer = api.post("/v1/tasks?wait=30s", task).await;
     assert_eq!(answer.json()["result"]["output"], json!({ "text": "half \u{fffd}" }));
@@ -204,7 +208,8 @@ async fn an_output_that_no_attempt_would_mend_is_refused_once() {
         let name = format!("deep-{}", output.len());
         let component = agent(&Parts { output: &output, ..Parts::default() });
         api.fabric
-            .spawn_agent(&component, utils::agent_config(&name, small_quota()))
+            .agents()
+            .spawn(&component, utils::agent_config(&name, small_quota()))
             .await
             .unwrap();
         let task = json!({ "target_agent_type": name, "payload": 1 });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chimera_layer4::{Layer4Config, Layer4Error, Layer4Fabric};
+use chimera_layer4::{Fabric, Layer4Config, Layer4Error};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
@@ -37,11 +37,11 @@ async fn authority(folder: &Path) -> (PathBuf, Server) {
     (file, Server::with(Some(TlsAcceptor::from(Arc::new(config)))).await)
 }
 
-async fn host(http_ca_file: Option<PathBuf>, port: u16) -> Layer4Fabric {
+async fn host(http_ca_file: Option<PathBuf>, port: u16) -> Fabric {
     let fabric = fabric(Layer4Config { http_ca_file, ..settings() }).await;
     let origins = [format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}")];
     let origins: Vec<_> = origins.iter().map(String::as_str).collect();
-    fabric.spawn_agent(&guest("courier"), granted("courier", &origins)).await.unwrap();
+    fabric.agents().spawn(&guest("courier"), granted("courier", &origins)).await.unwrap();
     fabric
 }
 
@@ -79,7 +79,7 @@ async fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     for (file, words) in [(missing, "it cannot be read: "), (empty, "it holds no certificate")] {
         let shown = file.display().to_string();
         let config = Layer4Config { http_ca_file: Some(file), ..settings() };
-        let error = Layer4Fabric::new(config).err().unwrap();
+        let error = Fabric::new(config).err().unwrap();
         let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
         assert!(complaints[0].starts_with(&format!("http_ca_file is {shown}: ")), "{complaints:?}");
         assert!(complaints[0].contains(words), "{complaints:?}");

@@ -1,9 +1,11 @@
 //! Which crate of the host depends on which: ARCHITECTURE.md draws it, cargo holds it,
-//! and `cargo test -p chimera-tests --test system arrows -- --nocapture` prints it.
+//! and `cargo test -p chimera-tests --test system arrows -- --nocapture` prints it, with
+//! the arrows between the parts of the fabric.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::{fs, io};
 
+use super::{Source, sources};
 use crate::harness::root;
 
 const PREFIX: &str = "chimera-layer4-";
@@ -39,4 +41,82 @@ fn the_arrows_are_drawn_as_they_are() {
         }
     }
     assert!(missing.is_empty(), "ARCHITECTURE.md lacks these lines:\n{}", missing.join("\n"));
+}
+
+/// The parts of a crate, which are the files and folders of its `src`, each with those
+/// that it imports. Code of tests counts as little as the crate's root, which only names
+/// what is public.
+fn parts(src: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut parts = BTreeMap::<_, BTreeSet<_>>::new();
+    for source in sources {
+        let Some(path) = source.path.strip_prefix(src).filter(|path| *path != "lib.rs") else {
+            continue;
+        };
+        let module = path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let part = module.split('/').next().unwrap_or_default();
+        let imports = parts.entry(part.to_owned()).or_default();
+        let tests = source.first_line_of_tests().unwrap_or(usize::MAX);
+        // So many `super` lead to the crate's root.
+        let up = "super::".repeat(module.split('/').count());
+        let names = source.names.iter().filter(|name| name.line < tests);
+        let roots = names.filter_map(|name| {
+            let path = name.path.strip_prefix("self::").unwrap_or(&name.path);
+            path.strip_prefix("crate::").or_else(|| path.strip_prefix(&up))
+        });
+        let of_parts = roots.map(|rest| rest.split("::").next().unwrap_or_default().to_owned());
+        imports.extend(of_parts.filter(|to| to != part));
+    }
+    parts
+}
+
+/// What is left when parts that import nothing of what is left are taken away: circles,
+/// and what stands upon them.
+fn circles(mut parts: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    loop {
+        let left: BTreeSet<_> = parts.keys().cloned().collect();
+        parts.retain(|_, imports| !imports.is_disjoint(&left));
+        if parts.len() == left.len() {
+            return left.into_iter().collect();
+        }
+    }
+}
+
+#[test]
+fn arrows_between_the_parts_of_the_fabric_make_no_circle() -> io::Result<()> {
+    let parts = parts("host/fabric/src/", &sources()?);
+    assert!(parts.len() > 5, "{parts:?}");
+    for (part, imports) in &parts {
+        let imports: Vec<_> = imports.iter().map(String::as_str).collect();
+        println!(
+            "{}",
+            format!("fabric/{part:<12} ─▶ {}", imports.join(" ")).trim_end_matches(" ─▶ ")
+        );
+        let unknown: Vec<_> = imports.iter().filter(|to| !parts.contains_key(**to)).collect();
+        assert!(unknown.is_empty(), "fabric/{part} imports {unknown:?} by the root: name its part");
+    }
+    let circles = circles(parts);
+    assert!(circles.is_empty(), "these import each other, or what does: {circles:?}");
+    Ok(())
+}
+
+#[test]
+fn arrows_in_a_circle_are_found() {
+    let source = |path: &str, text: &str| Source {
+        path: format!("src/{path}"),
+        text: text.to_owned(),
+        names: super::names(&super::code(text)),
+    };
+    let mut all = vec![
+        source("lib.rs", "pub use self::a::A;"),
+        source("a/mod.rs", "use super::b::B;"),
+        source("a/inner.rs", "use super::super::c::{C, D};\nuse super::A;"),
+        source("b.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::a::A; }"),
+        source("c.rs", "use std::fmt;"),
+    ];
+    let found = parts("src/", &all);
+    assert_eq!(found["a"].iter().collect::<Vec<_>>(), ["b", "c"]);
+    assert!(found["b"].is_empty() && found["c"].is_empty());
+    assert_eq!(circles(found), [""; 0]);
+    all.push(source("c/deep.rs", "fn f() { crate::a::g() }"));
+    assert_eq!(circles(parts("src/", &all)), ["a", "c"]);
 }

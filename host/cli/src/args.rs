@@ -98,7 +98,7 @@ pub(super) enum Command {
     /// The contract between a host and its agents, as WIT
     Wit(WitArgs),
     /// The compiling child of a host
-    #[command(name = chimera_layer4_fabric::fabric::COMPILE_COMMAND, hide = true)]
+    #[command(name = chimera_layer4_fabric::COMPILE_COMMAND, hide = true)]
     CompileComponent,
 }
 

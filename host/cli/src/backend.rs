@@ -14,7 +14,7 @@ use chimera_layer4_core::{Layer4Config, Layer4Error, TaskId};
 
 use super::client;
 use super::exit::BadInput;
-use chimera_layer4_fabric::fabric::open_queue;
+use chimera_layer4_fabric::open_queue;
 use chimera_layer4_fabric::scheduler::Scheduler;
 
 /// One of these is in every folder that a host or a command has kept things in.

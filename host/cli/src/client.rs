@@ -10,7 +10,7 @@ use chimera_layer4_core::Layer4Config;
 use chimera_layer4_folders::OwnFolder;
 
 use super::exit::BadInput;
-use chimera_layer4_fabric::fabric::visit_data_folder;
+use chimera_layer4_fabric::visit_data_folder;
 
 /// In the data folder, beside the lock: who serves it, and where.
 const FILE: &str = "chimera.address";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::exit::BadInput;
 use super::output::Output;
 use super::progress;
-use chimera_layer4_fabric::fabric::read_component;
+use chimera_layer4_fabric::read_component;
 use chimera_layer4_toolchain as toolchain;
 use chimera_layer4_toolchain::Stop;
 

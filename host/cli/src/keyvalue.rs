@@ -44,7 +44,7 @@ pub(super) async fn run(
 async fn list(door: &Door) -> anyhow::Result<Vec<KeptByKey>> {
     match door {
         Door::Host(client) => Ok(client.kept_by_key().await?),
-        Door::Folder(fabric) => Ok(fabric.kept_by_key().await?),
+        Door::Folder(fabric) => Ok(fabric.keyvalue().kept().await?),
     }
 }
 
@@ -62,6 +62,6 @@ async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
     }
     match door {
         Door::Host(client) => Ok(client.clear_kept_by_key(agent_type).await?),
-        Door::Folder(fabric) => Ok(fabric.clear_kept_by_key(agent_type).await?),
+        Door::Folder(fabric) => Ok(fabric.keyvalue().clear(agent_type).await?),
     }
 }

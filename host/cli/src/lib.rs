@@ -73,7 +73,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     }
     let settings = settings::resolve(&cli.settings)?;
     let mut config = settings.config.clone();
-    chimera_layer4_fabric::fabric::raise_limit();
+    chimera_layer4_fabric::raise_limit();
     let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
     let _logging = output.start_logging(&config, log)?;
     tracing::debug!(

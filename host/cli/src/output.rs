@@ -25,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::exit::BadInput;
 
-use chimera_layer4_fabric::fabric::AGENT_LOG;
+use chimera_layer4_fabric::AGENT_LOG;
 
 #[derive(Clone, Copy)]
 pub(super) struct Output {

@@ -12,7 +12,7 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::{component, task};
-use chimera_layer4_fabric::{Layer4Fabric, utils};
+use chimera_layer4_fabric::{Fabric, utils};
 use chimera_layer4_runtime::RunReport;
 
 /// What the task really cost.
@@ -73,9 +73,9 @@ pub(super) async fn run(
     let component = component::read(&args.agent, most, *output).await?;
     agent.agent_type = component.name.clone();
 
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     fabric.start().await?;
-    let genome = fabric.load(&component.bytes).await?;
+    let genome = fabric.agents().load(&component.bytes).await?;
     let loading = genome.loading();
     tracing::debug!(
         genome = %genome.digest(),
@@ -86,7 +86,7 @@ pub(super) async fn run(
         "the component is loaded"
     );
     let starting = Instant::now();
-    fabric.spawn_genome(genome, agent).await?;
+    fabric.agents().spawn_genome(genome, agent).await?;
     let started = starting.elapsed();
 
     let template = Task { target_agent_type: component.name.clone(), ..draft };
@@ -95,7 +95,7 @@ pub(super) async fn run(
     let mut last: Option<RunReport> = None;
     for _ in 0..args.repeat {
         let task = Task { id: utils::generate_task_id(), ..template.clone() };
-        let report = Box::pin(fabric.run_task(&task)).await?;
+        let report = Box::pin(fabric.tasks().run_once(&task)).await?;
         walls.push(report.wall);
         tracing::debug!(
             task = %task.id,

@@ -17,9 +17,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use super::warnings;
-use chimera_layer4_fabric::Layer4Fabric;
-use chimera_layer4_fabric::fabric::{Applied, Descriptors, Outcome};
-use chimera_layer4_fabric::traces;
+use chimera_layer4_fabric::{Applied, Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
 /// Serves until `interrupted`, and ends in good order then.
@@ -31,7 +29,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     // Heard from here on; before, it would end the program.
     let mut hangup = signal(SignalKind::hangup())?;
-    let fabric = Arc::new(Layer4Fabric::new(settings.config.clone())?);
+    let fabric = Arc::new(Fabric::new(settings.config.clone())?);
     warnings::tell(&settings, fabric.data_folder());
     let Settings { config, agents, .. } = settings;
     for reason in traces::without_effect(&config) {
@@ -93,7 +91,7 @@ pub(super) async fn run(
 /// # Errors
 /// All types failed: there is nothing to serve.
 async fn load(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     agents: &BTreeMap<String, AgentDeclaration>,
     output: &Output,
 ) -> anyhow::Result<()> {
@@ -125,7 +123,7 @@ async fn load(
 
 /// Applies the file as it is now. A file that cannot be read changes nothing; an
 /// agent type that fails stays as it was. Both are logged.
-async fn reload(fabric: &Layer4Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
+async fn reload(fabric: &Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
     fabric.check_running().map_err(|error| {
         let error = error.to_string();
         tracing::error!(error, "nothing was reloaded");

@@ -21,7 +21,7 @@ use super::exit::{BadInput, Exit, despite_agents};
 use super::lines::{self, Lines};
 use super::output::Output;
 use super::{component, input, task};
-use chimera_layer4_fabric::{AgentSource, Layer4Fabric, utils};
+use chimera_layer4_fabric::{AgentSource, Fabric, utils};
 
 /// Tasks of the input that are waited for at once.
 const MOST_WAITED_FOR: usize = 4096;
@@ -99,11 +99,11 @@ pub(super) async fn run(
         [(only, ..)] => Some(only.clone()),
         _ => None,
     };
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     fabric.start().await?;
     for (name, bytes, agent) in agents {
         tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
-        fabric.register_agent_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
+        fabric.agents().register_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
     }
     let terms = Terms { only: only.as_deref(), quota: &quota, output };
     let mut tally = Tally::default();
@@ -130,7 +130,7 @@ pub(super) async fn run(
         output
             .note("ending: what runs may finish, the rest stays queued; once more to end at once");
     }
-    let left = fabric.get_scheduler_stats().await.ok();
+    let left = fabric.tasks().stats().await.ok();
     let ended = fabric.shutdown().await;
     let Some(worked) = worked else { return Ok(Exit::Interrupted) };
     worked?;
@@ -176,7 +176,7 @@ async fn agents(
 
 /// Submits each line and prints each result, in the order in which tasks end.
 async fn feed(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     input: impl AsyncRead + Unpin,
     terms: &Terms<'_>,
     tally: &mut Tally,
@@ -218,14 +218,14 @@ async fn feed(
 /// Submits lines. Those that there is no room for stay, until the time that is
 /// the answer: the input can wait too.
 async fn take(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     left: &mut Vec<(u64, Submission)>,
     waiting: &mut JoinSet<Layer4Result<ExecutionResult>>,
     terms: &Terms<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<Instant> {
     let batch = left.iter().map(|(_, submission)| submission.clone()).collect();
-    let answers = fabric.submit_tracked(batch).await?;
+    let answers = fabric.tasks().submit_tracked(batch).await?;
     let mut wait = Duration::ZERO;
     for ((line, submission), answer) in std::mem::take(left).into_iter().zip(answers) {
         match answer {
@@ -325,13 +325,13 @@ fn event(output: &Output, event: &Value) -> anyhow::Result<()> {
 }
 
 /// Waits until nothing is left that could be run.
-async fn until_empty(fabric: &Layer4Fabric, keep_running: bool) -> anyhow::Result<()> {
+async fn until_empty(fabric: &Fabric, keep_running: bool) -> anyhow::Result<()> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        let stats = fabric.get_scheduler_stats().await?;
-        let runnable = |(name, _): &&(String, u64)| fabric.knows_agent_type(name);
+        let stats = fabric.tasks().stats().await?;
+        let runnable = |(name, _): &&(String, u64)| fabric.agents().knows_type(name);
         let leased = stats.count(TaskState::Claimed) + stats.count(TaskState::Running);
         let left = leased > 0
             || stats.in_hand > 0

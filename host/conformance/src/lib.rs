@@ -17,11 +17,11 @@
 //! ```no_run
 //! use chimera_layer4_conformance::{self as conformance, Options, Sample};
 //! use chimera_layer4_core::Layer4Config;
-//! use chimera_layer4_fabric::{Layer4Fabric, utils};
+//! use chimera_layer4_fabric::{Fabric, utils};
 //! use serde_json::json;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let fabric = Layer4Fabric::new(Layer4Config::default())?;
+//! let fabric = Fabric::new(Layer4Config::default())?;
 //! let config = utils::agent_config("echo", utils::default_resource_quota());
 //! let samples = vec![Sample::new(json!({ "text": "hello" }))];
 //! let options = Options { samples, ..Options::new(config) };
@@ -60,7 +60,7 @@ pub use self::options::{DEFAULT_SOAK_TASKS, DEFAULT_SOAK_TIME, Expected, Options
 pub use self::report::{Line, Report, Verdict};
 
 use self::subject::Subject;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Drives a component through the contract. The fabric need not be started.
 ///
@@ -68,12 +68,8 @@ use chimera_layer4_fabric::Layer4Fabric;
 /// `Refused` when the bytes are no agent, which is found before anything of it
 /// runs; `InvalidRequest` when the configuration is out of range; `Host` when
 /// the host itself failed. What the agent does wrong is in the report.
-pub async fn check(
-    fabric: &Layer4Fabric,
-    component: &[u8],
-    options: &Options,
-) -> Layer4Result<Report> {
-    let genome = fabric.load(component).await?;
+pub async fn check(fabric: &Fabric, component: &[u8], options: &Options) -> Layer4Result<Report> {
+    let genome = fabric.agents().load(component).await?;
     let began = Instant::now();
     let digest = genome.digest();
     let mut subject = Subject::new(fabric, genome, options);

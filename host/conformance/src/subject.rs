@@ -15,11 +15,11 @@ use super::notes::Notes;
 use super::options::Options;
 use super::payload::Payload;
 use super::report::Lines;
-use chimera_layer4_fabric::{Layer4Fabric, utils};
+use chimera_layer4_fabric::{Fabric, utils};
 
 /// The component that is checked.
 pub(super) struct Subject<'a> {
-    fabric: &'a Layer4Fabric,
+    fabric: &'a Fabric,
     pub(super) genome: Arc<Genome>,
     pub(super) options: &'a Options,
     pub(super) notes: Notes,
@@ -59,7 +59,7 @@ pub(super) struct Ran {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(fabric: &'a Layer4Fabric, genome: Arc<Genome>, options: &'a Options) -> Self {
+    pub(super) fn new(fabric: &'a Fabric, genome: Arc<Genome>, options: &'a Options) -> Self {
         let (notes, lines) = (Notes::default(), Lines::default());
         Self { fabric, genome, options, notes, lines }
     }
@@ -67,7 +67,7 @@ impl<'a> Subject<'a> {
     /// A probe of this configuration, without an instance.
     pub(super) fn probe(&self, config: &AgentConfig) -> Layer4Result<Probe> {
         let config = AgentConfig { agent_id: utils::generate_agent_id(), ..config.clone() };
-        self.fabric.probe(Arc::clone(&self.genome), config)
+        self.fabric.agents().probe(Arc::clone(&self.genome), config)
     }
 
     /// An instance whose `init` was not called, or what came instead.

@@ -13,7 +13,7 @@ use chimera_layer4_runtime::{Genome, RunReport};
 use super::measure::Measure;
 use super::options::EvolutionOptions;
 use super::state::{Evidence, Stage};
-use chimera_layer4_fabric::{BenchTask, Layer4Fabric, utils};
+use chimera_layer4_fabric::{BenchTask, Fabric, utils};
 
 /// The share of the tasks that come first.
 const FIRST: usize = 10;
@@ -25,7 +25,7 @@ const CLEARLY: f64 = 0.1;
 
 /// Runs genomes on an evolution's tasks.
 pub(super) struct Course<'a> {
-    pub(super) fabric: &'a Layer4Fabric,
+    pub(super) fabric: &'a Fabric,
     pub(super) options: &'a EvolutionOptions,
 }
 
@@ -100,7 +100,7 @@ impl Course<'_> {
         bars: (Bar, Bar),
         spent: &mut f64,
     ) -> Result<(Through, Vec<String>), End> {
-        let genome = self.fabric.load(component).await.map_err(at(Stage::Admission))?;
+        let genome = self.fabric.agents().load(component).await.map_err(at(Stage::Admission))?;
         let asked = capabilities_of(&genome);
         if let Some(known) = capabilities {
             check_capabilities(&asked, known)?;
@@ -116,11 +116,11 @@ impl Course<'_> {
     /// An agent of the genome, alone of its type.
     pub(super) async fn spawn(&self, genome: std::sync::Arc<Genome>) -> Result<AgentId, End> {
         let config = utils::agent_config(&self.options.agent_type, self.options.quota.clone());
-        self.fabric.spawn_genome(genome, config).await.map_err(at(Stage::Admission))
+        self.fabric.agents().spawn_genome(genome, config).await.map_err(at(Stage::Admission))
     }
 
     pub(super) async fn end(&self, agent: AgentId) -> Result<(), End> {
-        self.fabric.shutdown_agent(agent).await.map_err(at(Stage::AllTasks))
+        self.fabric.agents().shutdown(agent).await.map_err(at(Stage::AllTasks))
     }
 
     /// Runs one task. A fault of the host is nobody's of the candidate.
@@ -129,7 +129,7 @@ impl Course<'_> {
             resource_quota: self.options.quota.clone(),
             ..utils::default_task(&self.options.agent_type, task.payload.clone())
         };
-        let report = Box::pin(self.fabric.run_task(&task)).await?;
+        let report = Box::pin(self.fabric.tasks().run_once(&task)).await?;
         match report.result {
             Err(Fault::Host(fault)) => Err(Layer4Error::Host(fault)),
             Err(Fault::Stopped | Fault::Cancelled) => {

@@ -3,7 +3,7 @@
 //! A [`Generator`] is handed elites and makes a candidate of them; the candidate
 //! goes through a cascade of checks, the cheapest first (`cascade`), and what is
 //! fit stays in the archive, from which the next parents are drawn. A candidate
-//! is hostile until shown otherwise: it runs on a [`Layer4Fabric`] like any
+//! is hostile until shown otherwise: it runs on a [`Fabric`] like any
 //! agent, in the sandbox and within a quota, and costs what was measured.
 //!
 //! Everything that chance decides follows from the seed and the candidate's
@@ -37,7 +37,7 @@ pub use self::state::{Candidate, Evidence, Fate, Generation, Stage, State, Why};
 pub use self::terms::Terms;
 
 use self::folder::Folder;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// What is told while it goes on.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl Evolution {
     /// failed too often in a row, `State` when the disk fails, `Fabric`.
     pub async fn run(
         &mut self,
-        fabric: &Layer4Fabric,
+        fabric: &Fabric,
         mut told: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, EvolutionError> {
         self.check_alone(fabric)?;
@@ -148,7 +148,7 @@ impl Evolution {
 
     async fn generations(
         &self,
-        fabric: &Layer4Fabric,
+        fabric: &Fabric,
         state: &mut State,
         told: &mut impl FnMut(Progress<'_>),
     ) -> Result<(), EvolutionError> {
@@ -169,9 +169,9 @@ impl Evolution {
     }
 
     /// A task goes to any agent of its type, so there must be no other.
-    fn check_alone(&self, fabric: &Layer4Fabric) -> Result<(), EvolutionError> {
+    fn check_alone(&self, fabric: &Fabric) -> Result<(), EvolutionError> {
         let name = &self.options.agent_type;
-        if fabric.get_active_agents().iter().all(|agent| agent.agent_type != *name) {
+        if fabric.agents().active().iter().all(|agent| agent.agent_type != *name) {
             return Ok(());
         }
         let words = format!("an agent of type {name:?} runs on the fabric; give one of its own");

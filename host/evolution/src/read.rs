@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::EvolutionError;
 use super::folder;
 use super::state::{State, Why};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// In the data folder.
 const FOLDER: &str = "evolution";
@@ -53,7 +53,7 @@ pub fn folder_in(data: &Path) -> PathBuf {
 /// # Errors
 /// `Internal` when the folder cannot be read. A state that cannot is left
 /// out, and the log says why.
-pub async fn list(fabric: &Layer4Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
+pub async fn list(fabric: &Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
     let Some(folder) = fabric.data_dir().map(folder_in) else { return Ok(Vec::new()) };
     on_disk(move || summaries(&folder)).await
 }
@@ -63,7 +63,7 @@ pub async fn list(fabric: &Layer4Fabric) -> Layer4Result<Vec<EvolutionSummary>> 
 ///
 /// # Errors
 /// `EvolutionNotFound`; `Internal` when its state cannot be read.
-pub async fn find(fabric: &Layer4Fabric, agent_type: &str) -> Layer4Result<State> {
+pub async fn find(fabric: &Fabric, agent_type: &str) -> Layer4Result<State> {
     let unknown = || Layer4Error::EvolutionNotFound { agent_type: agent_type.to_owned() };
     let folder = fabric.data_dir().map(folder_in).ok_or_else(unknown)?;
     let own = folder::of(&folder, agent_type);

@@ -18,7 +18,7 @@ use super::folder::Folder;
 use super::measure::{Measure, measured, number};
 use super::options::EvolutionOptions;
 use super::state::{Fate, State, Why};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
@@ -82,7 +82,7 @@ pub struct Counted {
 }
 
 pub(super) async fn outcome(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     options: &EvolutionOptions,
     folder: &Folder,
     state: &State,
@@ -181,7 +181,7 @@ async fn all(
     component: &[u8],
     measure: &mut Measure<'_>,
 ) -> Result<Vec<Run>, End> {
-    let genome = course.fabric.load(component).await.map_err(End::Host)?;
+    let genome = course.fabric.agents().load(component).await.map_err(End::Host)?;
     let agent = course.spawn(genome).await?;
     let ran = tasks(course, measure).await;
     let ended = course.end(agent).await;

@@ -16,11 +16,11 @@ use super::state::{
     Candidate, Evidence, Fate, Generation, MOST_FAILURES, Stage, State, VERSION, Why,
 };
 use super::terms::Terms;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 impl Evolution {
     /// Measures the start, which is the first elite.
-    pub(super) async fn begin(&self, fabric: &Layer4Fabric) -> Result<State, EvolutionError> {
+    pub(super) async fn begin(&self, fabric: &Fabric) -> Result<State, EvolutionError> {
         let course = Course { fabric, options: &self.options };
         let mut spent = 0.0;
         let component = Arc::clone(&self.options.start);
@@ -73,7 +73,7 @@ impl Evolution {
     /// An answer says why there is none.
     pub(super) async fn step(
         &self,
-        fabric: &Layer4Fabric,
+        fabric: &Fabric,
         state: &mut State,
     ) -> Result<Option<Why>, EvolutionError> {
         let most = fabric.max_component_bytes();
@@ -115,7 +115,7 @@ impl Evolution {
     /// ended first.
     async fn try_out(
         &self,
-        fabric: &Layer4Fabric,
+        fabric: &Fabric,
         state: &mut State,
         parents: &[Digest],
         bytes: Arc<[u8]>,

@@ -22,7 +22,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(restart))
         .routes(routes!(check))
         .routes(routes!(types))
-        .routes(routes!(status))
+        .merge(state_routes())
+}
+
+/// Those that say how the host is.
+pub(super) fn state_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(status))
 }
 
 /// Every agent that runs, with its health, oldest first.
@@ -35,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
-    Answer(app.fabric.get_active_agents())
+    Answer(app.fabric.agents().active())
 }
 
 /// Every agent that runs, under the specification's name.
@@ -48,7 +53,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
     )
 )]
 async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
-    Answer(app.fabric.get_active_agents())
+    Answer(app.fabric.agents().active())
 }
 
 /// One agent.
@@ -61,7 +66,7 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
     )
 )]
 async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
-    let agents = app.fabric.get_active_agents();
+    let agents = app.fabric.agents().active();
     let found = agents.into_iter().find(|agent| agent.agent_id == id);
     Ok(Answer(found.ok_or(Layer4Error::AgentNotFound(id))?))
 }
@@ -81,7 +86,7 @@ async fn restart(
     client: Client,
 ) -> Result<StatusCode, Problem> {
     let _turn = client.turn_to_work()?;
-    app.fabric.restart_agent(id).await?;
+    app.fabric.agents().restart(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -96,7 +101,7 @@ async fn restart(
 )]
 async fn check(State(app): State<App>, Id(id): Id<AgentId>, client: Client) -> Json<ActiveAgent> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.check_agent(id).await?))
+    Ok(Answer(app.fabric.agents().check(id).await?))
 }
 
 /// Ends an agent; tasks in hand finish first. It is ended also when its own
@@ -115,7 +120,7 @@ async fn end(
     client: Client,
 ) -> Result<StatusCode, Problem> {
     let _turn = client.turn_to_work()?;
-    match app.fabric.shutdown_agent(id).await {
+    match app.fabric.agents().shutdown(id).await {
         Err(error) if error.is_of_an_agent() => {
             tracing::warn!(agent = %id, %error, "an agent did not end in good order");
         }
@@ -134,11 +139,11 @@ async fn end(
     )
 )]
 async fn types(State(app): State<App>) -> Answer<Vec<AgentType>> {
-    let running = app.fabric.get_active_agents();
+    let running = app.fabric.agents().active();
     let agents = |name: &str| {
         let of_type = running.iter().filter(|agent| agent.agent_type == name);
         of_type.map(|agent| agent.agent_id).collect()
     };
-    let names = app.fabric.agent_types().into_iter();
+    let names = app.fabric.agents().types().into_iter();
     Answer(names.map(|name| AgentType { agents: agents(&name), name }).collect())
 }

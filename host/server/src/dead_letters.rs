@@ -18,7 +18,7 @@ use super::extract::{Id, Json as Body, MOST_ITEMS, Params};
 use super::problems;
 use super::turns::Client;
 use super::wire::{filter, page};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Dead letters that are moved in one step.
 const STEP: usize = 1000;
@@ -54,7 +54,7 @@ async fn list(State(app): State<App>, Params(list): Params<List>) -> Json<Page> 
     )
 )]
 async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
-    let record = app.fabric.get_task(id).await?;
+    let record = app.fabric.tasks().get(id).await?;
     if record.state == TaskState::Dead {
         return Ok(Answer(record));
     }
@@ -100,7 +100,7 @@ enum Step {
 impl Step {
     /// Takes it for the picked ones. Those that it was taken for are dead
     /// letters no more.
-    async fn each(self, fabric: &Layer4Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
+    async fn each(self, fabric: &Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
         let OfType { agent_type, reason } = match pick {
             Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {
                 let words =
@@ -114,26 +114,26 @@ impl Step {
         let mut filter = Filter { agent_type, reason, limit: STEP, ..dead };
         let mut done = Vec::new();
         loop {
-            let page = fabric.list_tasks(filter.clone()).await?;
+            let page = fabric.tasks().list(filter.clone()).await?;
             let Some(last) = page.last() else { return Ok(done) };
             filter.after = Some(filter.place(last));
             done.extend(self.take(fabric, page.iter().map(|one| one.id).collect()).await?);
         }
     }
 
-    async fn take(self, fabric: &Layer4Fabric, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    async fn take(self, fabric: &Fabric, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
         if let Step::Requeue = self {
-            return fabric.requeue_dead_letters(ids).await;
+            return fabric.tasks().requeue(ids).await;
         }
         // Other tasks that have ended are not forgotten here.
         let mut dead = Vec::new();
         for id in ids {
-            match fabric.get_task(id).await {
+            match fabric.tasks().get(id).await {
                 Ok(record) if record.state == TaskState::Dead => dead.push(id),
                 Ok(_) | Err(Layer4Error::TaskNotFound(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        fabric.purge_tasks(dead).await
+        fabric.tasks().purge(dead).await
     }
 }

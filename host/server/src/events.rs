@@ -55,7 +55,7 @@ type Heard = Result<Arc<Event>, BroadcastStreamRecvError>;
     )
 )]
 async fn all(State(app): State<App>, headers: HeaderMap) -> Response {
-    let events = app.fabric.events().clone();
+    let events = app.fabric.telemetry().events().clone();
     let after = after(&headers);
     let Following { missed, recent, live, now, follower } = events.follow(after);
     let place = after.is_none().then(|| Sent::default().id(now.to_string()));
@@ -92,11 +92,11 @@ async fn of_task(
     Id(id): Id<TaskId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let events = app.fabric.events().clone();
+    let events = app.fabric.telemetry().events().clone();
     let after = after(&headers);
     // First the ear, then the look: what happens in between is heard.
     let Following { missed, recent, live, mut now, follower } = events.follow(after);
-    let record = app.fabric.get_task(id).await?;
+    let record = app.fabric.tasks().get(id).await?;
     let has_ended = record.state.has_ended();
     if has_ended && after.is_some_and(|after| after.is_last) {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -23,7 +23,7 @@ use super::error::Problem;
 use super::extract::{Id, Json as Body, Params};
 use super::problems;
 use super::turns::{Client, busy};
-use chimera_layer4_fabric::fabric::{GenomeReport, NewGenome};
+use chimera_layer4_fabric::{GenomeReport, NewGenome};
 
 /// A component by its own type, and as clients declare bytes that they know nothing of.
 const BYTES: [&str; 2] = ["application/wasm", "application/octet-stream"];
@@ -118,7 +118,7 @@ async fn push(
         recorded_samples: said.samples,
         ..NewGenome::new(bytes)
     };
-    let admitted = app.fabric.push_genome(new).await?;
+    let admitted = app.fabric.genomes().push(new).await?;
     let status = if admitted.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Answer(admitted)).into_response())
 }
@@ -130,7 +130,7 @@ async fn push(
     responses((status = 200, description = "The genomes", body = Vec<GenomeSummary>), problems::Asking)
 )]
 async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
-    Ok(Answer(app.fabric.genomes_stored().await?))
+    Ok(Answer(app.fabric.genomes().list().await?))
 }
 
 /// All that is known of a genome.
@@ -140,7 +140,7 @@ async fn list(State(app): State<App>) -> Json<Vec<GenomeSummary>> {
     responses((status = 200, description = "The genome", body = GenomeDetail), problems::Finding)
 )]
 async fn show(State(app): State<App>, Id(genome): Id<Digest>) -> Json<GenomeDetail> {
-    Ok(Answer(app.fabric.genome_detail(genome).await?))
+    Ok(Answer(app.fabric.genomes().detail(genome).await?))
 }
 
 /// How a genome differs from another.
@@ -153,7 +153,7 @@ async fn diff(
     State(app): State<App>,
     Id((genome, other)): Id<(Digest, Digest)>,
 ) -> Json<GenomeDiff> {
-    Ok(Answer(app.fabric.genome_diff(genome, other).await?))
+    Ok(Answer(app.fabric.genomes().diff(genome, other).await?))
 }
 
 /// Keeps a genome whatever else is collected.
@@ -163,7 +163,7 @@ async fn diff(
     responses((status = 204, description = "It is kept"), problems::Finding)
 )]
 async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
-    app.fabric.pin_genome(genome, true).await?;
+    app.fabric.genomes().pin(genome, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -174,7 +174,7 @@ async fn pin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCod
     responses((status = 204, description = "It is as others are"), problems::Finding)
 )]
 async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusCode, Problem> {
-    app.fabric.pin_genome(genome, false).await?;
+    app.fabric.genomes().pin(genome, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -187,7 +187,7 @@ async fn unpin(State(app): State<App>, Id(genome): Id<Digest>) -> Result<StatusC
 async fn verify(State(app): State<App>, client: Client) -> Json<Verified> {
     let turn = client.turn_to_work()?;
     let _alone = turn.wait(app.verifying.acquire()).await.ok_or_else(busy)?;
-    Ok(Answer(verified(app.fabric.verify_genomes().await?)))
+    Ok(Answer(verified(app.fabric.genomes().verify().await?)))
 }
 
 /// What a check found, as the API says it.
@@ -219,7 +219,7 @@ async fn collect(
     within("quiet_days", wanted.quiet_days.map(u64::from), MOST_DAYS)?;
     let retention = Retention::of(wanted.ancestors, wanted.quiet_days);
     let _turn = client.turn_to_work()?;
-    let collected = app.fabric.collect_genomes(retention).await?;
+    let collected = app.fabric.genomes().collect(retention).await?;
     Ok(Answer(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes }))
 }
 
@@ -230,10 +230,10 @@ async fn collect(
     responses((status = 200, description = "The record", body = Lineage), problems::Finding)
 )]
 async fn lineage(State(app): State<App>, Id(name): Id<String>) -> Json<Lineage> {
-    let entries = app.fabric.genome_history(&name).await?;
+    let entries = app.fabric.genomes().history(&name).await?;
     if entries.is_empty() {
         // Nothing is recorded of a type that runs since it was not asked for yet.
-        app.fabric.must_know(&name)?;
+        app.fabric.agents().must_know_type(&name)?;
     }
-    Ok(Answer(Lineage { tree: app.fabric.genome_tree(&name).await?, entries }))
+    Ok(Answer(Lineage { tree: app.fabric.genomes().tree(&name).await?, entries }))
 }

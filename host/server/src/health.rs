@@ -37,7 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn health(State(app): State<App>) -> Response {
-    let health = app.fabric.get_health().await;
+    let health = app.fabric.health().await;
     let (status, word) = match health.status {
         SystemStatus::Healthy => (StatusCode::OK, "healthy"),
         SystemStatus::Degraded => (StatusCode::OK, "degraded"),
@@ -84,7 +84,7 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
     }
     app.fabric.check_running()?;
     // Asked of the store too: one that does not answer takes no tasks.
-    app.fabric.get_scheduler_stats().await?;
+    app.fabric.tasks().stats().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -113,5 +113,5 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     )
 )]
 async fn stats(State(app): State<App>) -> Json<Stats> {
-    Ok(Answer(app.fabric.get_scheduler_stats().await?.into()))
+    Ok(Answer(app.fabric.tasks().stats().await?.into()))
 }

@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn list(State(app): State<App>) -> Json<Vec<KeptByKey>> {
-    Ok(Answer(app.fabric.kept_by_key().await?))
+    Ok(Answer(app.fabric.keyvalue().kept().await?))
 }
 
 /// Removes all that an agent type keeps.
@@ -38,5 +38,5 @@ async fn list(State(app): State<App>) -> Json<Vec<KeptByKey>> {
     )
 )]
 async fn clear(State(app): State<App>, Id(agent_type): Id<String>) -> Json<KeptByKey> {
-    Ok(Answer(app.fabric.clear_kept_by_key(&agent_type).await?))
+    Ok(Answer(app.fabric.keyvalue().clear(&agent_type).await?))
 }

@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
-    Answer(app.fabric.get_kpi_data())
+    Answer(app.fabric.telemetry().kpis())
 }
 
 /// Layer 3: how right the output of a task was.
@@ -60,6 +60,6 @@ async fn allocate(
     State(app): State<App>,
     Body(allocation): Body<ResourceAllocation>,
 ) -> Json<Allocated> {
-    let agents = app.fabric.update_resource_allocation(allocation)?;
+    let agents = app.fabric.agents().allocate(allocation)?;
     Ok(Answer(Allocated { agents }))
 }

@@ -1,6 +1,6 @@
 //! The HTTP API: the only user of axum.
 //!
-//! It does nothing that [`Layer4Fabric`] cannot: a request is read and bounded
+//! It does nothing that [`Fabric`] cannot: a request is read and bounded
 //! (`extract`), a handler asks the fabric, `error` is the one table from errors
 //! to statuses. What a request and an answer look like is in the crate `api`.
 
@@ -49,7 +49,8 @@ use self::connection::Welcome;
 use self::extract::{Bodies, Uploads};
 use self::limits::Refusals;
 use self::room::{Connections, Door, Origin};
-use chimera_layer4_fabric::Layer4Fabric;
+use self::router::Scope;
+use chimera_layer4_fabric::Fabric;
 
 /// A head that is not here by then is not coming; so also the first request of
 /// a connection, and what an idle one is kept for.
@@ -63,7 +64,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// What handlers share.
 #[derive(Clone)]
 struct App {
-    fabric: Arc<Layer4Fabric>,
+    fabric: Arc<Fabric>,
     guard: Guard,
     bodies: Bodies,
     uploads: Uploads,
@@ -78,12 +79,23 @@ struct App {
     ending: watch::Sender<bool>,
 }
 
+/// Ends the connections, each of which is a task of its own and holds the fabric, where
+/// [`Server::run`] is dropped before its end.
+struct EndConnections(Handle<Origin>);
+
+impl Drop for EndConnections {
+    fn drop(&mut self) {
+        self.0.shutdown();
+    }
+}
+
 /// The API of a fabric, bound to its address.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: App,
     connections: Connections,
+    scope: Scope,
 }
 
 impl Server {
@@ -91,7 +103,7 @@ impl Server {
     ///
     /// # Errors
     /// `Communication` when it cannot be had.
-    pub fn bind(fabric: Arc<Layer4Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
+    pub fn bind(fabric: Arc<Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
         let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
             let why = match error.kind() {
@@ -119,7 +131,14 @@ impl Server {
             ending: watch::Sender::new(false),
         };
         let connections = Connections::new(most);
-        Ok(Self { listener, address, app, connections })
+        Ok(Self { listener, address, app, connections, scope: Scope::All })
+    }
+
+    /// Answers only how the host is, and changes nothing: `/health`, `/livez`, `/readyz`,
+    /// `/metrics`, `/scheduler/stats`, `/agents/status`, and the document of these.
+    #[must_use]
+    pub fn that_only_looks(self) -> Self {
+        Self { scope: Scope::State, ..self }
     }
 
     /// Tells `reloads` of clients that want the settings file read again.
@@ -148,10 +167,11 @@ impl Server {
     /// `Communication` when connections cannot be taken, and what the fabric's
     /// own shutdown failed with.
     pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
-        let Self { listener, address, app, connections } = self;
+        let Self { listener, address, app, connections, scope } = self;
         let (fabric, ending) = (Arc::clone(&app.fabric), app.ending.clone());
         let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
         let handle = Handle::<Origin>::new();
+        let _connections = EndConnections(handle.clone());
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let mut server = axum_server::Server::from_listener(Door { listener, connections })
             .acceptor(Welcome)
@@ -166,7 +186,8 @@ impl Server {
             // those that have gone.
             .half_close(true)
             .max_buf_size(HEAD_BYTES);
-        let serve = server.http1_only().serve(router::router(app, address)?.into_make_service());
+        let serve =
+            server.http1_only().serve(router::router(app, address, scope)?.into_make_service());
         tokio::pin!(serve);
         tokio::select! {
             () = ended => {}

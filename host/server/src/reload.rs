@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::error::Problem;
 use super::turns::{Client, busy};
 use super::{App, problems};
-use chimera_layer4_fabric::fabric::{Applied, Outcome};
+use chimera_layer4_fabric::{Applied, Outcome};
 
 /// What came of a reload, or why the file could not be read. Shared, since
 /// everybody who waited for it has the same answer.

@@ -48,7 +48,7 @@ async fn start(
 ) -> Result<Response, Problem> {
     let _turn = client.turn_to_work()?;
     let RolloutRequest { agent_type, genome, plan } = wanted;
-    let view = app.fabric.start_rollout(&agent_type, genome, plan).await?;
+    let view = app.fabric.genomes().start_rollout(&agent_type, genome, plan).await?;
     Ok((StatusCode::CREATED, Answer(view)).into_response())
 }
 
@@ -59,7 +59,7 @@ async fn start(
     responses((status = 200, description = "The rollouts", body = Vec<RolloutView>), problems::Looking)
 )]
 async fn list(State(app): State<App>) -> Answer<Vec<RolloutView>> {
-    Answer(app.fabric.rollouts())
+    Answer(app.fabric.genomes().rollouts())
 }
 
 /// The rollout of an agent type that is under way.
@@ -69,7 +69,7 @@ async fn list(State(app): State<App>) -> Answer<Vec<RolloutView>> {
     responses((status = 200, description = "The rollout", body = RolloutView), problems::Changing)
 )]
 async fn show(State(app): State<App>, Id(agent_type): Id<String>) -> Json<RolloutView> {
-    Ok(Answer(app.fabric.rollout(&agent_type)?))
+    Ok(Answer(app.fabric.genomes().rollout(&agent_type)?))
 }
 
 /// Puts the candidate in charge now, whatever its trial says. The answer comes
@@ -85,7 +85,7 @@ async fn promote(
     client: Client,
 ) -> Json<RolloutView> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.promote_rollout(&agent_type, BY).await?))
+    Ok(Answer(app.fabric.genomes().promote_rollout(&agent_type, BY).await?))
 }
 
 /// Ends the trial and leaves the champion in charge. The answer comes when the
@@ -101,7 +101,7 @@ async fn abort(
     client: Client,
 ) -> Json<RolloutView> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.abort_rollout(&agent_type, BY).await?))
+    Ok(Answer(app.fabric.genomes().abort_rollout(&agent_type, BY).await?))
 }
 
 /// Puts a genome in charge of an agent type at once. Tasks in hand finish on
@@ -119,7 +119,7 @@ async fn put_in_charge(
     Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.promote_genome(&name, genome, BY).await?))
+    Ok(Answer(app.fabric.genomes().promote(&name, genome, BY).await?))
 }
 
 /// Puts the genome back in charge that was so before this one.
@@ -130,7 +130,7 @@ async fn put_in_charge(
 )]
 async fn roll_back(State(app): State<App>, Id(name): Id<String>, client: Client) -> Json<Swapped> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.rollback_genome(&name, BY).await?))
+    Ok(Answer(app.fabric.genomes().rollback(&name, BY).await?))
 }
 
 /// Another genome takes over in one agent.
@@ -147,7 +147,7 @@ async fn update(
     Body(GenomeRequest { genome }): Body<GenomeRequest>,
 ) -> Json<Swapped> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(app.fabric.update_agent_genome(id, genome).await?))
+    Ok(Answer(app.fabric.genomes().update_agent(id, genome).await?))
 }
 
 /// Runs the same tasks on a candidate and on the genome in charge.
@@ -164,6 +164,6 @@ async fn benchmark(
     let turn = client.turn_to_work()?;
     let BenchmarkRequest { agent_type, genome, tasks, weights } = wanted;
     // One runs at a time, and it may be left undone where nobody wants its answer.
-    let work = app.fabric.benchmark_genome(&agent_type, genome, tasks, &weights);
+    let work = app.fabric.genomes().benchmark(&agent_type, genome, tasks, &weights);
     Ok(Answer(turn.wait(Box::pin(work)).await.ok_or_else(busy)??))
 }

@@ -57,22 +57,23 @@ const LEAST_COMPRESSED: u64 = 1024;
 )]
 struct Document;
 
-/// Every route there is.
-pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
-    let listeners = middleware::from_fn_with_state(app.clone(), listening::takes_a_turn);
-    let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .merge(tasks::routes())
-        .merge(dead_letters::routes())
-        .merge(agents::routes())
-        .merge(layers::routes())
-        .merge(events::routes().layer(listeners))
-        .merge(health::routes())
-        .merge(genomes::routes())
-        .merge(rollouts::routes())
-        .merge(evolution::routes())
-        .merge(keyvalue::routes())
-        .merge(reload::routes())
-        .split_for_parts();
+/// Which routes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every one.
+    All,
+    /// Those that say how the host is.
+    State,
+}
+
+/// The routes, and what surrounds each.
+pub(super) fn router(app: App, address: SocketAddr, scope: Scope) -> Layer4Result<Router> {
+    let all = OpenApiRouter::with_openapi(Document::openapi());
+    let all = match scope {
+        Scope::All => every_route(all, &app),
+        Scope::State => all.merge(agents::state_routes()).merge(health::routes()),
+    };
+    let (routes, document) = all.split_for_parts();
     let queries = Arc::new(queries(&document));
     let document = Bytes::from(document::write(document, address, app.guard.wants_token())?);
     let compressed = SizeAbove::new(LEAST_COMPRESSED)
@@ -89,6 +90,21 @@ pub(super) fn router(app: App, address: SocketAddr) -> Layer4Result<Router> {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), counted))
         .with_state(app))
+}
+
+fn every_route(none: OpenApiRouter<App>, app: &App) -> OpenApiRouter<App> {
+    let listeners = middleware::from_fn_with_state(app.clone(), listening::takes_a_turn);
+    none.merge(tasks::routes())
+        .merge(dead_letters::routes())
+        .merge(agents::routes())
+        .merge(layers::routes())
+        .merge(events::routes().layer(listeners))
+        .merge(health::routes())
+        .merge(genomes::routes())
+        .merge(rollouts::routes())
+        .merge(evolution::routes())
+        .merge(keyvalue::routes())
+        .merge(reload::routes())
 }
 
 /// What each route takes in its query: by its path and then by its method.
@@ -182,12 +198,13 @@ async fn counted(State(app): State<App>, mut request: Request, next: Next) -> Re
     // One of ours; the path as typed could be anything.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", |route| route.as_str());
-    let trace = app.fabric.request_trace(&trace_headers(request.headers()), method, route);
+    let trace =
+        app.fabric.telemetry().request_trace(&trace_headers(request.headers()), method, route);
     request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;
     let status = response.status().as_u16();
     trace.answered(status);
-    app.fabric.http_answered(route, method, status, started.elapsed());
+    app.fabric.telemetry().http_answered(route, method, status, started.elapsed());
     let request = id.to_str().unwrap_or_default();
     tracing::debug!(method, route, status, request, "answered");
     if REFUSED.contains(&status) {

@@ -124,9 +124,9 @@ async fn submit_one(
 ) -> Result<Response, Problem> {
     let submission = submission(request, app.fabric.default_quota(), key)?;
     let answer = match wait {
-        None => Submitted { id: app.fabric.submit(submission).await?, result: None },
+        None => Submitted { id: app.fabric.tasks().submit(submission).await?, result: None },
         Some(wait) => {
-            let mut handles = app.fabric.submit_tracked(vec![submission]).await?;
+            let mut handles = app.fabric.tasks().submit_tracked(vec![submission]).await?;
             let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
             wait.ended(handles.pop().unwrap_or_else(lost)?).await?
         }
@@ -167,12 +167,12 @@ async fn submit_many(
     let mut answers = Vec::with_capacity(count);
     match wait {
         None => {
-            for taken in app.fabric.submit_batch(submissions).await? {
+            for taken in app.fabric.tasks().submit_batch(submissions).await? {
                 answers.push(each(taken.map(|id| Submitted { id, result: None })));
             }
         }
         Some(wait) => {
-            for taken in app.fabric.submit_tracked(submissions).await? {
+            for taken in app.fabric.tasks().submit_tracked(submissions).await? {
                 answers.push(each(match taken {
                     Ok(handle) => wait.ended(handle).await,
                     Err(error) => Err(error),
@@ -256,11 +256,11 @@ async fn show(
     let wait = wait_for(&wait)?.filter(|wait| *wait > Duration::ZERO);
     if let Some((wait, turn)) = wait.and_then(|wait| Some((wait, client.turn()?))) {
         // How it ended is in the record; that it did not in time, too.
-        if let Some(Ok(Err(error))) = turn.wait(timeout(wait, app.fabric.wait(id))).await {
+        if let Some(Ok(Err(error))) = turn.wait(timeout(wait, app.fabric.tasks().wait(id))).await {
             return Err(error.into());
         }
     }
-    Ok(Answer(app.fabric.get_task(id).await?))
+    Ok(Answer(app.fabric.tasks().get(id).await?))
 }
 
 /// The end of the log of each attempt that failed, oldest first: what the agent
@@ -274,7 +274,7 @@ async fn show(
     )
 )]
 async fn logs(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Vec<AttemptLog>> {
-    let attempts = app.fabric.get_task(id).await?.failed_attempts;
+    let attempts = app.fabric.tasks().get(id).await?.failed_attempts;
     Ok(Answer(attempts.into_iter().map(AttemptLog::from).collect()))
 }
 
@@ -290,7 +290,7 @@ async fn logs(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Vec<AttemptLog
     )
 )]
 async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
-    let was_queued = app.fabric.cancel(id).await?;
+    let was_queued = app.fabric.tasks().cancel(id).await?;
     Ok(Answer(Cancelled { id, was_queued }))
 }
 
@@ -304,10 +304,10 @@ async fn cancel(State(app): State<App>, Id(id): Id<TaskId>) -> Json<Cancelled> {
     )
 )]
 async fn forget(State(app): State<App>, Id(id): Id<TaskId>) -> Result<StatusCode, Problem> {
-    if !app.fabric.purge_tasks(vec![id]).await?.is_empty() {
+    if !app.fabric.tasks().purge(vec![id]).await?.is_empty() {
         return Ok(StatusCode::NO_CONTENT);
     }
-    let state = app.fabric.get_task(id).await?.state;
+    let state = app.fabric.tasks().get(id).await?.state;
     let words = format!("task {id} is {state}; cancel it first");
     Err(Problem::new(StatusCode::CONFLICT, code::TASK_NOT_ENDED, words))
 }

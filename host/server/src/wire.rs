@@ -8,8 +8,7 @@ use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{Layer4Result, ResourceQuota, Task};
 
 use super::error::Problem;
-use chimera_layer4_fabric::Layer4Fabric;
-use chimera_layer4_fabric::utils;
+use chimera_layer4_fabric::{Fabric, utils};
 
 /// Tasks on one page.
 const PAGE: usize = 50;
@@ -85,11 +84,8 @@ pub(super) fn filter(list: List, state: Option<TaskState>) -> Result<(Filter, us
 }
 
 /// What a host lists, as much as fits on the page.
-pub(super) async fn page(
-    fabric: &Layer4Fabric,
-    (filter, limit): (Filter, usize),
-) -> Layer4Result<Page> {
-    let mut tasks = fabric.list_tasks(filter.clone()).await?;
+pub(super) async fn page(fabric: &Fabric, (filter, limit): (Filter, usize)) -> Layer4Result<Page> {
+    let mut tasks = fabric.tasks().list(filter.clone()).await?;
     let is_last = tasks.len() <= limit;
     tasks.truncate(limit);
     let last = tasks.last().filter(|_| !is_last).map(|last| filter.place(last));

@@ -10,7 +10,7 @@ use crate::component;
 use crate::exit::Exit;
 use crate::output::Output;
 use chimera_layer4_conformance::Report;
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -44,9 +44,9 @@ pub(super) async fn check(
     };
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     let checked = match &mut options {
-        None => fabric.load(&component.bytes).await.map(|_| None),
+        None => fabric.agents().load(&component.bytes).await.map(|_| None),
         Some(options) => {
             options.config.agent_type.clone_from(&component.name);
             conformance::run(&fabric, &component, options, *output).await.map(Some)

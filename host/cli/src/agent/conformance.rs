@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::{input, lines, progress, task};
 use chimera_layer4_conformance as conformance;
 use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// Seconds for each call, unless they are given: whoever checks an agent waits
 /// for the one that hangs.
@@ -57,7 +57,7 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
 
 /// Drives it, with a word to whoever waits.
 pub(super) async fn run(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     component: &Component,
     options: &Options,
     output: Output,

@@ -9,7 +9,7 @@ use super::size;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::{component, task};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 #[derive(Serialize)]
 struct Inspected<'a> {
@@ -32,11 +32,11 @@ pub(super) async fn inspect(
     let agent = task::agent("inspected", quota, &args.grants, InstancePolicy::default())?;
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
-    let fabric = Layer4Fabric::new(config)?;
-    let genome = fabric.load(&component.bytes).await?;
+    let fabric = Fabric::new(config)?;
+    let genome = fabric.agents().load(&component.bytes).await?;
     // Only the agent itself can say what it can do, so it is started for that.
-    let asked = fabric.spawn_genome(genome.clone(), agent).await;
-    let capabilities = fabric.get_active_agents().pop().map(|agent| agent.capabilities);
+    let asked = fabric.agents().spawn_genome(genome.clone(), agent).await;
+    let capabilities = fabric.agents().active().pop().map(|agent| agent.capabilities);
     let capabilities_error = asked.err().map(|error| error.to_string());
     // It was only looked at; how it ends is no part of that.
     let _ = fabric.shutdown().await;

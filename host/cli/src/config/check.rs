@@ -14,8 +14,7 @@ use chimera_layer4_runtime::executor;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::settings::Settings;
-use chimera_layer4_fabric::fabric::read_component;
-use chimera_layer4_fabric::{Layer4Fabric, utils};
+use chimera_layer4_fabric::{Fabric, read_component, utils};
 
 /// Everything that is wrong, each with where it was typed.
 pub(super) async fn complaints(settings: &Settings, output: Output) -> Vec<String> {
@@ -39,10 +38,10 @@ type OfAgent = (String, String);
 
 /// A fabric that loads components as `serve` would. A data folder that is not
 /// there is not made.
-fn fabric(config: &Layer4Config) -> Result<Layer4Fabric, Layer4Error> {
+fn fabric(config: &Layer4Config) -> Result<Fabric, Layer4Error> {
     let data_dir = config.data_dir.clone().filter(|folder| folder.exists());
     let config = Layer4Config { data_dir, task_store: TaskStoreKind::Memory, ..config.clone() };
-    Layer4Fabric::new(config)
+    Fabric::new(config)
 }
 
 fn folders(config: &Layer4Config) -> Vec<String> {
@@ -81,7 +80,7 @@ fn grants(agents: &BTreeMap<String, AgentDeclaration>, defaults: &ResourceQuota)
 }
 
 async fn components(
-    fabric: &Layer4Fabric,
+    fabric: &Fabric,
     config: &Layer4Config,
     agents: &BTreeMap<String, AgentDeclaration>,
     output: Output,
@@ -102,11 +101,7 @@ async fn components(
 }
 
 /// Loads it. A digest is the name of a genome that may be pushed later.
-async fn component(
-    fabric: &Layer4Fabric,
-    config: &Layer4Config,
-    component: &Path,
-) -> Result<(), String> {
+async fn component(fabric: &Fabric, config: &Layer4Config, component: &Path) -> Result<(), String> {
     if component.to_str().is_some_and(|text| text.parse::<Digest>().is_ok()) {
         return Ok(());
     }
@@ -118,5 +113,5 @@ async fn component(
     }
     let told = |error: Layer4Error| error.to_string();
     let bytes = read_component(component, config.max_component_bytes()).await.map_err(told)?;
-    fabric.load(&bytes).await.map(drop).map_err(told)
+    fabric.agents().load(&bytes).await.map(drop).map_err(told)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::genome::backend::Genomes;
 use chimera_layer4_evolution::{Figures, Outcome};
-use chimera_layer4_fabric::fabric::NewGenome;
+use chimera_layer4_fabric::NewGenome;
 
 /// What became of it.
 #[derive(Debug, Serialize)]

@@ -17,7 +17,7 @@ use self::handover::Handed;
 use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use chimera_layer4_evolution::{Evolution, EvolutionOptions, Outcome};
-use chimera_layer4_fabric::Layer4Fabric;
+use chimera_layer4_fabric::Fabric;
 
 /// What is printed with `--json`.
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ async fn evolve(
     output: &Output,
 ) -> anyhow::Result<Outcome> {
     let config = Layer4Config { task_store: TaskStoreKind::Memory, ..config.clone() };
-    let fabric = Layer4Fabric::new(config)?;
+    let fabric = Fabric::new(config)?;
     fabric.start().await?;
     let mut shown = show::Shown::new(*output, evolution.candidates());
     let evolved = Box::pin(evolution.run(&fabric, |progress| shown.show(&progress))).await;

@@ -10,7 +10,7 @@ use crate::component;
 use crate::exit::BadInput;
 use crate::genome::backend::Genomes;
 use crate::output::Output;
-use chimera_layer4_fabric::fabric::read_component;
+use chimera_layer4_fabric::read_component;
 
 /// The component that was named, or the one in charge of the agent type.
 pub(super) async fn component(

@@ -17,8 +17,7 @@ use super::args::GcArgs;
 use crate::backend::must_be_data_folder;
 use crate::client;
 use crate::exit::BadInput;
-use chimera_layer4_fabric::Layer4Fabric;
-use chimera_layer4_fabric::fabric::NewGenome;
+use chimera_layer4_fabric::{Fabric, NewGenome};
 use chimera_layer4_server::verified;
 
 /// Digits of a digest that may stand for it.
@@ -26,7 +25,7 @@ const FEWEST_DIGITS: usize = 6;
 
 pub(crate) enum Genomes {
     Host(Client),
-    Folder(Box<Layer4Fabric>),
+    Folder(Box<Fabric>),
 }
 
 impl Genomes {
@@ -35,7 +34,7 @@ impl Genomes {
     pub(crate) async fn open(config: Layer4Config) -> anyhow::Result<Self> {
         match client::of(&config).await? {
             Some(client) => Ok(Genomes::Host(client)),
-            None => Ok(Genomes::Folder(Box::new(Layer4Fabric::new(config)?))),
+            None => Ok(Genomes::Folder(Box::new(Fabric::new(config)?))),
         }
     }
 
@@ -90,7 +89,7 @@ impl Genomes {
 
     pub(crate) async fn push(&self, new: NewGenome) -> anyhow::Result<AdmittedGenome> {
         let client = match self {
-            Genomes::Folder(fabric) => return Ok(fabric.push_genome(new).await?),
+            Genomes::Folder(fabric) => return Ok(fabric.genomes().push(new).await?),
             Genomes::Host(client) => client,
         };
         let said = Pushed {
@@ -107,21 +106,21 @@ impl Genomes {
     pub(crate) async fn list(&self) -> anyhow::Result<Vec<GenomeSummary>> {
         Ok(match self {
             Genomes::Host(client) => client.genomes().await?,
-            Genomes::Folder(fabric) => fabric.genomes_stored().await?,
+            Genomes::Folder(fabric) => fabric.genomes().list().await?,
         })
     }
 
     pub(super) async fn show(&self, genome: Digest) -> anyhow::Result<GenomeDetail> {
         Ok(match self {
             Genomes::Host(client) => client.genome(genome).await?,
-            Genomes::Folder(fabric) => fabric.genome_detail(genome).await?,
+            Genomes::Folder(fabric) => fabric.genomes().detail(genome).await?,
         })
     }
 
     pub(super) async fn diff(&self, from: Digest, to: Digest) -> anyhow::Result<GenomeDiff> {
         Ok(match self {
             Genomes::Host(client) => client.genome_diff(from, to).await?,
-            Genomes::Folder(fabric) => fabric.genome_diff(from, to).await?,
+            Genomes::Folder(fabric) => fabric.genomes().diff(from, to).await?,
         })
     }
 
@@ -129,8 +128,8 @@ impl Genomes {
         Ok(match self {
             Genomes::Host(client) => client.lineage(agent_type).await?,
             Genomes::Folder(fabric) => Lineage {
-                tree: fabric.genome_tree(agent_type).await?,
-                entries: fabric.genome_history(agent_type).await?,
+                tree: fabric.genomes().tree(agent_type).await?,
+                entries: fabric.genomes().history(agent_type).await?,
             },
         })
     }
@@ -138,7 +137,7 @@ impl Genomes {
     pub(super) async fn pin(&self, genome: Digest, pinned: bool) -> anyhow::Result<()> {
         match self {
             Genomes::Host(client) => client.pin_genome(genome, pinned).await?,
-            Genomes::Folder(fabric) => fabric.pin_genome(genome, pinned).await?,
+            Genomes::Folder(fabric) => fabric.genomes().pin(genome, pinned).await?,
         }
         Ok(())
     }
@@ -146,7 +145,7 @@ impl Genomes {
     pub(super) async fn verify(&self) -> anyhow::Result<Verified> {
         Ok(match self {
             Genomes::Host(client) => client.verify_genomes().await?,
-            Genomes::Folder(fabric) => verified(fabric.verify_genomes().await?),
+            Genomes::Folder(fabric) => verified(fabric.genomes().verify().await?),
         })
     }
 
@@ -158,7 +157,7 @@ impl Genomes {
             }
             Genomes::Folder(fabric) => {
                 let retention = Retention::of(ancestors, quiet_days);
-                let collected = fabric.collect_genomes(retention).await?;
+                let collected = fabric.genomes().collect(retention).await?;
                 Ok(Gone { removed: collected.removed, freed_bytes: collected.freed_bytes })
             }
         }

@@ -19,7 +19,7 @@ use super::exit::{BadInput, Exit};
 use super::output::{Output, in_order};
 use super::progress::Bar;
 use super::{component, input, lines, weights};
-use chimera_layer4_fabric::fabric::NewGenome;
+use chimera_layer4_fabric::NewGenome;
 
 /// Does what the command says.
 pub(super) async fn run(

@@ -13,7 +13,7 @@ use super::error::EvolutionError;
 use super::folder::Folder;
 use super::options::{EvolutionOptions, Generator};
 use super::state::{Evidence, State};
-use chimera_layer4_fabric::fabric::read_component;
+use chimera_layer4_fabric::read_component;
 
 /// Of the document that a command reads.
 const PROTOCOL: u32 = 1;

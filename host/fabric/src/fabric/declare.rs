@@ -6,15 +6,15 @@ use std::sync::Arc;
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Genome;
-use tokio::task::JoinSet;
 
-use super::agents::{AgentSource, AgentType};
-use super::{Layer4Fabric, end, not_in_good_order};
+use super::Fabric;
+use crate::agents::AgentSource;
+use crate::agents::registry::AgentType;
 use crate::utils;
 
 /// What is in force of the declarations.
 #[derive(Default)]
-pub(super) struct Declared {
+pub(crate) struct Declared {
     in_force: tokio::sync::Mutex<BTreeMap<String, InForce>>,
 }
 
@@ -91,7 +91,7 @@ impl Outcome {
     }
 }
 
-impl Layer4Fabric {
+impl Fabric {
     /// Makes agents what `declared` says: starts those that are new, replaces
     /// those that are declared otherwise now or whose component's bytes have
     /// changed, ends those that are gone. No task is dropped. What fails leaves
@@ -104,7 +104,7 @@ impl Layer4Fabric {
         declared: &BTreeMap<String, AgentDeclaration>,
         told: impl Fn(&str),
     ) -> Vec<Applied> {
-        if self.check_not_ending().is_err() {
+        if self.life.check_not_ending().is_err() {
             return self.none_applied(declared);
         }
         self.await_agents(declared.keys().cloned());
@@ -115,7 +115,7 @@ impl Layer4Fabric {
             in_force.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
         for name in gone {
             told(&name);
-            drop(self.abort_rollout(&name, "a reload").await);
+            drop(self.genomes.abort_rollout(&name, "a reload").await);
             let starting = self.pool.agents.registered(&name).map(|old| old.starting);
             // Nobody starts an agent of it meanwhile.
             let held = match &starting {
@@ -125,7 +125,7 @@ impl Layer4Fabric {
             self.pool.agents.unregister(&name);
             let old = in_force.remove(&name).map_or_else(Vec::new, InForce::all);
             drop(held);
-            self.retire(old).await;
+            self.pool.retire(old).await;
             let waiting = self.queued_for(&name).await;
             applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
         }
@@ -134,7 +134,7 @@ impl Layer4Fabric {
         for (name, declaration) in declared {
             told(name);
             // The host may have begun to end since the type before.
-            let may = self.check_not_ending().and_then(|()| self.has_places_for(wanted));
+            let may = self.life.check_not_ending().and_then(|()| self.has_places_for(wanted));
             let outcome = match may {
                 Ok(()) => self.apply_one(&mut in_force, name, declaration).await,
                 Err(error) => Err(error),
@@ -154,7 +154,7 @@ impl Layer4Fabric {
 
     fn none_applied(&self, declared: &BTreeMap<String, AgentDeclaration>) -> Vec<Applied> {
         let none = |name: &String| {
-            let (name, outcome) = (name.clone(), Outcome::Failed(self.not_running()));
+            let (name, outcome) = (name.clone(), Outcome::Failed(self.life.not_running()));
             Applied { name, outcome }
         };
         declared.keys().map(none).collect()
@@ -176,7 +176,7 @@ impl Layer4Fabric {
 
     /// Tasks that wait for an agent type, as far as the store can say.
     async fn queued_for(&self, name: &str) -> u64 {
-        let queued = self.get_scheduler_stats().await.map(|stats| stats.queued_by_type);
+        let queued = self.tasks.stats().await.map(|stats| stats.queued_by_type);
         let queued = queued.unwrap_or_default().into_iter();
         queued.filter(|(of, _)| of == name).map(|(_, count)| count).sum()
     }
@@ -200,7 +200,7 @@ impl Layer4Fabric {
         name: &str,
         declaration: &AgentDeclaration,
     ) -> Layer4Result<Outcome> {
-        let bytes = self.declared_bytes(&declaration.component).await?;
+        let bytes = self.genomes.declared_bytes(&declaration.component).await?;
         let component = Digest::of(&bytes);
         if let Some(old) = in_force.get(name)
             && old.component == component
@@ -211,10 +211,10 @@ impl Layer4Fabric {
         // Whoever changes the file has not waited for a trial. The lineage says
         // how that ended before it says what the file puts in charge; where no
         // trial is under way, there is nothing to abort.
-        let _ = self.abort_rollout(name, "a reload").await;
+        let _ = self.genomes.abort_rollout(name, "a reload").await;
         // What is in charge stays so until its agents run.
-        let turn = self.genomes().await?.turn(name).await;
-        let chosen = self.choose(name, bytes).await?;
+        let turn = self.genomes.turn(name).await?;
+        let chosen = self.genomes.choose(name, bytes).await?;
         let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
         let starting = self.pool.agents.registered(name).map(|old| old.starting);
@@ -228,11 +228,11 @@ impl Layer4Fabric {
         let declaration = declaration.clone();
         let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
-        self.note_declared(name, &chosen).await?;
+        self.genomes.note_declared(name, &chosen).await?;
         drop((held, turn));
-        self.capacity_changed();
+        self.pool.capacity_changed();
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
-        self.retire(old.map_or_else(Vec::new, InForce::all)).await;
+        self.pool.retire(old.map_or_else(Vec::new, InForce::all)).await;
         Ok(outcome)
     }
 
@@ -251,7 +251,7 @@ impl Layer4Fabric {
         while begun.len() < declaration.instances as usize {
             let id = utils::generate_agent_id();
             let config = declaration.config(name, id, self.default_quota());
-            let error = match self.spawn_entry(Arc::clone(genome), config).await {
+            let error = match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
                 Ok(_) => {
                     begun.push(id);
                     continue;
@@ -266,10 +266,10 @@ impl Layer4Fabric {
                 (Some(one), still) => {
                     gone += 1;
                     old = still;
-                    self.retire(vec![one]).await;
+                    self.pool.retire(vec![one]).await;
                 }
                 (None, old) => {
-                    self.retire(begun).await;
+                    self.pool.retire(begun).await;
                     self.bring_back(old, name, gone).await;
                     return Err(error);
                 }
@@ -287,31 +287,12 @@ impl Layer4Fabric {
         for _ in 0..gone {
             let id = utils::generate_agent_id();
             let config = old.declaration.config(name, id, self.default_quota());
-            match self.spawn_entry(Arc::clone(genome), config).await {
+            match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
                 Ok(_) => old.agents.push(id),
                 Err(error) => {
                     tracing::error!(agent_type = name, %error, "an agent could not be brought back");
                 }
             }
         }
-    }
-
-    /// Ends agents, all at once: what they have in hand finishes, what waits for
-    /// them goes back to the queue.
-    async fn retire(&self, agents: Vec<AgentId>) {
-        // Somebody else may have ended one already.
-        let taken = agents.into_iter().filter_map(|id| self.pool.agents.take(id));
-        let timeout = self.config.agent_timeout();
-        let mut ending = JoinSet::new();
-        for entry in taken {
-            self.telemetry.ended(&entry);
-            ending.spawn(async move {
-                if let Err(error) = end(&entry, timeout).await {
-                    not_in_good_order(&entry, &error);
-                }
-            });
-        }
-        self.capacity_changed();
-        while ending.join_next().await.is_some() {}
     }
 }

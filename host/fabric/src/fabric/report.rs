@@ -1,25 +1,60 @@
-//! What the fabric reports: key figures, metrics, events; and what layer 3
-//! reports to it.
+//! How the fabric is, as one: its health and its metrics; and what layer 3 found of
+//! its tasks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{KpiReport, Layer4Error, Layer4Result, Validation};
-use tokio::sync::broadcast;
+use chimera_layer4_core::{HealthStatus, Layer4Error, Layer4Result, Validation};
 
-use super::Layer4Fabric;
-use crate::events::{Event, Events};
-use crate::metrics::{Gauges, Snapshot};
+use super::Fabric;
+use crate::agents::registry::AgentEntry;
+use crate::lifecycle::Phase;
 use crate::scheduler::moment;
-use crate::traces::Trace;
+use crate::tasks::pending;
+use crate::telemetry::metrics::{Gauges, Snapshot};
+use chimera_layer4_core::status::{SystemHealth, SystemStatus};
 
-impl Layer4Fabric {
-    /// Layer 5's view: how each agent did with each genome, over the last
-    /// minutes. The same is told as an event every `kpi_reporting_interval_secs`.
-    #[must_use]
-    pub fn get_kpi_data(&self) -> Vec<KpiReport> {
-        self.telemetry.metrics.kpis_at(SystemTime::now().into())
+impl Fabric {
+    /// How the fabric is.
+    pub async fn health(&self) -> SystemHealth {
+        let entries = self.pool.agents.all();
+        let queue = self.tasks.stats().await.ok();
+        let status = self.status(&entries, queue.is_some());
+        let queued = queue.map_or(0, |stats| pending(&stats));
+        // What runs outside of the queue counts too.
+        let running: usize = entries.iter().map(|entry| entry.in_hand()).sum();
+        SystemHealth {
+            status,
+            timestamp: SystemTime::now(),
+            active_agents: self.pool.agents.count(),
+            pending_tasks: queued.max(running),
+            uptime: self.uptime(),
+            agent_types_down: self.agent_types_down(),
+        }
+    }
+
+    /// In one word, by how its agents are, whether all that are declared are up, and
+    /// whether its queue answers.
+    fn status(&self, entries: &[Arc<AgentEntry>], queue_answers: bool) -> SystemStatus {
+        let well = |entry: &Arc<AgentEntry>| entry.health().status == HealthStatus::Healthy;
+        match self.life.phase() {
+            Phase::Running
+                if queue_answers
+                    && entries.iter().all(well)
+                    && self.agent_types_down().is_empty() =>
+            {
+                SystemStatus::Healthy
+            }
+            Phase::Running => SystemStatus::Degraded,
+            Phase::Draining => SystemStatus::Draining,
+            Phase::New | Phase::Stopped => SystemStatus::Stopped,
+        }
+    }
+
+    fn uptime(&self) -> Duration {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
     }
 
     /// Layer 3's entry: what it found out about the output of a task. It counts
@@ -35,7 +70,7 @@ impl Layer4Fabric {
                 "accuracy is {accuracy}; allowed is 0 to 1"
             )]));
         }
-        let record = self.get_task(task_id).await?;
+        let record = self.tasks.get(task_id).await?;
         let success = record.result.as_ref().is_some_and(|result| result.success);
         let (true, Some(genome)) = (success, record.genome) else {
             return Err(Layer4Error::InvalidRequest(vec![format!(
@@ -45,8 +80,7 @@ impl Layer4Fabric {
         };
         let agent_type = &record.task.target_agent_type;
         self.telemetry.metrics.kpis().validated(agent_type, genome, moment(), accuracy);
-        self.telemetry.trials.judged(agent_type, genome, task_id, accuracy);
-        self.telemetry.recorder.judged(task_id, accuracy).await;
+        self.evidence.judged(agent_type, genome, task_id, accuracy).await;
         Ok(())
     }
 
@@ -56,16 +90,16 @@ impl Layer4Fabric {
     /// `Internal`, which is a defect.
     pub async fn metrics_text(&self) -> Layer4Result<String> {
         let metrics = &self.telemetry.metrics;
-        let mut queue = self.get_scheduler_stats().await.ok();
+        let mut queue = self.tasks.stats().await.ok();
         if let Some(queue) = &mut queue {
             // Nothing is said of a type that is gone.
-            queue.types.retain(|of_type| self.knows_agent_type(&of_type.agent_type));
+            queue.types.retain(|of_type| self.agents.knows_type(&of_type.agent_type));
         }
         let now = Snapshot {
             uptime: self.uptime(),
             status: self.status(&self.pool.agents.all(), queue.is_some()),
             capacity: self.config.task_queue_capacity,
-            agents: self.get_active_agents(),
+            agents: self.agents.active(),
             queue,
             kept: self.may_keep_by_key().await,
             accuracy: metrics.kpis().accuracy_by_type(moment()),
@@ -75,31 +109,18 @@ impl Layer4Fabric {
         metrics.text(Gauges::of(&now))
     }
 
-    /// Hears of what happens from now on. A listener that falls behind loses
-    /// the oldest events, and hears how many.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.telemetry.events.listen()
-    }
-
-    /// What happens, for listeners that may come back.
-    pub fn events(&self) -> &Events {
-        &self.telemetry.events
-    }
-
-    /// Counts an answer of the API. The route is one of its own, never a path as typed.
-    pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
-        self.telemetry.metrics.http.answered(route, method, status, took);
-    }
-
-    /// Begins the span of a request to the API, inside the one that `traceparent` and
-    /// `tracestate` of its headers name.
-    pub fn request_trace(
-        &self,
-        headers: &BTreeMap<String, String>,
-        method: &'static str,
-        route: &str,
-    ) -> Trace {
-        self.telemetry.traces.request(headers, method, route)
+    /// For the metrics: those that may keep something, too, and keep nothing.
+    /// Nothing is said where the store cannot be read.
+    async fn may_keep_by_key(&self) -> Vec<(String, u64)> {
+        let granted = self.pool.agents.all().into_iter().filter_map(|entry| {
+            let setup = entry.agent.config();
+            setup.grants.keyvalue.map(|_| (setup.agent_type.clone(), 0))
+        });
+        let mut all: BTreeMap<String, u64> = granted.collect();
+        match self.keyvalue.kept().await {
+            Ok(kept) => all.extend(kept.into_iter().map(|one| (one.agent_type, one.bytes))),
+            Err(_) => all.clear(),
+        }
+        all.into_iter().collect()
     }
 }

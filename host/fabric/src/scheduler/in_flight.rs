@@ -1,16 +1,16 @@
 //! A task in hand: from its claim to its settlement.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
 use chimera_layer4_core::scheduler::{Ran, Settlement, TaskState, Timestamp, settle};
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::held::Stop;
 use super::observe::{Change, End};
 use super::{Placement, Shared};
 
@@ -19,151 +19,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// With thousands of results waiting this is load enough.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Why a run is ended from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    Cancelled,
-    ShuttingDown,
-    /// Somebody else speaks for the task now.
-    Lost,
-}
-
-/// The tasks in hand, each with the means to stop it.
-#[derive(Default)]
-pub(super) struct InFlight {
-    holds: Mutex<Holds>,
-    empty: Notify,
-}
-
-#[derive(Default)]
-struct Holds {
-    tasks: HashMap<TaskId, Held>,
-    /// Whether a claim is on its way, which may bring more.
-    claiming: bool,
-    /// Taken back while the claim that brings them is on its way.
-    wanted_back: HashSet<TaskId>,
-}
-
-impl Holds {
-    fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && !self.claiming
-    }
-}
-
-struct Held {
-    fence: u64,
-    stop: Option<oneshot::Sender<Stop>>,
-}
-
-impl InFlight {
-    fn take(&self, lease: Lease) -> oneshot::Receiver<Stop> {
-        let (stop, stopped) = oneshot::channel();
-        let mut holds = self.lock();
-        holds.tasks.insert(lease.id, Held { fence: lease.fence, stop: Some(stop) });
-        let wanted_back = holds.wanted_back.remove(&lease.id);
-        drop(holds);
-        if wanted_back {
-            self.stop(lease.id, Stop::Cancelled);
-        }
-        stopped
-    }
-
-    fn put_down(&self, lease: Lease) {
-        let mut holds = self.lock();
-        // A newer claim of the same task may have taken its place.
-        if holds.tasks.get(&lease.id).is_some_and(|held| held.fence == lease.fence) {
-            holds.tasks.remove(&lease.id);
-        }
-        self.tell_if_empty(&holds);
-    }
-
-    /// A claim is on its way, as long as the answer lives.
-    pub(super) fn claiming(&self) -> Claiming<'_> {
-        self.lock().claiming = true;
-        Claiming(self)
-    }
-
-    fn tell_if_empty(&self, holds: &Holds) {
-        if holds.is_empty() {
-            self.empty.notify_waiters();
-        }
-    }
-
-    /// Ends the run of a task that is in hand, or is on its way there; whether it
-    /// may be either.
-    pub(super) fn take_back(&self, id: TaskId) -> bool {
-        let mut holds = self.lock();
-        let in_hand = holds.tasks.contains_key(&id);
-        let may_come = holds.claiming && !in_hand;
-        if may_come {
-            holds.wanted_back.insert(id);
-        }
-        drop(holds);
-        self.stop(id, Stop::Cancelled);
-        in_hand || may_come
-    }
-
-    /// Ends the run of this very lease, and not of one drawn since. The answer
-    /// is whether there was a run to end: a lease whose run has returned is
-    /// over because its settlement reached the store before the heartbeat.
-    pub(super) fn lose(&self, lease: Lease) -> bool {
-        let mut holds = self.lock();
-        let held = holds.tasks.get_mut(&lease.id).filter(|held| held.fence == lease.fence);
-        let stop = held.and_then(|held| held.stop.take());
-        drop(holds);
-        stop.is_some_and(|stop| stop.send(Stop::Lost).is_ok())
-    }
-
-    pub(super) fn stop(&self, id: TaskId, why: Stop) {
-        let stop = self.lock().tasks.get_mut(&id).and_then(|held| held.stop.take());
-        stop.map(|stop| stop.send(why));
-    }
-
-    pub(super) fn stop_all(&self) {
-        let mut holds = self.lock();
-        for stop in holds.tasks.values_mut().filter_map(|held| held.stop.take()) {
-            let _ = stop.send(Stop::ShuttingDown);
-        }
-    }
-
-    pub(super) fn leases(&self) -> Vec<Lease> {
-        self.lock().tasks.iter().map(|(id, held)| Lease { id: *id, fence: held.fence }).collect()
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.lock().tasks.len()
-    }
-
-    /// Waits until nothing is in hand, nor on its way there.
-    pub(super) async fn none_left(&self) {
-        loop {
-            let emptied = self.empty.notified();
-            tokio::pin!(emptied);
-            emptied.as_mut().enable();
-            if self.lock().is_empty() {
-                return;
-            }
-            emptied.await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Holds> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A claim on its way.
-pub(super) struct Claiming<'a>(&'a InFlight);
-
-impl Drop for Claiming<'_> {
-    fn drop(&mut self) {
-        let mut holds = self.0.lock();
-        holds.claiming = false;
-        holds.wanted_back.clear();
-        self.0.tell_if_empty(&holds);
-    }
-}
 
 /// Takes a claimed task in hand; a future of its own sees it through.
 pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {

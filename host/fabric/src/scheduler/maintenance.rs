@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::Shared;
-use super::in_flight::Stop;
+use super::held::Stop;
 
 /// The clock may be set, so the maintenance loop never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

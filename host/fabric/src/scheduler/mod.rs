@@ -7,108 +7,41 @@
 
 mod arms;
 mod dispatch;
+mod ending;
 mod handle;
+mod held;
 mod in_flight;
 mod maintenance;
 mod observe;
 mod options;
+mod runner;
+mod shared;
 mod submit;
 mod subscribers;
 mod time;
 mod types;
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use chimera_layer4_core::scheduler::Submission;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
-use chimera_layer4_core::scheduler::store::{
-    CancelAnswer, Durability, Filter, StoreError, TaskStore,
-};
-use chimera_layer4_core::scheduler::{Owner, Ran, Submission, Timestamp};
-use chimera_layer4_core::{
-    Digest, ExecutionResult, Fault, Layer4Error, Layer4Result, Task, TaskId,
-};
+use chimera_layer4_core::scheduler::store::{CancelAnswer, Durability, Filter, TaskStore};
+use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, TaskId};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 pub use self::handle::TaskHandle;
 pub use self::observe::{Change, End, Observe, TaskChange};
 pub use self::options::{Clock, SchedulerOptions};
+pub use self::runner::{Arm, Capacity, Placement, RunTask};
 pub(crate) use self::time::moment;
 pub use chimera_layer4_core::scheduler::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 
-use self::in_flight::InFlight;
+use self::shared::Shared;
 use self::submit::{CancelOnDrop, Taken};
-use self::subscribers::ResultSubscribers;
-use self::time::Time;
-use self::types::Types;
-
-/// Runs that one agent type can take at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// The type.
-    pub agent_type: Arc<str>,
-    /// Runs at once.
-    pub slots: usize,
-    /// The genome, where agents are up and all run the same. A claim is then
-    /// also a start; otherwise [`RunTask::prepare`] comes first.
-    pub genome: Option<Digest>,
-    /// What its agents run, each genome once. None: no agent is up yet.
-    pub arms: Arc<[Arm]>,
-}
-
-/// The agents of a type that run one genome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arm {
-    /// The genome.
-    pub genome: Digest,
-    /// Runs that they can take at once.
-    pub slots: usize,
-}
-
-/// Who runs a task, as the scheduler chose when it handed the task out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Placement {
-    /// The genome; `None`: whichever there is.
-    pub genome: Option<Digest>,
-    /// Genomes of the type whose breakers were not closed then.
-    pub resting: Vec<Digest>,
-}
-
-/// Whoever runs tasks.
-#[async_trait]
-pub trait RunTask: Send + Sync + 'static {
-    /// The types that can be run now, with their slots. Asked before each claim.
-    fn capacity(&self) -> Vec<Capacity>;
-
-    /// Makes ready to run a task of a type; the genome that will run it.
-    ///
-    /// # Errors
-    /// Why no agent could be made ready.
-    async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
-
-    /// Whether new tasks of a type are taken, whoever runs them and when.
-    ///
-    /// # Errors
-    /// Why not; a repeat of what was taken before is answered all the same.
-    fn takes(&self, _agent_type: &str) -> Layer4Result<()> {
-        Ok(())
-    }
-
-    /// The genomes that may run a task, the one that is meant for it first.
-    /// None: whichever there is.
-    fn meant_for(&self, _task: &Task, _attempt: u32) -> Vec<Digest> {
-        Vec::new()
-    }
-
-    /// Runs a task once, on the genome of its placement if agents still run it.
-    /// Dropping the future ends the run.
-    async fn run(&self, task: &Task, attempt: u32, place: &Placement) -> Ran;
-}
+use crate::lifecycle::Phase;
 
 /// Takes tasks, has them run, and keeps at it until each has ended.
 pub struct Scheduler {
@@ -116,38 +49,18 @@ pub struct Scheduler {
     loops: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What the loops and the tasks in hand share.
-struct Shared {
-    store: Arc<dyn TaskStore>,
-    runner: Arc<dyn RunTask>,
-    options: SchedulerOptions,
-    time: Time,
-    owner: Owner,
-    phase: AtomicU8,
-    types: Mutex<Types>,
-    in_hand: InFlight,
-    waiters: Arc<ResultSubscribers>,
-    /// Tasks that have ended, whose result could not be read for their waiters.
-    untold: Mutex<Vec<TaskId>>,
-    /// Tasks that ended without a run, of which nobody was told yet.
-    unobserved: Mutex<Vec<TaskId>>,
-    /// Something waits, or a slot is free.
-    work: Notify,
-    timer: maintenance::WakeTimer,
-    chance: Mutex<fastrand::Rng>,
-}
+/// Has a scheduler look for work; it keeps nothing of it alive.
+pub(crate) struct Waker(Arc<Notify>);
 
-/// For a store to hear of runs that a shutdown ended.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+impl Waker {
+    pub(crate) fn wake(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// For a run that is cancelled to end and the store to hear of it. A guest is
 /// stopped within milliseconds; a store that cannot write takes longer.
 const LAST_OF_A_CANCELLED: Duration = Duration::from_secs(10);
-
-const NEW: u8 = 0;
-const RUNNING: u8 = 1;
-const DRAINING: u8 = 2;
-const STOPPED: u8 = 3;
 
 impl Scheduler {
     /// A scheduler over this store and runner; nothing runs before
@@ -158,24 +71,7 @@ impl Scheduler {
         runner: Arc<dyn RunTask>,
         options: SchedulerOptions,
     ) -> Self {
-        let mut chance = fastrand::Rng::with_seed(options.seed);
-        let owner = Owner(Uuid::from_u128(chance.u128(..)));
-        let shared = Shared {
-            store,
-            runner,
-            owner,
-            phase: AtomicU8::new(NEW),
-            types: Mutex::new(Types::new(&options)),
-            in_hand: InFlight::default(),
-            waiters: Arc::default(),
-            untold: Mutex::default(),
-            unobserved: Mutex::default(),
-            work: Notify::new(),
-            timer: maintenance::WakeTimer::default(),
-            chance: Mutex::new(chance),
-            time: Time::new(Arc::clone(&options.clock)),
-            options,
-        };
+        let shared = Shared::new(store, runner, options);
         Self { shared: Arc::new(shared), loops: Mutex::default() }
     }
 
@@ -190,9 +86,7 @@ impl Scheduler {
     /// twice is the same as once.
     pub fn start(&self) {
         let shared = &self.shared;
-        let begun =
-            shared.phase.compare_exchange(NEW, RUNNING, Ordering::AcqRel, Ordering::Acquire);
-        if begun.is_err() {
+        if shared.life.advance(Phase::Running) != Phase::New {
             return;
         }
         // First the maintenance loop, which tells the store of the clock before anything is claimed.
@@ -386,162 +280,8 @@ impl Scheduler {
         self.shared.work.notify_one();
     }
 
-    /// [`drain`](Self::drain), and then [`close`](Self::close). Shut down twice is
-    /// the same as once.
-    pub async fn shutdown(&self, limit: Duration) {
-        self.drain(limit).await;
-        self.close().await;
-    }
-
-    /// Claims nothing more, lets what runs finish within `limit`, and gives back
-    /// the rest as if it had not been claimed. What the store does not hear soon
-    /// after that is lost with its lease. Tasks and figures can still be read.
-    pub async fn drain(&self, limit: Duration) {
-        let shared = &self.shared;
-        shared.phase.fetch_max(DRAINING, Ordering::AcqRel);
-        if timeout(limit, shared.in_hand.none_left()).await.is_err() {
-            shared.in_hand.stop_all();
-            if timeout(LAST_WORDS, shared.in_hand.none_left()).await.is_err() {
-                tracing::warn!("the store did not hear how the last runs ended");
-            }
-        }
-        shared.phase.store(STOPPED, Ordering::Release);
-        self.end_loops();
-        shared.waiters.dismiss();
-    }
-
-    /// Closes the store. Reads fail from here on, and the folder is free for another host.
-    pub async fn close(&self) {
-        self.shared.store.close().await;
-    }
-
-    fn end_loops(&self) {
-        let loops = std::mem::take(&mut *self.loops.lock().unwrap_or_else(PoisonError::into_inner));
-        loops.into_iter().for_each(|handle| handle.abort());
-    }
-}
-
-impl Drop for Scheduler {
-    fn drop(&mut self) {
-        self.shared.phase.store(STOPPED, Ordering::Release);
-        self.end_loops();
-        // Each run in hand is dropped, and given back if the store can write.
-        self.shared.in_hand.stop_all();
-    }
-}
-
-impl Shared {
-    fn now(&self) -> Timestamp {
-        self.time.now()
-    }
-
-    fn chance(&self) -> f64 {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
-    }
-
-    fn types(&self) -> MutexGuard<'_, Types> {
-        self.types.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the observer what became of a task.
-    fn observe(&self, task: &Task, at: Timestamp, what: Change<'_>) {
-        let (agent_type, priority) = (task.target_agent_type.as_str(), task.priority);
-        self.options.observer.task(&TaskChange { id: task.id, agent_type, priority, at, what });
-    }
-
-    fn is_claiming(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == RUNNING
-    }
-
-    fn has_stopped(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == STOPPED
-    }
-
-    fn not_running(&self) -> Layer4Error {
-        Layer4Error::NotRunning { state: "shutting down" }
-    }
-
-    async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
-        // First the ear, then the look: an end in between is heard.
-        let waiting = self.waiters.register(id);
-        let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
-        if let Some(result) = record.result {
-            return Ok(result);
-        }
-        // A subscriber that registers after the stop would never be dismissed.
-        if self.has_stopped() {
-            return Err(self.not_running());
-        }
-        waiting.heard().await.ok_or_else(|| match self.has_stopped() {
-            true => self.not_running(),
-            false => Layer4Error::TaskNotFound(id),
-        })
-    }
-
-    async fn cancel(&self, id: TaskId) -> Result<CancelAnswer, StoreError> {
-        let reading = self.time.for_write().await;
-        self.store.cancel(id, reading.now).await
-    }
-
-    /// Takes back a task that its submitter has given up.
-    async fn take_back(&self, id: TaskId) {
-        match self.cancel(id).await {
-            Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
-            Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
-            Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
-            Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
-        }
-    }
-
-    /// Tells of tasks that ended without a run: to the observer, and to those
-    /// who wait for them.
-    async fn ended(&self, ids: &[TaskId]) {
-        for id in ids {
-            match self.store.get(*id).await {
-                Ok(Some(record)) => {
-                    observe::ended(&*self.options.observer, &record);
-                    if let Some(result) = &record.result {
-                        self.waiters.tell(result);
-                    }
-                }
-                Ok(None) => self.waiters.forget(*id),
-                Err(error) => {
-                    tracing::warn!(%id, %error, "how a task ended could not be read yet");
-                    self.unobserved().push(*id);
-                }
-            }
-        }
-    }
-
-    /// Tells those who wait for these tasks how they ended.
-    async fn tell(&self, ended: &[TaskId]) {
-        for id in ended.iter().filter(|id| self.waiters.has(**id)) {
-            match self.store.get(*id).await {
-                Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
-                Ok(Some(_)) => {}
-                // Forgotten already: nobody will say any more.
-                Ok(None) => self.waiters.forget(*id),
-                Err(error) => {
-                    tracing::warn!(%id, %error, "a result could not be read yet");
-                    self.untold().push(*id);
-                }
-            }
-        }
-    }
-
-    /// Tells those who could not be told before.
-    async fn tell_again(&self) {
-        let unobserved = std::mem::take(&mut *self.unobserved());
-        self.ended(&unobserved).await;
-        let untold = std::mem::take(&mut *self.untold());
-        self.tell(&untold).await;
-    }
-
-    fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
-        self.unobserved.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same, for whoever outlives the scheduler or is known to it.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.shared.work))
     }
 }

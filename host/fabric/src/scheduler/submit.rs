@@ -2,16 +2,16 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use chimera_layer4_core::scheduler::store::{Durability, StoreError, SubmitTerms, Submitted};
 use chimera_layer4_core::scheduler::{Submission, Timestamp};
 use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
-use super::in_flight::Stop;
+use super::Shared;
+use super::held::Stop;
 use super::observe::{Change, TaskChange};
-use super::{DRAINING, Shared};
+use crate::lifecycle::Phase;
 
 /// What is still needed of a submission once it is handed over.
 pub(super) struct SubmissionMeta {
@@ -75,7 +75,7 @@ impl Shared {
         promise: Durability,
     ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
         let shared = &self;
-        if shared.phase.load(Ordering::Acquire) >= DRAINING {
+        if shared.life.phase() >= Phase::Draining {
             return Err(shared.not_running());
         }
         let wall = shared.time.wall();

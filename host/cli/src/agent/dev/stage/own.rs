@@ -12,14 +12,13 @@ use crate::component::Component;
 use crate::exit::despite_agents;
 use crate::genome::backend::new_genome;
 use crate::task;
-use chimera_layer4_fabric::Layer4Fabric;
-use chimera_layer4_fabric::fabric::NewGenome;
+use chimera_layer4_fabric::{Fabric, NewGenome};
 
 /// A version of a minute ago is of no use any more.
 const NOTHING_OLD: Retention = Retention { ancestors: 0, quiet_for: Duration::ZERO };
 
 pub(in crate::agent::dev) struct Own {
-    fabric: Layer4Fabric,
+    fabric: Fabric,
     agent: AgentConfig,
     running: Option<Running>,
 }
@@ -33,7 +32,7 @@ impl Own {
     pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
         let quota = task::quota(&config.default_resource_quota, &args.quota)?;
         let agent = task::agent("agent", quota, &args.grants, InstancePolicy::default())?;
-        let fabric = Layer4Fabric::new(config)?;
+        let fabric = Fabric::new(config)?;
         fabric.start().await?;
         Ok(Self { fabric, agent, running: None })
     }
@@ -43,11 +42,11 @@ impl Own {
     }
 
     pub(super) async fn put(&mut self, component: Component) -> Result<Put, Failed> {
-        let loaded = self.fabric.load(&component.bytes).await.map_err(failed("check"))?;
+        let loaded = self.fabric.agents().load(&component.bytes).await.map_err(failed("check"))?;
         let genome = loaded.digest();
         let Some(running) = &mut self.running else {
             self.agent.agent_type = component.name;
-            let spawned = self.fabric.spawn_genome(loaded, self.agent.clone()).await;
+            let spawned = self.fabric.agents().spawn_genome(loaded, self.agent.clone()).await;
             let agent = spawned.map_err(failed("start"))?;
             self.running = Some(Running { agent, genome });
             return Ok(Put::Started { genome });
@@ -59,11 +58,11 @@ impl Own {
         let allow = loaded.inspection().imports.iter().map(|import| import.name.clone()).collect();
         let agent_type = Some(self.agent.agent_type.clone());
         let new = NewGenome { agent_type, allow, ..new_genome(component.bytes) };
-        self.fabric.push_genome(new).await.map_err(failed("start"))?;
-        let swapped = self.fabric.update_agent_genome(running.agent, genome).await;
+        self.fabric.genomes().push(new).await.map_err(failed("start"))?;
+        let swapped = self.fabric.genomes().update_agent(running.agent, genome).await;
         let swapped = swapped.map_err(failed("swap"))?;
         running.genome = genome;
-        if let Err(error) = self.fabric.collect_genomes(NOTHING_OLD).await {
+        if let Err(error) = self.fabric.genomes().collect(NOTHING_OLD).await {
             tracing::warn!(%error, "earlier versions stay on the disk until this command ends");
         }
         Ok(Put::Swapped { genome, state: swapped.state })
@@ -72,7 +71,7 @@ impl Own {
     pub(super) async fn run(&self, payload: JsonText) -> anyhow::Result<Ran> {
         let AgentConfig { agent_type, resource_quota, .. } = &self.agent;
         let task = super::task(agent_type, payload, resource_quota);
-        let report = self.fabric.run_task(&task).await?;
+        let report = self.fabric.tasks().run_once(&task).await?;
         let (wall_seconds, telemetry) = (report.wall.as_secs_f64(), Some(report.telemetry.clone()));
         Ok(Ran { result: report.into_result(task.id), wall_seconds, telemetry })
     }

@@ -13,7 +13,7 @@ use crate::backend::QueueBackend;
 use crate::client;
 use crate::exit::BadInput;
 use crate::genome::backend::{Genomes, new_genome};
-use chimera_layer4_fabric::fabric::NewGenome;
+use chimera_layer4_fabric::NewGenome;
 
 /// For one look at a task that goes on.
 const LOOK: Duration = Duration::from_secs(60);

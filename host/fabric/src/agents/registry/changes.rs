@@ -1,0 +1,106 @@
+//! One genome in the place of another.
+//!
+//! Each change is made under the registry's lock and waits for nothing, so no task
+//! sees half of it: it is put in the hands of an agent from before or of one
+//! from after, and stays there.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::Layer4Result;
+use chimera_layer4_runtime::Agent;
+
+use super::{AgentEntry, AgentRegistry, AgentSource, TrafficSplit, closed};
+
+/// Who has to be ended after a change.
+#[derive(Default)]
+pub(crate) struct Retired {
+    /// They were replaced; what they have in hand finishes.
+    pub(crate) replaced: Vec<Arc<AgentEntry>>,
+    /// They were to take over from agents that had gone meanwhile.
+    pub(crate) unwanted: Vec<Agent>,
+}
+
+impl AgentRegistry {
+    /// Those of a type that are in charge.
+    pub(crate) fn in_charge(&self, name: &str) -> Vec<Arc<AgentEntry>> {
+        self.read().by_type.get(name).map_or_else(Vec::new, |of_type| of_type.agents().to_vec())
+    }
+
+    /// Lets each of these take over from the agent whose id it has.
+    ///
+    /// # Errors
+    /// `NotRunning` after the end; nothing has changed then.
+    pub(crate) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Retired> {
+        let mut registry = self.write();
+        if registry.closed {
+            return Err(closed());
+        }
+        let mut left = Retired::default();
+        for agent in agents {
+            let Some(old) = registry.by_id.get(&agent.config().agent_id) else {
+                left.unwanted.push(agent);
+                continue;
+            };
+            // It may have been changed while the successor was made.
+            agent.set_quota(old.agent.quota())?;
+            let name = agent.config().agent_type.clone();
+            let entry = registry.enter(agent);
+            left.replaced.extend(registry.of_type(&name).replace(entry));
+        }
+        Ok(left)
+    }
+
+    /// Gives candidates and their control shares of their type's tasks, as
+    /// `lanes` says. They take nobody's place under `max_agents`.
+    ///
+    /// # Errors
+    /// `NotRunning` after the end.
+    pub(crate) fn put_on_trial(
+        &self,
+        name: &str,
+        candidates: Vec<Agent>,
+        control: Vec<Agent>,
+        lanes: TrafficSplit,
+    ) -> Layer4Result<()> {
+        let mut registry = self.write();
+        if registry.closed {
+            return Err(closed());
+        }
+        // They were made with the quota of the first in charge, which may have been
+        // changed meanwhile.
+        if let Some(like) = registry.of_type(name).agents().first() {
+            let quota = like.agent.quota();
+            for agent in candidates.iter().chain(&control) {
+                agent.set_quota(quota.clone())?;
+            }
+        }
+        registry.on_trial += candidates.len() + control.len();
+        let [candidates, control] = [candidates, control]
+            .map(|agents| agents.into_iter().map(|agent| registry.enter(agent)).collect());
+        registry.of_type(name).put_on_trial(candidates, control, lanes);
+        Ok(())
+    }
+
+    /// Leaves all tasks to the agents in charge; the answer is those that were
+    /// on trial, which whoever asks ends.
+    pub(crate) fn end_trial(&self, name: &str) -> Vec<Arc<AgentEntry>> {
+        let mut registry = self.write();
+        let Some(of_type) = registry.by_type.get_mut(name) else { return Vec::new() };
+        let ended = of_type.end_trial();
+        if of_type.is_empty() {
+            registry.by_type.remove(name);
+        }
+        registry.on_trial -= ended.len();
+        for entry in &ended {
+            registry.by_id.remove(&entry.id());
+        }
+        ended
+    }
+
+    /// What a registered type's agents are made of when a task starts one.
+    pub(crate) fn set_source(&self, name: &str, source: AgentSource) {
+        if let Some(registered) = self.write().types.get_mut(name) {
+            registered.source = source;
+        }
+    }
+}

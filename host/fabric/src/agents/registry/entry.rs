@@ -1,0 +1,141 @@
+//! One agent as the fabric has it: in the registry, in flight, asked for its health.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chimera_layer4_core::quota::MEBIBYTE;
+use chimera_layer4_core::status::ActiveAgent;
+use chimera_layer4_core::{AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result};
+use chimera_layer4_runtime::Agent;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::telemetry::metrics::Runner;
+
+/// One agent with what the fabric knows of it.
+pub(crate) struct AgentEntry {
+    pub(crate) agent: Agent,
+    in_hand: AtomicUsize,
+    /// Tasks in hand over all agents of the type.
+    of_type: Arc<AtomicUsize>,
+    health: Mutex<AgentHealth>,
+    /// Held by whoever asks it for its health.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The turn to ask an agent for its health, given back when it is dropped.
+pub(crate) struct Turn {
+    pub(crate) entry: Arc<AgentEntry>,
+    _asking: OwnedMutexGuard<()>,
+}
+
+/// A task in hand: counted until it is dropped.
+pub(crate) struct AgentPermit(pub(crate) Arc<AgentEntry>);
+
+impl AgentEntry {
+    pub(super) fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
+        let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
+        let in_hand = AtomicUsize::new(0);
+        Self { agent, in_hand, of_type, health, asking: Arc::default() }
+    }
+
+    /// `None` while somebody else is asking.
+    pub(crate) fn try_turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
+        let asking = Arc::clone(&self.asking).try_lock_owned().ok()?;
+        Some(Turn { entry: Arc::clone(self), _asking: asking })
+    }
+
+    /// Waits while somebody else is asking: the agent says itself that it is busy
+    /// then, and what it said before is not how it is now.
+    pub(crate) async fn turn_to_ask(self: &Arc<Self>) -> Turn {
+        let asking = Arc::clone(&self.asking).lock_owned().await;
+        Turn { entry: Arc::clone(self), _asking: asking }
+    }
+
+    /// Tasks that it may have in hand at once.
+    pub(super) fn room(&self) -> usize {
+        self.agent.capabilities().max_concurrent_tasks as usize
+    }
+
+    /// The task is counted for the type already.
+    pub(super) fn take_in_hand(self: &Arc<Self>) -> AgentPermit {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        AgentPermit(Arc::clone(self))
+    }
+
+    pub(crate) fn genome(&self) -> Digest {
+        self.agent.genome().digest()
+    }
+
+    pub(crate) fn id(&self) -> AgentId {
+        self.agent.config().agent_id
+    }
+
+    pub(crate) fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn health(&self) -> AgentHealth {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_health(&self, health: AgentHealth) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    /// As telemetry knows it.
+    pub(crate) fn runner(&self) -> Runner<'_> {
+        let agent_type = &self.agent.config().agent_type;
+        Runner { agent_id: self.id(), agent_type, genome: self.genome() }
+    }
+
+    /// Ends the agent: tasks in hand finish, within the limit of its quota. Its own
+    /// `shutdown` has `timeout`.
+    ///
+    /// # Errors
+    /// What its `shutdown` failed with; it has ended all the same.
+    pub(crate) async fn end(&self, timeout: Duration) -> Layer4Result<()> {
+        let limit = self.agent.quota().execution_time();
+        let ended = self.agent.shutdown(limit).await;
+        ended.map_err(|fault| Layer4Error::from_fault(self.id(), fault, timeout))
+    }
+
+    /// As [`end`](Self::end), where nobody waits for the answer but the log.
+    pub(crate) async fn end_and_log(&self, timeout: Duration) {
+        if let Err(error) = self.end(timeout).await {
+            self.log_bad_end(&error);
+        }
+    }
+
+    pub(crate) fn log_bad_end(&self, error: &Layer4Error) {
+        tracing::warn!(agent = %self.id(), %error, "an agent did not end in good order");
+    }
+
+    pub(crate) fn describe(&self) -> ActiveAgent {
+        let totals = self.agent.totals();
+        let is_granted = !self.agent.config().grants.http.is_empty();
+        ActiveAgent {
+            agent_id: self.id(),
+            agent_type: self.agent.config().agent_type.clone(),
+            genome: self.agent.genome().digest(),
+            capabilities: self.agent.capabilities().clone(),
+            health: self.health(),
+            tasks_in_hand: self.in_hand(),
+            tasks_done: totals.tasks,
+            faults: totals.faults,
+            restarts: totals.restarts,
+            cpu_seconds: totals.cpu.as_secs_f64(),
+            paused_seconds: totals.paused.as_secs_f64(),
+            memory_mb: totals.memory as f64 / MEBIBYTE as f64,
+            network_tx_bytes: is_granted.then_some(totals.network_sent),
+            network_rx_bytes: is_granted.then_some(totals.network_received),
+        }
+    }
+}
+
+impl Drop for AgentPermit {
+    fn drop(&mut self) {
+        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
+        self.0.of_type.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,111 @@
+//! The types that tasks can name: registered, being started, or down.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chimera_layer4_core::{AgentConfig, Layer4Error, Layer4Result};
+
+use super::AgentRegistry;
+
+/// Where the component of a registered type comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentSource {
+    /// The component's bytes.
+    Bytes(Arc<[u8]>),
+    /// A file, read when the type's first task comes.
+    File(PathBuf),
+}
+
+/// A type that tasks can name before an agent of it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentType {
+    pub(crate) source: AgentSource,
+    pub(crate) config: AgentConfig,
+    /// Held by whoever starts the first agent; the other first tasks wait for it.
+    pub(crate) starting: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl AgentRegistry {
+    pub(crate) fn register(&self, name: &str, agent_type: AgentType) {
+        self.write().types.insert(name.to_owned(), agent_type);
+    }
+
+    /// Its agents stay; tasks of the type wait once they are gone.
+    pub(crate) fn unregister(&self, name: &str) {
+        self.write().types.remove(name);
+    }
+
+    pub(crate) fn registered(&self, name: &str) -> Option<AgentType> {
+        self.read().types.get(name).cloned()
+    }
+
+    /// Tasks may target these types soon: their first agents are being started.
+    pub(crate) fn await_types(&self, names: impl IntoIterator<Item = String>) {
+        self.write().awaited = names.into_iter().collect();
+    }
+
+    /// A type's agents are up, or could not be started.
+    pub(crate) fn not_awaited(&self, name: &str) {
+        self.write().awaited.remove(name);
+    }
+
+    /// A declared type's agents did not start, and why; `None`: they did.
+    pub(crate) fn note_down(&self, name: &str, reason: Option<String>) {
+        let mut registry = self.write();
+        match reason {
+            Some(reason) => drop(registry.down.insert(name.to_owned(), reason)),
+            None => drop(registry.down.remove(name)),
+        }
+    }
+
+    /// Forgets what is no longer declared.
+    pub(crate) fn keep_down(&self, is_declared: impl Fn(&str) -> bool) {
+        self.write().down.retain(|name, _| is_declared(name));
+    }
+
+    /// The declared types whose agents did not start, each with the reason.
+    pub(crate) fn down(&self) -> BTreeMap<String, String> {
+        self.read().down.clone()
+    }
+
+    /// Whether a task may target the name.
+    ///
+    /// # Errors
+    /// As [`unknown`](Self::unknown).
+    pub(crate) fn must_know(&self, name: &str) -> Layer4Result<()> {
+        if self.knows(name) { Ok(()) } else { Err(self.unknown(name)) }
+    }
+
+    /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
+    /// `AgentTypeNotFound` with those that there are, and those that are down.
+    pub(crate) fn unknown(&self, name: &str) -> Layer4Error {
+        let agent_type = name.to_owned();
+        let registry = self.read();
+        if registry.awaited.contains(name) {
+            return Layer4Error::AgentTypeLoading { agent_type };
+        }
+        if let Some(reason) = registry.down.get(name) {
+            return Layer4Error::AgentTypeDown { agent_type, reason: reason.clone() };
+        }
+        let down = registry.down.keys().cloned().collect();
+        drop(registry);
+        Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types(), down }
+    }
+
+    /// Whether a task may target the name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let registry = self.read();
+        registry.by_type.contains_key(name) || registry.types.contains_key(name)
+    }
+
+    /// The names that a task may target.
+    pub(crate) fn known_types(&self) -> Vec<String> {
+        let registry = self.read();
+        let mut names: Vec<_> =
+            registry.by_type.keys().chain(registry.types.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}

@@ -1,0 +1,113 @@
+//! Which genome the agents run that the settings file declares.
+//!
+//! The file names a component; since it was last changed another genome may
+//! have been put in charge. So the file counts when it names another component
+//! than the last time, and otherwise what the lineage says is in charge.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chimera_layer4_core::genome::lineage::{Admission, Entry, Event, Source};
+use chimera_layer4_core::genome::rollout::How;
+use chimera_layer4_core::{Digest, Layer4Result};
+use chimera_layer4_runtime::Genome;
+
+use super::Genomes;
+use super::admission::NewGenome;
+use super::open::{OpenGenomes, entry};
+use crate::component::read_component;
+
+/// Who puts a genome in charge that the file names.
+const FILE: &str = "the settings file";
+
+/// What declared agents are to run.
+pub(crate) struct Chosen {
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) genome: Arc<Genome>,
+    /// The file names it, and did not before.
+    is_new: bool,
+}
+
+impl Genomes {
+    /// The bytes of a declared component: a file, or a stored genome by its digest.
+    pub(crate) async fn declared_bytes(&self, component: &Path) -> Layer4Result<Arc<[u8]>> {
+        match component.to_str().and_then(|text| text.parse::<Digest>().ok()) {
+            Some(genome) => {
+                let genomes = self.opened().await?;
+                Ok(genomes.on_disk(move |genomes| genomes.store.get(&genome)).await?.into())
+            }
+            None => {
+                let most = self.config.max_component_bytes();
+                Ok(read_component(component, most).await?.into())
+            }
+        }
+    }
+
+    /// What agents of this name are to run, given what the file names.
+    pub(crate) async fn choose(&self, name: &str, declared: Arc<[u8]>) -> Layer4Result<Chosen> {
+        let genomes = self.opened().await?;
+        let entries = genomes.entries_of(name).await?;
+        let digest = Digest::of(&declared);
+        let is_new = last_declared(&entries) != Some(digest);
+        let active = genomes.active_or_running(name).await?.filter(|_| !is_new);
+        let bytes = match active.filter(|active| *active != digest) {
+            None => declared,
+            Some(active) => {
+                match genomes.on_disk(move |genomes| genomes.store.get(&active)).await {
+                    Ok(bytes) => bytes.into(),
+                    Err(error) => {
+                        tracing::error!(agent_type = name, %error, "the file's component runs instead");
+                        let why = format!("it cannot be run any more: {error}");
+                        let event = Event::RolledBack { to: digest, why };
+                        genomes.record(vec![entry(active, Some(name), event)]).await?;
+                        declared
+                    }
+                }
+            }
+        };
+        let genome = self.pool.load(&bytes).await?;
+        Ok(Chosen { bytes, genome, is_new })
+    }
+
+    /// The agents run it: from now on it is what the file put in charge.
+    pub(crate) async fn note_declared(&self, name: &str, chosen: &Chosen) -> Layer4Result<()> {
+        if !chosen.is_new {
+            return Ok(());
+        }
+        let genomes = self.opened().await?;
+        let inspection = chosen.genome.inspection();
+        let report = Admission {
+            contract: inspection.contract.clone(),
+            imports: inspection.imports.iter().map(|import| import.name.clone()).collect(),
+            ..Admission::default()
+        };
+        let new = NewGenome {
+            author: FILE.to_owned(),
+            source: Source::File,
+            agent_type: Some(name.to_owned()),
+            ..NewGenome::new(Arc::clone(&chosen.bytes))
+        };
+        let from = genomes.active(name).await?;
+        genomes.store_admitted(new, &chosen.genome, report).await?;
+        let how = How::ByHand { by: FILE.to_owned() };
+        let event = Event::Promoted { from, how };
+        genomes.record(vec![entry(inspection.digest, Some(name), event)]).await
+    }
+}
+
+/// What the file named the last time.
+fn last_declared(entries: &[Entry]) -> Option<Digest> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Promoted { how: How::ByHand { by }, .. } if by == FILE => Some(entry.genome),
+        _ => None,
+    })
+}
+
+impl OpenGenomes {
+    /// What is in charge of a type by the lineage.
+    pub(super) async fn active(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Option<Digest>> {
+        let name = agent_type.to_owned();
+        let active = self.on_disk(move |genomes| genomes.lineage.reader().active(&name)).await?;
+        Ok(active.map(|active| active.genome))
+    }
+}

@@ -1,0 +1,356 @@
+//! Another genome takes over at once.
+//!
+//! First the agents that will take over are made and given the state of the old
+//! ones (`state`); if one does not start or does not go on from there, nothing
+//! has changed. Then the lineage says who is in charge, and then the agents
+//! change places, which is a few pointers under a lock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chimera_layer4_core::genome::Swapped;
+use chimera_layer4_core::genome::lineage::{self, Event};
+use chimera_layer4_core::genome::rollout::How;
+use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
+use chimera_layer4_runtime::{Agent, Genome};
+use tokio::sync::oneshot;
+use tracing::field::display;
+
+use super::Genomes;
+use super::admission::GenomeRef;
+use super::open::{OpenGenomes, entry};
+use super::state::{Handovers, Told, Unfit, hand_over};
+use crate::agents::pool::OVERLAPPING;
+use crate::agents::registry::{AgentEntry, AgentSource};
+use crate::telemetry::events::EventKind;
+use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
+
+impl Genomes {
+    /// Layer 7's entry: another genome takes over in one agent. It is admitted
+    /// for the agent's type first. Tasks in hand finish on the old one.
+    ///
+    /// # Errors
+    /// `AgentNotFound`; as [`push`](Self::push); what the new
+    /// agent's `init` failed with. The old one goes on then.
+    pub async fn update_agent(
+        &self,
+        agent_id: AgentId,
+        genome: impl Into<GenomeRef>,
+    ) -> Layer4Result<Swapped> {
+        self.life.check_not_ending()?;
+        let found = self.pool.agents.get(agent_id);
+        let old = found.ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let agent_type = old.agent.config().agent_type.clone();
+        let to = self.resolve_genome(genome.into(), &agent_type).await?;
+        let genomes = self.opened().await?;
+        let loaded = genomes.load(to).await?;
+        let own = Arc::clone(genomes);
+        genomes.to_the_end(async move { own.update(old, loaded).await }).await
+    }
+
+    /// Puts a genome in charge of an agent type at once: every agent of it,
+    /// and those that tasks start later, also after a restart of the host.
+    ///
+    /// # Errors
+    /// `AgentTypeNotFound`; `RolloutConflict` while another is on trial, or
+    /// when it is in charge already; as
+    /// [`update_agent`](Self::update_agent).
+    pub async fn promote(
+        &self,
+        agent_type: &str,
+        genome: impl Into<GenomeRef>,
+        by: &str,
+    ) -> Layer4Result<Swapped> {
+        self.life.check_not_ending()?;
+        self.pool.agents.must_know(agent_type)?;
+        let to = self.resolve_genome(genome.into(), agent_type).await?;
+        let genomes = self.opened().await?;
+        let (own, agent_type) = (Arc::clone(genomes), agent_type.to_owned());
+        let how = How::ByHand { by: by.to_owned() };
+        genomes
+            .to_the_end(async move {
+                let _turn = own.turn(&agent_type).await;
+                own.check_no_rollout(&agent_type)?;
+                own.promote(&agent_type, to, how, Vec::new()).await
+            })
+            .await
+    }
+
+    /// Puts the genome back in charge of an agent type that was so before this
+    /// one. The answer to doing it twice is the one before that. State that the
+    /// earlier genome does not take is left behind.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when there was none before, or while another is on
+    /// trial; as [`update_agent`](Self::update_agent).
+    pub async fn rollback(&self, agent_type: &str, by: &str) -> Layer4Result<Swapped> {
+        self.life.check_not_ending()?;
+        self.pool.agents.must_know(agent_type)?;
+        let genomes = self.opened().await?;
+        let own = Arc::clone(genomes);
+        let (agent_type, why) = (agent_type.to_owned(), format!("by {by}"));
+        genomes.to_the_end(async move { own.go_back(&agent_type, why).await }).await
+    }
+}
+
+/// The genome in charge, and the one that was so before it was promoted.
+fn before_the_last(entries: &[lineage::Entry], agent_type: &str) -> Option<(Digest, Digest)> {
+    // Each promotion is a step up, each rollback to another one a step down.
+    let mut steps: Vec<Digest> = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.agent_type.as_deref() == Some(agent_type)) {
+        match &entry.event {
+            Event::Promoted { .. } => steps.push(entry.genome),
+            Event::RolledBack { to, .. } if steps.last() != Some(to) => {
+                steps.pop();
+                if steps.last() != Some(to) {
+                    steps.push(*to);
+                }
+            }
+            _ => {}
+        }
+    }
+    let last = steps.pop()?;
+    steps.pop().map(|before| (last, before))
+}
+
+/// Agents that changed places, wave by wave.
+#[derive(Default)]
+struct TakenOver {
+    agents: Vec<AgentId>,
+    behind: Vec<AgentId>,
+    /// The longest that tasks waited for it.
+    switch: Duration,
+    told: Told,
+}
+
+impl TakenOver {
+    fn swapped(self, agent_type: String, from: Option<Digest>, to: Digest) -> Swapped {
+        let Self { agents, behind, switch, told } = self;
+        let (switch_micros, state) = (micros(switch), told.outcome());
+        Swapped { agent_type, agents, behind, from, to, switch_micros, state }
+    }
+}
+
+impl OpenGenomes {
+    /// Sees it through, also when whoever asked goes away: the lineage and the
+    /// agents are to say the same.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = Layer4Result<T>> + Send + 'static,
+    ) -> Layer4Result<T> {
+        let (tell, told) = oneshot::channel();
+        self.ending.spawn(async move { drop(tell.send(what.await)) });
+        told.await.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+    }
+
+    async fn update(
+        self: &Arc<Self>,
+        old: Arc<AgentEntry>,
+        genome: Arc<Genome>,
+    ) -> Layer4Result<Swapped> {
+        let agent_type = old.agent.config().agent_type.clone();
+        let _turn = self.turn(&agent_type).await;
+        // One of them may be on trial.
+        self.check_no_rollout(&agent_type)?;
+        let (from, to) = (old.agent.genome().digest(), genome.digest());
+        let event = Event::Updated { agent: old.id(), from };
+        let updated = entry(to, Some(&agent_type), event);
+        let done = self.take_over(&[old], &genome, vec![updated], Unfit::Refuse).await?;
+        Ok(self.tell(done.swapped(agent_type, Some(from), to)))
+    }
+
+    async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> Layer4Result<Swapped> {
+        let _turn = self.turn(agent_type).await;
+        self.check_no_rollout(agent_type)?;
+        let entries = self.entries_of(agent_type).await?;
+        let none = || {
+            let words = format!("no other genome was in charge of {agent_type:?} before");
+            Layer4Error::RolloutConflict(words)
+        };
+        let (from, to) = before_the_last(&entries, agent_type).ok_or_else(none)?;
+        let event = entry(from, Some(agent_type), Event::RolledBack { to, why });
+        self.switch(agent_type, to, vec![event], Unfit::StartAnew).await
+    }
+
+    /// Puts a genome in charge, with what led to it in the lineage before that.
+    pub(super) async fn promote(
+        self: &Arc<Self>,
+        agent_type: &str,
+        to: Digest,
+        how: How,
+        mut entries: Vec<NewEntry>,
+    ) -> Layer4Result<Swapped> {
+        let from = self.active_or_running(agent_type).await?;
+        // After a fault agents may run another one than the lineage says.
+        let runs_it = |entry: &Arc<AgentEntry>| entry.agent.genome().digest() == to;
+        if from == Some(to) && self.pool.agents.in_charge(agent_type).iter().all(runs_it) {
+            let words = format!("{to} is in charge of {agent_type:?} already");
+            return Err(Layer4Error::RolloutConflict(words));
+        }
+        entries.push(entry(to, Some(agent_type), Event::Promoted { from, how }));
+        self.switch(agent_type, to, entries, Unfit::Refuse).await
+    }
+
+    /// Records these, and has every agent of the type run the genome.
+    async fn switch(
+        self: &Arc<Self>,
+        agent_type: &str,
+        to: Digest,
+        entries: Vec<NewEntry>,
+        unfit: Unfit,
+    ) -> Layer4Result<Swapped> {
+        let from = self.active_or_running(agent_type).await?;
+        let bytes: Arc<[u8]> = self.on_disk(move |genomes| genomes.store.get(&to)).await?.into();
+        let loaded = self.pool.load(&bytes).await?;
+        // No task starts an agent of the old one meanwhile.
+        let starting = self.pool.agents.registered(agent_type).map(|old| old.starting);
+        let _held = match &starting {
+            Some(starting) => Some(starting.lock().await),
+            None => None,
+        };
+        let old = self.pool.agents.in_charge(agent_type);
+        let done = self.take_over(&old, &loaded, entries, unfit).await?;
+        self.pool.agents.set_source(agent_type, AgentSource::Bytes(bytes));
+        Ok(self.tell(done.swapped(agent_type.to_owned(), from, to)))
+    }
+
+    /// Agents of the genome take over from these, as many at once as the
+    /// engine has room for.
+    async fn take_over(
+        self: &Arc<Self>,
+        old: &[Arc<AgentEntry>],
+        genome: &Arc<Genome>,
+        entries: Vec<NewEntry>,
+        unfit: Unfit,
+    ) -> Layer4Result<TakenOver> {
+        let mut waves = old.chunks(OVERLAPPING);
+        let mut done = TakenOver::default();
+        let first = waves.next().unwrap_or_default();
+        let (successors, state) = self.successors(first, genome, unfit).await?;
+        self.record(entries).await?;
+        self.change_places(first, successors, state, &mut done).await?;
+        for wave in waves {
+            // What came before has to leave room, and is in charge: whoever
+            // cannot follow stays behind.
+            match self.successors(wave, genome, unfit).await {
+                Ok((successors, state)) => {
+                    self.change_places(wave, successors, state, &mut done).await?;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "agents keep their old genome until it is promoted again");
+                    done.behind.extend(wave.iter().map(|entry| entry.id()));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// An agent of the genome for each of these, that goes on from its state.
+    async fn successors<'a>(
+        &self,
+        old: &'a [Arc<AgentEntry>],
+        genome: &Arc<Genome>,
+        unfit: Unfit,
+    ) -> Layer4Result<(Vec<Agent>, Handovers<'a>)> {
+        let mut successors = Vec::with_capacity(old.len());
+        for entry in old {
+            let successor = self.pool.executor.succeed(&entry.agent, Arc::clone(genome)).await;
+            match successor {
+                Ok(agent) => successors.push(agent),
+                Err(error) => {
+                    self.end_unused(successors).await;
+                    return Err(error);
+                }
+            }
+        }
+        match hand_over(old, &successors, self.agent_timeout, unfit).await {
+            Ok(state) => Ok((successors, state)),
+            Err(error) => {
+                self.end_unused(successors).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn change_places(
+        &self,
+        old: &[Arc<AgentEntry>],
+        successors: Vec<Agent>,
+        state: Handovers<'_>,
+        done: &mut TakenOver,
+    ) -> Layer4Result<()> {
+        let began = Instant::now();
+        let left = self.pool.agents.take_over(successors)?;
+        done.switch = done.switch.max(began.elapsed());
+        state.complete(&mut done.told);
+        done.agents.extend(old.iter().map(|entry| entry.id()));
+        self.retire(left.replaced);
+        self.end_unused(left.unwanted).await;
+        Ok(())
+    }
+
+    /// Ends agents that no task has seen.
+    pub(super) async fn end_unused(&self, agents: Vec<Agent>) {
+        for agent in agents {
+            if let Err(fault) = agent.shutdown(self.agent_timeout).await {
+                let agent = agent.config().agent_id;
+                tracing::warn!(%agent, %fault, "an agent that was not needed did not end well");
+            }
+        }
+    }
+
+    /// What is in charge of a type by the lineage, else what its agents run.
+    pub(super) async fn active_or_running(
+        self: &Arc<Self>,
+        agent_type: &str,
+    ) -> Layer4Result<Option<Digest>> {
+        let running = || self.pool.agents.genome_of(agent_type);
+        Ok(self.active(agent_type).await?.or_else(running))
+    }
+
+    /// All that happened for an agent type.
+    pub(super) async fn entries_of(
+        self: &Arc<Self>,
+        agent_type: &str,
+    ) -> Layer4Result<Vec<lineage::Entry>> {
+        let name = agent_type.to_owned();
+        self.on_disk(move |genomes| genomes.every_entry(Some(&name))).await
+    }
+
+    /// The lineage, page by page: of one agent type, or the whole.
+    pub(super) fn every_entry(
+        &self,
+        agent_type: Option<&str>,
+    ) -> GenomeStoreResult<Vec<lineage::Entry>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let which = Entries { agent_type, genome: None, after, limit: 1000 };
+            let page = self.lineage.reader().entries(&which)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.sequence);
+            all.extend(page);
+        }
+    }
+
+    pub(super) fn check_no_rollout(&self, agent_type: &str) -> Layer4Result<()> {
+        let Some(live) = self.evidence.trials.get(agent_type) else { return Ok(()) };
+        let candidate = live.rollout().candidate();
+        Err(Layer4Error::RolloutConflict(format!(
+            "{candidate} is on trial for {agent_type:?}; promote or abort its rollout first"
+        )))
+    }
+
+    fn tell(&self, swapped: Swapped) -> Swapped {
+        let Swapped { agent_type, from, to, switch_micros, state, .. } = &swapped;
+        let before = from.map(display);
+        tracing::info!(agent_type, from = before, %to, switch_micros, %state, "a genome took over");
+        self.telemetry.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
+        let (agent_type, from, to) = (agent_type.clone(), *from, *to);
+        self.telemetry.events.tell(|| EventKind::GenomeSwapped { agent_type, from, to });
+        swapped
+    }
+}
+
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

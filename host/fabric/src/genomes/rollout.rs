@@ -1,0 +1,266 @@
+//! A candidate shows in real traffic what it can do, and is put in charge by
+//! steps or taken back.
+
+use std::sync::Arc;
+
+use chimera_layer4_core::genome::lineage::Event;
+use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
+use chimera_layer4_core::genome::{Plan, Rollout, RolloutView};
+use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
+use chimera_layer4_runtime::{Agent, Genome};
+
+use super::Genomes;
+use super::admission::GenomeRef;
+use super::open::{OpenGenomes, entry};
+use super::rollout_controller;
+use super::trials::Live;
+use crate::agents::pool::OVERLAPPING;
+use crate::telemetry::events::EventKind;
+use crate::utils;
+
+impl Genomes {
+    /// Puts a genome on trial: it is given a share of the type's tasks, more by
+    /// steps, and takes over by itself when it is shown to be no worse. It is
+    /// taken back by itself when it is shown to be worse. Until then as many new
+    /// agents of the genome in charge run as of this one, and are given as many
+    /// tasks: they are what it is held against. Of a genome that carries state
+    /// there are none.
+    ///
+    /// Tasks stay on one side by their `metadata["rollout-key"]`, or by their id
+    /// without one; what is made again after a failure goes to the genome in
+    /// charge. While the breaker of one side is open, its tasks go to the other;
+    /// a candidate that does what the champion fails to do takes over without
+    /// further steps.
+    ///
+    /// # Errors
+    /// `AgentTypeNotFound`; `RolloutConflict` while another is on trial, where
+    /// no agent of the type runs, or when the genome is in charge already;
+    /// `InvalidRequest` when the plan is out of range; as
+    /// [`update_agent`](Self::update_agent).
+    pub async fn start_rollout(
+        &self,
+        agent_type: &str,
+        genome: impl Into<GenomeRef>,
+        plan: Plan,
+    ) -> Layer4Result<RolloutView> {
+        self.life.check_not_ending()?;
+        self.pool.agents.must_know(agent_type)?;
+        let complaints = plan.complaints();
+        if !complaints.is_empty() {
+            return Err(Layer4Error::InvalidRequest(complaints));
+        }
+        let candidate = self.resolve_genome(genome.into(), agent_type).await?;
+        // A trial needs somebody to be held against.
+        self.pool.make_ready(agent_type).await?;
+        let genomes = self.opened().await?;
+        let (own, name) = (Arc::clone(genomes), agent_type.to_owned());
+        let begun = genomes.to_the_end(async move { own.start(&name, plan, candidate).await });
+        let begun = begun.await?;
+        // Tasks that the champion's breaker keeps waiting are the candidate's now.
+        self.pool.capacity_changed();
+        Ok(begun)
+    }
+
+    /// Puts the candidate of an agent type's rollout in charge now. The answer
+    /// comes when it is: the lineage says so, and its agents take the tasks.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is under way; as
+    /// [`update_agent`](Self::update_agent) when the candidate
+    /// could not take over, which leaves the champion in charge.
+    pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+        self.life.check_not_ending()?;
+        self.decide(agent_type, |rollout| rollout.promote(by)).await
+    }
+
+    /// Ends an agent type's rollout and leaves the champion in charge. The answer
+    /// comes when the lineage says so and the trial's agents take no more tasks.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is under way; `GenomeStore` when the lineage
+    /// could not be written.
+    pub async fn abort_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+        self.decide(agent_type, |rollout| rollout.abort(by)).await
+    }
+
+    async fn decide(
+        &self,
+        agent_type: &str,
+        decision: impl FnOnce(&mut Rollout) -> Result<(), IsOver>,
+    ) -> Layer4Result<RolloutView> {
+        let live = self.live(agent_type)?;
+        let decided = {
+            let mut rollout = live.rollout();
+            decision(&mut rollout).map(|()| RolloutView::of(agent_type, &rollout))
+        };
+        match decided {
+            Ok(view) => {
+                live.changed.notify_one();
+                live.carried_out().await?;
+                Ok(view)
+            }
+            // Somebody else decided: the lineage says how once that is carried out.
+            Err(over) => {
+                live.over().await;
+                Err(Layer4Error::RolloutConflict(over.to_string()))
+            }
+        }
+    }
+
+    /// The rollouts that are under way.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<RolloutView> {
+        let view = |live: &Arc<Live>| RolloutView::of(&live.agent_type, &live.rollout());
+        self.evidence.trials.all().iter().map(view).collect()
+    }
+
+    /// The rollout of an agent type that is under way.
+    ///
+    /// # Errors
+    /// `RolloutConflict` when none is; the lineage tells of those that ended.
+    pub fn rollout(&self, agent_type: &str) -> Layer4Result<RolloutView> {
+        let live = self.live(agent_type)?;
+        let rollout = live.rollout();
+        Ok(RolloutView::of(agent_type, &rollout))
+    }
+
+    fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
+        self.evidence.trials.get(agent_type).ok_or_else(|| {
+            let words = format!(
+                "no rollout of {agent_type:?} is under way; its history tells of those that ended"
+            );
+            Layer4Error::RolloutConflict(words)
+        })
+    }
+}
+
+/// The agents that a trial gives tasks to.
+struct Sides {
+    candidates: Vec<Agent>,
+    /// Empty where agents carry state.
+    control: Vec<Agent>,
+}
+
+impl OpenGenomes {
+    async fn start(
+        self: &Arc<Self>,
+        agent_type: &str,
+        plan: Plan,
+        candidate: Digest,
+    ) -> Layer4Result<RolloutView> {
+        let _turn = self.turn(agent_type).await;
+        self.check_no_rollout(agent_type)?;
+        let champion = self.pool.agents.genome_of(agent_type).ok_or_else(|| {
+            let words = format!("agents of {agent_type:?} run several genomes; promote one first");
+            Layer4Error::RolloutConflict(words)
+        })?;
+        let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
+        self.begin(agent_type, rollout).await
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        agent_type: &str,
+        rollout: Rollout,
+    ) -> Layer4Result<RolloutView> {
+        let (champion, candidate) = (rollout.champion(), rollout.candidate());
+        let champions = self.pool.agents.in_charge(agent_type);
+        let Some(like) = champions.first() else {
+            let words = format!("no agent of {agent_type:?} runs to hold it against");
+            return Err(Layer4Error::RolloutConflict(words));
+        };
+        let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
+        let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);
+        let Sides { candidates, control } = self.sides(&like.agent, candidate, count).await?;
+        let rollout = if control.is_empty() { rollout.without_control() } else { rollout };
+        let event = Event::RolloutStarted { against: champion, plan: rollout.plan().clone() };
+        if let Err(error) = self.record(vec![entry(candidate, Some(agent_type), event)]).await {
+            self.end_unused(candidates).await;
+            self.end_unused(control).await;
+            return Err(error);
+        }
+        let view = RolloutView::of(agent_type, &rollout);
+        let held_against = control.iter().map(|agent| agent.config().agent_id).collect();
+        let live = Arc::new(Live::new(agent_type, rollout, held_against));
+        // First the ear: the candidate's first run is to be heard.
+        self.evidence.trials.insert(Arc::clone(&live));
+        let lanes = Arc::clone(&live);
+        let lanes = Arc::new(move |task: &_| lanes.lane(task));
+        let put = self.pool.agents.put_on_trial(agent_type, candidates, control, lanes);
+        if let Err(error) = put {
+            self.evidence.trials.remove(agent_type);
+            live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
+            return Err(error);
+        }
+        self.keepers.spawn(rollout_controller::see_through(Arc::downgrade(self), live));
+        tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
+        let share = view.share;
+        let agent_type = agent_type.to_owned();
+        self.telemetry.events.tell(|| EventKind::RolloutStep { agent_type, candidate, share });
+        Ok(view)
+    }
+
+    async fn sides(
+        self: &Arc<Self>,
+        champion: &Agent,
+        candidate: Digest,
+        count: usize,
+    ) -> Layer4Result<Sides> {
+        let genome = self.load(candidate).await?;
+        let candidates = self.alike(champion, &genome, count).await?;
+        // New agents would know nothing of what the others do.
+        if champion.genome().offers_state() {
+            return Ok(Sides { candidates, control: Vec::new() });
+        }
+        match self.control(champion, count).await {
+            Ok(control) => Ok(Sides { candidates, control }),
+            Err(error) => {
+                self.end_unused(candidates).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Agents of the champion that are as new as the candidate's: also their
+    /// code is read anew, since that of the others is in the processor's caches.
+    async fn control(self: &Arc<Self>, champion: &Agent, count: usize) -> Layer4Result<Vec<Agent>> {
+        let digest = champion.genome().digest();
+        let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
+            Ok(bytes) => self.pool.executor.load_apart(&bytes).await?,
+            // It came as bytes that nobody stored, or they are damaged.
+            Err(error) => {
+                tracing::debug!(%error, "the control shares the champion's code");
+                Arc::clone(champion.genome())
+            }
+        };
+        self.alike(champion, &genome, count).await
+    }
+
+    /// New agents of a genome, set up like another one.
+    async fn alike(
+        &self,
+        like: &Agent,
+        genome: &Arc<Genome>,
+        count: usize,
+    ) -> Layer4Result<Vec<Agent>> {
+        let mut agents = Vec::new();
+        for _ in 0..count {
+            let config = like.config_with(utils::generate_agent_id());
+            match self.pool.executor.spawn(Arc::clone(genome), config).await {
+                Ok(agent) => agents.push(agent),
+                Err(error) => {
+                    self.end_unused(agents).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(agents)
+    }
+}
+
+fn not_started(error: NotStarted) -> Layer4Error {
+    match error {
+        NotStarted::Plan(complaints) => Layer4Error::InvalidRequest(complaints),
+        NotStarted::SameGenome(_) => Layer4Error::RolloutConflict(error.to_string()),
+    }
+}

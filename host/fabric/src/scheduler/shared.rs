@@ -1,0 +1,181 @@
+//! What the scheduler's loops and the tasks in hand share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chimera_layer4_core::scheduler::store::{CancelAnswer, StoreError, TaskStore};
+use chimera_layer4_core::scheduler::{Owner, TaskRecord, Timestamp};
+use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, Task, TaskId};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::held::InFlight;
+use super::maintenance::WakeTimer;
+use super::observe::{self, Change, TaskChange};
+use super::options::SchedulerOptions;
+use super::runner::RunTask;
+use super::subscribers::ResultSubscribers;
+use super::time::Time;
+use super::types::Types;
+use crate::lifecycle::{Lifecycle, Phase};
+
+/// What the loops and the tasks in hand share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn TaskStore>,
+    pub(super) runner: Arc<dyn RunTask>,
+    pub(super) options: SchedulerOptions,
+    pub(super) time: Time,
+    pub(super) owner: Owner,
+    pub(super) life: Lifecycle,
+    pub(super) types: Mutex<Types>,
+    pub(super) in_hand: InFlight,
+    pub(super) waiters: Arc<ResultSubscribers>,
+    /// Tasks that have ended, whose result could not be read for their waiters.
+    pub(super) untold: Mutex<Vec<TaskId>>,
+    /// Tasks that ended without a run, of which nobody was told yet.
+    pub(super) unobserved: Mutex<Vec<TaskId>>,
+    /// Something waits, or a slot is free.
+    pub(super) work: Arc<Notify>,
+    pub(super) timer: WakeTimer,
+    pub(super) chance: Mutex<fastrand::Rng>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        store: Arc<dyn TaskStore>,
+        runner: Arc<dyn RunTask>,
+        options: SchedulerOptions,
+    ) -> Self {
+        let mut chance = fastrand::Rng::with_seed(options.seed);
+        let owner = Owner(Uuid::from_u128(chance.u128(..)));
+        Self {
+            store,
+            runner,
+            owner,
+            life: Lifecycle::default(),
+            types: Mutex::new(Types::new(&options)),
+            in_hand: InFlight::default(),
+            waiters: Arc::default(),
+            untold: Mutex::default(),
+            unobserved: Mutex::default(),
+            work: Arc::default(),
+            timer: WakeTimer::default(),
+            chance: Mutex::new(chance),
+            time: Time::new(Arc::clone(&options.clock)),
+            options,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    pub(super) fn chance(&self) -> f64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    pub(super) fn types(&self) -> MutexGuard<'_, Types> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer what became of a task.
+    pub(super) fn observe(&self, task: &Task, at: Timestamp, what: Change<'_>) {
+        let (agent_type, priority) = (task.target_agent_type.as_str(), task.priority);
+        self.options.observer.task(&TaskChange { id: task.id, agent_type, priority, at, what });
+    }
+
+    pub(super) fn is_claiming(&self) -> bool {
+        self.life.phase() == Phase::Running
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.life.phase() == Phase::Stopped
+    }
+
+    pub(super) fn not_running(&self) -> Layer4Error {
+        Layer4Error::NotRunning { state: "shutting down" }
+    }
+
+    pub(super) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+        // First the ear, then the look: an end in between is heard.
+        let waiting = self.waiters.register(id);
+        let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+        if let Some(result) = record.result {
+            return Ok(result);
+        }
+        // A subscriber that registers after the stop would never be dismissed.
+        if self.has_stopped() {
+            return Err(self.not_running());
+        }
+        waiting.heard().await.ok_or_else(|| match self.has_stopped() {
+            true => self.not_running(),
+            false => Layer4Error::TaskNotFound(id),
+        })
+    }
+
+    pub(super) async fn cancel(&self, id: TaskId) -> Result<CancelAnswer, StoreError> {
+        let reading = self.time.for_write().await;
+        self.store.cancel(id, reading.now).await
+    }
+
+    /// Takes back a task that its submitter has given up.
+    pub(super) async fn take_back(&self, id: TaskId) {
+        match self.cancel(id).await {
+            Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
+            Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
+            Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
+            Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
+        }
+    }
+
+    /// Tells of tasks that ended without a run: to the observer, and to those
+    /// who wait for them.
+    pub(super) async fn ended(&self, ids: &[TaskId]) {
+        for id in ids {
+            match self.store.get(*id).await {
+                Ok(Some(record)) => {
+                    observe::ended(&*self.options.observer, &record);
+                    if let Some(result) = &record.result {
+                        self.waiters.tell(result);
+                    }
+                }
+                Ok(None) => self.waiters.forget(*id),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "how a task ended could not be read yet");
+                    self.unobserved().push(*id);
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait for these tasks how they ended.
+    pub(super) async fn tell(&self, ended: &[TaskId]) {
+        for id in ended.iter().filter(|id| self.waiters.has(**id)) {
+            match self.store.get(*id).await {
+                Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
+                Ok(Some(_)) => {}
+                // Forgotten already: nobody will say any more.
+                Ok(None) => self.waiters.forget(*id),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a result could not be read yet");
+                    self.untold().push(*id);
+                }
+            }
+        }
+    }
+
+    /// Tells those who could not be told before.
+    pub(super) async fn tell_again(&self) {
+        let unobserved = std::mem::take(&mut *self.unobserved());
+        self.ended(&unobserved).await;
+        let untold = std::mem::take(&mut *self.untold());
+        self.tell(&untold).await;
+    }
+
+    pub(super) fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.unobserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
