@@ -12,10 +12,10 @@
 use std::fmt::{self, Display};
 
 #[cfg(target_arch = "wasm32")]
-#[path = "telemetry/host.rs"]
+#[path = "host.rs"]
 mod sink;
 #[cfg(not(target_arch = "wasm32"))]
-#[path = "telemetry/recorder.rs"]
+#[path = "recorder.rs"]
 pub(crate) mod sink;
 
 /// How much a log line matters.
