@@ -1,6 +1,5 @@
 //! What a host answers while it drains.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -136,10 +135,14 @@ fn a_host_that_drains_says_so_and_still_shows_what_it_has() {
         let mut answer = request.send(body).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     };
-    assert_eq!(submit(r#"{"do": "dawdle"}"#).0, 202);
+    let id = |said: &str| {
+        serde_json::from_str::<Value>(said).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let runs = id(&submit(r#"{"do": "dawdle"}"#).1);
     while !data.path().join("started").exists() {
         std::thread::yield_now();
     }
+    let waits = id(&submit("1").1);
     service.signal(Signal::TERM);
     let refused = loop {
         let (status, said) = submit("1");
@@ -167,6 +170,11 @@ fn a_host_that_drains_says_so_and_still_shows_what_it_has() {
     let top = chimera(&["top", "--once"]);
     assert!(top.code == 0 && top.out.starts_with("draining"), "{}{}", top.out, top.err);
     nothing_new_begins(&service, &chimera);
-    fs::write(data.path().join("go"), "").unwrap();
+    // Nothing begins by it, and a host that waits for a run is done sooner.
+    for (id, was_queued) in [(waits, true), (runs, false)] {
+        let (status, said) = answer(&service, "POST", &format!("/v1/tasks/{id}/cancel"));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((status, &said["was_queued"]), (200, &json!(was_queued)), "{said}");
+    }
     assert_eq!(service.ends(), Some(0));
 }

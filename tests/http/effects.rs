@@ -75,6 +75,18 @@ async fn a_task_is_where_the_answer_says() {
         assert_eq!(api.get(&format!("/v1/tasks/{id}")).await.code(), "task-not-found");
     }
 
+    // A run may end by itself while it is cancelled; the answer says which came first.
+    for n in 0..200 {
+        let work = json!({ "payload": { "do": "burn-ms", "amount": n % 4 } });
+        let id = submitted(&api, work).await;
+        let answer = api.post(&format!("/v1/tasks/{id}/cancel"), json!(null)).await;
+        let became = state(&api, &id).await;
+        match answer.status {
+            200 => assert_eq!(became, "cancelled"),
+            _ => assert_eq!((answer.code(), became), ("task-ended".into(), json!("succeeded"))),
+        }
+    }
+
     let mut dead = Vec::new();
     for _ in 0..2 {
         let body = json!({ "target_agent_type": "hostile", "payload": { "do": "fail" } });

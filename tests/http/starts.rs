@@ -1,8 +1,12 @@
 //! What an agent does as it starts and ends, and what of that a host lets others
 //! feel: nothing.
 
+use std::fs;
+use std::io::{BufRead, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::Api;
@@ -176,4 +180,29 @@ fn reloads_that_are_asked_for_meanwhile_are_one() {
     // One, and one more for all who came after it had begun; on a slow machine
     // some come later still.
     assert!((1..=5).contains(&tried), "{tried} reloads\n{said}");
+}
+
+/// A signal that comes while agents are loaded, or before.
+#[test]
+fn a_signal_at_the_start_ends_a_host_in_good_order() {
+    let chimera = Chimera::new();
+    let folder = chimera.data();
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let agent = declare("echo", &guest_path("echo"), 1);
+    fs::write(folder.join("chimera.toml"), agent).unwrap();
+    for steps in 0..20 {
+        let (mut child, said) = Service::spawn(&folder, &[]);
+        let mut said = said.unwrap();
+        let mut told = String::new();
+        while !told.contains("file descriptors") {
+            assert!(said.read_line(&mut told).unwrap() > 0, "{told}");
+        }
+        // Each a little later than the one before.
+        (0..steps * 20_000).for_each(|_| std::hint::spin_loop());
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        said.read_to_string(&mut told).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{told}");
+        assert!(!told.contains("not started"), "{told}");
+    }
 }

@@ -98,6 +98,10 @@ async fn load(
     let bar = Bar::new(*output, "loading agents");
     let applied = fabric.apply_agents(agents, |name| bar.say(name)).await;
     drop(bar);
+    if fabric.check_running().is_err() {
+        // A signal came first: how the host ends is what counts, not what it did not start.
+        return std::future::pending().await;
+    }
     let (count, mut down) = (applied.len(), Vec::new());
     for Applied { name, outcome } in applied {
         if let Outcome::Failed(error) = outcome {

@@ -11,7 +11,7 @@ use chimera_layer4_stores::Stores;
 use tokio::sync::OnceCell;
 
 use crate::agents::pool::AgentPool;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::queue;
 use crate::scheduler::{Observe, Placement, RunTask, Scheduler, SchedulerStats, TaskHandle};
 use crate::telemetry::{Telemetry, log};
@@ -135,13 +135,17 @@ impl Tasks {
     }
 
     /// Takes a task back: at once when it is queued, by ending its run
-    /// otherwise. The answer is whether it was queued, and comes when the task is
-    /// cancelled.
+    /// otherwise, also while a host drains. The answer is whether it was queued, and
+    /// comes when the task is cancelled.
     ///
     /// # Errors
-    /// `TaskNotFound`, `TaskEnded`, `Store`, `NotRunning`.
+    /// `TaskNotFound`, `Store`, `NotRunning`; `TaskEnded`, also when its run ended
+    /// otherwise before it could be stopped.
     pub async fn cancel(&self, task_id: TaskId) -> Layer4Result<bool> {
-        self.running()?.cancel(task_id).await
+        if self.life.phase() == Phase::Stopped {
+            return Err(self.life.not_running());
+        }
+        self.readable()?.cancel(task_id).await
     }
 
     /// All that is known of a task.

@@ -24,9 +24,9 @@ mod types;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chimera_layer4_core::scheduler::Submission;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{CancelAnswer, Durability, Filter, TaskStore};
+use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, TaskId};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -195,7 +195,8 @@ impl Scheduler {
     /// before that.
     ///
     /// # Errors
-    /// `TaskNotFound`, `TaskEnded`, `Store`.
+    /// `TaskNotFound`, `Store`; `TaskEnded`, also when its run ended otherwise
+    /// before it could be stopped.
     pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
         let shared = &self.shared;
         // Registered first: a run that ends at once still finds its waiter.
@@ -212,7 +213,13 @@ impl Scheduler {
                 {
                     tracing::warn!(%id, "a cancelled run has not ended yet");
                 }
-                Ok(false)
+                // A run that ended before it could be stopped keeps its result.
+                match shared.store.get(id).await?.map(|record| record.state) {
+                    Some(state) if state.has_ended() && state != TaskState::Cancelled => {
+                        Err(Layer4Error::TaskEnded { id, state })
+                    }
+                    _ => Ok(false),
+                }
             }
             CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
             CancelAnswer::Unknown => Err(Layer4Error::TaskNotFound(id)),
