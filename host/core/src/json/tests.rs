@@ -1,6 +1,7 @@
 //! What is taken, what it becomes, and what it costs.
 
 use proptest::prelude::*;
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -317,9 +318,28 @@ fn a_value_that_is_no_json_is_not_taken_as_a_tree() {
         toml::from_str("a = -1\nb = 1.5\nc = [true, \"x\"]").unwrap();
     assert_eq!(json!(table), json!({ "a": -1, "b": 1.5, "c": [true, "x"] }));
     assert!(toml::from_str::<std::collections::BTreeMap<String, Tree>>("a = nan").is_err());
-    let none = Option::<u8>::None;
-    let unit = serde::de::value::UnitDeserializer::<serde::de::value::Error>::new();
-    assert_eq!(Tree::deserialize(unit).unwrap(), Tree(json!(none)));
+    for (value, expected) in [(None, Value::Null), (Some(-3), json!(-3))] {
+        assert_eq!(Tree::deserialize(Optional(value)).unwrap(), Tree(expected));
+    }
+}
+
+/// A value of a format that writes whether there is one.
+struct Optional(Option<i64>);
+
+impl<'de> Deserializer<'de> for Optional {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, to: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            None => to.visit_none(),
+            Some(value) => to.visit_some(value.into_deserializer()),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

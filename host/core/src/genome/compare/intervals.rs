@@ -205,18 +205,18 @@ mod tests {
         assert!(wild.low > 0.0 && wild.high.is_finite());
     }
 
+    /// The estimate, and both ends of its interval.
+    type Expected = (f64, f64, f64);
+
     fn exactly(value: f64, expected: f64) {
         assert!((value - expected).abs() < 1e-8, "{value} is not {expected}");
     }
-
-    /// What an interval is made of, its confidence, and the estimate with its bounds.
-    type Row<T> = (T, f64, (f64, f64, f64));
 
     /// Both formulas, worked out apart from this code with the normal distribution of
     /// Python's `statistics`.
     #[test]
     fn intervals_are_exact_for_any_table() {
-        let rows: [Row<(u64, u64, u64, u64)>; 17] = [
+        let rows = [
             ((1, 1, 7, 12), 0.95, (0.285714285714, 0.025559124165, 0.506920226686)),
             ((1, 1, 7, 12), 0.8, (0.285714285714, 0.118628971866, 0.435850432942)),
             ((59, 6, 16, 80), 0.95, (0.062111801242, 0.004625113933, 0.118621195639)),
@@ -242,7 +242,7 @@ mod tests {
             exactly(interval.low, expected.1);
             exactly(interval.high, expected.2);
         }
-        let rows: [Row<(u64, u64)>; 6] = [
+        let rows = [
             ((0, 10), 0.95, (0.000000000000, 0.000000000000, 0.277532799863)),
             ((10, 10), 0.95, (1.000000000000, 0.722467200137, 1.000000000000)),
             ((81, 263), 0.95, (0.307984790875, 0.255288519878, 0.366209576983)),
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_mean_ratio_is_exact_for_any_logarithms() {
-        let rows: [Row<&[f64]>; 3] = [
+        let rows: [(&[f64], f64, Expected); 3] = [
             (&[0.0, 0.1, 0.2, 0.1, 0.1], 0.95, (1.105_170_918, 1.012_275_834, 1.206_590_850)),
             (&[0.3, -0.1], 0.95, (1.105_170_918, 0.087_052_757, 14.030_604_049)),
             (

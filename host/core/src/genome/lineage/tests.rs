@@ -230,6 +230,8 @@ fn a_long_lineage_is_drawn_without_leaving_the_terminal() {
     let drawing = tree(&record(events), "echo");
     assert_eq!(drawing.lines().count(), 5000);
     assert!(drawing.lines().all(|line| line.chars().count() < 140));
+    // Three signs for each of 24 levels; all that descend further stand there.
+    assert_eq!(drawing.lines().filter_map(|line| line.find('└')).max(), Some(24 * 3));
 }
 
 #[test]
@@ -318,4 +320,27 @@ proptest! {
             prop_assert!(count <= 1 && (count == 1 || !known), "{name}: {count}\n{drawing}");
         }
     }
+}
+
+#[test]
+fn a_source_is_read_as_it_is_shown() {
+    let oci = |reference: &str| Source::Oci { reference: reference.into() };
+    for source in [Source::File, Source::Api, Source::Evolution, oci("oci:/srv/genomes:v1")] {
+        assert_eq!(source.to_string().parse(), Ok(source));
+    }
+    let error = "ftp".parse::<Source>().unwrap_err();
+    assert_eq!(error, "\"ftp\" is no source; there are file, api, evolution and oci:…");
+}
+
+#[test]
+fn retention_is_asked_for_in_generations_and_days() {
+    let day = Duration::from_secs(86_400);
+    let of = |ancestors, days| {
+        let Retention { ancestors, quiet_for } = Retention::of(ancestors, days);
+        (ancestors, quiet_for)
+    };
+    assert_eq!(of(None, None), (10, 30 * day));
+    assert_eq!(of(Some(0), Some(0)), (0, Duration::ZERO));
+    assert_eq!(of(Some(3), Some(1)), (3, day));
+    assert_eq!(of(None, Some(u32::MAX)), (10, u32::MAX * day));
 }

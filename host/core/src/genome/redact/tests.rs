@@ -32,6 +32,8 @@ fn what_lies_at_a_path_is_replaced() {
         ("$.user.*", with("/user", json!({ "email": REDACTED, "name": REDACTED }))),
         ("$.items[0].n", with("/items/0/n", json!(REDACTED))),
         ("$..deep", with("/items/1/token/deep", json!(REDACTED))),
+        ("$.items..deep", with("/items/1/token/deep", json!(REDACTED))),
+        ("$.user..deep", value.clone()),
         ("$..token", {
             let mut both = with("/items/0/token", json!(REDACTED));
             both["items"][1]["token"] = json!(REDACTED);
