@@ -1,4 +1,4 @@
-//! What happens in a host, as it is told to those who listen.
+//! The events of a host, as its listeners receive them.
 
 use serde::{Deserialize, Serialize, Serializer};
 

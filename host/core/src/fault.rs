@@ -1,9 +1,9 @@
-//! Why a run did not succeed, and who is to blame.
+//! Why a run did not succeed, and which side caused it.
 //!
-//! Who is to blame decides what happens next, so the kinds are types that are
+//! The cause decides what happens next, so the kinds are types that are
 //! matched without a `_` arm: a fault of the guest counts against the agent, a
 //! breach names its quota, a fault of the host is ours, and being stopped or
-//! cancelled blames nobody.
+//! cancelled counts against no side.
 
 use std::fmt;
 

@@ -2,8 +2,8 @@
 //!
 //! Tasks, quotas, configuration and the outcome of a run are plain data and
 //! functions here. This crate does no I/O, reads no clock and no environment:
-//! whoever calls it hands in all three, so every rule is tested in
-//! milliseconds and holds on every host.
+//! the caller passes in all three, so every rule is tested in milliseconds and
+//! holds on every host.
 
 #![forbid(unsafe_code)]
 

@@ -60,7 +60,7 @@ impl Default for ResourceQuota {
 }
 
 impl ResourceQuota {
-    /// Every field that is out of range, in words for whoever set it.
+    /// Every field that is out of range, as messages for the user who set it.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();

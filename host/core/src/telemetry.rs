@@ -1,4 +1,4 @@
-//! What an agent told its operator during one run.
+//! What an agent reported to its operator during one run.
 //!
 //! Everything here came from the guest: it is kept within bounds, escaped when
 //! shown, and never mistaken for what the host measured.

@@ -49,8 +49,8 @@ fn now(options: &SchedulerOptions) -> Timestamp {
 }
 
 /// The queue of a data folder that no host has open, to look into and to
-/// change. Nothing is run, and what the last host had in hand when it went down
-/// stays as it is until a host opens the folder.
+/// change. Nothing is run, and tasks that were in flight when the last host
+/// went down stay as they are until a host opens the folder.
 ///
 /// # Errors
 /// `Configuration` without a data folder, or where another user could change it;

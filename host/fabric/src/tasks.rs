@@ -65,7 +65,7 @@ impl Tasks {
     /// is shut down first; a task in a durable store is still queued then.
     pub async fn execute(&self, task: impl Into<Submission>) -> Layer4Result<ExecutionResult> {
         let (scheduler, submission) = (self.running()?, task.into());
-        // Whoever waits would rather hear at once that no agent can be had.
+        // A caller that waits for the result gets the error at once if no agent can start.
         if let Err(error) = self.pool.make_ready(&submission.task.target_agent_type).await {
             // What was done before needs none.
             return scheduler.execute_again(submission, error).await;

@@ -1,4 +1,4 @@
-//! What an agent is told, what it says of itself, and how it is.
+//! An agent's configuration, its capabilities and its health.
 
 use std::collections::BTreeMap;
 

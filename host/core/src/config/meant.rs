@@ -1,4 +1,4 @@
-//! What was meant by a name that nobody knows.
+//! Suggests the known name that an unknown one was meant to be.
 
 /// The end of a complaint about an unknown name: the known name that is so near
 /// that it was meant, or else `otherwise`, since a far one misleads.

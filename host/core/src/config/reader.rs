@@ -7,7 +7,7 @@ use super::agent_keys::AgentKey;
 use super::meant::{allowed, meant};
 use crate::telemetry::shown;
 
-/// A table that is emptied field by field: what is left nobody knows.
+/// A table that is emptied field by field: what is left is unknown.
 pub(super) struct Reader {
     pub(super) table: Table,
     /// What the table's own fields are called before their names.

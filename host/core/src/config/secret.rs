@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Allowed, LEAST_TOKEN};
 
-/// A word that gives access. It is never printed.
+/// A token that gives access. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -51,7 +51,7 @@ pub enum Allowed {
         /// The most.
         most: f64,
     },
-    /// A word that gives access.
+    /// A secret that gives access.
     Token,
     /// What these words say.
     Words(&'static str),

@@ -1,4 +1,4 @@
-//! What the values of a settings file take in memory, told from its text.
+//! Estimates from a settings file's text how much memory its values take.
 //!
 //! A table takes some 1,500 bytes while it is read, and text for one has five:
 //! a file of a mebibyte could take three hundred.
@@ -22,7 +22,7 @@ pub(super) fn too_much(text: &str) -> Option<(usize, usize)> {
     (bytes > most).then_some((bytes >> 20, most >> 20))
 }
 
-/// About what the values take. What is not TOML may be told anyhow.
+/// About what the values take. For text that is not TOML the answer has no meaning.
 fn bytes(text: &str) -> usize {
     let (mut bytes, mut rest) = (text.len(), text);
     while let Some(first) = rest.chars().next() {

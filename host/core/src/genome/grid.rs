@@ -8,7 +8,7 @@
 //! what a large and fast one has, and either may be the next one's parent.
 //!
 //! The number of cells is bounded, and so is the archive. It is plain data:
-//! written down after each genome, an evolution goes on where it was stopped.
+//! saved after each genome, it lets an evolution resume where it was stopped.
 
 use serde::{Deserialize, Serialize};
 

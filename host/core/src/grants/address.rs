@@ -1,12 +1,13 @@
 //! Which addresses belong to the public internet.
 //!
-//! Whoever owns a name decides where it leads. A name that leads to this
-//! machine, to its network or to a cloud's own services would turn a grant for
-//! the outside into one for the inside, so these are told apart here.
+//! The owner of a name decides which address it resolves to. A name that leads
+//! to this machine, to its network or to a cloud's own services would turn a
+//! grant for the outside into one for the inside, so this module tells the two
+//! kinds apart.
 //!
 //! The lists are those of IANA's special-purpose registries. What is not
 //! global there is not public here; nor is what carries an IPv4 address inside
-//! an IPv6 one, since a translator on the way would take it out.
+//! an IPv6 one, since a translator on the path would extract it.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -25,8 +25,8 @@ pub struct Grants {
     pub keyvalue: Option<KeyValueGrant>,
 }
 
-/// Room in the host's key-value store, which the agents of a type share and
-/// nobody else sees.
+/// Room in the host's key-value store, which the agents of a type share and no
+/// other type sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeyValueGrant {

@@ -84,8 +84,8 @@ impl HttpGrant {
 
     /// Whether the host that it names may be found at `address`.
     ///
-    /// A name is somebody else's to point anywhere, so it leads to public
-    /// addresses alone. Any other is granted by being named itself, and
+    /// A name's owner can point it anywhere, so it may lead to public addresses
+    /// only. Any other address is granted by being named itself, and
     /// `localhost` names this machine.
     #[must_use]
     pub fn admits(&self, address: IpAddr) -> bool {
@@ -98,7 +98,7 @@ impl HttpGrant {
 }
 
 impl Host {
-    /// Whether it is this machine by name, which nobody has to look up.
+    /// Whether it is this machine by name, which needs no look-up.
     #[must_use]
     pub fn is_localhost(&self) -> bool {
         matches!(self, Host::Name(name) if name == LOCALHOST)

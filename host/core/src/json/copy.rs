@@ -1,4 +1,4 @@
-//! JSON text on its way into a serializer, value by value and without a tree.
+//! Copies JSON text into a serializer, value by value and without a tree.
 //!
 //! Numbers that are no whole ones of 64 bits go as serde_json's raw values, so
 //! that none of their digits is lost.

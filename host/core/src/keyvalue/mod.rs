@@ -1,10 +1,10 @@
-//! What agents keep from one task to the next, by key: the ground under
+//! What agents keep from one task to the next, by key: the storage behind
 //! `wasi:keyvalue`.
 //!
 //! A store brings three operations, and all others are made of them: reading,
 //! changing several keys together under conditions, and listing. Each version
-//! of a value has a number of its own, so that whoever changes what it has read
-//! can say so and be refused where somebody else was faster.
+//! of a value has a number of its own, so that a caller can change the version
+//! that it has read, and is refused if another caller has changed it since.
 //!
 //! Calls may wait for a disk or a network. A store does work that blocks on a
 //! thread of its own, never on the thread that asks.
@@ -39,7 +39,7 @@ pub struct KeptByKey {
 /// Where a key is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place<'a> {
-    /// Whose it is: an agent type. Nobody sees another's.
+    /// The agent type that it belongs to. No type sees another's.
     pub space: &'a str,
     /// A collection of the owner's, by its own name for it.
     pub bucket: &'a str,
@@ -145,8 +145,8 @@ pub trait KeyValueStore: Debug + Send + Sync {
     ) -> Result<(), KeyValueError>;
 
     /// Keys with their versions, by rising version, those after `after`; at most
-    /// `limit`. What is changed while somebody pages may come twice; what stays
-    /// comes once.
+    /// `limit`. A key that is changed between two pages may come twice; one that
+    /// is not comes once.
     ///
     /// # Errors
     /// `Failed`.

@@ -46,9 +46,9 @@ pub struct BreakerPolicy {
 impl Default for BreakerPolicy {
     /// Half of the last twenty: an agent that fails every second task is
     /// broken, one that fails every fifth has hard tasks. Ten outcomes at
-    /// least, since two failures of three say little. A second covers what
-    /// mends itself; a minute is the most that a mended agent is kept waiting.
-    /// Three probes, since one success may be luck.
+    /// least, since two failures of three say little. A second covers faults
+    /// that pass by themselves; a minute is the most that a repaired agent
+    /// waits. Three probes, since one success may be luck.
     fn default() -> Self {
         Self {
             window: 20,
@@ -184,11 +184,11 @@ impl Breaker {
     ///
     /// `chance` (0.0 to 1.0) picks how long an opening lasts, from half its
     /// time to the whole, so that types which failed of one cause do not all
-    /// try again at once; less than half would protect nobody.
+    /// try again at once; less than half would not protect anything.
     ///
     /// While it is open, outcomes of runs that began before are ignored: they
     /// say again what is known. One that ends when it is half-open counts as a
-    /// probe, since it is as good a witness.
+    /// probe, since it is equally good evidence.
     pub fn record(&mut self, success: bool, now: Moment, chance: f64) {
         let state = self.state(now);
         match &mut self.phase {
@@ -421,7 +421,7 @@ mod tests {
     }
 
     proptest! {
-        /// Runs begin and end in any order while time goes on: no run begins
+        /// Runs begin and end in any order while time passes: no run begins
         /// in half-open beside another, and none while it is open.
         #[test]
         fn half_open_has_one_run_in_flight(

@@ -105,8 +105,8 @@ impl FairQueue {
     }
 
     /// Gives out up to `most` turns within `rooms`, as counts by class and
-    /// type in the order of their first turn. The tasks still wait: whoever
-    /// takes one says [`leave`](Self::leave).
+    /// type in the order of their first turn. The tasks still wait: the caller
+    /// calls [`leave`](Self::leave) for each that it takes.
     pub fn plan(
         &mut self,
         rooms: &mut HashMap<u32, Slots>,
@@ -131,9 +131,9 @@ impl FairQueue {
         planned
     }
 
-    /// The next turn. A round of credits ends when nobody can use what is left
-    /// of it and somebody could use a new one: where nobody can be served at
-    /// all, what is left is kept for when there is room.
+    /// The next turn. A round of credits ends when no waiting class can use
+    /// what is left of it and one could use a new round. If none can be served
+    /// at all, what is left is kept until there is room.
     fn turn(
         &mut self,
         rooms: &HashMap<u32, Slots>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::record::Moment;
 
 /// No wait of the scheduler's own is longer. A task that sleeps for days looks
-/// lost; it belongs in the dead letters, where somebody sees it.
+/// lost; it belongs in the dead letters, where an operator sees it.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest wait that a guest may ask for. A guest is not trusted, and a
 /// task that waits keeps its place in a bounded queue.
@@ -36,9 +36,9 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// Half a second outlasts a connection that is made anew, and a task with
     /// three attempts waits less than two seconds in all. A minute at the most:
-    /// whoever has mended the cause sees it without looking for a way to hurry
-    /// the task. Ten faults of the host span about two minutes, in which most
-    /// of what a host depends on has restarted.
+    /// after the cause is repaired, the task runs soon enough without being
+    /// retried by hand. Ten faults of the host span about two minutes, in which
+    /// most of what a host depends on has restarted.
     fn default() -> Self {
         Self { base: Duration::from_millis(500), cap: Duration::from_secs(60), host_faults: 10 }
     }
@@ -161,7 +161,7 @@ impl RetryBudget {
     /// Takes a token for a retry; `false` when there is none.
     #[must_use]
     pub fn withdraw(&mut self, now: Moment) -> bool {
-        // Whoever read the clock before another one did earns nothing again.
+        // A caller with an older reading of the clock does not earn the same time twice.
         let paid_until = self.paid_until.unwrap_or(now);
         self.paid_until = Some(paid_until.max(now));
         self.earn(now.0.saturating_sub(paid_until.0).saturating_mul(PER_MILLISECOND));

@@ -32,7 +32,7 @@ pub struct SubmitOptions {
     pub max_attempts: Option<u32>,
 }
 
-/// A task on its way into the queue.
+/// A task to be put into the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
     /// The task.
@@ -48,7 +48,7 @@ impl From<Task> for Submission {
 }
 
 impl Submission {
-    /// Everything that is wrong with it, in words for whoever submitted it.
+    /// Everything that is wrong with it, as messages for the submitter.
     #[must_use]
     pub fn complaints(&self, now: SystemTime) -> Vec<String> {
         let mut wrong = self.complaints_of_form();

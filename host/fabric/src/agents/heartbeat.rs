@@ -1,4 +1,4 @@
-//! Looks after the agents: asks each how it is, restarts the sick, takes their figures.
+//! Heartbeats: asks each agent for its health, restarts unhealthy ones, collects their metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::telemetry::Telemetry;
 /// A round of heartbeats every `interval`, until the handle is aborted.
 ///
 /// An agent that is still being asked is left out of the next round, so one
-/// that hangs until its timeout holds up nobody but itself.
+/// that hangs until its timeout delays no other agent.
 pub(crate) fn start(
     agents: Arc<AgentRegistry>,
     telemetry: Arc<Telemetry>,

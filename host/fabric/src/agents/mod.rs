@@ -1,7 +1,8 @@
-//! [`Agents`]: starts agents, looks after them, ends them.
+//! [`Agents`]: starts agents, monitors them, ends them.
 //!
 //! `registry` has every agent by its id and its type, and says which of them takes a
-//! task; `pool` starts them and runs tasks on them; `heartbeat` asks them how they are.
+//! task; `pool` starts them and runs tasks on them; `heartbeat` asks them for their
+//! health.
 
 mod allocation;
 pub(crate) mod heartbeat;
@@ -101,8 +102,8 @@ impl Agents {
         self.pool.agents.all().iter().map(|entry| entry.describe()).collect()
     }
 
-    /// Replaces an agent's instances by new ones. Tasks in hand finish first
-    /// in the old ones; the agent keeps its identity.
+    /// Replaces an agent's instances by new ones. Running tasks finish first in
+    /// the old ones; the agent keeps its identity.
     ///
     /// # Errors
     /// `AgentNotFound`, `NotRunning`, or what the new instance's `init` failed with.
@@ -126,7 +127,7 @@ impl Agents {
     }
 
     /// Ends one agent as the fabric's own shutdown ends all: tasks that wait for it
-    /// are stopped, those in hand finish.
+    /// are stopped, running ones finish.
     ///
     /// # Errors
     /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it

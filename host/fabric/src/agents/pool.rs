@@ -34,7 +34,7 @@ pub(crate) struct EndedRun<'a> {
     pub(crate) report: &'a RunReport,
 }
 
-/// Is told of every run, before its task has its result. It must not block.
+/// Receives every run, before its task has its result. It must not block.
 pub(crate) trait ObserveRuns: Send + Sync + 'static {
     fn ran(&self, run: &EndedRun<'_>);
 }
@@ -99,10 +99,10 @@ impl AgentPool {
         Ok(entry)
     }
 
-    /// Ends agents, all at once: what they have in hand finishes, what waits for
-    /// them goes back to the queue.
+    /// Ends agents concurrently. Their running tasks finish; tasks that wait for
+    /// them go back to the queue.
     pub(crate) async fn retire(&self, agents: Vec<AgentId>) {
-        // Somebody else may have ended one already.
+        // Another caller may have ended one already.
         let taken = agents.into_iter().filter_map(|id| self.agents.take(id));
         let timeout = self.agent_timeout;
         let mut ending = JoinSet::new();
@@ -259,7 +259,7 @@ impl RunTask for AgentPool {
             return Ran { result, genome: None, agent_id: None, log: LogTail::default() };
         };
         let report = self.run_on(&agent, task, attempt, place).await;
-        // Nobody looks at the log of a run that ended well, but the host's.
+        // The log of a successful run goes to the host's log only.
         let failed = report.result.is_err();
         let log = if failed { LogTail::of(&report.telemetry) } else { LogTail::default() };
         Ran {

@@ -54,7 +54,7 @@ pub enum Outcome {
     Started,
     /// Neither it nor its component has changed.
     Unchanged,
-    /// New agents took over; tasks in hand finished in the old ones.
+    /// New agents took over; running tasks finished in the old ones.
     Replaced,
     /// It is gone; tasks of the type wait until it is back.
     Removed {
@@ -97,7 +97,7 @@ impl Fabric {
     /// changed, ends those that are gone. No task is dropped. What fails leaves
     /// the agents of its type as they were.
     ///
-    /// `told` hears of each type before it is begun. From
+    /// `told` is called for each type before it is begun. From
     /// [`shutdown`](Self::shutdown) on nothing is started, replaced or ended any more.
     pub async fn apply_agents(
         &self,
@@ -117,7 +117,7 @@ impl Fabric {
             told(&name);
             drop(self.genomes.abort_rollout(&name, "a reload").await);
             let starting = self.pool.agents.registered(&name).map(|old| old.starting);
-            // Nobody starts an agent of it meanwhile.
+            // No agent of the type is started while this is held.
             let held = match &starting {
                 Some(starting) => Some(starting.lock().await),
                 None => None,
@@ -169,7 +169,7 @@ impl Fabric {
     }
 
     /// Agents of these types will be started by [`apply_agents`](Self::apply_agents):
-    /// until then a task for one is told to come back, not that there is no such type.
+    /// until then a task for one is answered "try again later", not "no such type".
     pub fn await_agents(&self, names: impl IntoIterator<Item = String>) {
         self.pool.agents.await_types(names);
     }
@@ -208,9 +208,9 @@ impl Fabric {
         {
             return Ok(Outcome::Unchanged);
         }
-        // Whoever changes the file has not waited for a trial. The lineage says
-        // how that ended before it says what the file puts in charge; where no
-        // trial is under way, there is nothing to abort.
+        // The file was changed without waiting for the trial. The lineage
+        // records how the trial ended before it records what the file puts in
+        // charge. Without a trial there is nothing to abort.
         let _ = self.genomes.abort_rollout(name, "a reload").await;
         // What is in charge stays so until its agents run.
         let turn = self.genomes.turn(name).await?;

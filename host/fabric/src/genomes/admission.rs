@@ -2,9 +2,9 @@
 //!
 //! Its bytes are a component of the contract, in bounds and compiled, all of
 //! which a child process finds out; it asks for no more than its parent did
-//! without somebody's yes; and it starts, says that it is well and does sample
-//! tasks, in the sandbox and within its type's quota. What fails is recorded
-//! with the check and the reason, and is not stored.
+//! unless an operator allows it; and it starts, says that it is well and does
+//! sample tasks, in the sandbox and within its type's quota. What fails is
+//! recorded with the check and the reason, and is not stored.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -220,7 +220,7 @@ impl Genomes {
         Ok((loaded, Admission { contract, imports, new_capabilities, compiled_ms, smoke }))
     }
 
-    /// Starts an agent that nobody's tasks reach, and has it show that it works.
+    /// Starts an agent that gets no tasks from the queue, and checks that it works.
     async fn smoke(
         &self,
         genome: &Arc<Genome>,
@@ -277,7 +277,7 @@ impl OpenGenomes {
             None => None,
         };
         let Some(known) = in_charge else { return Ok(Some(report)) };
-        // Somebody said yes to these.
+        // An operator has allowed these.
         let known: Vec<String> = known.into_iter().chain(report.new_capabilities.clone()).collect();
         let asks = |name: &&String| grant_of(name).is_some() && !names(&known, name);
         Ok((!report.imports.iter().any(|name| asks(&name))).then_some(report))
@@ -320,7 +320,7 @@ impl OpenGenomes {
             Some(name) => self.imports_in_charge(name).await?,
             None => None,
         };
-        // What is in charge was allowed by somebody; a parent is only said.
+        // An operator has allowed what is in charge; a parent is only claimed by the submitter.
         let before = match (in_charge, new.parent) {
             (Some(imports), _) => Some(imports),
             (None, Some(parent)) => Some(self.imports(parent).await?),

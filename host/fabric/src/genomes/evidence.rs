@@ -1,5 +1,5 @@
-//! What real traffic tells of genomes: the trials under way are told of each run, and a
-//! sample of tasks is kept to judge the next genome by.
+//! What real traffic tells of genomes: each run counts in the trials under way, and a
+//! sample of tasks is recorded to judge the next genome by.
 
 use chimera_layer4_core::{Digest, Layer4Config, TaskId};
 

@@ -1,4 +1,4 @@
-//! Runs of guests that nobody's task waits for, on a thread of their own.
+//! Runs guests that no queued task waits for, on a thread of their own.
 //!
 //! A guest holds the thread that polls it until its next tick, which is
 //! milliseconds. On a thread of the runtime that serves live tasks, these would
@@ -11,7 +11,7 @@ use chimera_layer4_core::{Layer4Error, Layer4Result};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// Has `work` done there. It ends where it is when nobody waits any more.
+/// Runs `work` on that thread. It stops where it is when the caller stops waiting.
 pub(super) async fn aside<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Layer4Result<T> {

@@ -4,7 +4,7 @@
 //! before the agents change, so a host that goes down in between comes back
 //! with the new one. Nothing takes over that was not admitted (`admission`). A
 //! genome takes over at once (`promotion`) or by a rollout (`rollout`), whose trial
-//! hears of every run (`evidence`, `trials`).
+//! counts every run (`evidence`, `trials`).
 
 mod admission;
 mod bench;

@@ -47,7 +47,7 @@ pub(crate) struct OpenGenomes {
     pub(super) agent_timeout: Duration,
     /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
     closed: OnceCell<()>,
-    /// Whether the folder is this host's still; read by whoever is at the disk.
+    /// Whether the folder is still this host's. Held for reading during each disk access.
     open: RwLock<bool>,
     /// Held so that the folder goes when this does.
     _scratch: Option<TempDir>,
@@ -141,7 +141,7 @@ impl OpenGenomes {
         self.pool.load(&bytes).await
     }
 
-    /// Ends agents that were replaced: what they have in hand finishes.
+    /// Ends agents that were replaced; their running tasks finish.
     pub(super) fn retire(&self, replaced: Vec<Arc<AgentEntry>>) {
         let timeout = self.agent_timeout;
         for entry in replaced {
@@ -178,7 +178,7 @@ impl OpenGenomes {
     }
 }
 
-/// What goes on beside whoever began it, and ends with the fabric at the latest.
+/// Background work, which outlives its caller and ends with the fabric at the latest.
 #[derive(Default)]
 pub(super) struct BackgroundTasks(Mutex<JoinSet<()>>);
 

@@ -27,11 +27,11 @@ use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
 
 impl Genomes {
     /// Layer 7's entry: another genome takes over in one agent. It is admitted
-    /// for the agent's type first. Tasks in hand finish on the old one.
+    /// for the agent's type first. Running tasks finish on the old one.
     ///
     /// # Errors
     /// `AgentNotFound`; as [`push`](Self::push); what the new
-    /// agent's `init` failed with. The old one goes on then.
+    /// agent's `init` failed with. The agent then keeps the old genome.
     pub async fn update_agent(
         &self,
         agent_id: AgentId,
@@ -132,8 +132,8 @@ impl TakenOver {
 }
 
 impl OpenGenomes {
-    /// Sees it through, also when whoever asked goes away: the lineage and the
-    /// agents are to say the same.
+    /// Runs it to its end even if the caller goes away, so that the lineage and
+    /// the agents agree.
     pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
         what: impl Future<Output = Layer4Result<T>> + Send + 'static,
@@ -230,8 +230,8 @@ impl OpenGenomes {
         self.record(entries).await?;
         self.change_places(first, successors, state, &mut done).await?;
         for wave in waves {
-            // What came before has to leave room, and is in charge: whoever
-            // cannot follow stays behind.
+            // The old agents are in charge and have to leave room: those that
+            // cannot be replaced are left out.
             match self.successors(wave, genome, unfit).await {
                 Ok((successors, state)) => {
                     self.change_places(wave, successors, state, &mut done).await?;

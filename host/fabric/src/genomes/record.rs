@@ -1,8 +1,8 @@
 //! Keeps a sample of real tasks, to judge the next genome by.
 //!
-//! A run offers its task and goes on; whether it is kept is decided elsewhere.
-//! At the most so many a second of a type are even put into words, so that the
-//! recording costs the same whatever the load.
+//! A run offers its task and does not wait; whether the task is kept is decided
+//! elsewhere. The number of tasks of a type that are serialized in a second is
+//! limited, so that the recording costs the same at any load.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -21,7 +21,7 @@ use chimera_layer4_stores::genomes::{Recorded, Recordings};
 const EVERY: Duration = Duration::from_millis(20);
 /// Tasks that wait to be written; beyond them none is offered.
 const WAITING: usize = 256;
-/// Agent types that are told apart for the pace; of more, none is offered.
+/// Agent types whose pace is tracked; tasks of further types are not recorded.
 const MOST_TYPES: usize = 1000;
 
 /// Records tasks as they end.
@@ -67,7 +67,7 @@ impl Recorder {
                     }
                     Job::Judged(task_id, accuracy) => recordings.judge(task_id, accuracy).map(drop),
                     Job::Flush(written) => {
-                        // Whoever asked may have gone.
+                        // The caller may have stopped waiting.
                         let _ = written.send(());
                         Ok(())
                     }
@@ -87,7 +87,7 @@ impl Recorder {
         }
     }
 
-    /// A run ended. It is offered, or passed over without a word.
+    /// A run ended. It is offered, or skipped without a log line.
     pub(crate) fn ran(&self, task: &Task, genome: Digest, report: &RunReport) {
         let Some(writer) = self.writer.get() else { return };
         if !self.is_due(&task.target_agent_type) {
@@ -96,7 +96,7 @@ impl Recorder {
         let output = report.result.as_ref().ok();
         let recorded = Recorded {
             task_id: task.id,
-            payload: String::new(), // Put into words where nobody waits for it.
+            payload: String::new(), // Redacted and set on the recorder's thread.
             output: output.map(|output| self.redaction.redacted(output)).unwrap_or_default(),
             success: output.is_some(),
             latency_us: u64::try_from(report.wall.as_micros()).unwrap_or(u64::MAX),
@@ -108,16 +108,16 @@ impl Recorder {
         writer.offer(Job::Ran(Box::new((agent_type, task.payload.clone(), recorded))));
     }
 
-    /// Layer 3 judged an output. Unlike a run, a judgement is never passed over:
-    /// its sender was told that it counts.
+    /// Layer 3 judged an output. Unlike a run, a judgement is never skipped: its
+    /// sender got the answer that it counts.
     pub(crate) async fn judged(&self, task_id: TaskId, accuracy: f64) {
         if let Some(writer) = self.writer.get() {
             writer.deliver(Job::Judged(task_id, accuracy)).await;
         }
     }
 
-    /// Waits until everything that was offered so far is written, so that whoever
-    /// reads the recordings next sees it.
+    /// Waits until everything that was offered so far is written, so that the
+    /// next read of the recordings sees it.
     pub(super) async fn flush(&self) {
         let Some(writer) = self.writer.get() else { return };
         let (tell, told) = oneshot::channel();

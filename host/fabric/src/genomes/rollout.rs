@@ -50,7 +50,7 @@ impl Genomes {
             return Err(Layer4Error::InvalidRequest(complaints));
         }
         let candidate = self.resolve_genome(genome.into(), agent_type).await?;
-        // A trial needs somebody to be held against.
+        // A trial needs a champion to compare with.
         self.pool.make_ready(agent_type).await?;
         let genomes = self.opened().await?;
         let (own, name) = (Arc::clone(genomes), agent_type.to_owned());
@@ -99,7 +99,7 @@ impl Genomes {
                 live.carried_out().await?;
                 Ok(view)
             }
-            // Somebody else decided: the lineage says how once that is carried out.
+            // Another caller decided. The lineage records how once that is carried out.
             Err(over) => {
                 live.over().await;
                 Err(Layer4Error::RolloutConflict(over.to_string()))
@@ -182,7 +182,7 @@ impl OpenGenomes {
         let view = RolloutView::of(agent_type, &rollout);
         let held_against = control.iter().map(|agent| agent.config().agent_id).collect();
         let live = Arc::new(Live::new(agent_type, rollout, held_against));
-        // First the ear: the candidate's first run is to be heard.
+        // Register the trial first, so that the candidate's first run counts.
         self.evidence.trials.insert(Arc::clone(&live));
         let lanes = Arc::clone(&live);
         let lanes = Arc::new(move |task: &_| lanes.lane(task));
@@ -227,7 +227,7 @@ impl OpenGenomes {
         let digest = champion.genome().digest();
         let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
             Ok(bytes) => self.pool.executor.load_apart(&bytes).await?,
-            // It came as bytes that nobody stored, or they are damaged.
+            // It came as bytes that are not in the store, or the stored bytes are damaged.
             Err(error) => {
                 tracing::debug!(%error, "the control shares the champion's code");
                 Arc::clone(champion.genome())

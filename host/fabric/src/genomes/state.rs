@@ -19,14 +19,14 @@ use crate::agents::registry::AgentEntry;
 /// What a swap does with a state that cannot be carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// It does not take place: the old genome goes on.
+    /// The replacement fails: the old genome stays in charge.
     Refuse,
     /// The new one starts anew. For who goes back to an earlier genome, which
     /// may not know what a later one kept, and wants rid of the later one.
     StartAnew,
 }
 
-/// The state of agents that are being replaced, on its way.
+/// The state of agents that are being replaced, during its handover.
 pub(super) struct Handovers<'a> {
     each: Vec<Handover<'a>>,
     /// Why it was left behind.
@@ -44,7 +44,7 @@ pub(super) async fn hand_over<'a>(
     unfit: Unfit,
 ) -> Layer4Result<Handovers<'a>> {
     let each = old.iter().zip(successors).map(|(old, new)| async move {
-        // A task in hand ends within its own limit; what surrounds it has another.
+        // A running task ends within its own limit; `save` and `restore` have `timeout`.
         let limit = old.agent.quota().execution_time().saturating_add(timeout);
         let handover = old.agent.hand_over(new, limit).await;
         handover.map_err(|fault| Layer4Error::from_fault(old.id(), fault, timeout))

@@ -34,7 +34,7 @@ pub(crate) struct Live {
     pub(super) changed: Notify,
     /// It has ended, and what follows is done.
     over: watch::Sender<bool>,
-    /// What came of the decision that ended it, for whoever made that decision.
+    /// The outcome of the decision that ended it, for the caller that made the decision.
     outcome: Mutex<Option<Layer4Result<()>>>,
 }
 
@@ -81,7 +81,7 @@ impl Live {
     }
 
     /// Waits until the rollout has ended and everything that follows is done,
-    /// whoever decided it.
+    /// whether the trial or an operator decided it.
     pub(super) async fn over(&self) {
         // The sender lives as long as this does.
         let _ = self.over.subscribe().wait_for(|over| *over).await;
@@ -120,7 +120,7 @@ impl Live {
         let side = match genome {
             genome if genome == rollout.candidate() => Side::Candidate,
             genome if genome == rollout.champion() => Side::Champion,
-            _ => return, // An agent that somebody put there by hand.
+            _ => return, // An agent that an operator started by hand.
         };
         let changed = change(&mut rollout, side);
         drop(rollout);
@@ -131,7 +131,7 @@ impl Live {
     }
 }
 
-/// Tasks that ran since a trial began, and whose output nobody has judged.
+/// Tasks that ran since a trial began and whose output is not judged yet.
 #[derive(Default)]
 struct Unjudged {
     tasks: HashSet<TaskId>,
@@ -181,14 +181,14 @@ impl Trials {
         self.count.store(by_type.len(), Ordering::Release);
     }
 
-    /// No run is heard for it any more. Whoever removes it finishes it.
+    /// No further run counts for it. The caller finishes it.
     pub(super) fn remove(&self, agent_type: &str) {
         let mut by_type = self.by_type.write().unwrap_or_else(PoisonError::into_inner);
         by_type.remove(agent_type);
         self.count.store(by_type.len(), Ordering::Release);
     }
 
-    /// Nobody sees any of them through any more.
+    /// Drops all trials without finishing them.
     pub(super) fn end_all(&self) {
         for live in self.all() {
             self.remove(&live.agent_type);

@@ -21,7 +21,7 @@ const MOST_KEPT: usize = 8;
 /// The breakers of a type.
 pub(super) struct Arms {
     policy: BreakerPolicy,
-    /// `None`: no agent of the type is up, so nobody knows the genome.
+    /// `None`: no agent of the type is up, so the genome is not known.
     arms: HashMap<Option<Digest>, OfGenome>,
     /// The current ones, as they were told last.
     told: Arc<[Arm]>,
@@ -52,8 +52,8 @@ impl Arms {
         } else if !Arc::ptr_eq(&self.told, told) {
             self.arms.values_mut().for_each(|arm| arm.slots = None);
             if told.iter().any(|arm| !self.arms.contains_key(&Some(arm.genome))) {
-                // Somebody else takes the tasks, so little is lost by trying the
-                // others soon; and a trial learns from it.
+                // Another genome takes the tasks, so little is lost by trying
+                // the others soon; and a trial learns from it.
                 self.arms.values_mut().for_each(|arm| arm.breaker.hasten(now));
             }
             told.iter().for_each(|arm| self.of(Some(arm.genome)).slots = Some(arm.slots));
@@ -86,7 +86,7 @@ impl Arms {
     pub(super) fn place(&mut self, meant: &[Digest], now: Moment) -> Placement {
         let may = |arm: &OfGenome| arm.breaker.room(now, 1, arm.running) > 0;
         let well = meant.iter().find(|genome| self.arms.get(&Some(**genome)).is_none_or(may));
-        // A breaker opened after the claim: the run is on its way as others are.
+        // A breaker opened after the claim: the run counts as under way.
         let genome = well.or(meant.first()).copied();
         let rests = |arm: &OfGenome| arm.breaker.state(now) != BreakerState::Closed;
         let resting = self.current().filter(|(_, arm, _)| rests(arm));

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::{Shared, in_flight};
 
 /// Tasks in one claim: a batch of this size costs the store little more for
-/// each, and holds nobody else up for long.
+/// each, and delays other callers only briefly.
 const MOST_AT_ONCE: usize = 512;
 /// Before a store that cannot write is asked again.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -51,7 +51,7 @@ async fn claim(
     rooms: Vec<TypeSlots>,
     most: usize,
 ) -> Result<bool, StoreError> {
-    // Before the phase is looked at: a shutdown waits for a claim on its way.
+    // Before the phase is read: a shutdown waits for a claim that is under way.
     let claiming = shared.in_hand.claiming();
     if !shared.is_claiming() || !shared.time.is_known() {
         return Ok(false);
@@ -74,7 +74,7 @@ async fn claim(
     }
     drop(claiming);
     if !claim.ended.is_empty() {
-        // Each is read before it is told of, which claims need not wait for.
+        // Each is read before its event is sent; claims do not wait for that.
         shared.unobserved().extend(claim.ended);
         shared.timer.schedule(Some(now));
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Scheduler;
 use crate::lifecycle::Phase;
 
-/// For a store to hear of runs that a shutdown ended.
+/// The time to write the end of runs that a shutdown ended to the store.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Scheduler {
@@ -51,7 +51,7 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.life.advance(Phase::Stopped);
         self.end_loops();
-        // Each run in hand is dropped, and given back if the store can write.
+        // Each run in flight is dropped, and given back if the store can write.
         self.shared.in_hand.stop_all();
     }
 }

@@ -1,4 +1,4 @@
-//! The tasks in hand, as those see them who stop one or wait for all.
+//! The tasks in flight: to stop one, or to wait for all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use tokio::sync::{Notify, oneshot};
 pub(super) enum Stop {
     Cancelled,
     ShuttingDown,
-    /// Somebody else speaks for the task now.
+    /// Another owner holds the task's lease now.
     Lost,
 }
 
-/// The tasks in hand, each with the means to stop it.
+/// The tasks in flight, each with the means to stop it.
 #[derive(Default)]
 pub(super) struct InFlight {
     holds: Mutex<Holds>,
@@ -26,9 +26,9 @@ pub(super) struct InFlight {
 #[derive(Default)]
 struct Holds {
     tasks: HashMap<TaskId, Held>,
-    /// Whether a claim is on its way, which may bring more.
+    /// Whether a claim is under way, which may bring more tasks.
     claiming: bool,
-    /// Taken back while the claim that brings them is on its way.
+    /// Taken back while the claim that brings them is under way.
     wanted_back: HashSet<TaskId>,
 }
 
@@ -65,7 +65,7 @@ impl InFlight {
         self.tell_if_empty(&holds);
     }
 
-    /// A claim is on its way, as long as the answer lives.
+    /// A claim is under way until the returned value is dropped.
     pub(super) fn claiming(&self) -> Claiming<'_> {
         self.lock().claiming = true;
         Claiming(self)
@@ -77,8 +77,8 @@ impl InFlight {
         }
     }
 
-    /// Ends the run of a task that is in hand, or is on its way there; whether it
-    /// may be either.
+    /// Ends the run of a task that is in flight or being claimed. Returns whether
+    /// it may be either.
     pub(super) fn take_back(&self, id: TaskId) -> bool {
         let mut holds = self.lock();
         let in_hand = holds.tasks.contains_key(&id);
@@ -122,7 +122,7 @@ impl InFlight {
         self.lock().tasks.len()
     }
 
-    /// Waits until nothing is in hand, nor on its way there.
+    /// Waits until no task is in flight or being claimed.
     pub(super) async fn none_left(&self) {
         loop {
             let emptied = self.empty.notified();
@@ -140,7 +140,7 @@ impl InFlight {
     }
 }
 
-/// A claim on its way.
+/// A claim that is under way.
 pub(super) struct Claiming<'a>(&'a InFlight);
 
 impl Drop for Claiming<'_> {

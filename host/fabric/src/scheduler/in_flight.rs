@@ -1,4 +1,4 @@
-//! A task in hand: from its claim to its settlement.
+//! A task in flight: from its claim to its settlement.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::held::Stop;
 use super::observe::{Change, End};
 use super::{Placement, Shared};
 
-/// Before a store that cannot write is told again how a run begins or ended.
+/// The delay before a write of a run's start or end is tried again on a store that cannot write.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// With thousands of results waiting this is load enough.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Takes a claimed task in hand; a future of its own sees it through.
+/// Starts a claimed task; a future of its own runs it to its settlement.
 pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
     if claimed.body.deadline.map(Timestamp::from) != claimed.deadline {
         let deadline = claimed.deadline.map(Timestamp::to_system_time);
@@ -73,7 +73,7 @@ struct PutDown {
 impl Drop for PutDown {
     fn drop(&mut self) {
         self.shared.in_hand.put_down(self.lease);
-        // There may have been no room in hand for what waits.
+        // The in-flight limit may have held tasks back; wake the dispatcher.
         self.shared.work.notify_one();
     }
 }
@@ -117,10 +117,10 @@ async fn see_through(
         why = &mut stopped => why.map_or(Some(Stop::ShuttingDown), Some).and_then(|why| ended_by(task.id, why, shared)),
     };
     drop(slot);
-    // Nothing can end the run any more. Closed before the store hears of its
-    // end, so that a heartbeat which comes after the settlement finds no run.
+    // Nothing can end the run any more. Closed before its end is written to the
+    // store, so that a heartbeat after the settlement finds no run.
     drop(stopped);
-    // Without a result the lease is lost, and the task somebody else's.
+    // Without a result the lease is lost, and the task belongs to another owner.
     let Some(ran) = ran else { return };
     let (now, ahead_ms) = shared.time.now_and_ahead();
     let result = shared.waiters.has(task.id).then(|| ran.result.clone());
@@ -185,8 +185,8 @@ impl Told {
     }
 }
 
-/// What becomes of a task that has not ended with its run. The words of the
-/// error are put into `error`, which the answer borrows.
+/// What becomes of a task that has not ended with its run. The error's text is
+/// put into `error`, from which the answer borrows.
 fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> Change<'a> {
     match settlement {
         Settlement::Retry { at, failed, .. } => {
@@ -207,8 +207,8 @@ async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ra
         };
         // Now that an agent is up there may be room for more of the type.
         shared.work.notify_one();
-        // Known to the store before the guest runs: should it bring the host
-        // down, the blame is not another's.
+        // The store records it before the guest runs: if the guest brings the
+        // host down, the crash counts against this task and no other.
         match start(shared, claimed.lease, genome).await {
             Ok(true) => {}
             Ok(false) => return None,

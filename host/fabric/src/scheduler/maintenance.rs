@@ -15,7 +15,7 @@ use super::held::Stop;
 
 /// The clock may be set, so the maintenance loop never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Before a store that did not hear heartbeats is told again.
+/// The delay before heartbeats that the store did not take are sent again.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks for tasks to forget.
 const RETENTION: Duration = Duration::from_secs(10);

@@ -1,8 +1,8 @@
-//! [`Scheduler`]: moves tasks from the store to whoever runs them, and back.
+//! [`Scheduler`]: moves tasks from the store to the runner, and back.
 //!
 //! What is decided is decided in [`chimera_layer4_core::scheduler`], without a clock; here are
-//! the loops that wait. One loop claims and hands out (`dispatch`), each task
-//! in hand is a future of its own (`in_flight`), and one loop does what time brings
+//! the loops that wait. One loop claims and hands out (`dispatch`), each task in flight is a
+//! future of its own (`in_flight`), and one loop does what time brings
 //! (`maintenance`). The scheduler knows its store and its runner as traits.
 
 mod arms;
@@ -58,8 +58,9 @@ impl Waker {
     }
 }
 
-/// For a run that is cancelled to end and the store to hear of it. A guest is
-/// stopped within milliseconds; a store that cannot write takes longer.
+/// The time for a cancelled run to end and for its end to be written to the
+/// store. A guest is stopped within milliseconds; a store that cannot write
+/// takes longer.
 const LAST_OF_A_CANCELLED: Duration = Duration::from_secs(10);
 
 impl Scheduler {
@@ -119,7 +120,8 @@ impl Scheduler {
     }
 
     /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
-    /// for the results: each is told as it is known, without a look into the store.
+    /// for the results: each result is sent as soon as it is known, without a read
+    /// of the store.
     ///
     /// # Errors
     /// As [`submit_batch`](Self::submit_batch).
@@ -128,7 +130,8 @@ impl Scheduler {
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
         let shared = &self.shared;
-        // First the ears, then the tasks: one that ends at once is heard.
+        // Register the waiters before submitting, so that a task that ends at once still finds its
+        // waiter.
         let waiting: Vec<_> =
             batch.iter().map(|one| shared.waiters.register(one.task.id)).collect();
         let taken = Arc::clone(shared).take(batch, Durability::Durable).await?;
@@ -190,9 +193,8 @@ impl Scheduler {
     }
 
     /// Takes a task back: at once when it is queued, otherwise its run is ended.
-    /// The answer, which is whether it was queued, comes when the task is
-    /// cancelled; if the store does not hear of a run's end within ten seconds,
-    /// before that.
+    /// Returns whether it was queued, when the task is cancelled, or after ten
+    /// seconds if the end of the run is not written to the store by then.
     ///
     /// # Errors
     /// `TaskNotFound`, `Store`; `TaskEnded`, also when its run ended otherwise
@@ -207,7 +209,7 @@ impl Scheduler {
                 Ok(true)
             }
             CancelAnswer::Requested => {
-                // Where another host runs it, that one hears of it with its heartbeat.
+                // If another host runs it, that host learns of it with its next heartbeat.
                 if shared.in_hand.take_back(id)
                     && timeout(LAST_OF_A_CANCELLED, ended.heard()).await.is_err()
                 {
@@ -287,7 +289,8 @@ impl Scheduler {
         self.shared.work.notify_one();
     }
 
-    /// The same, for whoever outlives the scheduler or is known to it.
+    /// Returns a handle that does the same, for a holder that outlives the scheduler or that the
+    /// scheduler refers to.
     pub(crate) fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.shared.work))
     }

@@ -40,7 +40,7 @@ pub struct SchedulerOptions {
     pub seed: u64,
     /// Where the time comes from.
     pub clock: Clock,
-    /// Who is told what becomes of tasks.
+    /// Receives what becomes of tasks.
     pub observer: Arc<dyn Observe>,
 }
 

@@ -38,7 +38,7 @@ pub struct Placement {
     pub resting: Vec<Digest>,
 }
 
-/// Whoever runs tasks.
+/// Runs tasks.
 #[async_trait]
 pub trait RunTask: Send + Sync + 'static {
     /// The types that can be run now, with their slots. Asked before each claim.
@@ -50,7 +50,7 @@ pub trait RunTask: Send + Sync + 'static {
     /// Why no agent could be made ready.
     async fn prepare(&self, agent_type: &str) -> Result<Option<Digest>, Fault>;
 
-    /// Whether new tasks of a type are taken, whoever runs them and when.
+    /// Whether new tasks of a type are taken, now or for a later run.
     ///
     /// # Errors
     /// Why not; a repeat of what was taken before is answered all the same.

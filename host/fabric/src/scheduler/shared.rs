@@ -1,4 +1,4 @@
-//! What the scheduler's loops and the tasks in hand share.
+//! What the scheduler's loops and the tasks in flight share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use super::time::Time;
 use super::types::Types;
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// What the loops and the tasks in hand share.
+/// What the loops and the tasks in flight share.
 pub(super) struct Shared {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) runner: Arc<dyn RunTask>,
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) waiters: Arc<ResultSubscribers>,
     /// Tasks that have ended, whose result could not be read for their waiters.
     pub(super) untold: Mutex<Vec<TaskId>>,
-    /// Tasks that ended without a run, of which nobody was told yet.
+    /// Tasks that ended without a run and were not reported yet.
     pub(super) unobserved: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
     pub(super) work: Arc<Notify>,
@@ -96,7 +96,8 @@ impl Shared {
     }
 
     pub(super) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
-        // First the ear, then the look: an end in between is heard.
+        // Register the waiter before reading the store, so that an end in between still finds its
+        // waiter.
         let waiting = self.waiters.register(id);
         let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
         if let Some(result) = record.result {
@@ -153,7 +154,7 @@ impl Shared {
             match self.store.get(*id).await {
                 Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
                 Ok(Some(_)) => {}
-                // Forgotten already: nobody will say any more.
+                // The store has forgotten it: no result will come.
                 Ok(None) => self.waiters.forget(*id),
                 Err(error) => {
                     tracing::warn!(%id, %error, "a result could not be read yet");
@@ -163,7 +164,7 @@ impl Shared {
         }
     }
 
-    /// Tells those who could not be told before.
+    /// Sends results that could not be sent before.
     pub(super) async fn tell_again(&self) {
         let unobserved = std::mem::take(&mut *self.unobserved());
         self.ended(&unobserved).await;

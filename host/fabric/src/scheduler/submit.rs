@@ -1,4 +1,4 @@
-//! A submission on its way to the store, and how it is taken back.
+//! A submission while it is written to the store, and how it is taken back.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -102,8 +102,8 @@ impl Shared {
         }
         let mut answers = Vec::new().into_iter();
         if !new.is_empty() {
-            // The look for work is then on its way together with it; a store may
-            // do both at once.
+            // The claim is then sent together with it; a store may do both at
+            // once.
             shared.work.notify_one();
             answers = shared.store.submit(new, terms).await.inspect_err(refused)?.into_iter();
         }
@@ -190,7 +190,7 @@ impl Shared {
 }
 
 /// Takes a task back unless its result was received, also when its submission
-/// is still on its way to the store.
+/// is not yet written to the store.
 pub(super) struct CancelOnDrop {
     shared: Arc<Shared>,
     submission: Submitting,
@@ -246,7 +246,7 @@ impl Drop for CancelOnDrop {
                 });
             }
             Submitting::Taken(id) => {
-                // The run ends at once; the store hears of it as soon as it can.
+                // The run ends at once; its end is written to the store as soon as possible.
                 shared.in_hand.stop(id, Stop::Cancelled);
                 runtime.spawn(async move { shared.take_back(id).await });
             }

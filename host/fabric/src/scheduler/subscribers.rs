@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 pub(super) struct ResultSubscribers(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
 
 impl ResultSubscribers {
-    /// Hears of the task's end from now on.
+    /// Receives the task's result from now on.
     pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Waiting {
         let (tell, hear) = oneshot::channel();
         self.lock().entry(id).or_default().push(tell);
@@ -30,12 +30,12 @@ impl ResultSubscribers {
         }
     }
 
-    /// Nothing will be told of this task.
+    /// No result is sent for this task.
     pub(super) fn forget(&self, id: TaskId) {
         self.lock().remove(&id);
     }
 
-    /// Nobody will be told anything more.
+    /// No further result is sent.
     pub(super) fn dismiss(&self) {
         self.lock().clear();
     }
@@ -54,7 +54,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// How the task ended; `None` when nobody will say any more.
+    /// How the task ended; `None` when no result will come.
     pub(super) async fn heard(mut self) -> Option<ExecutionResult> {
         (&mut self.hear).await.ok()
     }

@@ -3,8 +3,8 @@
 //! The store knows times of day, since it outlives the process. What is relative
 //! in it is right as long as the clock is not set; when it is, the maintenance loop tells
 //! the store by how much, and until then every time that is handed to the store
-//! is that of the clock as it was. No write is on its way while the store is told,
-//! so none arrives with a time of the other clock.
+//! is that of the clock as it was. No write is under way during that call, so none
+//! arrives with a time of the other clock.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -17,7 +17,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::options::Clock;
 
 const NANOS_IN_MS: i64 = 1_000_000;
-/// A clock that drifts is followed without a word to the store up to here.
+/// Up to this difference a drifting clock is followed without a call to the store.
 const FOLLOWED_MS: u64 = SET_MS / 5;
 
 /// The same for all schedulers of the process. Some time before the first look,
@@ -114,8 +114,9 @@ impl Time {
         self.is_known.load(Ordering::Acquire)
     }
 
-    /// What the store is to hear of the clock: at first, how far ahead it is, and
-    /// then by how much it was set. It is followed where it is only not exact.
+    /// What the store is to be given of the clock: at first, how far ahead it is,
+    /// and then by how much it was set. It is followed where it is only not
+    /// exact.
     pub(super) fn was_set(&self) -> Option<Set> {
         let (was, is) = (self.told.load(Ordering::Acquire), look(&self.clock));
         let [was_ms, is_ms] = [was, is].map(|ahead| ahead.div_euclid(NANOS_IN_MS));

@@ -28,7 +28,7 @@ const MOST_AHEAD: f64 = 512.0;
 /// A type with so many slots keeps one for critical tasks. With fewer, the
 /// share of the machine that would lie idle is too dear.
 const SLOTS_TO_SPARE_ONE: usize = 4;
-/// The bounds of what a submitter to a full queue is told.
+/// The bounds of the delay after which a submitter to a full queue may try again.
 const SOONEST: Duration = Duration::from_millis(50);
 const LATEST: Duration = Duration::from_secs(60);
 
@@ -72,7 +72,7 @@ impl TypeState {
     }
 
     /// Claims beyond the free slots that keep these busy while the next claim
-    /// is on its way: by Little's law the slots times the time of a claim over
+    /// is under way: by Little's law the slots times the time of a claim over
     /// that of a run. For tasks that take long it is none.
     fn ahead(&self, slots: usize, claim_seconds: f64) -> usize {
         if self.run_seconds <= 0.0 {

@@ -1,7 +1,7 @@
 //! What the fabric counts and tells of tasks and agents: metrics, events, traces and
 //! the log.
 //!
-//! It is told what happens, and observes; it has nothing that a task's way depends on.
+//! It only observes: no task's outcome depends on it.
 
 pub mod events;
 pub(crate) mod log;
@@ -140,14 +140,14 @@ impl Telemetry {
     }
 
     /// Layer 5's view: how each agent did with each genome, over the last
-    /// minutes. The same is told as an event every `kpi_reporting_interval_secs`.
+    /// minutes. The same is sent as an event every `kpi_reporting_interval_secs`.
     #[must_use]
     pub fn kpis(&self) -> Vec<KpiReport> {
         self.metrics.kpis_at(SystemTime::now().into())
     }
 
-    /// Hears of what happens from now on. A listener that falls behind loses
-    /// the oldest events, and hears how many.
+    /// Subscribes to events from now on. A listener that falls behind loses the
+    /// oldest events and gets their number.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.listen()

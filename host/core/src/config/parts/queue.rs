@@ -11,7 +11,7 @@ pub const DEFAULT_DRAIN_TIMEOUT_SECS: u64 = 30;
 pub const DEFAULT_RESULT_RETENTION_SECS: u64 = 24 * 3600;
 /// A hundred thousand small results are about a hundred megabytes.
 pub const DEFAULT_RESULT_RETENTION_COUNT: u64 = 100_000;
-/// Somebody should look at dead letters, and may be on holiday.
+/// An operator should look at dead letters, and may be on holiday.
 pub const DEFAULT_DEAD_LETTER_RETENTION_SECS: u64 = 30 * 24 * 3600;
 /// More are not read one by one.
 pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;

@@ -141,7 +141,7 @@ pub(crate) fn mean_ratio(logs: &[f64], confidence: f64) -> Option<Interval> {
     let squares: f64 = logs.iter().map(|log| (log - mean) * (log - mean)).sum();
     let error = (squares / (n - 1.0) / n).sqrt();
     let radius = student_quantile(n - 1.0, 0.5 + confidence / 2.0) * error;
-    // Of two pairs it may reach beyond all numbers, which JSON has no word for.
+    // Of two pairs it may reach beyond all numbers, which JSON cannot represent.
     let ratio = |log: f64| log.exp().clamp(1.0 / MOST, MOST);
     Some(Interval { estimate: ratio(mean), low: ratio(mean - radius), high: ratio(mean + radius) })
 }

@@ -4,8 +4,8 @@
 //! falls out of the difference, and a few dozen tasks say what hundreds of
 //! unpaired runs would. Each measure has an interval of its own, at the asked
 //! confidence (five intervals at 95 % are all right at once somewhat less
-//! often; whoever decides by all of them asks for more). An answer is only
-//! what the interval shows, and "cannot tell" is one.
+//! often; a decision by all of them needs a higher confidence). An answer is
+//! only what the interval shows, and "cannot tell" is one.
 //!
 //! This is one look at a fixed number of pairs. What is looked at while it
 //! grows is a [`trial`](super::trial).

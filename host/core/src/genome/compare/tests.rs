@@ -139,7 +139,7 @@ prop_compose! {
 }
 
 proptest! {
-    /// JSON has no word for what is no number: it would come back as nothing.
+    /// JSON cannot represent NaN or infinity: they would be read back as null.
     #[test]
     fn whatever_was_measured_every_figure_is_a_number(
         pairs in proptest::collection::vec((any_run(), any_run()), 0..20), confidence: f64,
@@ -154,7 +154,7 @@ proptest! {
         prop_assert_eq!(again.cpu.champion.is_some(), comparison.cpu.champion.is_some());
     }
 
-    /// Whoever changes places changes the answer round.
+    /// Swapping the two sides reverses the answer.
     #[test]
     fn better_is_worse_the_other_way_round(slower in 0.5..2.0, failing in 0_usize..40) {
         let mut there = pairs(40, slower);

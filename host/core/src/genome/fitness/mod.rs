@@ -19,8 +19,8 @@
 //! is nearest to no difference, and no difference where the interval contains
 //! it. The best of many candidates by their estimates is mostly the luckiest.
 //!
-//! Hard constraints come before any score: whoever is shown to fail more, or to
-//! answer right less often, is disqualified, whatever else it gained.
+//! Hard constraints come before any score: a genome that is shown to fail more,
+//! or to answer right less often, is disqualified, whatever else it gained.
 //!
 //! The version is kept with each score; scores of different versions are never
 //! compared.

@@ -102,8 +102,8 @@ mod tests {
     }
 
     proptest! {
-        /// Nobody in it beats another in it, and whoever is not in it is beaten
-        /// by somebody who is.
+        /// No member of the front beats another, and every genome outside is
+        /// beaten by a member.
         #[test]
         fn the_front_beats_all_others(genomes in proptest::collection::vec(any_scored(), 1..30)) {
             let front = pareto_front(&genomes);

@@ -15,7 +15,7 @@ use crate::Digest;
 
 /// Digits of a digest: enough that no two of a store are alike.
 const DIGITS: usize = 12;
-/// Letters of what somebody wrote. A verdict or a reason may fill a page; the
+/// Letters of a verdict or a reason that are drawn. Either may fill a page; the
 /// record has it whole.
 const LETTERS: usize = 100;
 /// Indented no deeper, lest a long lineage leave the terminal: below that the
@@ -38,7 +38,7 @@ pub fn tree(entries: &[Entry], agent_type: &str) -> String {
     for root in drawing.children_of(None) {
         drawing.branch(root);
     }
-    // Of a circle of parents nobody is the first; whoever is left begins.
+    // In a cycle of parents no genome is the first; the first that is not drawn yet begins.
     for genome in members {
         drawing.branch(genome);
     }

@@ -14,13 +14,13 @@ pub struct Retention {
     pub ancestors: usize,
     /// How long a genome stays after the last thing that happened to it, so
     /// that one which was uploaded a moment ago, or rolled back, is still there
-    /// when somebody asks.
+    /// when it is asked for.
     pub quiet_for: Duration,
 }
 
 impl Default for Retention {
-    /// Ten generations go back further than anybody rolls back; a month covers
-    /// the holidays of whoever would want to know.
+    /// Ten generations are more than a rollback needs; a month covers an
+    /// operator's holidays.
     fn default() -> Self {
         Self { ancestors: 10, quiet_for: days(30) }
     }
@@ -67,7 +67,7 @@ fn active_by_type(entries: &[Entry]) -> BTreeMap<&str, Digest> {
     active
 }
 
-/// The genomes that somebody wants kept.
+/// The genomes that are pinned.
 #[must_use]
 pub fn pinned(entries: &[Entry]) -> BTreeSet<Digest> {
     let mut pinned = BTreeSet::new();
@@ -95,11 +95,11 @@ pub fn pinned(entries: &[Entry]) -> BTreeSet<Digest> {
     pinned
 }
 
-/// The rollouts that are on their way: by agent type, the candidate and the
+/// The rollouts that are under way: by agent type, the candidate and the
 /// champion.
 ///
 /// A rollout ends when a genome is put in charge of its agent type or taken
-/// back, and by a verdict: whoever ends it inconclusively or by hand writes
+/// back, and by a verdict: an inconclusive end and an operator's abort write
 /// one, which then says what was known.
 #[must_use]
 pub fn rollouts(entries: &[Entry]) -> BTreeMap<String, (Digest, Digest)> {
@@ -158,7 +158,7 @@ pub fn keep(entries: &[Entry], now: Timestamp, retention: &Retention) -> BTreeSe
         let (mut child, mut left) = (genome, retention.ancestors);
         let mut met = BTreeSet::from([genome]);
         while let Some(parent) = parents.get(&child).filter(|_| left > 0) {
-            // A record that somebody bent into a circle has an end too.
+            // The walk also ends in a record that was edited into a cycle.
             if !met.insert(*parent) {
                 break;
             }

@@ -211,7 +211,8 @@ fn what_is_active_again_is_not_called_rolled_back() {
     };
     let two = line(&back, "two");
     assert!(two.contains("● active") && !two.contains("rolled back"), "{two}");
-    // Before, it was; and of what is gone again it is told again.
+    // Before the second promotion the rollback was drawn. After a second rollback it is drawn
+    // again.
     assert!(line(&back[..5], "two").contains("rolled back: slower"));
     let gone = [&back[..], &[("two", rolled_back("one"))]].concat();
     assert!(line(&gone, "two").contains("rolled back: slower"));

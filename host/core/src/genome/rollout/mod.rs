@@ -19,11 +19,11 @@
 //! early does not skip steps: the test knows how the candidate does with a
 //! twentieth of the tasks, not how it does with half of them. A champion that
 //! fails most of its tasks is no reason to go by steps: every task that is left
-//! to it fails. Ends are final; runs that were on their way then change nothing.
+//! to it fails. Ends are final; runs that were under way then change nothing.
 //!
 //! Which side serves a task is a hash of its key ([`sticky`]), so that a
-//! customer's tasks stay on one side, on every host and after a restart, and
-//! whoever met the candidate at 5 % still does at 25 %.
+//! customer's tasks stay on one side, on every host and after a restart, and a
+//! key that gets the candidate at 5 % still does at 25 %.
 //!
 //! A candidate with a twentieth of the tasks is slower for that alone: its
 //! caches are cold, and whenever it runs the champion does too. So it is held
@@ -43,7 +43,7 @@ use crate::Digest;
 
 pub use view::{RolloutView, SideView};
 
-/// Steps of a plan: each is told apart by the trial.
+/// Steps of a plan: the trial keeps each as a stratum of its own.
 pub const MOST_STEPS: usize = MOST_STRATA;
 
 /// What is done when the trial cannot tell.
@@ -133,9 +133,8 @@ impl Plan {
 /// Where a key lies between 0 and 1, always the same for the same salt.
 ///
 /// The sha256 of both, each with its length before it so that no salt runs into
-/// a key; the first 53 bits, which a float holds exactly. Keys are spread evenly
-/// whatever they look like, and nobody who does not know the salt can choose
-/// one that lies low.
+/// a key; the first 53 bits, which a float holds exactly. Any keys are spread
+/// evenly, and without the salt a key that lies low cannot be chosen.
 #[must_use]
 pub fn sticky(salt: &str, key: &str) -> f64 {
     let mut hash = Sha256::new();
@@ -381,8 +380,8 @@ impl Rollout {
         }
     }
 
-    /// A run ended. After the end of the rollout it is ignored: it was on its
-    /// way, and says nothing that could still matter.
+    /// A run ended. After the end of the rollout it is ignored: it was under
+    /// way then and can no longer change the result.
     pub fn observe(&mut self, side: Side, run: &Observation) -> Change {
         match self.state {
             RolloutState::Running { step } => {
@@ -413,7 +412,7 @@ impl Rollout {
         }
     }
 
-    /// Somebody judged an output, with an accuracy from 0.0 to 1.0. Ignored
+    /// An output was judged, with an accuracy from 0.0 to 1.0. Ignored
     /// after the end, like a run.
     pub fn judge(&mut self, side: Side, accuracy: f64) -> Change {
         match self.state {

@@ -1,9 +1,9 @@
 //! Whether a candidate is worse than the champion, in real traffic.
 //!
-//! Both serve tasks side by side, and after every single run somebody asks.
-//! Tests made for one look would condemn almost every candidate that is asked
-//! about often enough; hence each measure has a confidence sequence, which
-//! holds at all times together, and the trial may end whenever it says
+//! Both serve tasks side by side, and the question is asked after every single
+//! run. Tests made for one look would condemn almost every candidate that is
+//! asked about often enough; hence each measure has a confidence sequence,
+//! which holds at all times together, and the trial may end whenever it says
 //! something. `means` has that of latency and memory, `shares` that of
 //! errors and accuracy. The permitted chance of a false condemnation is split
 //! evenly over the four measures, measured or not (Bonferroni), so that it
@@ -15,17 +15,17 @@
 //! memory it is what is shown to be *over* the margin, because runs of one
 //! instance share its memory and so look more certain than they are; a leak
 //! passes any margin. **Not worse** is what is shown to be within the margin
-//! in everything that was measured. Whoever is neither in time, of that nobody
-//! **can tell**. **Better** is a candidate that holds where the champion fails:
-//! such a champion is soon given a rest by its breaker, so that the runs for the
-//! other tests never come; `pairs` has the test that needs no more than a few.
+//! in everything that was measured. If neither is shown in time, the trial
+//! **cannot tell**. **Better** is a candidate that holds where the
+//! champion fails: such a champion is soon given a rest by its breaker, so that
+//! the runs for the other tests never come; `pairs` has the test that needs no
+//! more than a few.
 //!
 //! What it rests on: which side serves a task does not depend on how runs end
 //! (a sticky hash, say; runs of a time in which it does are handed to
 //! [`Trial::observe_apart`], and count for pairs alone), runs of the same minute meet the same conditions, and
-//! one run's noise does not carry over to the next. Slow changes of the load
-//! do no harm, since both sides see them, nor do changes of the share, each of
-//! which begins a new stratum.
+//! one run's noise does not carry over to the next. Slow changes of the load do not bias the trial,
+//! since both sides see them, nor do changes of the share, each of which begins a new stratum.
 
 mod arm;
 mod finding;
@@ -49,15 +49,16 @@ use means::Difference;
 use pairs::Pairs;
 use shares::{Shares, Table, totals};
 
-/// Times of a constant share that are told apart. Changes beyond are not, and
-/// mislead where the load changed with the share; plans have no more steps.
+/// Periods of a constant share that are kept apart. Later changes are not, and
+/// bias the result where the load changed with the share; plans have no more
+/// steps.
 pub const MOST_STRATA: usize = 16;
 
 /// Agents of one genome differ in how long they take for as long as they live, by
 /// where their memory and code happen to lie (Mytkowicz, Diwan, Hauswirth and
 /// Sweeney, "Producing wrong data without doing anything obviously wrong!",
-/// ASPLOS, 2009). So much of the margin is nobody's fault: with none, 7 % of 200
-/// candidates that were the same were condemned.
+/// ASPLOS, 2009). This share of the margin is allowed for that: without it, 7 %
+/// of 200 identical candidates were condemned.
 const CHANCE_OF_PLACE: f64 = 1.0 / 3.0;
 
 /// What a trial has to say.
@@ -153,7 +154,7 @@ impl Trial {
         self.pairs.ran(side, failed);
     }
 
-    /// Somebody judged an output: `accuracy` from 0.0 to 1.0. One that is no
+    /// An output was judged: `accuracy` from 0.0 to 1.0. One that is no
     /// number is ignored.
     pub fn judge(&mut self, side: Side, accuracy: f64) {
         self.open.arm_mut(side).judge(accuracy);

@@ -61,7 +61,7 @@ impl Pairs {
         failed >= well && self.favour() >= -alpha.ln()
     }
 
-    /// The logarithm of the ratio of likelihoods; zero where it speaks for nobody.
+    /// The logarithm of the ratio of likelihoods; zero where it favours neither side.
     fn favour(&self) -> f64 {
         let (good, bad) = (self.champion_failed as f64, self.candidate_failed as f64);
         if good <= bad {

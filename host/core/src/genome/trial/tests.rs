@@ -52,8 +52,8 @@ struct Ended {
 enum Traffic {
     /// Always the same share, and always as busy.
     Steady(f64),
-    /// By turns a tenth of the tasks while little goes on, and half of them
-    /// while everything takes half as long again; and slow waves within.
+    /// By turns a tenth of the tasks under little load, and half of them while
+    /// everything takes half as long again; and slow waves within.
     Hours,
 }
 

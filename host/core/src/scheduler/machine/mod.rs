@@ -1,8 +1,8 @@
 //! Every state of a task and every edge between them.
 //!
 //! An edge is a method that takes the progress as it is and returns it as it
-//! will be, or [`TransitionError`]. Whoever holds a lease names its fence, so a late
-//! word about a lease that was lost changes nothing. `ARCHITECTURE.md` draws
+//! will be, or [`TransitionError`]. The holder of a lease names its fence, so a late
+//! message about a lost lease changes nothing. `ARCHITECTURE.md` draws
 //! the machine.
 
 use std::fmt;
@@ -50,7 +50,7 @@ impl TaskState {
         matches!(self, TaskState::Succeeded | TaskState::Dead | TaskState::Cancelled)
     }
 
-    /// Whether somebody holds the task's lease.
+    /// Whether the task's lease is held.
     #[must_use]
     pub fn is_leased(self) -> bool {
         matches!(self, TaskState::Claimed | TaskState::Running)
@@ -82,7 +82,7 @@ impl fmt::Display for TaskState {
 pub struct Bounds {
     /// Losses of a run that had started: it may be what brings the host down.
     pub crashes: u32,
-    /// Losses of a claim that had not started, which blame nobody much.
+    /// Losses of a claim before its run started; usually not this task's fault.
     pub lost_claims: u32,
 }
 
@@ -282,7 +282,7 @@ impl Progress {
         Ok(self.ended(TaskState::Cancelled, now))
     }
 
-    /// Queued → cancelled; leased: asked for, and the runner hears of it.
+    /// Queued → cancelled; leased: recorded, and the runner learns of it.
     ///
     /// # Errors
     /// It has ended.
@@ -317,8 +317,8 @@ impl Progress {
         Ok(self.ended(TaskState::Dead, now))
     }
 
-    /// Anything → dead, what is stored of it being unreadable. The fence goes
-    /// on, so that a run which is still on its way is refused.
+    /// Anything → dead, what is stored of it being unreadable. The fence is not
+    /// reset, so that a run which has not ended yet is refused.
     ///
     /// # Errors
     /// It is dead already.
@@ -332,7 +332,7 @@ impl Progress {
     /// The lease is over, or its owner gone: → waiting again, or → dead.
     ///
     /// # Errors
-    /// Nobody holds a lease.
+    /// No lease is held.
     pub fn lose(self, now: Timestamp, bounds: Bounds) -> Result<(Self, Loss), TransitionError> {
         let lost = match self.state {
             TaskState::Claimed => Self {
@@ -356,8 +356,8 @@ impl Progress {
         Ok((lost.waiting(now), loss))
     }
 
-    /// Dead → waiting, with every count at zero. The fence goes on, so that
-    /// nobody of its former life can speak for it.
+    /// Dead → waiting, with every count at zero. The fence is not reset, so
+    /// that no earlier lease holder can settle it.
     ///
     /// # Errors
     /// It is not dead.

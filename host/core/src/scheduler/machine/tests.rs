@@ -275,7 +275,7 @@ fn a_new_life_begins_at_zero_and_the_old_one_cannot_speak_for_it() {
 
 // === A history
 
-/// Which fence somebody names.
+/// Which fence a caller names.
 #[derive(Clone, Copy, Debug)]
 enum Named {
     Current,
@@ -344,8 +344,9 @@ impl History {
         self.count_of_life(|edge, _| edge == Edge::RetryHost)
     }
 
-    /// Claims, less those that were nobody's fault. Giving back a task that is
-    /// to be cancelled ends it, and what its end counts is never read.
+    /// Claims, less those that ended through no fault of the task. Giving back
+    /// a task that is to be cancelled ends it, and what its end counts is never
+    /// read.
     fn attempts(&self) -> usize {
         let given_back = self.count_of_life(|edge, _| edge == Edge::GiveBack);
         self.claims() - given_back - self.host_faults() - self.lost_claims()

@@ -96,8 +96,8 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Milliseconds on a clock that nobody sets, which says nothing of the time of
-/// day. What is relative and lives no longer than the process is told by it.
+/// Milliseconds on a monotonic clock, which does not give the time of day. It
+/// measures what is relative and lives no longer than the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment(pub u64);
 

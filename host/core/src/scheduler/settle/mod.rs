@@ -13,7 +13,7 @@ use crate::{
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ran {
-    /// How, as the submitter will be told if this is the end of the task.
+    /// The result that the submitter gets if this is the end of the task.
     pub result: ExecutionResult,
     /// The genome that ran.
     pub genome: Option<Digest>,
@@ -56,7 +56,7 @@ pub enum Settlement<O = ExecutionResult> {
         reason: DeadReason,
         /// What failed.
         failed: Attempt,
-        /// What its submitter is told.
+        /// The result that its submitter gets.
         result: O,
     },
     /// Its submitter took it back.

@@ -1,4 +1,4 @@
-//! Every kind of fault, what it leads to and whom it blames.
+//! Every kind of fault, what it leads to and whom it counts against.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -38,7 +38,7 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
-    /// It will not work again before somebody has mended it.
+    /// It will not work again before an operator has repaired it.
     #[error("the task store has failed: {reason}")]
     Failed {
         /// What was found, and what to do.
@@ -86,7 +86,7 @@ pub trait TaskStore: Send + Sync + 'static {
     /// The store cannot say.
     async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError>;
 
-    /// Hands out waiting tasks, whoever's turn it is, each with a lease.
+    /// Hands out waiting tasks in the order of their turns, each with a lease.
     ///
     /// # Errors
     /// Nothing was handed out.
@@ -149,11 +149,12 @@ pub trait TaskStore: Send + Sync + 'static {
     /// steady one, `was`, and is now, `is`. Told by several hosts, it was set once.
     /// What is relative goes with it: since when a task waits, when a run is made
     /// again, how long a lease lasts. A start that was set for a time of day, and
-    /// deadlines, stay. A host says how far ahead its clock is as it starts, too.
+    /// deadlines, stay. A host also reports how far ahead its clock is when it
+    /// starts.
     ///
-    /// The times that a host hands over are of the clock that it told of last. A
-    /// store with several hosts must therefore answer `Unavailable` to those that
-    /// have not told of a clock yet which another one told of.
+    /// The times that a host passes are of the clock that it reported last. A
+    /// store with several hosts must therefore answer `Unavailable` to a host
+    /// that has not yet reported a change of the clock that another one reported.
     ///
     /// # Errors
     /// Nothing was changed.

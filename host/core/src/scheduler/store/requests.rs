@@ -229,7 +229,7 @@ pub struct Retention {
 
 impl Default for Retention {
     /// A day of results, since a submitter fetches them soon or not at all; a
-    /// month of dead letters, since somebody may be on holiday.
+    /// month of dead letters, since an operator may be on holiday.
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3600);
         Self {

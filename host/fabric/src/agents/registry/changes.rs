@@ -14,7 +14,7 @@ use super::{AgentEntry, AgentRegistry, AgentSource, TrafficSplit, closed};
 /// Who has to be ended after a change.
 #[derive(Default)]
 pub(crate) struct Retired {
-    /// They were replaced; what they have in hand finishes.
+    /// Agents that were replaced; their running tasks finish.
     pub(crate) replaced: Vec<Arc<AgentEntry>>,
     /// They were to take over from agents that had gone meanwhile.
     pub(crate) unwanted: Vec<Agent>,
@@ -51,7 +51,7 @@ impl AgentRegistry {
     }
 
     /// Gives candidates and their control shares of their type's tasks, as
-    /// `lanes` says. They take nobody's place under `max_agents`.
+    /// `lanes` says. They do not count against `max_agents`.
     ///
     /// # Errors
     /// `NotRunning` after the end.
@@ -81,8 +81,8 @@ impl AgentRegistry {
         Ok(())
     }
 
-    /// Leaves all tasks to the agents in charge; the answer is those that were
-    /// on trial, which whoever asks ends.
+    /// Gives all tasks to the agents in charge. Returns those that were on
+    /// trial; the caller ends them.
     pub(crate) fn end_trial(&self, name: &str) -> Vec<Arc<AgentEntry>> {
         let mut registry = self.write();
         let Some(of_type) = registry.by_type.get_mut(name) else { return Vec::new() };

@@ -16,10 +16,10 @@ use crate::telemetry::metrics::Runner;
 pub(crate) struct AgentEntry {
     pub(crate) agent: Agent,
     in_hand: AtomicUsize,
-    /// Tasks in hand over all agents of the type.
+    /// Tasks in flight over all agents of the type.
     of_type: Arc<AtomicUsize>,
     health: Mutex<AgentHealth>,
-    /// Held by whoever asks it for its health.
+    /// Held while its health is asked for.
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Turn {
     _asking: OwnedMutexGuard<()>,
 }
 
-/// A task in hand: counted until it is dropped.
+/// A task in flight: counted until it is dropped.
 pub(crate) struct AgentPermit(pub(crate) Arc<AgentEntry>);
 
 impl AgentEntry {
@@ -39,20 +39,20 @@ impl AgentEntry {
         Self { agent, in_hand, of_type, health, asking: Arc::default() }
     }
 
-    /// `None` while somebody else is asking.
+    /// `None` while another caller is asking.
     pub(crate) fn try_turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
         let asking = Arc::clone(&self.asking).try_lock_owned().ok()?;
         Some(Turn { entry: Arc::clone(self), _asking: asking })
     }
 
-    /// Waits while somebody else is asking: the agent says itself that it is busy
-    /// then, and what it said before is not how it is now.
+    /// Waits while another caller is asking: the agent reports itself as busy
+    /// then, and its last report may be out of date.
     pub(crate) async fn turn_to_ask(self: &Arc<Self>) -> Turn {
         let asking = Arc::clone(&self.asking).lock_owned().await;
         Turn { entry: Arc::clone(self), _asking: asking }
     }
 
-    /// Tasks that it may have in hand at once.
+    /// Tasks that it may run at once.
     pub(super) fn room(&self) -> usize {
         self.agent.capabilities().max_concurrent_tasks as usize
     }
@@ -89,7 +89,7 @@ impl AgentEntry {
         Runner { agent_id: self.id(), agent_type, genome: self.genome() }
     }
 
-    /// Ends the agent: tasks in hand finish, within the limit of its quota. Its own
+    /// Ends the agent: running tasks finish, within the limit of its quota. Its own
     /// `shutdown` has `timeout`.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl AgentEntry {
         ended.map_err(|fault| Layer4Error::from_fault(self.id(), fault, timeout))
     }
 
-    /// As [`end`](Self::end), where nobody waits for the answer but the log.
+    /// As [`end`](Self::end); a failure goes to the log.
     pub(crate) async fn end_and_log(&self, timeout: Duration) {
         if let Err(error) = self.end(timeout).await {
             self.log_bad_end(&error);

@@ -20,7 +20,7 @@ pub(super) struct AgentGroup {
     pub(super) in_hand: Arc<AtomicUsize>,
     /// Tasks that may run at once, over all of them.
     pub(super) room: usize,
-    /// The type's name, shared with whoever asks.
+    /// The type's name, shared with callers.
     pub(super) name: Arc<str>,
     /// The genome, where all of them run the same.
     pub(super) genome: Option<Digest>,
@@ -178,8 +178,8 @@ fn arm(entry: &Arc<AgentEntry>) -> Arm {
     Arm { genome: entry.genome(), slots: entry.room() }
 }
 
-/// One with nothing in hand if there is one, else the least busy; of those that
-/// run a genome, if it is named.
+/// An idle one if there is one, else the least busy. If a genome is named, only
+/// the agents that run it count.
 fn least_busy(agents: &[Arc<AgentEntry>], on: Option<Digest>) -> Option<&Arc<AgentEntry>> {
     let runs = |entry: &&Arc<AgentEntry>| on.is_none_or(|genome| entry.genome() == genome);
     let idle = agents.iter().find(|entry| entry.in_hand() == 0 && runs(entry));

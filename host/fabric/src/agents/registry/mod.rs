@@ -39,7 +39,7 @@ struct Registry {
     down: BTreeMap<String, String>,
     /// Agents being spawned hold a place already.
     reserved: usize,
-    /// Agents on trial, which take nobody's place.
+    /// Agents on trial, which do not count against `max_agents`.
     on_trial: usize,
     /// Shut down: nothing comes in any more.
     closed: bool,
@@ -97,7 +97,7 @@ impl AgentRegistry {
         let name = entry.agent.config().agent_type.clone();
         registry.of_type(&name).push(Arc::clone(&entry));
         registry.by_id.insert(id, Arc::clone(&entry));
-        // Under the lock the place turns into the agent, so nobody sees both.
+        // Under the lock the place turns into the agent, so no reader counts both.
         registry.reserved -= 1;
         std::mem::forget(place);
         Ok(entry)
@@ -154,12 +154,12 @@ impl AgentRegistry {
         all
     }
 
-    /// Takes one agent out of the registry; whoever takes it shuts it down.
+    /// Takes one agent out of the registry; the caller shuts it down.
     pub(crate) fn take(&self, id: AgentId) -> Option<Arc<AgentEntry>> {
         self.write().remove(id)
     }
 
-    /// Ends with no agents; whoever takes them shuts them down.
+    /// Closes the registry and returns its agents; the caller shuts them down.
     pub(crate) fn take_all(&self) -> Vec<Arc<AgentEntry>> {
         let mut registry = self.write();
         registry.closed = true;
@@ -250,7 +250,7 @@ impl Registry {
         self.by_type.entry(name.to_owned()).or_insert_with(|| AgentGroup::named(name))
     }
 
-    /// An agent by its id; one that has the same is in nobody's way any more.
+    /// Enters an agent under its id, and replaces one that has the same id.
     fn enter(&mut self, agent: Agent) -> Arc<AgentEntry> {
         let in_hand = Arc::clone(&self.of_type(&agent.config().agent_type).in_hand);
         let entry = Arc::new(AgentEntry::new(agent, in_hand));

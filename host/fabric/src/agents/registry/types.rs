@@ -22,7 +22,7 @@ pub enum AgentSource {
 pub(crate) struct AgentType {
     pub(crate) source: AgentSource,
     pub(crate) config: AgentConfig,
-    /// Held by whoever starts the first agent; the other first tasks wait for it.
+    /// Held by the task that starts the first agent; the other first tasks wait for it.
     pub(crate) starting: Arc<tokio::sync::Mutex<()>>,
 }
 

@@ -1,8 +1,8 @@
-//! What happens, as it happens, for whoever listens.
+//! What happens, as it happens, for listeners.
 //!
-//! A listener that is slower than what happens loses the oldest events and is
-//! told how many; it holds up nobody. One that was away hears what is kept of
-//! the events since (`feed`).
+//! A listener that is too slow loses the oldest events and gets their number;
+//! it delays nothing. One that reconnects gets the events since that are kept
+//! (`feed`).
 
 mod feed;
 

@@ -1,4 +1,4 @@
-//! What is looked at when somebody asks: the queue, the agents, the machine.
+//! What is read when the metrics are asked for: the queue, the agents, the machine.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -65,7 +65,7 @@ impl GuestMetrics {
         true
     }
 
-    /// All of it, as one family: an agent's word for a metric is a label, so that
+    /// All of it, as one family: an agent's name for a metric is a label, so that
     /// none can pass for a metric of the host.
     pub(super) fn family(&self) -> MetricFamily {
         let mut samples = Vec::new();

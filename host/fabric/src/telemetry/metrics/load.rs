@@ -20,7 +20,7 @@ pub(crate) struct Load {
 pub(crate) struct LoadNow {
     /// Of all processors, 0.0 to 1.0.
     pub(crate) cpu: f64,
-    /// Of the machine's or the control group's memory, whoever has it, 0.0 to 1.0.
+    /// The used share of the machine's or the control group's memory, of all processes, 0.0 to 1.0.
     pub(crate) memory: f64,
     /// Cores, by agent.
     agents: HashMap<AgentId, f64>,

@@ -1,9 +1,9 @@
 //! [`MetricsCollector`]: counts what happens, for Prometheus and for layer 5.
 //!
 //! What is counted as it happens is kept in handles, one set for each agent
-//! type; what is merely looked at, such as the queue's depth, is put on a
-//! `gauges` when somebody asks. A label is never a task's id nor a guest's
-//! unbounded word.
+//! type; what is merely looked at, such as the queue's depth, is put into
+//! `Gauges` when the metrics are read. A label is never a task's id nor a
+//! guest's unbounded word.
 
 mod families;
 mod gauges;

@@ -129,7 +129,7 @@ struct Client {
     agent: ureq::Agent,
     /// As it may be printed.
     endpoint: String,
-    /// Whether the last batch was not taken: of a streak the first is told.
+    /// Whether the last batch was refused: only the first refusal of a streak is logged.
     fails: AtomicBool,
 }
 

@@ -3,9 +3,9 @@
 //! A submitter's trace (W3C Trace Context) is carried in the task's metadata,
 //! under the names of its headers, so it survives the queue, a retry and a
 //! restart with the task itself. With a collector (`otlp_endpoint`, or one of
-//! OpenTelemetry's `variables`), each request and each run is a span of that trace, the guest is handed the run's, and what
-//! spans the guest opened are told as the run's children. Without it the
-//! submitter's trace is handed on as it came.
+//! OpenTelemetry's `variables`), each request and each run is a span of that trace, the guest is
+//! handed the run's, and spans that the guest opened are exported as the run's children. Without it
+//! the submitter's trace is handed on as it came.
 
 mod export;
 mod run;
@@ -29,7 +29,7 @@ use self::variables::Variables;
 /// The metadata that carries a trace, and the header it comes in.
 const TRACEPARENT: &str = "traceparent";
 
-/// Begins spans, where somebody collects them.
+/// Begins spans, if there is a collector.
 pub struct Traces {
     collected: Option<Collected>,
 }

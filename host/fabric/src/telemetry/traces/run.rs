@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 use super::{Collected, Identified, Reader, Traces, Writer, extract};
 
-/// A run that somebody traces. Dropped before it ended, the span says so by
+/// A run that is traced. Dropped before it ended, the span says so by
 /// having no status.
 pub(crate) struct RunTrace {
     at: Context,

@@ -55,8 +55,8 @@ fn folder(reader: &mut Reader) -> Option<FolderGrant> {
     let guest: Option<String> = reader.required("guest");
     let access = reader.take("access").unwrap_or_default();
     reader.complain_of_the_rest(KEY.keys, &[]);
-    // Beside the file, or in the folder that the host was started in? Whoever
-    // grants a folder says which.
+    // A relative path could start at the file's folder or at the host's working
+    // directory. So the grant has to give an absolute path.
     if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
         let words = format!("is {host:?}; allowed is an absolute path, as /srv/data");
         reader.complain("host", words);

@@ -22,8 +22,8 @@ impl<R: Rows> TaskQueue<R> {
         Ok(())
     }
 
-    /// Lets runs that are to be made again wait as long as they were to, where
-    /// the clock was set back while nobody had the store open.
+    /// Restores the delay of retries if the clock was set back while no host
+    /// had the store open.
     ///
     /// # Errors
     /// The rows failed.

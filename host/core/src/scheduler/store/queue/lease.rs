@@ -45,8 +45,8 @@ impl<R: Rows> TaskQueue<R> {
         request: &ClaimRequest,
         genome: Option<Digest>,
     ) -> Result<Option<Handed<R::Body>>, R::Error> {
-        // What may have brought a host down is started by itself, so that the
-        // next time nobody shares the blame.
+        // A task that may have brought a host down is started alone, so that
+        // another crash counts against no other task.
         let lost_before = row.progress.crashes > 0 || row.progress.lost_claims > 0;
         let genome = genome.filter(|_| !lost_before);
         let claimed = row.progress.claim(request.owner, request.until, genome.is_some());

@@ -1,4 +1,4 @@
-//! What becomes of one task by a word from outside: of its run, its submitter, an operator.
+//! What becomes of one task by a call from outside: from its run, its submitter or an operator.
 
 use super::{TaskQueue, attempt_without_run, gone};
 use crate::scheduler::machine::TaskState;

@@ -39,7 +39,7 @@ impl<R: Rows> TaskQueue<R> {
         Ok(swept)
     }
 
-    /// Loses every lease there is, whoever holds it: for a store that only one
+    /// Ends every lease, of any holder, as lost: for a store that only one
     /// process can have open, and that has just been opened.
     ///
     /// # Errors

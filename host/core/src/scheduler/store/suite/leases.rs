@@ -1,4 +1,4 @@
-//! What the holder of a lease may say, and that nobody else may.
+//! What the holder of a lease may do, and that no other caller may.
 
 use serde_json::json;
 

@@ -62,7 +62,7 @@ pub(super) async fn a_lease_lasts_to_its_last_millisecond(store: &dyn TaskStore)
     let lease = run_one(store, 0).await;
     let swept = store.sweep(at(LEASE - 1), B).await.unwrap();
     assert_eq!((swept.lost, swept.next), (0, Some(at(LEASE))));
-    // Nobody has found it lost, so its holder still speaks for it.
+    // No sweep has found it lost yet, so its holder can still settle it.
     let verdict = settle(store, LEASE + 99, lease, success(id(1), 9)).await;
     assert_eq!(verdict, Ok(TaskState::Succeeded));
     assert_eq!(store.sweep(at(LEASE * 2), B).await.unwrap(), Swept::default());

@@ -1,10 +1,10 @@
-//! Sends events to those who listen, and keeps the last ones for those who
-//! come back.
+//! Sends events to listeners, and keeps the last ones for listeners that
+//! reconnect.
 //!
-//! Every event has a number, whether anybody hears of it or not; so a listener
-//! that comes back with the number of its last event gets what is kept of the
-//! events since, and is told how many are not. Nothing is kept, and no event is
-//! put into words, unless somebody listens or did so lately.
+//! Every event has a number, with or without a listener; so a listener
+//! that reconnects with the number of its last event gets the events since that
+//! are kept, and the number of those that are not. Nothing is kept, and no
+//! event is serialized, unless there is a listener or was one lately.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -45,7 +45,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Recent {
-    /// Ordered by their numbers; there may be gaps from when nobody listened.
+    /// Ordered by their numbers; there may be gaps from times without a listener.
     events: VecDeque<Arc<Event>>,
     /// Since when there are no followers; `None` while there are.
     alone_since: Option<Instant>,
@@ -133,12 +133,12 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Hears of what happens from now on.
+    /// Subscribes to events from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.0.to.subscribe()
     }
 
-    /// Hears of what happens after a place, or from now on.
+    /// Subscribes to events after a number, or from now on.
     pub fn follow(&self, after: Option<Position>) -> Following {
         let Inner { start, sequence, keeps, to, followers, recent } = &*self.0;
         // Under the lock nothing happens between what is kept and what comes.
@@ -176,7 +176,7 @@ impl Events {
         self.0.to.receiver_count()
     }
 
-    /// Whether anybody hears of an event, or may ask for it later.
+    /// Whether an event has a listener, or may be asked for later.
     pub fn are_wanted(&self) -> bool {
         self.listeners() > 0 || self.are_kept()
     }
@@ -195,7 +195,7 @@ impl Events {
         !is_over
     }
 
-    /// Tells what happened now. It is put into words only where somebody listens.
+    /// Sends an event with the current time. It is serialized only if there is a listener.
     pub fn tell(&self, what: impl FnOnce() -> EventKind) {
         self.tell_at(SystemTime::now().into(), what);
     }

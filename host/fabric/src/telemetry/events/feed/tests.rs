@@ -1,4 +1,4 @@
-//! What a listener that comes back hears, and what is kept for it.
+//! What a listener that reconnects receives, and what is kept for it.
 
 use super::*;
 
