@@ -37,7 +37,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::agent::args::AgentCommand;
+use self::args::agent::AgentCommand;
 use self::args::{Cli, Command};
 use self::exit::Exit;
 use self::output::{Log, Output};

@@ -10,7 +10,7 @@ use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::SettingsArgs;
+use super::args::flags::SettingsArgs;
 use super::client::{self, AddressFile};
 use super::exit::{Exit, despite_agents};
 use super::output::Output;

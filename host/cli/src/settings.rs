@@ -14,7 +14,7 @@ use chimera_layer4_core::config::{
 };
 use chimera_layer4_folders::read_regular;
 
-use super::args::SettingsArgs;
+use super::args::flags::SettingsArgs;
 use super::exit::BadInput;
 
 /// Read from the folder that the program is started in.

@@ -10,7 +10,7 @@ use chimera_layer4_core::{
 };
 use serde_json::Value;
 
-use super::args::GrantArgs;
+use super::args::flags::GrantArgs;
 use super::exit::BadInput;
 use super::input;
 use chimera_layer4_fabric::utils;

@@ -154,7 +154,8 @@ mod tests {
         let file = folder.join("chimera.toml");
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let flags = super::super::args::SettingsArgs { config: Some(file), ..Default::default() };
+        let flags =
+            super::super::args::flags::SettingsArgs { config: Some(file), ..Default::default() };
         super::super::settings::resolve(&flags).unwrap()
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use chimera_layer4_core::{Layer4Result, Priority, Task};
 
 use super::checks::Check;
-use super::subject::{Answer, Piece, Subject, is_over_time};
+use super::payload::Piece;
+use super::subject::{Answer, Subject, is_over_time};
 
 /// A deadline that no check reaches.
 const HOUR: Duration = Duration::from_secs(3600);

@@ -5,8 +5,9 @@ use chimera_layer4_core::Layer4Result;
 use serde_json::Value;
 
 use super::checks::Check;
+use super::payload::Piece;
 use super::payload::{self, Payload};
-use super::subject::{Answer, Piece, Subject, is_over_time};
+use super::subject::{Answer, Subject, is_over_time};
 use super::tasks::in_words;
 
 /// Odd shapes, any characters, a mebibyte.

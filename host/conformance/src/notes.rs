@@ -8,8 +8,7 @@ use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Call, GuestFault, HealthStatus, RunTelemetry,
 };
 
-use super::payload::Payload;
-use super::subject::{Piece, health_in_words};
+use super::payload::{Payload, Piece};
 
 /// What was noticed so far.
 #[derive(Debug, Default)]
@@ -103,4 +102,10 @@ impl Notes {
         self.dropped.spans += telemetry.dropped.spans;
         self.dropped.log_bytes += telemetry.dropped.log_bytes;
     }
+}
+
+/// How an agent is, as it says itself.
+pub(super) fn health_in_words(health: &AgentHealth) -> String {
+    let status = format!("{:?}", health.status).to_lowercase();
+    health.message.as_ref().map_or(status.clone(), |message| format!("{status}: {message}"))
 }

@@ -6,7 +6,8 @@ use chimera_layer4_runtime::executor::Probe;
 
 use super::checks::Check;
 use super::payload::Payload;
-use super::subject::{Answer, Piece, Subject, is_over_time, is_said};
+use super::payload::Piece;
+use super::subject::{Answer, Subject, is_over_time, is_said};
 
 /// What is called out of order.
 #[derive(Clone, Copy, PartialEq, Eq)]

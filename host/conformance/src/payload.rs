@@ -1,8 +1,10 @@
 //! Payloads that a check hands over: JSON text, some of which this host's own
 //! JSON library would not write or read, since the contract says RFC 8259.
 
-use chimera_layer4_core::JsonText;
 use chimera_layer4_core::telemetry::shown;
+use std::cell::Cell;
+
+use chimera_layer4_core::{JsonText, Task};
 use serde_json::{Value, json};
 
 use super::json::{longest, repeated, written};
@@ -140,7 +142,10 @@ pub(super) fn large(sample: Option<&Value>) -> Vec<Payload> {
     let mut payloads = Vec::new();
     if let Some((sample, longest)) = sample.map(|s| (s, longest(s))).filter(|(_, n)| *n > 0) {
         let put = |literal: &str| {
-            written(sample, &|text| (text.len() == longest).then(|| literal.to_owned()))
+            // The first of this length, so that it is one mebibyte and no more.
+            let done = Cell::new(false);
+            let is_it = |text: &str| text.len() == longest && !done.replace(true);
+            written(sample, &|text| is_it(text).then(|| literal.to_owned()))
         };
         payloads.push(Payload::named("the sample with a text of 1 MiB", put(&ascii)));
         payloads.push(Payload::named("the sample with 1 MiB of astral text", put(&wide)));
@@ -167,6 +172,16 @@ pub(super) fn longer(sample: &Value) -> Option<Payload> {
     let put = |text: &str| (text.len() == longest).then(|| literal.clone());
     let json = || written(sample, &put);
     (1..LONGER).contains(&longest).then(|| Payload::named("the sample with 4 KiB of text", json()))
+}
+
+/// One task as it is handed over.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) payload: Payload,
+    /// The rest of it.
+    pub(super) task: Task,
+    pub(super) attempt: u32,
+    pub(super) task_type: Option<String>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use chimera_layer4_runtime::executor::Probe;
 use super::checks::Check;
 use super::growth::{Growth, Settling};
 use super::payload;
-use super::subject::{Answer, Piece, Subject};
+use super::payload::Piece;
+use super::subject::{Answer, Subject};
 
 /// How the tasks ended.
 #[derive(Default)]

@@ -4,7 +4,8 @@
 use chimera_layer4_core::{Fault, GuestFault, Layer4Result};
 
 use super::checks::Check;
-use super::subject::{Answer, Piece, Subject, is_said};
+use super::payload::Piece;
+use super::subject::{Answer, Subject, is_said};
 use super::tasks::in_words;
 
 /// What no agent wrote.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, Fault, GuestFault, Layer4Error, Layer4Result,
-    QuotaKind, Task,
+    AgentCapabilities, AgentConfig, Fault, GuestFault, Layer4Error, Layer4Result, QuotaKind, Task,
 };
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_runtime::executor::{Called, Probe};
@@ -13,7 +12,7 @@ use chimera_layer4_runtime::executor::{Called, Probe};
 use super::checks::Check;
 use super::notes::Notes;
 use super::options::Options;
-use super::payload::Payload;
+use super::payload::{Payload, Piece};
 use super::report::Lines;
 use chimera_layer4_fabric::{Fabric, utils};
 
@@ -24,16 +23,6 @@ pub(super) struct Subject<'a> {
     pub(super) options: &'a Options,
     pub(super) notes: Notes,
     pub(super) lines: Lines,
-}
-
-/// One task as it is handed over.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    pub(super) payload: Payload,
-    /// The rest of it.
-    pub(super) task: Task,
-    pub(super) attempt: u32,
-    pub(super) task_type: Option<String>,
 }
 
 /// How a call of `execute-task` ended.
@@ -181,12 +170,6 @@ impl<'a> Subject<'a> {
             answer => Ok(Called { answer, ..called }),
         }
     }
-}
-
-/// How it is after a call; for who asks about a call out of order.
-pub(super) fn health_in_words(health: &AgentHealth) -> String {
-    let status = format!("{:?}", health.status).to_lowercase();
-    health.message.as_ref().map_or(status.clone(), |message| format!("{status}: {message}"))
 }
 
 /// Whether a call took longer than it may; the next one may, too.

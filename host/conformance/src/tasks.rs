@@ -7,8 +7,9 @@ use chimera_layer4_runtime::executor::Probe;
 
 use super::checks::Check;
 use super::options::{Expected, Sample};
+use super::payload::Piece;
 use super::payload::{self, Payload};
-use super::subject::{Answer, Piece, Ran, Subject, is_over_time};
+use super::subject::{Answer, Ran, Subject, is_over_time};
 
 /// Runs of a sample that answers `unavailable`, as a host would make them.
 const ATTEMPTS: u32 = 3;

@@ -23,8 +23,6 @@ use super::shapes::{Items, Object};
 
 /// A task, with room for what is said of it.
 const MOST_BYTES: usize = MOST_TASK_BYTES + (64 << 10);
-/// Of an array in one request.
-pub(super) const MOST_ITEMS: usize = 10_000;
 /// Levels of a body around a payload.
 const AROUND: usize = 4;
 /// Bytes of all bodies in memory, in KiB. Thousands of connections, each with

@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::extract::MOST_ITEMS;
+/// Of an array in one request.
+pub(super) const MOST_ITEMS: usize = 10_000;
 
 /// An object, never an array of its fields.
 pub(super) struct Object<T>(pub(super) T);

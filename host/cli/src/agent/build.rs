@@ -3,8 +3,8 @@
 use chimera_layer4_core::Digest;
 use serde_json::json;
 
-use super::args::BuildArgs;
 use super::size;
+use crate::args::agent::BuildArgs;
 use crate::component;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;

@@ -4,8 +4,8 @@ use chimera_layer4_contract::world as contract;
 use chimera_layer4_core::{Layer4Config, Layer4Error, Refusal};
 use serde::Serialize;
 
-use super::args::CheckArgs;
 use super::conformance;
+use crate::args::agent::CheckArgs;
 use crate::component;
 use crate::exit::Exit;
 use crate::output::Output;

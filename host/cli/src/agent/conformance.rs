@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chimera_layer4_core::{InstancePolicy, Layer4Config, Layer4Result, ResourceQuota};
 
-use super::args::CheckArgs;
+use crate::args::agent::CheckArgs;
 use crate::component::Component;
 use crate::exit::BadInput;
 use crate::output::Output;

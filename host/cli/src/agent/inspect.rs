@@ -4,8 +4,8 @@ use chimera_layer4_core::{AgentCapabilities, InstancePolicy, Layer4Config};
 use chimera_layer4_runtime::Inspection;
 use serde::Serialize;
 
-use super::args::InspectArgs;
 use super::size;
+use crate::args::agent::InspectArgs;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::{component, task};

@@ -1,6 +1,5 @@
 //! `chimera agent …`: make, build, check and look at agents.
 
-pub(super) mod args;
 mod build;
 mod check;
 mod conformance;
@@ -10,7 +9,7 @@ mod new;
 
 use chimera_layer4_core::Layer4Config;
 
-use self::args::AgentCommand;
+use super::args::agent::AgentCommand;
 use super::exit::Exit;
 use super::output::Output;
 

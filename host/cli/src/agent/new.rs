@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::args::NewArgs;
+use crate::args::agent::NewArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;
 use chimera_layer4_toolchain as toolchain;

@@ -1,6 +1,5 @@
 //! `chimera evolve`: better genomes of an agent, found by trying.
 
-pub(super) mod args;
 mod handover;
 mod options;
 mod show;
@@ -12,8 +11,8 @@ use chimera_layer4_core::config::TaskStoreKind;
 use chimera_layer4_core::{Digest, Layer4Config};
 use serde::Serialize;
 
-use self::args::EvolveArgs;
 use self::handover::Handed;
+use super::args::evolve::EvolveArgs;
 use super::exit::{Exit, despite_agents};
 use super::output::Output;
 use chimera_layer4_evolution::{Evolution, EvolutionOptions, Outcome};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::genome::Axis;
 
-use super::args::EvolveArgs;
+use crate::args::evolve::EvolveArgs;
 use crate::exit::BadInput;
 use crate::{genome, task, weights};
 use chimera_layer4_evolution::{EvolutionOptions, Feature, Generator, folder_in};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::{Digest, Layer4Config};
 
-use super::args::EvolveArgs;
+use crate::args::evolve::EvolveArgs;
 use crate::backend::must_be_data_folder;
 use crate::component;
 use crate::exit::BadInput;

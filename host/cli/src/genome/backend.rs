@@ -13,7 +13,7 @@ use chimera_layer4_api::genomes::{
 use chimera_layer4_core::genome::lineage::{Retention, Source};
 use chimera_layer4_core::{Digest, Layer4Config};
 
-use super::args::GcArgs;
+use crate::args::genome::GcArgs;
 use crate::backend::must_be_data_folder;
 use crate::client;
 use crate::exit::BadInput;

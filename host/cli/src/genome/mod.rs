@@ -1,6 +1,5 @@
 //! `chimera genome`: what is stored, what became of it, what is in charge.
 
-pub(super) mod args;
 pub(super) mod backend;
 mod print;
 pub(super) mod rollout;
@@ -12,9 +11,9 @@ use chimera_layer4_core::{JsonText, Layer4Config};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::args::{BenchArgs, GenomeCommand, PushArgs};
 use self::backend::Genomes;
 pub(super) use self::print::what_became_of_state;
+use super::args::genome::{BenchArgs, GenomeCommand, PushArgs};
 use super::exit::{BadInput, Exit};
 use super::output::{Output, in_order};
 use super::progress::Bar;

@@ -5,9 +5,9 @@ use chimera_layer4_api::genomes::{RolloutRequest, RolloutView};
 use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::genome::{Plan, WhenUnsure};
 
-use super::args::{RolloutCommand, StartArgs};
 use super::backend::Genomes;
 use super::tell;
+use crate::args::genome::{RolloutCommand, StartArgs};
 use crate::client;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;

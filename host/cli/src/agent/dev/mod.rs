@@ -16,7 +16,7 @@ use chimera_layer4_core::Layer4Config;
 use self::report::Reporter;
 use self::sources::Sources;
 use self::stage::Stage;
-use super::args::DevArgs;
+use crate::args::agent::DevArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;
 use crate::{component, task};

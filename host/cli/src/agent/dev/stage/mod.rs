@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::own::Own;
 use self::served::Served;
 use super::Failed;
-use crate::agent::args::DevArgs;
+use crate::args::agent::DevArgs;
 use crate::component::Component;
 use chimera_layer4_fabric::utils;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::JsonArg;
+use super::flags::JsonArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GenomeCommand {
@@ -62,70 +62,70 @@ pub(crate) struct PushArgs {
     /// A component, a project's folder, which is built first, or an OCI layout
     /// and, where it has several, the tag or the manifest's digest
     #[arg(value_name = "COMPONENT|FOLDER|oci:LAYOUT[:REFERENCE]")]
-    pub(super) component: PathBuf,
+    pub(crate) component: PathBuf,
     /// The agent type that it is for: it is tried with that type's settings
     #[arg(long = "type", value_name = "NAME")]
-    pub(super) agent_type: Option<String>,
+    pub(crate) agent_type: Option<String>,
     /// Who made it
     #[arg(long, default_value = "")]
-    pub(super) author: String,
+    pub(crate) author: String,
     /// The genome that it was made from
     #[arg(long, value_name = "GENOME")]
-    pub(super) parent: Option<String>,
+    pub(crate) parent: Option<String>,
     /// So many recorded tasks of the type must go well
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) samples: usize,
+    pub(crate) samples: usize,
     /// An interface that it may import although its parent does not
     #[arg(long, value_name = "INTERFACE", value_delimiter = ',')]
-    pub(super) allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OneArgs {
     /// The genome: its digest, or the start of it
-    pub(super) genome: String,
+    pub(crate) genome: String,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PromoteArgs {
     /// The agent type
-    pub(super) agent_type: String,
+    pub(crate) agent_type: String,
     /// The genome: its digest, or the start of it
-    pub(super) genome: String,
+    pub(crate) genome: String,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// The agent type
-    pub(super) agent_type: String,
+    pub(crate) agent_type: String,
     /// The genome: its digest, or the start of it
-    pub(super) genome: String,
+    pub(crate) genome: String,
     /// Tasks, a JSON object with a `payload` to a line; without it, recorded ones
     #[arg(long, value_name = "FILE")]
-    pub(super) tasks: Option<PathBuf>,
+    pub(crate) tasks: Option<PathBuf>,
     /// How much a measure counts: success, agreement, latency, cpu, memory or size
     #[arg(long, value_name = "MEASURE=WEIGHT", value_delimiter = ',')]
-    pub(super) weight: Vec<String>,
+    pub(crate) weight: Vec<String>,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
     /// Generations of ancestors that stay behind each genome in use [default: 10]
     #[arg(long, value_name = "N")]
-    pub(super) ancestors: Option<usize>,
+    pub(crate) ancestors: Option<usize>,
     /// Days that a genome stays after the last thing that happened to it [default: 30]
     #[arg(long, value_name = "DAYS")]
-    pub(super) quiet_days: Option<u32>,
+    pub(crate) quiet_days: Option<u32>,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,23 +158,23 @@ pub(crate) enum RolloutCommand {
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// The agent type
-    pub(super) agent_type: String,
+    pub(crate) agent_type: String,
     /// The genome: its digest, or the start of it
-    pub(super) genome: String,
+    pub(crate) genome: String,
     /// Shares of the tasks, rising [default: 0.05,0.25,0.5]
     #[arg(long, value_name = "SHARE", value_delimiter = ',')]
-    pub(super) steps: Vec<f64>,
+    pub(crate) steps: Vec<f64>,
     /// Runs at each step before the next [default: 100]
     #[arg(long, value_name = "N")]
-    pub(super) step_tasks: Option<u64>,
+    pub(crate) step_tasks: Option<u64>,
     /// Runs of the candidate after which the trial ends, decided or not [default: 10000]
     #[arg(long, value_name = "N")]
-    pub(super) most_tasks: Option<u64>,
+    pub(crate) most_tasks: Option<u64>,
     /// Put it in charge also where the trial cannot tell
     #[arg(long)]
-    pub(super) promote_when_unsure: bool,
+    pub(crate) promote_when_unsure: bool,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 impl GenomeCommand {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
-use crate::args::GrantArgs;
+use super::flags::GrantArgs;
 use chimera_layer4_toolchain::Language;
 
 #[derive(Debug, Subcommand)]

@@ -6,40 +6,29 @@ use chimera_layer4_core::scheduler::{DeadReason, TaskState};
 use chimera_layer4_core::{Priority, TaskId};
 use clap::{Args, Parser, Subcommand};
 
-use super::agent::args::AgentCommand;
-use super::evolve::args::{self as evolve, EvolveArgs};
-use super::exit;
-use super::genome::args::{GenomeCommand, RolloutCommand};
+pub(crate) mod agent;
+pub(crate) mod evolve;
+pub(crate) mod flags;
+pub(crate) mod genome;
+
+use self::agent::AgentCommand;
+use self::evolve::EvolveArgs;
+use self::flags::{GrantArgs, JsonArg, SettingsArgs};
+use self::genome::{GenomeCommand, RolloutCommand};
+use crate::exit;
 
 /// Runs AI agents that are untrusted WebAssembly components, inside enforced quotas.
 #[derive(Debug, Parser)]
 #[command(name = "chimera", version, about, after_help = exit::HELP, max_term_width = 100)]
-pub(super) struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub(super) settings: SettingsArgs,
+    pub(crate) settings: SettingsArgs,
     #[command(subcommand)]
-    pub(super) command: Command,
-}
-
-/// Settings of the host. Each has a variable and a line in `chimera.toml`; a flag wins.
-#[derive(Debug, Default, Args)]
-pub(super) struct SettingsArgs {
-    /// Settings file; without it `chimera.toml` in this folder, if it is there
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Folder for compiled code and tasks [default: ~/.local/share/chimera]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    pub(super) data_dir: Option<PathBuf>,
-    /// Port of the HTTP API; 0 for one that is free
-    #[arg(long, global = true, value_name = "PORT")]
-    pub(super) port: Option<u16>,
-    /// Detailed logging on standard error
-    #[arg(long, global = true)]
-    pub(super) debug: bool,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Run one task on an agent and print the result and what it cost
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
@@ -129,14 +118,14 @@ SIGHUP applies a changed file without dropping a task; SIGTERM lets tasks that
 run finish, and ends.";
 
 #[derive(Debug, Args)]
-pub(super) struct TopArgs {
+pub(crate) struct TopArgs {
     /// Print one view and end
     #[arg(long)]
-    pub(super) once: bool,
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Say whether the settings are good, and everything that is wrong
     Check {
         #[command(flatten)]
@@ -150,7 +139,7 @@ pub(super) enum ConfigCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum TaskCommand {
+pub(crate) enum TaskCommand {
     /// Put a task in the queue and print its id
     Submit(SubmitArgs),
     /// All that is known of a task
@@ -193,7 +182,7 @@ pub(super) enum TaskCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum DeadLettersCommand {
+pub(crate) enum DeadLettersCommand {
     /// Dead letters, oldest first
     List(DeadListArgs),
     /// Input, every attempt's error and the result of one
@@ -210,7 +199,7 @@ pub(super) enum DeadLettersCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum KeyValueCommand {
+pub(crate) enum KeyValueCommand {
     /// The agent types that keep anything, and how many bytes
     List {
         #[command(flatten)]
@@ -226,161 +215,154 @@ pub(super) enum KeyValueCommand {
     },
 }
 
-#[derive(Debug, Default, Args)]
-pub(super) struct JsonArg {
-    /// Print one JSON value instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
 #[derive(Debug, Args)]
-pub(super) struct WitArgs {
+pub(crate) struct WitArgs {
     /// Write the package's files into this folder, for tools that read one
     #[arg(long, value_name = "FOLDER")]
-    pub(super) out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Print what changed from version to version instead
     #[arg(long, conflicts_with = "out")]
-    pub(super) changes: bool,
+    pub(crate) changes: bool,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SubmitArgs {
+pub(crate) struct SubmitArgs {
     /// The agent type that it is for
     #[arg(long = "type", value_name = "NAME")]
-    pub(super) agent_type: String,
+    pub(crate) agent_type: String,
     /// The payload: JSON, @FILE or - for standard input
     #[arg(long, value_name = "JSON|@FILE|-", default_value = "null")]
-    pub(super) task: String,
+    pub(crate) task: String,
     /// critical, high, normal, low or background
     #[arg(long, value_name = "CLASS", default_value = "normal", value_parser = priority)]
-    pub(super) priority: Priority,
+    pub(crate) priority: Priority,
     /// A name for this piece of work: submitted again under it, it is the same task
     #[arg(long, value_name = "NAME")]
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
     /// Its result is of no use after so many seconds
     #[arg(long, value_name = "SECONDS")]
-    pub(super) deadline: Option<u64>,
+    pub(crate) deadline: Option<u64>,
     /// Its first run begins after so many seconds at the earliest
     #[arg(long, value_name = "SECONDS")]
-    pub(super) delay: Option<u64>,
+    pub(crate) delay: Option<u64>,
     /// Runs that may be begun [default: 3]
     #[arg(long, value_name = "N")]
-    pub(super) attempts: Option<u32>,
+    pub(crate) attempts: Option<u32>,
     /// A label for whoever looks at it, which the agent sees too; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) metadata: Vec<String>,
+    pub(crate) metadata: Vec<String>,
     /// Its identity; one is made without it
     #[arg(long, value_name = "UUID")]
-    pub(super) id: Option<TaskId>,
+    pub(crate) id: Option<TaskId>,
     /// Limits, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS; the rest keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub(super) quota: Vec<String>,
+    pub(crate) quota: Vec<String>,
     /// Wait until the host that serves the folder has run it, and print its output
     #[arg(long)]
-    pub(super) wait: bool,
+    pub(crate) wait: bool,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(crate) struct ListArgs {
     /// waiting, delayed, claimed, running, succeeded, dead, cancelled or all
     #[arg(long, value_name = "STATE", default_value = "waiting", value_parser = state)]
-    pub(super) state: Listed,
+    pub(crate) state: Listed,
     /// Those that failed for good, the latest first: `--state dead --newest`
     #[arg(long, conflicts_with = "state")]
-    pub(super) failed: bool,
+    pub(crate) failed: bool,
     #[command(flatten)]
-    pub(super) page: PageArgs,
+    pub(crate) page: PageArgs,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 /// What `--state` names: one state, or all of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listed(pub(super) Option<TaskState>);
+pub(crate) struct Listed(pub(crate) Option<TaskState>);
 
 /// Which tasks of a list, and in which order.
 #[derive(Debug, Args)]
-pub(super) struct PageArgs {
+pub(crate) struct PageArgs {
     /// Only of this agent type
     #[arg(long = "type", value_name = "NAME")]
-    pub(super) agent_type: Option<String>,
+    pub(crate) agent_type: Option<String>,
     /// Only of this class: critical, high, normal, low or background
     #[arg(long, value_name = "CLASS", value_parser = priority)]
-    pub(super) priority: Option<Priority>,
+    pub(crate) priority: Option<Priority>,
     /// Only dead letters of this reason: invalid-input, failed, over-quota,
     /// attempts-exhausted, expired, host-crash or host-fault
     #[arg(long, value_name = "REASON", value_parser = reason)]
-    pub(super) reason: Option<DeadReason>,
+    pub(crate) reason: Option<DeadReason>,
     /// The latest first
     #[arg(long)]
-    pub(super) newest: bool,
+    pub(crate) newest: bool,
     /// At the most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// Go on after this task, the last of the page before
     #[arg(long, value_name = "UUID")]
-    pub(super) after: Option<TaskId>,
+    pub(crate) after: Option<TaskId>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct DeadListArgs {
+pub(crate) struct DeadListArgs {
     #[command(flatten)]
-    pub(super) page: PageArgs,
+    pub(crate) page: PageArgs,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PickArgs {
+pub(crate) struct PickArgs {
     /// The tasks
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub(super) ids: Vec<TaskId>,
+    pub(crate) ids: Vec<TaskId>,
     /// Every dead letter
     #[arg(long)]
-    pub(super) all: bool,
+    pub(crate) all: bool,
     /// With --all: only of this agent type
     #[arg(long = "type", value_name = "NAME", requires = "all")]
-    pub(super) agent_type: Option<String>,
+    pub(crate) agent_type: Option<String>,
     /// With --all: only of this reason, as in `dead-letters list`
     #[arg(long, value_name = "REASON", requires = "all", value_parser = reason)]
-    pub(super) reason: Option<DeadReason>,
+    pub(crate) reason: Option<DeadReason>,
     #[command(flatten)]
-    pub(super) json: JsonArg,
+    pub(crate) json: JsonArg,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PurgeArgs {
+pub(crate) struct PurgeArgs {
     #[command(flatten)]
-    pub(super) pick: PickArgs,
+    pub(crate) pick: PickArgs,
     /// With --all: do not ask first
     #[arg(long, requires = "all")]
-    pub(super) yes: bool,
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct WorkArgs {
+pub(crate) struct WorkArgs {
     /// An agent for the tasks of a type, which without a name is the file's;
     /// may be given several times
     #[arg(long, value_name = "[TYPE=]COMPONENT|FOLDER", required = true)]
-    pub(super) agent: Vec<String>,
+    pub(crate) agent: Vec<String>,
     /// Submit the tasks in this file, one to a line; - for standard input
     #[arg(long, value_name = "FILE|-")]
-    pub(super) tasks: Option<PathBuf>,
+    pub(crate) tasks: Option<PathBuf>,
     /// Go on when nothing is left, until SIGTERM or SIGINT
     #[arg(long)]
-    pub(super) keep_running: bool,
+    pub(crate) keep_running: bool,
     /// Limits of each agent, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub(super) quota: Vec<String>,
+    pub(crate) quota: Vec<String>,
     #[command(flatten)]
-    pub(super) grants: GrantArgs,
+    pub(crate) grants: GrantArgs,
     /// Print events as JSON, one to a line: submitted, refused, ended
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 /// A word that serde knows too.
@@ -405,51 +387,32 @@ fn state(typed: &str) -> Result<Listed, String> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
+pub(crate) struct RunArgs {
     /// The agent: a component, or a project's folder, which is built first
     #[arg(value_name = "COMPONENT|FOLDER")]
-    pub(super) agent: PathBuf,
+    pub(crate) agent: PathBuf,
     /// The task's payload: JSON, @FILE or - for standard input. A file of
     /// another kind, such as CSV, is handed over as one JSON string
     #[arg(long, value_name = "JSON|@FILE|-", default_value = "null")]
-    pub(super) task: String,
+    pub(crate) task: String,
     /// Limits, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS; the rest keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub(super) quota: Vec<String>,
+    pub(crate) quota: Vec<String>,
     #[command(flatten)]
-    pub(super) grants: GrantArgs,
+    pub(crate) grants: GrantArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
     /// Run the task this often on the same agent and print the spread
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) repeat: u32,
+    pub(crate) repeat: u32,
     /// Give each task an instance of its own
     #[arg(long)]
-    pub(super) fresh: bool,
-}
-
-#[derive(Debug, Default, Args)]
-pub(super) struct GrantArgs {
-    /// Grant an environment variable
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(super) env: Vec<String>,
-    /// Set a parameter of the agent; a value that is not JSON is taken as text
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(super) param: Vec<String>,
-    /// Grant a folder, to read; with ::rw at the end also to write
-    #[arg(long, value_name = "HOST::GUEST")]
-    pub(super) dir: Vec<String>,
-    /// Grant HTTP requests to an origin, as https://api.example.com; may be given several times
-    #[arg(long, value_name = "ORIGIN")]
-    pub(super) http: Vec<String>,
-    /// Grant room in the host's key-value store
-    #[arg(long, value_name = "MIB", num_args = 0..=1, require_equals = true, default_missing_value = "16")]
-    pub(super) keyvalue: Option<u32>,
+    pub(crate) fresh: bool,
 }
 
 impl Command {
-    pub(super) fn wants_json(&self) -> bool {
+    pub(crate) fn wants_json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
             Command::Agent { command } => command.wants_json(),
