@@ -20,7 +20,7 @@ use super::warnings;
 use chimera_layer4_fabric::{Applied, Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
-/// Serves until `interrupted`, and ends in good order then.
+/// Serves until `interrupted`, and shuts down gracefully then.
 pub(super) async fn run(
     settings: Settings,
     flags: SettingsArgs,
@@ -66,7 +66,7 @@ pub(super) async fn run(
             if hung_up || !waiting.is_empty() {
                 let done = reload(&fabric, &config, &flags).await;
                 for asked in waiting {
-                    // Whoever asked may have gone.
+                    // The client that asked may have gone.
                     let _ = asked.send(done.clone());
                 }
             }
