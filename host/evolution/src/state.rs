@@ -23,7 +23,7 @@ pub(super) const MOST_FAILURES: u32 = 5;
 /// Candidates in a row that are known already, after which nothing new is
 /// expected.
 pub(super) const MOST_KNOWN: u32 = 20;
-/// The last candidates, for whoever looks.
+/// The number of the last candidates that are kept for display.
 const RECENT: usize = 100;
 
 /// All that is known.
@@ -112,7 +112,7 @@ pub struct Candidate {
     pub fate: Fate,
 }
 
-/// Characters of a reason that a generation is told with.
+/// Characters of a reason that a generation is reported with.
 const MOST_WHY: usize = 200;
 
 /// What became of a candidate.
