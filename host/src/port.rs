@@ -68,7 +68,7 @@ impl Port {
         let address = server.address();
         let (end, ended) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
-            // Without a sender nobody is left who could end it in order.
+            // A dropped sender ends the server too.
             let _ = ended.await;
         }));
         *state = State::Open(Open { end: Some(end), served });
