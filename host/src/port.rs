@@ -83,7 +83,7 @@ impl Port {
         let served = match &mut *state {
             State::Open(open) => {
                 if let Some(end) = open.end.take() {
-                    // A server that has failed hears nothing; its answer says why.
+                    // A server that has failed does not receive this; its result says why.
                     let _ = end.send(());
                 }
                 let served = (&mut open.served).await;

@@ -193,7 +193,7 @@ pub enum Why {
 }
 
 impl State {
-    /// Goes on after an end: there may be more generations, budget or ideas.
+    /// Resumes after an end: there may be more generations, budget or ideas.
     pub(super) fn resume(&mut self) {
         if self.ended.take() == Some(Why::NothingNew) {
             self.known_in_a_row = 0;
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// Takes note of a candidate that is through, and goes on to the next place.
+    /// Records a candidate that is finished, and moves to the next place.
     pub(super) fn note(&mut self, candidate: Candidate) {
         let current = &mut self.current;
         match &candidate.fate {

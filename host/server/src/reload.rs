@@ -19,7 +19,7 @@ use super::{App, problems};
 use chimera_layer4_fabric::{Applied, Outcome};
 
 /// What came of a reload, or why the file could not be read. Shared, since
-/// everybody who waited for it has the same answer.
+/// all clients that waited for it get the same answer.
 pub type ReloadDone = Result<Arc<Reload>, Arc<str>>;
 
 /// Clients that want the settings file read and applied.

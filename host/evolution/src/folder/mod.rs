@@ -219,7 +219,7 @@ impl Folder {
     }
 }
 
-/// The state in a folder, whether anybody is at it or not.
+/// The state in a folder, whether it is in use or not.
 pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     let path = folder.join(STATE);
     let file = match File::open(&path) {
