@@ -51,7 +51,7 @@ pub trait WasmAgent: Sized + 'static {
 ///
 /// Exported by naming it in the macro: `wasm_agent!(Counter, state)`. Without
 /// that, or where one of both genomes lacks it, the successor starts anew and
-/// the operator is told.
+/// the host reports that.
 ///
 /// State is carried for agents that do one task at a time; one that allows more
 /// in its capabilities has several instances, and no rule could say which of

@@ -10,7 +10,7 @@ use crate::ResourceQuota;
 pub struct Capabilities {
     /// Kinds of task the agent understands; empty: it does not say.
     pub supported_task_types: Vec<String>,
-    /// Tasks that may be in hand at once, each in an instance of its own. The
+    /// Tasks that may run at once, each in an instance of its own. The
     /// host may allow fewer.
     pub max_concurrent_tasks: u32,
     /// The limits the agent would like. A wish: the operator's quota rules.
@@ -48,7 +48,7 @@ impl Capabilities {
         self
     }
 
-    /// Sets how many tasks may be in hand at once.
+    /// Sets how many tasks may run at once.
     #[must_use]
     pub fn with_max_concurrent_tasks(mut self, count: u32) -> Self {
         self.max_concurrent_tasks = count;

@@ -14,7 +14,7 @@ pub struct ResourceQuota {
     pub max_network_mbps: Option<f64>,
 }
 
-/// What a host grants when nobody says otherwise.
+/// What a host grants by default.
 impl Default for ResourceQuota {
     fn default() -> Self {
         Self {

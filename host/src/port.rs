@@ -68,7 +68,7 @@ impl Port {
         let address = server.address();
         let (end, ended) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
-            // Without a sender nobody is left who could end it in order.
+            // A dropped sender ends the server too.
             let _ = ended.await;
         }));
         *state = State::Open(Open { end: Some(end), served });
@@ -83,7 +83,7 @@ impl Port {
         let served = match &mut *state {
             State::Open(open) => {
                 if let Some(end) = open.end.take() {
-                    // A server that has failed hears nothing; its answer says why.
+                    // A server that has failed does not receive this; its result says why.
                     let _ = end.send(());
                 }
                 let served = (&mut open.served).await;

@@ -132,7 +132,7 @@ fn file<'a>(path: String, format: Option<Format>) -> Result<(Source<'a>, u8), Ag
     Ok((Source::File { path, format }, delimiter))
 }
 
-/// `"a"` for `["a"]`: grouping by one column is what nearly everybody does.
+/// `"a"` for `["a"]`: grouping by one column is the usual case.
 fn one_or_many<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Error> {
     match Value::deserialize(reader)? {
         Value::String(name) => Ok(vec![name]),

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell where standard error is closed too.
+            // The error is lost if standard error is closed too.
             let _ = writeln!(io::stderr(), "packer variant: {error}");
             ExitCode::FAILURE
         }

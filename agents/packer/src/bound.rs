@@ -1,4 +1,4 @@
-//! How few bins could do, whoever packs and whatever is known beforehand.
+//! How few bins could do, for any method and any knowledge of the items.
 //!
 //! The bound L2 of Martello and Toth (1990). It needs no optimal packing,
 //! which would be NP-hard, and is close to it on the sequences used here, so

@@ -1,7 +1,7 @@
 //! Packs items into bins as they arrive, by twelve weights that can be evolved.
 //!
 //! The worked example of `chimera evolve`: how good a packing is can be said in
-//! one exact number, the heuristic that everybody knows (best fit) is where it
+//! one exact number, the best-known heuristic (best fit) is where it
 //! starts, and better weights than that exist. The weights are data inside the
 //! component, so that [`variant`] makes a new genome in milliseconds, without a
 //! compiler. `README.md` describes the payload, the output and the experiment.

@@ -1,8 +1,9 @@
 //! Telemetry of a native build: into the recording that is being taken on this
 //! thread, and nowhere when none is.
 //!
-//! Recordings belong to whoever asked for one, so that two test hosts on one
-//! thread do not mix, and a native program that never asks keeps nothing.
+//! Recordings belong to the caller that asked for one, so that two test hosts
+//! on one thread do not mix, and a native program that never asks keeps
+//! nothing.
 
 use std::cell::{Cell, RefCell};
 

@@ -22,7 +22,7 @@ const KEPT: [&str; 5] = ["chimera.db", "compiled", "genomes", "keyvalue.db", "ev
 
 /// Refuses a folder that is no data folder. A command that looks would otherwise
 /// make what it looks for, wherever a mistyped path leads. A folder that this
-/// user may not enter is left to whoever opens it.
+/// user may not enter is not refused here: opening it reports the error.
 ///
 /// # Errors
 /// There is no such folder, or nothing of a host's is in it.

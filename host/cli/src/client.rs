@@ -31,7 +31,7 @@ impl AddressFile {
     /// It cannot be written.
     pub(super) fn put(folder: Option<&OwnFolder>, url: &str) -> std::io::Result<Self> {
         let Some(folder) = folder else { return Ok(Self(None)) };
-        // Whole or not at all, and nobody else's business.
+        // Written whole or not at all, and readable by this user only.
         folder.write_whole(FILE, format!("{} {url}\n", std::process::id()).as_bytes())?;
         Ok(Self(Some(folder.path().join(FILE))))
     }
@@ -92,7 +92,7 @@ fn serving(folder: &OwnFolder) -> Option<(String, String)> {
     notice.take(LONGEST_NOTICE).read_to_string(&mut text).ok()?;
     let (pid, url) = text.trim().split_once(' ')?;
     let lock = folder.open_file(LOCK).ok()?;
-    // What nobody holds says nothing: its process is gone.
+    // A notice whose lock is free is out of date: its process is gone.
     if lock.try_lock_shared().is_ok() {
         return None;
     }

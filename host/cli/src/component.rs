@@ -43,14 +43,14 @@ pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathB
     Ok(tokio::task::spawn_blocking(build).await??)
 }
 
-/// A build that is ended when nobody waits for it any more.
+/// A build that is ended when its caller stops waiting.
 struct Building {
     stop: Stop,
     /// Its other end is dropped when the build has tidied up.
     done: mpsc::Receiver<()>,
 }
 
-/// For the tools to end, once they are told to.
+/// The time for the tools to end after they are asked to.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Drop for Building {

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::progress::Bar;
 
-/// For one look at a task that goes on.
+/// The time for one request for a task that is still running.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Waits for the end of a task and prints its output, or why there is none.
@@ -50,7 +50,7 @@ async fn show(bar: &Bar, events: &mut mpsc::Receiver<Event>) {
             _ => {}
         }
     }
-    // How it ended is asked for, not told.
+    // The result comes from the caller's request, not from an event.
     std::future::pending().await
 }
 

@@ -12,7 +12,7 @@ use super::exit::BadInput;
 /// A file of tasks that is held as a whole.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Does what may wait for somebody else.
+/// Runs a read that may block on another process.
 ///
 /// # Errors
 /// As `read` does.

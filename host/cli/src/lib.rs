@@ -95,7 +95,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
                 _ = terminate.recv() => {}
             }
         };
-        // These hear of the first signal and end in good order.
+        // These commands shut down gracefully on the first signal.
         let (tell, told) = tokio::sync::oneshot::channel();
         let told = async { drop(told.await) };
         let command = match cli.command {

@@ -41,7 +41,7 @@ impl Output {
         self.json
     }
 
-    /// Whether somebody watches.
+    /// Whether the output is for a user at a terminal.
     pub(super) fn is_interactive(&self) -> bool {
         !self.json && io::stderr().is_terminal()
     }
@@ -76,8 +76,8 @@ impl Output {
         Ok(self.line(&harmless(&serde_json::to_string(event)?))?)
     }
 
-    /// A word to whoever watches. Where nobody can be told, it is lost: the
-    /// work goes on and its exit code stands.
+    /// Writes a note for the user. If it cannot be written it is lost: the work
+    /// continues and its exit code stands.
     pub(super) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
@@ -88,8 +88,8 @@ impl Output {
 
     /// Logs go to standard error, as text on a terminal and as JSON otherwise,
     /// or as JSON to a file a day in `log_dir`. A service's are written by a
-    /// thread of their own: a reader that does not read holds up nobody, and
-    /// what does not fit is counted. What is still to be written is written when
+    /// thread of their own: a reader that does not read delays no task, and what
+    /// does not fit is counted. What is still to be written is written when
     /// the answer is dropped.
     ///
     /// # Errors
@@ -187,7 +187,7 @@ const LOG_DAYS: usize = 14;
 
 fn daily(folder: &Path) -> anyhow::Result<RollingFileAppender> {
     if !folder.exists() {
-        // Agents' own words are nobody else's business.
+        // Only this user may read what agents log.
         let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
         made.map_err(|error| BadInput(format!("log_dir {}: {error}", folder.display())))?;
     }
@@ -222,8 +222,8 @@ impl Log {
             (Log::Service, true) => format!("{ours},{AGENT_LOG}=trace"),
             (Log::Service, false) => "info".into(),
         };
-        // What it warns of is a guest's doing, as often as the guest likes; the
-        // guest is told.
+        // A guest causes these warnings, as often as it likes; the guest gets
+        // the error.
         format!("{levels},wasmtime_wasi_http=off")
     }
 }

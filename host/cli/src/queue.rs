@@ -374,7 +374,7 @@ async fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
     output.note(&format!("forget {count} dead letters, which cannot be undone? [y/N]"));
     let answer = input::patiently(|| {
         let mut answer = String::new();
-        // An answer is a word; more is none.
+        // An answer is one word; a longer one does not count.
         let read = std::io::stdin().lock().take(MOST_ANSWER_BYTES).read_line(&mut answer);
         read.map(|_| answer).map_err(|error| BadInput(format!("standard input: {error}")))
     });
@@ -435,7 +435,7 @@ fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time.min(last)).to_string()
 }
 
-/// A text of somebody else's, safe for a terminal.
+/// A text from outside, made safe for a terminal.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if chimera_layer4_core::telemetry::is_deceptive(c) { '\u{fffd}' } else { c })

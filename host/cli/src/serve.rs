@@ -20,14 +20,14 @@ use super::warnings;
 use chimera_layer4_fabric::{Applied, Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
-/// Serves until `interrupted`, and ends in good order then.
+/// Serves until `interrupted`, and shuts down gracefully then.
 pub(super) async fn run(
     settings: Settings,
     flags: SettingsArgs,
     output: &Output,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
-    // Heard from here on; before, it would end the program.
+    // The signal is handled from here on; before, it would end the program.
     let mut hangup = signal(SignalKind::hangup())?;
     let fabric = Arc::new(Fabric::new(settings.config.clone())?);
     warnings::tell(&settings, fabric.data_folder());
@@ -51,7 +51,7 @@ pub(super) async fn run(
     // The API answers from here on. Commands find it by this: once a probe hears
     // that the host is ready, so does every command.
     let _notice = AddressFile::put(fabric.data_folder(), &url)?;
-    // Probes are answered and signals heard meanwhile: loading may take minutes.
+    // Probes are answered and signals handled meanwhile: loading may take minutes.
     let work = async {
         load(&fabric, &agents, output).await?;
         ready.store(true, Ordering::Release);
@@ -66,7 +66,7 @@ pub(super) async fn run(
             if hung_up || !waiting.is_empty() {
                 let done = reload(&fabric, &config, &flags).await;
                 for asked in waiting {
-                    // Whoever asked may have gone.
+                    // The client that asked may have gone.
                     let _ = asked.send(done.clone());
                 }
             }

@@ -92,7 +92,7 @@ fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput>
 fn environment() -> Result<Vec<(String, String)>, BadInput> {
     let ours = std::env::vars_os().filter(|(name, value)| {
         let name = name.to_string_lossy();
-        // An empty one of somebody else's means that it is not set.
+        // An empty variable that other programs define too counts as not set.
         name.starts_with("LAYER4_") || (is_setting(&name) && !value.is_empty())
     });
     ours.map(|(name, value)| match (name.into_string(), value.into_string()) {

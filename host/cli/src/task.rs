@@ -44,7 +44,7 @@ fn from_file(path: &Path) -> Result<JsonText, BadInput> {
     if is_json { read_json(&text, &name) } else { Ok(Value::String(text).into()) }
 }
 
-/// All of a source, which a mistake is told by `name` of.
+/// Reads all of a source; an error names it as `name`.
 pub(super) fn read(source: impl Read, name: &str) -> Result<String, BadInput> {
     let mut text = String::new();
     let mut bounded = source.take(PAYLOAD_BYTES + 1);

@@ -1,4 +1,4 @@
-//! What an operator should know of a host's surroundings, told once as it starts.
+//! What an operator should know of a host's surroundings, logged once as it starts.
 //!
 //! Each line is about something that the host works with and that makes a
 //! mistake elsewhere worse: none keeps it from starting.
@@ -17,7 +17,7 @@ const ROOT: u32 = 0;
 /// Where control groups are mounted.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// One warning: a code for whoever searches the log, and the words.
+/// One warning: a code for searches in the log, and the message.
 #[derive(Debug, PartialEq, Eq)]
 struct Warning {
     code: &'static str,
@@ -193,7 +193,7 @@ mod tests {
         }
         let settings = settings(folder.path(), "max_agents = 3\n", 0o600);
         let owner = writable_settings(&settings, US, &Accounts::default());
-        // Root's file is nobody's to worry about.
+        // A file of root's is no reason for a warning.
         assert_eq!(owner.is_some(), us != ROOT, "{owner:?}");
     }
 

@@ -56,7 +56,7 @@ pub enum Check {
     SecondInit,
     /// Calls after `shutdown` are answered.
     AfterShutdown,
-    /// State that is saved is taken, and what is no state does no harm.
+    /// State that is saved is accepted, and other bytes break nothing.
     State,
 }
 

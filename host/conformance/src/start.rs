@@ -47,7 +47,7 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
     Ok(Some(peak))
 }
 
-/// `init` with parameters that nobody would set, and with those that it is to refuse.
+/// `init` with parameters that no user would set, and with those that it is to refuse.
 pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
     let odd = odd_parameters(&subject.options.config);
     let (mut taken, mut refused) = (0, 0);

@@ -1,5 +1,5 @@
-//! The optional export `state`: what is saved is taken, and what is no state
-//! does no harm.
+//! The optional export `state`: what is saved is accepted, and other bytes
+//! break nothing.
 
 use chimera_layer4_core::{Fault, GuestFault, Layer4Result};
 

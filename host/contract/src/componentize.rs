@@ -1,10 +1,10 @@
 //! Makes a component of a core module that says how it would be one.
 //!
 //! Some toolchains end with a core module whose custom sections hold the
-//! component's type. What is missing is mechanical, and done here. Of bytes that
-//! nobody trusts yet it is done in the child, like all else that reads them; of
-//! what an author has just compiled, by the build. A module that speaks WASI's
-//! first preview gets the adapter that its own tools would give it.
+//! component's type. What is missing is mechanical, and done here. For bytes
+//! that are not trusted yet it is done in the child, like all else that reads
+//! them; of what an author has just compiled, by the build. A module that speaks
+//! WASI's first preview gets the adapter that its own tools would give it.
 
 use chimera_layer4_core::Refusal;
 use wasi_preview1_component_adapter_provider::{
@@ -49,7 +49,7 @@ impl From<Unfit> for Refusal {
 }
 
 /// The module without DWARF, which is many times its size. Names of functions
-/// stay. What cannot be read is returned as it is; whoever reads it next says why.
+/// stay. What cannot be read is returned as it is; the next reader reports why.
 #[must_use]
 pub fn without_debug_info(module: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(module.len());
@@ -59,7 +59,7 @@ pub fn without_debug_info(module: &[u8]) -> Vec<u8> {
         let Ok(payload) = payload else { return module.to_vec() };
         let end = match &payload {
             Payload::Version { range, .. } => place(range.end),
-            // Code is told function by function after its section.
+            // The parser reports code function by function after its section.
             other => other.as_section().map_or(done, |(_, range)| place(range.end)),
         };
         let is_debug_info = matches!(

@@ -4,7 +4,7 @@
 
 use wit_parser::{PackageName, Resolve, WorldId};
 
-/// Exports by which well-known worlds are told, and what such a component is.
+/// Exports by which well-known worlds are recognized, and what such a component is.
 const WORLDS: [(&str, &str); 3] = [
     ("wasi:cli/run@", "a command-line program"),
     ("wasi:http/incoming-handler@", "an HTTP handler"),

@@ -2,8 +2,8 @@
 //!
 //! Types are compared by shape, as the component model does: the name of a
 //! record does not matter, the names and order of its fields do. Every
-//! difference is reported with the path to it, so that an author mends all of
-//! them at once.
+//! difference is reported with the path to it, so that an author can correct
+//! all of them at once.
 
 use wit_parser::{Handle, Resolve, Type, TypeDefKind};
 

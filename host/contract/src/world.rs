@@ -3,9 +3,9 @@
 //! Linking alone is not conformance: a component whose `task` record lacks a
 //! field links and then fails at its first call. So every function and type
 //! of the contract's interfaces, exported or imported, is compared before
-//! anything runs, and every difference is told at once. What else a component
-//! imports is type-checked by the engine's linker, which knows what this host
-//! really offers.
+//! anything runs, and all differences are reported together. What else a
+//! component imports is type-checked by the engine's linker, which knows what
+//! this host really offers.
 
 use wit_parser::{
     Function, IndexMap, Interface, PackageName, Resolve, WorldId, WorldItem, WorldKey,

@@ -1,7 +1,7 @@
 //! The genomes that were good enough to have offspring.
 //!
-//! With axes it is core's grid: the fittest of every kind. Without, a kind is
-//! nothing that could be told, and the fittest of all are kept; a grid of one
+//! With axes it is core's grid: the fittest of every kind. Without axes there
+//! are no kinds, and the fittest of all are kept; a grid of one
 //! cell would have one parent only and be stuck where that one is.
 
 use chimera_layer4_core::Digest;

@@ -4,7 +4,8 @@
 //! some never end; each is to cost as little as it takes to find that out. It is
 //! admitted like any genome; then it runs the first tasks, a tenth of all, and
 //! ends there if it fails or scores clearly less than those it was made from;
-//! then it runs the rest. Whoever fails too often is not run to the end.
+//! then it runs the rest. A candidate that fails too often is not run to the
+//! end.
 
 use chimera_layer4_core::genome::fitness::Measurements;
 use chimera_layer4_core::{AgentId, Fault, Layer4Error, Task};
@@ -123,7 +124,7 @@ impl Course<'_> {
         self.fabric.agents().shutdown(agent).await.map_err(at(Stage::AllTasks))
     }
 
-    /// Runs one task. A fault of the host is nobody's of the candidate.
+    /// Runs one task. A fault of the host does not count against the candidate.
     pub(super) async fn run(&self, task: &BenchTask) -> Result<RunReport, Layer4Error> {
         let task = Task {
             resource_quota: self.options.quota.clone(),

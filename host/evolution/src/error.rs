@@ -10,7 +10,7 @@ pub enum EvolutionError {
     /// Options are out of range; every complaint is listed.
     #[error("{}", .0.join("; "))]
     Options(Vec<String>),
-    /// Somebody else is at it.
+    /// Another process has the folder.
     #[error("{} is in use: another process evolves this agent type; wait for it, or give another folder", .0.display())]
     Busy(PathBuf),
     /// What is there was begun otherwise.

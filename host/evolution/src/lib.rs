@@ -8,8 +8,8 @@
 //!
 //! Everything that chance decides follows from the seed and the candidate's
 //! place, and everything that is known is in the state on disk before the next
-//! candidate is asked for. So an evolution that is killed goes on where it was,
-//! and a deterministic agent ends as it would have.
+//! candidate is asked for. So an evolution that is killed resumes where it was,
+//! and with a deterministic agent ends as it would have.
 
 mod archive;
 mod cascade;
@@ -39,7 +39,7 @@ pub use self::terms::Terms;
 use self::folder::Folder;
 use chimera_layer4_fabric::Fabric;
 
-/// What is told while it goes on.
+/// What is reported while it runs.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
     /// The start was measured, or the state of an earlier run was found.
@@ -52,7 +52,7 @@ pub enum Progress<'a> {
     HeldOut,
 }
 
-/// An evolution of one agent type; nobody else has its folder meanwhile.
+/// An evolution of one agent type; no other process has its folder meanwhile.
 #[derive(Debug)]
 pub struct Evolution {
     options: EvolutionOptions,
@@ -90,10 +90,10 @@ impl Evolution {
         Ok(Self { options, folder: Arc::new(folder), start, state })
     }
 
-    /// Goes on until the generations, the budget or the generator's ideas are at
-    /// an end, and runs the best on the held-out tasks. Dropped in between, it
-    /// goes on from the last candidate that was through; the fabric is to be shut
-    /// down then, since an agent of it may still run.
+    /// Runs until the generations, the budget or the generator's ideas are used
+    /// up, and runs the best on the held-out tasks. If it is dropped in between,
+    /// it resumes from the last candidate that was finished; the fabric is to be
+    /// shut down then, since an agent of it may still run.
     ///
     /// # Errors
     /// `Start` when the start itself does not do the tasks, `Generator` when it

@@ -43,7 +43,7 @@ impl<'a> Measure<'a> {
         Self { options, size_bytes, counts, sums, last_fault: String::new() }
     }
 
-    /// Takes note of a run.
+    /// Counts a run.
     ///
     /// # Errors
     /// The output lacks a number that was asked for.

@@ -1,8 +1,8 @@
-//! The states of evolutions, for whoever looks at a host.
+//! The states of evolutions, for an operator who looks at a host.
 //!
 //! They are read from the data folder, where `chimera evolve` keeps them: an
-//! evolution is a process of its own, so that it never shares the machine's
-//! memory with tasks that somebody waits for.
+//! evolution is a process of its own, so that it does not use the host
+//! process's memory, which queued tasks need.
 
 use std::path::{Path, PathBuf};
 

@@ -156,8 +156,8 @@ async fn held_out(course: &Course<'_>, sides: [&Arc<[u8]>; 2]) -> Result<Figures
     let [start, best] = sides;
     let mut measures = sides.map(|bytes| Measure::new(course.options, bytes.len() as u64));
     let [of_start, of_best] = &mut measures;
-    // Both under the type's own name, which an agent is told; so one after the
-    // other, in either order.
+    // Both run under the type's own name, which the agent receives; so one
+    // after the other, in either order.
     let mut old = all(course, start, of_start).await?;
     let mut new = all(course, best, of_best).await?;
     new.extend(all(course, best, of_best).await?);

@@ -23,7 +23,7 @@ pub(super) const MOST_FAILURES: u32 = 5;
 /// Candidates in a row that are known already, after which nothing new is
 /// expected.
 pub(super) const MOST_KNOWN: u32 = 20;
-/// The last candidates, for whoever looks.
+/// The number of the last candidates that are kept for display.
 const RECENT: usize = 100;
 
 /// All that is known.
@@ -112,7 +112,7 @@ pub struct Candidate {
     pub fate: Fate,
 }
 
-/// Characters of a reason that a generation is told with.
+/// Characters of a reason that a generation is reported with.
 const MOST_WHY: usize = 200;
 
 /// What became of a candidate.
@@ -193,7 +193,7 @@ pub enum Why {
 }
 
 impl State {
-    /// Goes on after an end: there may be more generations, budget or ideas.
+    /// Resumes after an end: there may be more generations, budget or ideas.
     pub(super) fn resume(&mut self) {
         if self.ended.take() == Some(Why::NothingNew) {
             self.known_in_a_row = 0;
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// Takes note of a candidate that is through, and goes on to the next place.
+    /// Records a candidate that is finished, and moves to the next place.
     pub(super) fn note(&mut self, candidate: Candidate) {
         let current = &mut self.current;
         match &candidate.fate {

@@ -1,8 +1,8 @@
-//! What must be the same for an evolution to go on.
+//! What must be the same for an evolution to resume.
 //!
 //! Scores are comparable only under the same tasks, weights and limits, and
-//! chance is the same only from the same seed. How long it goes on (generations
-//! and budget) is no part of it: more of either is how one goes on.
+//! chance is the same only from the same seed. How long it runs (generations
+//! and budget) is no part of it: an evolution is continued by more of either.
 
 use chimera_layer4_core::genome::Weights;
 use chimera_layer4_core::{Digest, ResourceQuota};

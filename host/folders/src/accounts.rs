@@ -1,7 +1,7 @@
 //! The users and groups that this machine's own files name.
 //!
-//! Directories such as LDAP are not asked: a group that only they know has
-//! members that nobody here can rule out.
+//! Directories such as LDAP are not asked: a group that only they know may have
+//! any members.
 
 use std::fs::File;
 use std::io::Read;
@@ -82,7 +82,7 @@ impl Accounts {
     }
 
     /// Whether a group is the private one of one of these users: it has the
-    /// user's name, is the user's first group, and nobody else is in it. Of any
+    /// user's name, is the user's first group, and has no other member. Of any
     /// other group a directory may know members that this machine's files do not.
     #[must_use]
     pub fn is_private_to(&self, gid: u32, allowed: &[u32]) -> bool {

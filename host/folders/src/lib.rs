@@ -1,17 +1,17 @@
-//! Folders that nobody but the host's user and root can change.
+//! Folders that only the host's user and root can change.
 //!
 //! The data folder holds machine code that the host loads, and the record of
-//! which genome is active. Whoever can rename one folder on the way to it can
-//! put another in its place. So a path is walked from the root down, each part
-//! is opened relative to the descriptor of the one before, and its owner and
-//! mode are read from its own descriptor. Links are resolved by the walk, by
-//! the same rules. Once the walk is through, no other user can change what any
-//! part of the resolved path names, so libraries that take a path (SQLite,
+//! which genome is active. A user who can rename one folder on the path to it
+//! can put another in its place. So a path is walked from the root down, each
+//! part is opened relative to the descriptor of the one before, and its owner
+//! and mode are read from its own descriptor. Links are resolved by the walk,
+//! by the same rules. Once the walk is through, no other user can change what
+//! any part of the resolved path names, so libraries that take a path (SQLite,
 //! wasmtime's cache) may be given that one.
 //!
 //! `walk` goes down the path, `rules` judges each part, `inside` works with what
 //! lies in a folder, `accounts` names users and groups. `regular` opens files that
-//! somebody names, wherever they are.
+//! a user names, wherever they are.
 
 mod accounts;
 mod inside;

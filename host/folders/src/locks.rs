@@ -12,7 +12,7 @@ use std::time::Duration;
 const TRIES: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Takes the lock; `false`: somebody else has it.
+/// Takes the lock; `false`: another process has it.
 ///
 /// # Errors
 /// What the system said.

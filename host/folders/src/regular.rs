@@ -1,4 +1,4 @@
-//! Files that somebody names by a path, which may lead to anything.
+//! Files that a user names by a path, which may lead to anything.
 //!
 //! Opening a pipe waits for its writer, and opening a device may do something. So
 //! what is no regular file is refused before it is opened, and the file is opened

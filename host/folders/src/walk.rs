@@ -117,8 +117,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Continues where a link leads. Whoever could change the link was judged
-    /// with the folder that it lies in.
+    /// Continues where a link leads. The users who can change the link were
+    /// judged with the folder that it lies in.
     fn follow(&mut self, link: &Part, path: &Path) -> Result<(), FolderError> {
         self.links += 1;
         if self.links > MOST_LINKS {

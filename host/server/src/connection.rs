@@ -172,9 +172,9 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A request's body. Until it is here, or whoever reads it wants no more, its
-/// request is not worked on: it waits for the client, or for room beside others
-/// that do.
+/// A request's body. Until it has arrived, or its reader needs no more of it,
+/// its request is not worked on: it waits for the client, or for room beside
+/// others that do.
 #[derive(Debug)]
 pub(super) struct Coming {
     /// Gone when this is dropped.
@@ -247,7 +247,7 @@ async fn discard(mut body: Incoming, rest: Rest) {
     }
 }
 
-/// A connection's service, which tells when a request is in hand.
+/// A connection's service, which reports when a request is in flight.
 #[derive(Clone, Debug)]
 pub(super) struct Counted<S> {
     inner: S,
@@ -263,7 +263,7 @@ where
     S::Error: Into<Failed>,
     S::Future: Send + 'static,
 {
-    /// The request is in hand until its answer is sent.
+    /// The request is in flight until its answer is sent.
     type Response = Response<While<A, InFlight>>;
     type Error = Failed;
     type Future = Answer<A>;

@@ -44,7 +44,7 @@ impl From<Layer4Error> for Problem {
     fn from(error: Layer4Error) -> Self {
         let status = status(&error);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            // Whoever asks cannot mend it, and the words may tell too much.
+            // The client cannot repair it, and the message may reveal too much.
             tracing::error!(%error, "a request failed");
             let detail = "something failed in the host; its log says what";
             return Self::new(status, error.code(), detail);
@@ -53,12 +53,12 @@ impl From<Layer4Error> for Problem {
             Layer4Error::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
             Layer4Error::Store(StoreError::Unavailable { .. })
             | Layer4Error::AgentTypeLoading { .. } => Some(1.0),
-            // Somebody must mend it and reload.
+            // An operator must repair it and reload.
             Layer4Error::AgentTypeDown { .. } => Some(DOWN_SECS),
             _ => None,
         };
         let detail = match &error {
-            // Whoever asks here has no library at hand.
+            // An HTTP client does not have the library's functions.
             Layer4Error::AgentNotFound(id) => {
                 format!("there is no agent {id}; GET {} lists those that run", paths::AGENTS)
             }
@@ -91,7 +91,7 @@ fn status(error: &Layer4Error) -> StatusCode {
         | Layer4Error::AgentTypeLoading { .. }
         | Layer4Error::AgentTypeDown { .. }
         | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
-        // An operator can mend these, and is told how.
+        // An operator can repair these, and the message says how.
         | Layer4Error::KeyValue(_)
         | Layer4Error::GenomeStore { .. }
         | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,

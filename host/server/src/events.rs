@@ -1,9 +1,9 @@
 //! Server-sent events: what happens, as it happens.
 //!
-//! Each event has an id. A client that comes back with the last one in
-//! `Last-Event-ID`, as browsers do by themselves, gets what is kept of the
-//! events since, and is told how many are not. The id of a task's last event
-//! says that it is the last, so that a client that comes back with it is
+//! Each event has an id. A client that reconnects with the last one in
+//! `Last-Event-ID`, as browsers do by themselves, gets the events since that
+//! are kept, and the number of those that are not. The id of a task's last
+//! event says that it is the last, so that a client that reconnects with it is
 //! answered 204, which ends its attempts.
 
 use std::convert::Infallible;
@@ -94,7 +94,7 @@ async fn of_task(
 ) -> Result<Response, Problem> {
     let events = app.fabric.telemetry().events().clone();
     let after = after(&headers);
-    // First the ear, then the look: what happens in between is heard.
+    // Subscribe before reading the task, so that an event in between is not lost.
     let Following { missed, recent, live, mut now, follower } = events.follow(after);
     let record = app.fabric.tasks().get(id).await?;
     let has_ended = record.state.has_ended();
@@ -177,7 +177,7 @@ fn sent(events: &Events, heard: &Heard, is_end: fn(&Event) -> bool) -> Sent {
     }
 }
 
-/// It has no id: whoever comes back after it is told again.
+/// It has no id: a client that reconnects after it gets it again.
 fn lagged(missed: Missed) -> Option<Sent> {
     let lost = match missed {
         Missed::Nothing => return None,

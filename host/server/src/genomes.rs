@@ -96,7 +96,7 @@ async fn push(
     let source = said.source.as_deref().map_or(Ok(Source::Api), str::parse);
     let source = source.map_err(Problem::invalid)?;
     let most = app.fabric.max_component_bytes();
-    // Read first: whoever still sends would not hear what is wrong with it.
+    // The body is read first: a client that is still sending would not read the error.
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
     let typed = headers.get(header::CONTENT_TYPE).and_then(|typed| typed.to_str().ok());
     if !typed.is_some_and(|typed| BYTES.contains(&typed)) {

@@ -1,4 +1,4 @@
-//! `/v1/keyvalue`: what agent types keep by key, for whoever has the disk.
+//! `/v1/keyvalue`: what agent types keep by key, for the operator who provides the disk.
 
 use axum::extract::State;
 use chimera_layer4_api::paths;

@@ -73,7 +73,7 @@ struct App {
     /// Set once the agents that the settings file declares are up.
     ready: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
-    /// Where somebody reads a settings file.
+    /// Reload requests, if the host has a settings file.
     reloads: Option<Reloads>,
     /// Turns true when the host begins to end.
     ending: watch::Sender<bool>,
@@ -148,7 +148,7 @@ impl Server {
         self
     }
 
-    /// Says that it is not ready for work, until somebody sets the answer.
+    /// Says that it is not ready for work, until the answer is set.
     pub fn not_ready(&self) -> Arc<AtomicBool> {
         self.app.ready.store(false, Ordering::Release);
         Arc::clone(&self.app.ready)

@@ -18,8 +18,8 @@ use hyper::body::{Frame, SizeHint};
 use super::error::Problem;
 use super::turns::{Client, LATER};
 
-/// Has whoever listens take a turn until the events end, which they do when the
-/// turn is over.
+/// Gives a listener a turn until the events end, which they do when the turn is
+/// over.
 pub(super) async fn takes_a_turn(client: Client, request: Request, next: Next) -> Response {
     let Some(turn) = client.turn() else {
         let words = "as many clients wait or listen as may at once, three quarters of the \

@@ -19,13 +19,13 @@ use super::{App, problems};
 use chimera_layer4_fabric::{Applied, Outcome};
 
 /// What came of a reload, or why the file could not be read. Shared, since
-/// everybody who waited for it has the same answer.
+/// all clients that waited for it get the same answer.
 pub type ReloadDone = Result<Arc<Reload>, Arc<str>>;
 
 /// Clients that want the settings file read and applied.
 ///
-/// One reload at a time. Whoever asks while one is under way may have changed
-/// the file since it was read, so all of these wait for one more.
+/// One reload at a time. A client that asks while one is under way may have
+/// changed the file since it was read, so all such clients wait for one more.
 #[derive(Clone, Default)]
 pub struct Reloads(Arc<Asked>);
 
@@ -48,12 +48,12 @@ impl Reloads {
         told
     }
 
-    /// Waits until somebody has asked.
+    /// Waits until a client has asked.
     pub async fn wanted(&self) {
         self.0.arrived.notified().await;
     }
 
-    /// Everybody who has asked so far. Whoever takes them reads the file after
+    /// All clients that have asked so far. The caller reads the file after
     /// that, and answers each.
     pub fn take(&self) -> Vec<oneshot::Sender<ReloadDone>> {
         std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner))

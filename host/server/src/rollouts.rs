@@ -163,7 +163,7 @@ async fn benchmark(
 ) -> Json<Benchmark> {
     let turn = client.turn_to_work()?;
     let BenchmarkRequest { agent_type, genome, tasks, weights } = wanted;
-    // One runs at a time, and it may be left undone where nobody wants its answer.
+    // One runs at a time, and it may be dropped if the client has gone.
     let work = app.fabric.genomes().benchmark(&agent_type, genome, tasks, &weights);
     Ok(Answer(turn.wait(Box::pin(work)).await.ok_or_else(busy)??))
 }

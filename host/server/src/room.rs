@@ -1,14 +1,14 @@
 //! Room for connections: so many at once, and those that wait for their clients make way.
 //!
 //! A connection is a file descriptor, so there is a share for them, and
-//! `max_connections` may be less. When all are taken and another one comes, one
-//! that waits for its client is closed for it: whoever only holds connections open
-//! shuts nobody out. One that waits for something for a client that has closed its
-//! side goes first (`turns`). Then goes one that was answered and has asked for nothing
-//! since for a while, then the one that has waited for the longest time, be it for a
-//! head, for the rest of a body or for the client to read its answer. One whose request
-//! is being worked on, or whose client has asked to wait and is there, stays; where
-//! there are no others for a while, the one that comes is closed.
+//! `max_connections` may be less. When all are taken and another one comes, one that
+//! waits for its client is closed for it: a client that only holds connections open
+//! does not keep others out. One that waits for something for a client that has closed
+//! its side goes first (`turns`). Then goes one that was answered and has asked for
+//! nothing since for a while, then the one that has waited for the longest time, be it
+//! for a head, for the rest of a body or for the client to read its answer. One whose
+//! request is being worked on, or whose client has asked to wait and is there, stays;
+//! where there are no others for a while, the one that comes is closed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -44,25 +44,25 @@ struct Room {
     /// Requests that may wait or take long at once.
     most_turns: usize,
     lines: Mutex<Lines>,
-    /// Told when a connection is gone, or begins to wait for its client.
+    /// Notified when a connection is gone, or begins to wait for its client.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Lines {
     open: usize,
-    /// Of these, the ones that were told to make way.
+    /// Of these, the ones that were asked to close.
     leaving: usize,
     /// Turns that are taken.
     turns: usize,
     /// Those that have turns to wait, and whose clients have closed their sides, the
     /// one whose client did so first before the others.
     parted: BTreeMap<u64, Arc<Wire>>,
-    /// Those that were answered and have no request in hand, the one idle for the
-    /// longest time first.
+    /// Those that were answered and have no request in flight, the one idle for
+    /// the longest time first.
     idle: BTreeMap<u64, (Instant, Arc<Wire>)>,
-    /// Those that are new, or have a request in hand and wait for their clients, the
-    /// same way.
+    /// Those that are new, or have a request in flight and wait for their clients,
+    /// the same way.
     stalled: BTreeMap<u64, Arc<Wire>>,
     next: u64,
     /// Whether the last one was closed; only the first of a streak is logged.
@@ -213,7 +213,7 @@ impl Lines {
 enum Line {
     /// It waits for something for a client that has closed its side.
     Parted,
-    /// It was answered and has no request in hand.
+    /// It was answered and has no request in flight.
     Idle,
     /// It waits for its first request, the rest of a body, or an answer to be read.
     Stalled,
@@ -271,7 +271,7 @@ impl Place {
         }
     }
 
-    /// A request is in hand while the answer lives.
+    /// A request is in flight while the answer lives.
     pub(super) fn request(self: &Arc<Self>) -> InFlight {
         self.happened(|stay| stay.requests += 1);
         InFlight(Arc::clone(self))
@@ -345,7 +345,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The rest of a request's body, until it is here or nobody wants it.
+/// The rest of a request's body, until it has arrived or is not needed.
 #[derive(Debug)]
 pub(super) struct Rest(Arc<Place>);
 
@@ -391,7 +391,7 @@ impl AddrListener<Seated, Origin> for Door {
     async fn accept_stream(&self) -> io::Result<(Seated, Origin)> {
         let Self { listener, connections: Connections(room) } = self;
         loop {
-            // Then it is told, by an end of its connection.
+            // If there is still no place after that, the new connection is closed.
             let _ = timeout(PATIENCE, room.has_a_place()).await;
             let (stream, from) = listener.accept().await?;
             if let Some(place) = room.place(stream) {

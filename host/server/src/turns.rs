@@ -5,9 +5,9 @@
 //! connections: the rest is for requests that are answered at once.
 //!
 //! A client that has closed its side of the connection may have gone, or may only
-//! have said all that it had to say: the system tells no difference before
-//! something is sent to it. Such a client goes on waiting for as long as nobody else
-//! needs its turn or its place; then it is the first to lose them. A client whose
+//! have said all that it had to say: the system shows no difference before something
+//! is sent to it. Such a client can wait for as long as no other client needs its
+//! turn or its place; then it is the first to lose them. A client whose
 //! connection was reset has gone, so its turn is over at once.
 
 use std::future::poll_fn;
@@ -68,7 +68,7 @@ pub(super) struct Turn(Arc<Place>);
 impl Turn {
     /// Comes when the client has gone, or another one has the turn or wants the
     /// place of this one, which can be once its client has closed its side. So
-    /// whoever works on something that is not to be left undone does not ask.
+    /// work that must not be left undone does not wait for this.
     pub(super) async fn over(&self) {
         let Self(place) = self;
         let goes = async {

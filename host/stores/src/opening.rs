@@ -47,7 +47,7 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
-    /// For whoever can mend it.
+    /// The message for the operator who can repair it.
     pub(super) fn words(self) -> String {
         match self {
             Self::Words(words) => words,
@@ -57,7 +57,7 @@ impl Refusal {
     }
 }
 
-/// Whether a database is there and cannot be read, which no other start mends.
+/// Whether a database is there and cannot be read, which another start does not repair.
 pub(super) fn is_damaged(path: &Path, kind: &Kind) -> bool {
     let opened = path.exists().then(|| prepare(path, kind));
     matches!(opened, Some(Err(Refusal::Sqlite(error))) if is_damage(&error))
@@ -85,7 +85,7 @@ pub(super) fn touch(path: &Path) -> Result<(), String> {
 }
 
 /// Whether a database and the files beside it are this user's, and no links.
-/// Nobody else can enter their folder now; somebody may have before.
+/// No other user can enter their folder now; another user may have before.
 fn check_files(path: &Path) -> Result<(), Refusal> {
     let us = rustix::process::geteuid().as_raw();
     for ending in ["", "-wal", "-shm"] {
@@ -215,7 +215,7 @@ fn checkpoint(connection: &mut Connection, most: i32) -> rusqlite::Result<()> {
         match log.checkpoint() {
             Err(error) if is_final(&error) => Err(error),
             Err(error) => {
-                // On a full disk the log goes on growing, and the next commit tries again.
+                // On a full disk the log keeps growing, and the next commit tries again.
                 tracing::debug!(%error, "the log was not written into the database");
                 Ok(())
             }
@@ -224,9 +224,9 @@ fn checkpoint(connection: &mut Connection, most: i32) -> rusqlite::Result<()> {
     }))
 }
 
-/// Whether nothing more may be written. After a failed sync nobody knows what
-/// is on the disk: the system forgets pages that it could not write, and says
-/// so only once.
+/// Whether nothing more may be written. After a failed sync the state of the
+/// disk is unknown: the system drops pages that it could not write, and reports
+/// that only once.
 pub(super) fn is_final(error: &Error) -> bool {
     let Some(failure) = error.sqlite_error() else { return false };
     is_damage(error)

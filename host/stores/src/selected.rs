@@ -58,7 +58,7 @@ impl Stores {
     /// had, or there is no temporary folder in its place.
     pub fn open(config: &Layer4Config) -> Layer4Result<Self> {
         let data = data_folder::open(config)?;
-        // From here on by the path without links, which nobody else can change.
+        // From here on by the path without links, which no other user can change.
         let folder = data.as_ref().map(OwnFolder::path);
         let kept = match (config.task_store, folder) {
             (TaskStoreKind::Embedded, Some(folder)) => Kept::Folder(folder.to_path_buf()),
@@ -113,7 +113,7 @@ impl Stores {
         }
     }
 
-    /// The store of tasks that no host has open, for somebody who runs none.
+    /// The store of tasks that no host has open, for a caller that runs no tasks.
     ///
     /// # Errors
     /// `Configuration` where tasks are not kept; `Store` when a host has it open, or it

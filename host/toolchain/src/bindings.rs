@@ -21,7 +21,7 @@ pub(super) fn write_c(project: &Project, world: World, into: &Path) -> Result<()
 /// finds a package by its place.
 pub(super) fn write_go(project: &Project, world: World, module: &str) -> Result<(), BuildError> {
     let opts = wit_bindgen_go::Opts {
-        // Its formatter is a program that may not be there, and nobody edits them.
+        // Its formatter is a program that may not be installed, and the files are not edited.
         format: wit_bindgen_go::Format::False,
         pkg_name: Some(format!("{module}/build/bindings")),
         export_pkg_name: Some(module.to_owned()),

@@ -52,7 +52,7 @@ pub enum BuildError {
         /// Who refused it.
         tool: String,
     },
-    /// Whoever began it stopped it.
+    /// The caller stopped it.
     #[error("the build was stopped; what was there before is as it was")]
     Stopped,
     /// The crate compiles to something else.

@@ -49,7 +49,7 @@ pub enum Step {
 ///
 /// Products go to `target_dir`, or else to where the language's authors look
 /// for them: cargo's target folder for Rust, `build/` in the project for the
-/// others. What is up to date is not built again. `progress` hears of each
+/// others. What is up to date is not built again. `progress` is called for each
 /// step; what the tools say goes to standard error. `stop` ends it from elsewhere.
 ///
 /// # Errors
@@ -66,8 +66,8 @@ pub fn build(
 }
 
 /// Folders that a build of the project reads besides its own: the crates that
-/// one in Rust depends on by a path. `None` where they cannot be told, as of a
-/// manifest that is wrong.
+/// one in Rust depends on by a path. `None` where they cannot be found out,
+/// such as for an invalid manifest.
 pub fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
     match Language::of(folder)? {
         Language::Rust => rust::outside(folder),

@@ -124,7 +124,7 @@ impl Project {
             let is_ours = entry.file_name().to_string_lossy().starts_with(MAKING);
             let age = entry.metadata().and_then(|data| data.modified()).map(|at| at.elapsed());
             if is_ours && matches!(age, Ok(Ok(age)) if age > ABANDONED) {
-                // What cannot be removed is in nobody's way.
+                // What cannot be removed does no damage.
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -157,7 +157,7 @@ impl Project {
     }
 }
 
-/// What a component is told by, which renaming does not change.
+/// What identifies a component; renaming does not change it.
 fn made(component: &Path) -> std::io::Result<String> {
     let data = fs::metadata(component)?;
     Ok(format!("component {} {} {}\n", data.ino(), data.mtime(), data.mtime_nsec()))
@@ -178,8 +178,8 @@ fn changed(path: &Path) -> std::io::Result<Changed> {
 }
 
 /// Writes a file and the folders above it, unless it is there with that content:
-/// an editor then sees no change. Whoever reads it meanwhile, such as another
-/// build, has the old or the new.
+/// an editor then sees no change. A process that reads it meanwhile, such as
+/// another build, gets the old or the new content.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), BuildError> {
     if fs::read(path).is_ok_and(|there| there == content) {
         return Ok(());

@@ -11,10 +11,10 @@ use super::BuildError;
 
 /// Ends a build from another thread.
 ///
-/// A build's tools are in process groups of their own, so they hear of nothing
-/// that a terminal tells the program: whoever builds tells them by this. One is
-/// for one build. What is only asked a question, such as `cargo metadata`, is not
-/// told.
+/// A build's tools are in process groups of their own, so they do not get the
+/// signals that a terminal sends to the program: the caller of the build stops
+/// them with this. One is for one build. A tool that only answers a question,
+/// such as `cargo metadata`, is not stopped by it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Mutex<Stage>>);
 
@@ -63,7 +63,7 @@ impl Stop {
     }
 }
 
-/// While one lives, its tool is told to end when the build is.
+/// While one lives, its tool is stopped with the build.
 pub(super) struct Running<'a>(&'a Stop);
 
 impl Drop for Running<'_> {

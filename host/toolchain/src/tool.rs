@@ -52,7 +52,7 @@ pub(super) fn build(
     Err(BuildError::DoesNotBuild { folder: folder.to_path_buf(), tool: program(command) })
 }
 
-/// Whether a command starts and ends well, without a word.
+/// Whether a command starts and succeeds; its output is dropped.
 pub(super) fn works(command: &[OsString], arguments: &[&str], stop: &Stop) -> bool {
     let Some((program, first)) = command.split_first() else { return false };
     let mut command = Command::new(program);

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use chimera_agent_sdk::prelude::*;
 use chimera_agent_sdk::telemetry;
 
-/// Progress is told once for so many bytes.
+/// Progress is reported once for so many bytes.
 const STEP: u64 = 4 << 20;
 
 /// What has been read so far. Cheap to clone; all clones share the count.

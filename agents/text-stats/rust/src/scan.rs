@@ -6,7 +6,7 @@ use crate::tables::Tables;
 
 /// Longer words than this count as long (LIX).
 const SHORT_WORD: u64 = 6;
-/// Progress is told each time this many characters are done.
+/// Progress is reported each time this many characters are done.
 const PROGRESS_CHARACTERS: u64 = 65_536;
 
 const APOSTROPHE: char = '\'';
@@ -31,7 +31,7 @@ pub(crate) fn fold(word: &str, tables: &Tables) -> String {
 }
 
 /// Counts what there is in a text; nothing where it has more than `most`
-/// distinct tokens. `progress` is told how much of it is done.
+/// distinct tokens. `progress` is called with how much of it is done.
 pub(crate) fn scan(
     text: &str,
     tables: &Tables,

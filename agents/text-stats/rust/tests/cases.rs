@@ -1,4 +1,4 @@
-//! The cases that every implementation passes, and what the operator is told.
+//! The cases that every implementation passes, and what each reports to the operator.
 
 #[path = "../examples/lines/written.rs"]
 mod written;

@@ -35,7 +35,7 @@ impl Client {
         self
     }
 
-    /// Whether a host is there, which says so `within` this time.
+    /// Whether a host answers `within` this time.
     ///
     /// # Errors
     /// `NoAnswer`: nothing is there, or what is there is no host.

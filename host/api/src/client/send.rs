@@ -17,7 +17,7 @@ use crate::{Problem, paths};
 const JSON: &str = "application/json";
 /// What a component is.
 const WASM: &str = "application/wasm";
-/// For one answer. A reload waits for tasks in hand, which have minutes.
+/// The time for one answer. A reload waits for running tasks, which may take minutes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// Events that have come and were not looked at yet.
 const UNREAD: usize = 64;

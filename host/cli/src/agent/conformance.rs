@@ -13,8 +13,8 @@ use chimera_layer4_conformance as conformance;
 use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
 use chimera_layer4_fabric::Fabric;
 
-/// Seconds for each call, unless they are given: whoever checks an agent waits
-/// for the one that hangs.
+/// Seconds for each call, unless they are given: the user waits that long for a
+/// call that hangs.
 const CALL_SECS: u64 = 10;
 
 /// What was typed. The time for a task is that for every other call too.
@@ -55,7 +55,7 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     numbered.map(read).collect()
 }
 
-/// Drives it, with a word to whoever waits.
+/// Runs the checks, with a progress bar.
 pub(super) async fn run(
     fabric: &Fabric,
     component: &Component,

@@ -22,7 +22,7 @@ pub(super) async fn run(
         AgentCommand::New(args) => new::new(&args, output),
         AgentCommand::Build(args) => build::build(&args, output).await,
         AgentCommand::Inspect(args) => inspect::inspect(config, args, output).await,
-        // It hears of a signal itself, and is run before this.
+        // It handles signals itself, and is run before this.
         AgentCommand::Dev(_) => Ok(Exit::Success),
         AgentCommand::Check(args) => check::check(config, *args, output).await,
     }

@@ -27,7 +27,7 @@ struct Report<'a> {
     handed: Option<&'a Handed>,
 }
 
-/// Goes on until it ends; dropped, it goes on the next time.
+/// Runs until it ends. If it is dropped, it resumes the next time.
 pub(super) async fn run(
     config: Layer4Config,
     args: EvolveArgs,

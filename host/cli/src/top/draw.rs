@@ -97,7 +97,7 @@ fn types_table(view: &View) -> Table<'_> {
         ]);
         match down {
             Some(_) => row.red(),
-            // Its tasks wait for an agent that nobody has declared.
+            // Its tasks wait for an agent type that is not declared.
             None if !has_agents && queued > 0 => row.yellow(),
             None => row,
         }

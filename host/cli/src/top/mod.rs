@@ -74,8 +74,8 @@ async fn show(
     }
 }
 
-/// The keys that are pressed, read on a thread of their own until nobody wants
-/// them any more.
+/// The keys that are pressed, read on a thread of their own until the receiver
+/// is dropped.
 fn keys() -> mpsc::Receiver<KeyEvent> {
     let (tell, keys) = mpsc::channel(16);
     tokio::task::spawn_blocking(move || {

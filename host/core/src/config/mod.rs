@@ -123,7 +123,7 @@ pub struct Layer4Config {
     pub bind_address: IpAddr,
     /// The port of the HTTP API and its metrics; 0: one that is free.
     pub metrics_port: u16,
-    /// What a client of the HTTP API must show; none: anybody may.
+    /// The token that a client of the HTTP API must send; none: any client may use it.
     pub api_token: Option<Secret>,
     /// Connections to the HTTP API at once.
     pub max_connections: usize,

@@ -5,7 +5,7 @@
 //! candidates.jsonl        a line for each candidate
 //! components/<hex>.wasm   the elites, hashed again whenever they are read
 //! out/                    where the generator writes; emptied before each call
-//! lock                    held by whoever is at it
+//! lock                    held by the process that uses the folder
 //! ```
 //!
 //! Files are written under another name, synced and renamed. A component is
@@ -219,7 +219,7 @@ impl Folder {
     }
 }
 
-/// The state in a folder, whether anybody is at it or not.
+/// The state in a folder, whether it is in use or not.
 pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     let path = folder.join(STATE);
     let file = match File::open(&path) {

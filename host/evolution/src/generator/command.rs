@@ -86,7 +86,7 @@ impl Running {
     }
 
     /// Waits for its end without taking note of it: until then its number, and
-    /// so the group's, is nobody else's.
+    /// so the group's, is not used again.
     async fn ended(&self) {
         let Some(pid) = self.group else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -188,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // Whoever is left holds the pipe open for an hour; only its end closes it.
+        // A process that is left holds the pipe open for an hour; only its end closes it.
         let script = format!("exec 3>{}; sleep 3600 >&- 2>&- & echo /path", pipe.display());
         let reader = std::thread::spawn(move || std::fs::read(pipe));
         let said = of_shell(&script, Duration::from_secs(60)).await;

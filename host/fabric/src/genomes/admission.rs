@@ -166,8 +166,9 @@ impl Genomes {
         };
         let (genome, agent_type) = (Digest::of(&new.bytes), new.agent_type.as_deref());
         self.telemetry.metrics.genomes.rejected(stage);
-        // Bytes that are no agent at all are no genome either: anybody can send
-        // as many of them as there are numbers, and the record is for ever.
+        // Bytes that are no agent at all are no genome either: any client can
+        // send as many of them as there are numbers, and the record is for
+        // ever.
         if stage > Stage::Contract {
             let event = Event::Rejected { stage, reason };
             genomes.record(vec![entry(genome, agent_type, event)]).await?;

@@ -21,8 +21,8 @@ use crate::agents::registry::AgentEntry;
 pub(super) enum Unfit {
     /// The replacement fails: the old genome stays in charge.
     Refuse,
-    /// The new one starts anew. For who goes back to an earlier genome, which
-    /// may not know what a later one kept, and wants rid of the later one.
+    /// The new one starts anew. For a rollback to an earlier genome, which may
+    /// not know the state that a later one kept; the later one has to go.
     StartAnew,
 }
 

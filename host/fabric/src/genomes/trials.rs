@@ -1,4 +1,4 @@
-//! The rollouts that are under way, and what their trials hear.
+//! The rollouts that are under way, and the runs that their trials count.
 //!
 //! Every run of the host passes here, so where no rollout is under way it costs
 //! one look at a counter.

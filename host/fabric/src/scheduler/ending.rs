@@ -20,8 +20,9 @@ impl Scheduler {
     }
 
     /// Claims nothing more, lets what runs finish within `limit`, and gives back
-    /// the rest as if it had not been claimed. What the store does not hear soon
-    /// after that is lost with its lease. Tasks and figures can still be read.
+    /// the rest as if it had not been claimed. What is not written to the store
+    /// soon after that is lost with its lease. Tasks and figures can still be
+    /// read.
     pub async fn drain(&self, limit: Duration) {
         let shared = &self.shared;
         shared.life.advance(Phase::Draining);

@@ -221,7 +221,8 @@ async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ra
     Some(shared.runner.run(task, claimed.counts.attempt, place).await)
 }
 
-/// Tells the store of a start until it has heard; `false` when the lease is lost.
+/// Writes a start to the store, and tries again until it is written; `false` when the lease is
+/// lost.
 async fn start(shared: &Shared, lease: Lease, genome: Option<Digest>) -> Result<bool, StoreError> {
     loop {
         match shared.store.start(vec![lease], genome).await {
@@ -255,7 +256,7 @@ fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
     }
 }
 
-/// Tells the store until it has heard; `None` when it never will.
+/// Writes it to the store, and tries again until it is written; `None` when it never will be.
 async fn record(
     shared: &Shared,
     settled: &mut Settled,

@@ -70,8 +70,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             missed = !extend(&shared, now).await;
             extend_at = moment.after(third);
         }
-        // Leases are looked at only when every heartbeat was heard: where the
-        // store was away, what runs here is not lost.
+        // Leases are checked only when the store took every heartbeat: where
+        // the store was away, what runs here is not lost.
         let is_well = in_step && !missed;
         if is_well {
             sweep(&shared, now).await;
@@ -102,7 +102,7 @@ fn until_due(shared: &Shared, extend_at: Moment) -> Duration {
     due.map_or(heartbeat, |due| due.since(shared.now()).min(heartbeat))
 }
 
-/// Tells the store of this host's clock, and when it was set; whether it has heard.
+/// Tells the store of this host's clock, and when it was set. Returns whether the store took it.
 async fn keep_in_step(shared: &Shared) -> bool {
     let Some(set) = shared.time.was_set() else { return true };
     let by_ms = set.is.saturating_sub(set.was);
@@ -129,7 +129,7 @@ async fn keep_in_step(shared: &Shared) -> bool {
     }
 }
 
-/// Sends heartbeats; whether they were heard.
+/// Sends heartbeats. Returns whether the store took them.
 async fn extend(shared: &Shared, now: Timestamp) -> bool {
     let leases = shared.in_hand.leases();
     if leases.is_empty() {

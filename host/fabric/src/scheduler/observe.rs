@@ -5,8 +5,8 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::{DeadReason, TaskRecord, TaskState, Timestamp};
 use chimera_layer4_core::{AgentId, Digest, Priority, TaskId};
 
-/// Hears what becomes of tasks. It is called on the tasks' own way, so it must
-/// be quick and must not wait.
+/// Receives what becomes of tasks. It is called while tasks are processed, so
+/// it must be quick and must not wait.
 pub trait Observe: Send + Sync + 'static {
     /// Something became of a task.
     fn task(&self, change: &TaskChange<'_>);
@@ -95,7 +95,7 @@ pub(super) fn ended(observer: &dyn Observe, record: &TaskRecord) {
     observer.task(&TaskChange { id: task.id, agent_type, priority, at: *at, what });
 }
 
-/// Hears nothing.
+/// Ignores all of it.
 pub(super) struct NoopObserver;
 
 impl Observe for NoopObserver {

@@ -35,7 +35,7 @@ pub(super) struct Time {
     ahead: AtomicI64,
     told: AtomicI64,
     ahead_at_first: i64,
-    /// Whether the store has heard of this clock at all.
+    /// Whether this clock was reported to the store at all.
     is_known: AtomicBool,
     /// Shared by the writes that are on their way to the store.
     writes: RwLock<()>,
@@ -109,7 +109,7 @@ impl Time {
         timestamp(steady_nanos(), self.ahead().min(self.ahead_at_first))
     }
 
-    /// Whether the store has heard of this host's clock.
+    /// Whether this host's clock was reported to the store.
     pub(super) fn is_known(&self) -> bool {
         self.is_known.load(Ordering::Acquire)
     }
@@ -127,7 +127,7 @@ impl Time {
         Some(Set { was: was_ms, is: is_ms, ahead: is })
     }
 
-    /// The store has heard of it.
+    /// It was reported to the store.
     pub(super) fn told(&self, set: Set) {
         self.ahead.store(set.ahead, Ordering::Release);
         self.told.store(set.ahead, Ordering::Release);

@@ -127,7 +127,7 @@ impl Telemetry {
         }))
     }
 
-    /// Looks at the machine and takes everybody's key figures now, given the processor
+    /// Looks at the machine and takes all agents' key figures now, given the processor
     /// time that each agent has used so far.
     pub(crate) fn look(&self, cpu: impl Iterator<Item = (AgentId, Duration)>) {
         self.metrics.look(cpu);

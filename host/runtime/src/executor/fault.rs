@@ -30,7 +30,7 @@ const PANIC_LINES: usize = 4;
 /// Bytes of a log's end that a fault carries.
 const LAST_WORDS_BYTES: usize = 1024;
 
-/// Who is to blame for `error`, which ended `during`.
+/// The fault for `error`, which ended the call `during`.
 pub(crate) fn of_call(error: &Error, during: Call) -> Fault {
     if let Some(over) = error.downcast_ref::<OverMemory>() {
         return of_memory(*over, during);

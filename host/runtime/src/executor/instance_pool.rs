@@ -1,7 +1,7 @@
 //! Who may hold how many of the engine's slots.
 //!
 //! A guest says how many instances it would like, so the slots are given out
-//! here and not by whoever asks first: each agent is sure of its first
+//! here and not first come, first served: each agent is sure of its first
 //! instance, and what is spare goes to those that want more, while it lasts.
 //! A component with many memories or tables weighs as much as it takes.
 

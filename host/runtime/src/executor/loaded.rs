@@ -1,8 +1,8 @@
-//! Genomes of which nobody need read the code again.
+//! Genomes whose code is loaded, so that it need not be read again.
 //!
 //! Reading and linking compiled code takes milliseconds of a processor, which
 //! under load are milliseconds of some task's. A swap back and forth, a
-//! rollback, an agent that starts again: each wants a genome that was there a
+//! rollback, an agent that starts again: each needs a genome that was loaded a
 //! moment ago.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,8 +21,8 @@ const RECENT: usize = 4;
 pub(super) struct Loaded {
     /// Those that some agent holds, so that the next agent shares them.
     held: HashMap<Digest, Weak<Genome>>,
-    /// The last ones asked for, the newest at the end: whoever takes a genome
-    /// back, or starts an agent again, wants one of these.
+    /// The last ones asked for, the newest at the end: a rollback or the
+    /// restart of an agent needs one of these.
     recent: VecDeque<Arc<Genome>>,
 }
 

@@ -238,7 +238,7 @@ impl Executor {
 
     /// Makes the agent that takes over from `old` with another genome: set up
     /// as it is, with its quota in force and its totals going on. The old one
-    /// is as it was; whoever lets the new one take over ends it.
+    /// is unchanged; the caller that puts the new one in charge ends it.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).

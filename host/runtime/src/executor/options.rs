@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::keyvalue::KeyValueStore;
 
-/// What capabilities need of the host, whoever is granted them.
+/// What capabilities need of the host, the same for all agents.
 #[derive(Clone, Debug)]
 pub struct CapabilityOptions {
     /// What agents that are granted it keep things in.

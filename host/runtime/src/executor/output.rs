@@ -1,7 +1,7 @@
 //! The guest's text as JSON, within bounds.
 //!
-//! It stays text, so it costs the host its bytes. Whoever receives it builds
-//! values of it: four mebibytes of `[{"":0},…]` become hundreds of mebibytes of
+//! It stays text, so it costs the host its bytes. Its receiver builds values of
+//! it: four mebibytes of `[{"":0},…]` become hundreds of mebibytes of
 //! maps there. So what its values would take is bounded too.
 
 use chimera_layer4_core::json::{InvalidJson, MOST_DEPTH, tree_bytes};

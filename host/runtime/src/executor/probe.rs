@@ -1,9 +1,9 @@
 //! One instance, called one call at a time in whatever order.
 //!
 //! An [`Agent`](super::Agent) keeps the order of calls that the contract
-//! promises. Who checks what a guest does when it is broken needs a way past
-//! that: here each call is asked for by itself, within the limits that it has
-//! in an agent, and all that came of it is told.
+//! promises. A check of what a broken guest does needs a way past that: here
+//! each call is asked for by itself, within the limits that it has
+//! in an agent, and its whole outcome is returned.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

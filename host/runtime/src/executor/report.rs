@@ -32,7 +32,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// What the submitter of the task is told, as of now.
+    /// The result that the submitter of the task gets, as of now.
     #[must_use]
     pub fn into_result(self, task_id: TaskId) -> ExecutionResult {
         let (output, fault) = match self.result {

@@ -1,8 +1,9 @@
 //! How an agent was set up, apart from its quota.
 //!
 //! An `AgentConfig` has both in one, but only one of them stays as it is. They
-//! part when the agent is made, so that nobody reads a quota that is no longer
-//! in force: the quota is [`Agent::quota`](super::Agent::quota)'s to tell.
+//! are separated when the agent is made, so that no code reads a quota that is
+//! no longer in force: the current quota is
+//! [`Agent::quota`](super::Agent::quota).
 
 use std::collections::BTreeMap;
 

@@ -75,7 +75,7 @@ impl Drop for Ticker {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.wake();
         if let Some(thread) = self.thread.take() {
-            // The thread cannot panic, and there is nobody to tell if it did.
+            // The thread cannot panic, and a panic could not be reported here.
             let _ = thread.join();
         }
     }

@@ -1,6 +1,6 @@
 //! The folder for compiled code, and what may be in it.
 //!
-//! wasmtime loads what it finds there as machine code. Whoever can write to
+//! wasmtime loads what it finds there as machine code. A user who can write to
 //! the folder can therefore run code as the host, so it is opened by the rules
 //! of [`chimera_layer4_folders`], and whatever is in it is judged before any of
 //! it is loaded.

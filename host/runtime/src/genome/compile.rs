@@ -91,7 +91,7 @@ impl Compiler {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(Layer4Error::Internal("the compiler was shut down".into()));
         };
-        // Somebody else may have had it compiled while this one waited.
+        // Another caller may have compiled it while this one waited.
         if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }

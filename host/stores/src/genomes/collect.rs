@@ -1,4 +1,4 @@
-//! Takes away genomes that nobody needs any more.
+//! Removes genomes that are no longer needed.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use super::sweep::{self, Fate};
 use super::{Collected, GenomeStore, GenomeStoreError, disk};
 
 impl GenomeStore {
-    /// Removes every genome that `keep` does not name and nobody holds, and
+    /// Removes every genome that `keep` does not name and that is not held, and
     /// files that belong to none and are older than this process.
     ///
     /// `keep` is asked while nothing can be stored, and a genome that was
-    /// stored before is held until something names it. So one that has just
-    /// come is never taken for one that nobody needs. It may [`list`](Self::list),
+    /// stored before is held until something names it. So a genome that has just
+    /// been stored is never removed as unneeded. It may [`list`](Self::list),
     /// and must not store or hold.
     ///
     /// The index is on the disk without a genome before its files go.

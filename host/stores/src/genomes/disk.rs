@@ -15,7 +15,7 @@ use super::steps::{Step, reached};
 /// How the names of files begin that are being written.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
-/// Puts a file in its place, open to nobody else. It lasts when
+/// Puts a file in its place, readable by this user only. It lasts when
 /// [`sync_folder`] is done with its folder.
 pub(super) fn place(path: &Path, bytes: &[u8]) -> GenomeStoreResult<File> {
     let failed = || GenomeStoreError::failed("written", path);

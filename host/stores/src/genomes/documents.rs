@@ -37,7 +37,7 @@ fn config(genome: Digest, about: &About) -> WasmConfig {
         created: oci::time(about.created),
         author: about.author.clone(),
         architecture: "wasm".into(),
-        // The layout's word for "a component", whichever WASI it imports.
+        // The layout's value for "a component", of any WASI version.
         os: "wasip2".into(),
         layer_digests: vec![genome.to_string()],
         component: Some(Component {

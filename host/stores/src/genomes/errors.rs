@@ -1,4 +1,4 @@
-//! What goes wrong with stored genomes, in words for whoever can mend it.
+//! What goes wrong with stored genomes, in words for the operator who can repair it.
 
 use std::io;
 use std::path::{Path, PathBuf};

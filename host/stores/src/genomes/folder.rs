@@ -43,7 +43,7 @@ impl Layout {
         self.blobs().join(digest.hex())
     }
 
-    /// What is kept for the operator and handed out to nobody.
+    /// What is kept for the operator and never handed out.
     pub(super) fn quarantine(&self) -> PathBuf {
         self.0.join("quarantine")
     }

@@ -1,4 +1,4 @@
-//! Genomes that nobody may collect just now, though nothing names them yet.
+//! Genomes that must not be collected just now, though nothing names them yet.
 //!
 //! Between the moment at which a genome is stored and the one at which the
 //! lineage names it, a collection would find nothing that needs it.

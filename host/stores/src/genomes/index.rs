@@ -3,7 +3,7 @@
 //! Blobs are named by their digests, and this file is not, so it carries a
 //! seal: an annotation with the digest of the file as it is with zeros in the
 //! seal's place. An index that does not match its seal was damaged, or written
-//! by another tool that put something into the layout. Both are mended alike:
+//! by another tool that put something into the layout. Both are repaired alike:
 //! the index is made anew from the blobs, each of which proves itself.
 
 use std::collections::{BTreeMap, HashSet};

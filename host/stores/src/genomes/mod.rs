@@ -11,8 +11,8 @@
 //! `lineage`, which says why a genome is in charge, and `recordings`, real tasks
 //! to judge the next one by.
 //!
-//! Everything here waits for the disk. Whoever must not block calls from a
-//! thread that may.
+//! Everything here waits for the disk. A caller that must not block calls from
+//! a thread that may.
 
 mod collect;
 mod columns;
@@ -108,14 +108,14 @@ impl GenomeStore {
         Ok((store, Recovered { index: complaint, leftovers: swept.files }))
     }
 
-    /// Lets another process write to the folder. Whoever calls this calls nothing
-    /// else of the store afterwards.
+    /// Lets another process write to the folder. The caller must not use the
+    /// store afterwards.
     pub fn close(&self) {
         let _changing = self.lock();
         self.folder.release();
     }
 
-    /// For whoever only reads, and for a while.
+    /// For callers that only read, and for a while.
     #[must_use]
     pub fn reader(&self) -> &GenomeReader {
         &self.reader
@@ -184,7 +184,7 @@ impl GenomeStore {
     }
 }
 
-/// Whoever has this is the one that changes the store.
+/// The right to change the store, held by one caller at a time.
 struct Changing<'a>(#[expect(dead_code, reason = "held, never looked into")] MutexGuard<'a, ()>);
 
 /// When a store was opened, by both clocks.

@@ -76,8 +76,8 @@ impl GenomeStore {
         written
     }
 
-    /// Writes parts of a genome, which last when this returns. Those that are
-    /// there are written again: nobody has looked at what they hold.
+    /// Writes parts of a genome, which last when this returns. Those that exist
+    /// are written again: their content has not been checked.
     pub(super) fn place(&self, entry: &Entry, parts: &[(Part, &[u8])]) -> GenomeStoreResult<()> {
         let layout = self.reader.layout();
         for (part, bytes) in parts {
@@ -98,7 +98,8 @@ impl GenomeStore {
     }
 
     /// Whether the index on the disk, which a write that failed may have
-    /// reached, names the genome. If nobody can say, it may.
+    /// reached, names the genome. If that cannot be found out, it is taken to
+    /// name it.
     fn is_indexed(&self, entry: &Entry) -> bool {
         self.reader.forget();
         self.reader

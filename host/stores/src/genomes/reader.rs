@@ -126,7 +126,7 @@ impl GenomeReader {
             for part in [Part::Layer, Part::Config, Part::Manifest] {
                 match self.part(entry, part) {
                     Ok(bytes) => report.bytes += bytes.len() as u64,
-                    // Collected meanwhile: then it is nobody's.
+                    // Skipped if the genome was collected meanwhile.
                     Err(GenomeStoreError::Damaged(finding)) if self.still_names(entry)? => {
                         report.findings.push(*finding);
                     }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::scheduler::Timestamp;
 
-/// What is kept with a genome's bytes. Whoever stores the same bytes again
-/// changes nothing of it.
+/// What is kept with a genome's bytes. Storing the same bytes again does not
+/// change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Who made it.

@@ -3,7 +3,7 @@
 //! Opened when it is first used: most hosts grant no agent a store. A change is
 //! written when it is answered, and survives the end of the process however
 //! that comes; a loss of power may take the last changes away, never a part of
-//! one. Nobody else writes, since the data folder is one host's.
+//! one. No other process writes, since the data folder is one host's.
 //!
 //! One call at a time works with the file, on a thread that may block; the others
 //! wait without a thread.

@@ -53,7 +53,7 @@ where
     fn answer(&mut self, done: Result<(), StoreError>) {
         let answer = done.and_then(|()| self.done.take().ok_or(StoreError::Closed));
         if let Some(reply) = self.reply.take() {
-            let _ = reply.send(answer); // Whoever asked may have gone.
+            let _ = reply.send(answer); // The caller may have stopped waiting.
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to whoever asked.
+//! What SQLite's errors mean to the caller.
 
 use chimera_layer4_core::scheduler::store::StoreError;
 use rusqlite::{Error, ErrorCode};

@@ -61,7 +61,7 @@ impl Folder {
                 ),
             });
         }
-        // Tasks are nobody else's business, whatever the folder's mode.
+        // Only this user may read tasks, whatever the folder's mode.
         let made =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&database);
         made.map_err(|error| StoreError::Failed {

@@ -30,7 +30,7 @@ const RANGES: [(&str, i64, i64); 12] = [
     ("submitted_at", 0, 253_402_300_799_999),
     ("genome", 0, u32::MAX as i64),
 ];
-/// What else can be wrong, and how it is told.
+/// What else can be wrong, and the message for it.
 const OTHERS: [(&str, &str); 3] = [
     ("length(id) <> 16", "'id has ' || length(id) || ' bytes, allowed are 16'"),
     (

@@ -1,10 +1,10 @@
-//! Tasks in a SQLite file, for a host that survives its own end.
+//! Durable task store, in a SQLite file.
 //!
 //! The rules are core's [`TaskQueue`]; here is how it is given rows that last.
 //! `writer` is the one thread that writes, `reader` answers queries beside
 //! it, `rows` is the SQL, `schema` opens a database or says why not,
-//! `folder` keeps a second host out. Tasks and results are JSON text, made
-//! and read by whoever asks and not by the thread that all share.
+//! `folder` keeps a second host out. Tasks and results are JSON text, written
+//! and parsed by the caller and not by the thread that all share.
 
 mod columns;
 mod command;
@@ -44,10 +44,10 @@ use self::rows::SqliteRows;
 use self::text::Text;
 use self::writer::{Leases, Sent, Writer};
 
-/// Commands that may wait for the thread; whoever sends more waits here.
+/// Commands that may wait for the thread; the sender of a further one waits here.
 const QUEUE: usize = 4096;
 
-/// Where a [`SqliteStore`] is, and what it is told as it opens.
+/// Where a [`SqliteStore`] is, and the options for its opening.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     /// The data folder, made if it is missing. The database is `chimera.db` in it.
@@ -96,8 +96,9 @@ impl SqliteStore {
         Self::opened(options, Leases::Ended).await
     }
 
-    /// Opens the store for whoever runs nothing. Tasks that the process before
-    /// held when it went down stay claimed or running until a host opens the store.
+    /// Opens the store for a caller that runs no tasks. Tasks that the process
+    /// before held when it went down stay claimed or running until a host opens the
+    /// store.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -159,7 +160,7 @@ fn run(
 ) {
     match Writer::open(options, leases) {
         Ok((writer, swept)) => {
-            // If nobody waits any more, nobody can send anything either.
+            // If the opener has stopped waiting, no command can be sent either.
             let _ = opened.send(Ok((writer.reader(), swept)));
             writer.serve(commands);
         }
@@ -206,7 +207,7 @@ impl TaskStore for SqliteStore {
 
     async fn repeats(&self, batch: Vec<Submission>) -> Result<Vec<Option<Submitted>>, StoreError> {
         let batch = written(batch)?;
-        // Synced, since whoever hears of the first may rely on it.
+        // Synced, since a submitter that gets an earlier submission's answer may rely on it.
         self.ask(Commit::Synced, move |queue| queue.repeats(&batch)).await
     }
 

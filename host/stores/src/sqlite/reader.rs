@@ -1,4 +1,4 @@
-//! Queries on a connection of their own, so that they hold nobody up.
+//! Queries on a connection of their own, so that they do not delay writes.
 
 use std::sync::Arc;
 
@@ -50,8 +50,8 @@ const LIST: [&str; 2] = [
     list!("state = ?1 AND state <> 0 AND (at, id) > (?2, ?3)", "at, id"),
     list!("state = ?1 AND state <> 0 AND (at, id) < (?2, ?3)", "at DESC, id DESC"),
 ];
-/// Read all that waits, having no index for it: an operator's question now
-/// and then would cost every task on its way one index more.
+/// These queries read all waiting tasks, without an index: for an operator's
+/// occasional query every task would have to update one more index.
 const LIST_WAITING: [&str; 2] = [
     list!("state = ?1 AND state = 0 AND (at, id) > (?2, ?3)", "at, id"),
     list!("state = ?1 AND state = 0 AND (at, id) < (?2, ?3)", "at DESC, id DESC"),

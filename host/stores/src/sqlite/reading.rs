@@ -72,8 +72,8 @@ impl Reading {
         Ok(attempts)
     }
 
-    /// How a task ended whose row was damaged, and is mended: with the attempt
-    /// that says so.
+    /// How a task ended whose row was damaged and is repaired: with the attempt
+    /// that records it.
     pub(super) fn condemned(&mut self, attempts: &[Attempt]) -> Option<ExecutionResult> {
         if self.row.reason != Some(DeadReason::Unreadable) {
             return None;

@@ -82,7 +82,7 @@ const REMOVE: [&str; 5] = [
 /// is room for the results of those that were taken before.
 const KEPT_FREE: u64 = 8;
 
-/// Rows in a database that nobody else writes to.
+/// Rows in a database that no other process writes to.
 #[derive(Debug)]
 pub(super) struct SqliteRows {
     connection: Connection,

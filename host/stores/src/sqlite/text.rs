@@ -1,8 +1,8 @@
 //! Tasks and results as text.
 //!
-//! The data in one is of somebody else's making and may be large, so it is kept
-//! apart from the rest, as the text that it is. What is read is checked: a file
-//! may hold anything, and what cannot be read is told, not passed over.
+//! The data in one comes from outside and may be large, so it is stored apart
+//! from the rest, as text. What is read is checked: a file may hold anything,
+//! and what cannot be read is reported, not skipped.
 
 use std::borrow::Cow;
 use std::mem;

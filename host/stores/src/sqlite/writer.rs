@@ -24,7 +24,7 @@ const ABOVE: u64 = 8;
 /// Commands in one transaction. More would make the first wait for the last.
 const BATCH: usize = 2048;
 
-/// What a command is, on its way here.
+/// A command as it is sent to this thread.
 pub(super) type Sent = Box<dyn Command>;
 
 /// What becomes of the leases that the process before had.
@@ -87,7 +87,7 @@ impl Writer {
         self.reader.clone()
     }
 
-    /// Works until nobody can send anything more, and closes the database.
+    /// Serves until all senders are gone, and closes the database.
     pub(super) fn serve(mut self, mut commands: mpsc::Receiver<Sent>) {
         let mut batch = Vec::with_capacity(BATCH);
         while !batch.is_empty() || commands.blocking_recv_many(&mut batch, BATCH) > 0 {
@@ -158,7 +158,7 @@ impl Writer {
             if is_final(&error) {
                 tracing::error!(error = %explained, "nothing more is written");
                 self.failed = Some(explained.clone());
-                // What is in the log is for whoever opens it next to judge.
+                // The log is left for the next opening to check.
                 let unchecked = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 let _ = self.queue.rows().connection().set_db_config(unchecked, true);
             }
@@ -175,7 +175,8 @@ impl Writer {
         self.queue.rows().execute("BEGIN IMMEDIATE", [])?;
         let changes = self.queue.rows().connection().total_changes();
         // What was counted and written before is put back, so a bug in the
-        // rules costs whoever met it an answer and nobody else the queue.
+        // rules fails the one call that met it and leaves the queue to the
+        // others.
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.queue)));
         let done = done.unwrap_or(Err(Error::UnwindingPanic))?;
         let rows = self.queue.rows();

@@ -1,4 +1,4 @@
-//! One nested `cargo build`, heard message by message.
+//! One nested `cargo build`, read message by message.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;

@@ -22,7 +22,7 @@ pub(super) fn ensure(
         return Ok(());
     }
     let _lock = lock(folder)?;
-    // Whoever held the lock may have added it.
+    // The process that held the lock may have added it.
     if installed(folder, target)? {
         return Ok(());
     }

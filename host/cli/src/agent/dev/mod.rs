@@ -1,7 +1,7 @@
 //! `chimera agent dev`: from a saved file to a running agent, again and again.
 //!
-//! Each round builds what is there, checks it and swaps it in. Whatever fails
-//! on the way is told, and the last good one goes on.
+//! Each round builds what is there, checks it and swaps it in. A failure is
+//! reported, and the last good agent keeps running.
 
 mod report;
 mod sources;
@@ -37,7 +37,7 @@ impl Failed {
     }
 }
 
-/// Goes on until `interrupted`, and ends in good order then.
+/// Runs until `interrupted`, and shuts down gracefully then.
 pub(crate) async fn run(
     config: Layer4Config,
     args: DevArgs,
@@ -75,7 +75,7 @@ pub(crate) async fn run(
     Ok(Exit::Success)
 }
 
-/// One round for each change, until one cannot be told or will never go well.
+/// One round for each change, until a report cannot be written or no round can succeed.
 async fn rounds(
     args: &DevArgs,
     most: u64,
@@ -90,7 +90,7 @@ async fn rounds(
         // Looked at before the build: what changes meanwhile is for the next one.
         let mut built_from = sources.look()?;
         if let Err(Failed { during, error }) = round(args, most, stage, reporter, output).await {
-            // Whoever begins where there is no project is somewhere else.
+            // Without a project at the start, the command was run in the wrong folder.
             let not_a_project = matches!(error.downcast_ref(), Some(BuildError::NotAProject(_)));
             if is_first && not_a_project {
                 return Err(error);

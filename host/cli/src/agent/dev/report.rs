@@ -23,7 +23,7 @@ impl Reporter {
         Self(output)
     }
 
-    /// The event for a program, the words for who watches.
+    /// The event for a program, the text for a user at a terminal.
     fn say(&self, event: &impl Serialize, words: &str) -> anyhow::Result<()> {
         if self.0.is_json() {
             return self.0.event(event);

@@ -21,11 +21,11 @@ use crate::exit::BadInput;
 const BUILT: [&str; 4] = ["target", "build", "dist", "venv"];
 /// What they put into any folder.
 const BUILT_ANYWHERE: [&str; 2] = ["node_modules", "__pycache__"];
-/// What a build writes beside the sources, and nobody else does meanwhile.
+/// What a build writes beside the sources, and only a build writes meanwhile.
 const LOCKS: [&str; 4] = ["Cargo.lock", "package-lock.json", "go.sum", "uv.lock"];
 /// An editor writes several files for one save.
 const QUIET: Duration = Duration::from_millis(100);
-/// Somebody who writes on and on has a build all the same.
+/// The longest wait while files keep changing; then a build starts all the same.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Each file, its length and when it was changed.
@@ -38,7 +38,7 @@ pub(super) struct Sources {
     outside: Vec<PathBuf>,
     watcher: RecommendedWatcher,
     watched: HashSet<PathBuf>,
-    /// Something happened; told many times it is still once.
+    /// Something changed; several reports count as one.
     happened: Arc<Notify>,
 }
 
@@ -66,7 +66,7 @@ impl Sources {
     }
 
     /// From here on these folders are looked at too, and not those of before.
-    /// Where it cannot be told which, they stay.
+    /// Where the folders are not known, the old ones stay.
     pub(super) fn follow(&mut self, outside: Option<Vec<PathBuf>>) {
         if let Some(outside) = outside {
             self.outside = outside;

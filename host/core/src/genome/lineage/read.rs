@@ -140,7 +140,7 @@ pub(super) fn parents(entries: &[Entry]) -> BTreeMap<Digest, Digest> {
 }
 
 /// The genomes whose bytes must stay: those in charge, pinned or in a rollout,
-/// with their ancestors, and those of which something was heard lately.
+/// with their ancestors, and those with a recent entry.
 ///
 /// Of genomes that the record does not know nothing is said: a collector takes
 /// only what is in the record and not in here.

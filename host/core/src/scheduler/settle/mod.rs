@@ -170,7 +170,7 @@ pub fn settle(
 /// submitter or a limit of the submitter's own ended is no fault of the
 /// agent's; nor is an answer that was larger or deeper than the host takes,
 /// since a payload may ask a healthy agent for one. If these counted, one
-/// submitter could have a genome rest for everybody.
+/// submitter could open a genome's breaker for all submitters.
 #[must_use]
 pub fn blames_agent(fault: Option<&Fault>) -> Option<bool> {
     let Some(fault) = fault else { return Some(false) };

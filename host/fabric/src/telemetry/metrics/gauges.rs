@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
     /// Bytes that agent types keep by key.
     pub(crate) kept: Vec<(String, u64)>,
     pub(crate) load: LoadNow,
-    /// Those who hear events.
+    /// The listeners to events.
     pub(crate) subscribers: usize,
 }
 

@@ -2,12 +2,13 @@
 //!
 //! What a task changed after the state was saved would be lost, so the old
 //! agent begins none from then until its successor is in charge: it holds all
-//! of its slots itself. Whoever waits for one meanwhile waits on, and begins
-//! when the successor was not put in charge, or else is turned away unstarted.
+//! of its slots itself. A task that waits for a slot meanwhile begins if the
+//! successor is not put in charge; otherwise it is turned away unstarted.
 //!
 //! State is an instance's. An agent with several of them has as many states,
 //! and only its author could say what they come to together; so it is carried
-//! for agents with one instance, and the others are told that it is not.
+//! for agents with one instance, and for the others the host reports that it is
+//! not.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -50,8 +51,8 @@ pub enum Party {
     New,
 }
 
-/// State on its way. While this lives the old agent begins no task, if there
-/// was state to carry; dropped, the agent goes on as if nothing had happened.
+/// State during its handover. While this lives the old agent begins no task, if
+/// there was state to carry. If it is dropped, the agent continues as before.
 #[must_use = "tasks wait for what becomes of it"]
 pub struct Handover<'a> {
     old: &'a Agent,
@@ -81,8 +82,8 @@ struct Drained<'a> {
     _slots: SemaphorePermit<'a>,
 }
 
-/// Those who get a slot give it back, so that nobody has to run first who was
-/// in line before.
+/// While this lives, a task that gets a slot gives it back, so that tasks which
+/// waited before the pause do not run first.
 struct PauseGuard<'a>(&'a Agent);
 
 impl<'a> PauseGuard<'a> {
@@ -100,12 +101,12 @@ impl Drop for PauseGuard<'_> {
 
 impl Agent {
     /// Hands this agent's state to one that is to take over from it and that no
-    /// task has seen. What is in hand here has until `limit` to finish.
+    /// task has seen. Running tasks here have until `limit` to finish.
     ///
     /// # Errors
     /// What `save` here or `restore` there ended with, or that a task took too
-    /// long. This agent goes on in any case; a trap or a breach in `save`, like
-    /// one in a task, has cost it the instance.
+    /// long. This agent stays usable in any case; a trap or a breach in `save`,
+    /// like one in a task, has cost it the instance.
     pub async fn hand_over(&self, to: &Agent, limit: Duration) -> Result<Handover<'_>, Fault> {
         let nothing = |carried| Ok(Handover { old: self, carried, quiet: None });
         if let Some(reason) = self.keeps_from(to) {
@@ -133,7 +134,7 @@ impl Agent {
         (self.config().instances.tasks_per_instance() == 1).then_some(Carried::Fresh)
     }
 
-    /// Waits until what is in hand has finished, and holds all slots from then.
+    /// Waits until the running tasks have finished, and holds all slots from then.
     async fn fall_quiet(&self, limit: Duration) -> Result<Drained<'_>, Fault> {
         let hush = PauseGuard::begin(self);
         let since = Instant::now();

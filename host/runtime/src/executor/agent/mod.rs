@@ -1,6 +1,6 @@
 //! An agent: a genome, its configuration and its instances.
 //!
-//! An agent is resident by default: its instances live on from task to task,
+//! An agent is resident by default: its instances are kept from task to task,
 //! up to a bounded number of tasks. A trap, a timeout or a breach discards the
 //! instance it happened in; the next task gets a new one.
 
@@ -36,7 +36,7 @@ use crate::genome::Genome;
 /// What surrounds a run.
 #[derive(Default)]
 pub struct RunOptions {
-    /// Is told how far the task is: the guest's word, at the most fifty times a second.
+    /// Called with the progress that the guest reports, at the most fifty times a second.
     pub progress: Option<OnProgress>,
     /// What the guest is handed in place of the task's own metadata of the same names.
     pub metadata: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ pub struct Agent {
     /// Room for its instances in the engine, held as long as the agent lives.
     _room: InstancePermit,
     slots: Semaphore,
-    /// While its state is on its way to a successor.
+    /// Whether its state is being handed to a successor.
     hushed: watch::Sender<bool>,
     idle: Mutex<Vec<Instance>>,
     generation: AtomicU64,
@@ -201,7 +201,7 @@ impl Agent {
         }
     }
 
-    /// A slot to begin in, so none while the agent's state is on its way.
+    /// A slot to begin in; none is given while the agent's state is being handed over.
     async fn free_slot(&self) -> Option<SemaphorePermit<'_>> {
         loop {
             let slot = self.slots.acquire().await.ok()?;
@@ -224,8 +224,9 @@ impl Agent {
         let quota = self.blueprint.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
         let traffic = Arc::new(Traffic::default());
-        // How an instance starts and ends is the agent's: by a tighter share of the
-        // task's it could not be ready in time, for which the agent would be blamed.
+        // How an instance starts and ends is the agent's: with a tighter share of
+        // the task's it might not be ready in time, which would count as the agent's
+        // fault.
         let own = Shares { agent: &self.blueprint.limits.share, task: None };
         let own_reach = self.blueprint.reach(self.totals.traffic(), &traffic, None);
         let mut driver =
@@ -342,7 +343,7 @@ impl Agent {
         })
     }
 
-    /// Replaces every instance. Tasks in hand finish in the old ones.
+    /// Replaces every instance. Running tasks finish in the old ones.
     ///
     /// # Errors
     /// The error of the new instance, which the next task would meet too;
@@ -353,7 +354,7 @@ impl Agent {
         }
         self.generation.fetch_add(1, Ordering::AcqRel);
         let old = std::mem::take(&mut *self.idle());
-        drop(old); // Unasked: whoever restarts an agent does not trust it to end well.
+        drop(old); // No `shutdown` call: an agent that is restarted may not end well.
         self.totals.restarted();
         let mut meter = self.totals.meter();
         let mut driver = self.driver(&mut meter.cpu);
@@ -365,7 +366,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends the agent: waiting tasks are stopped, those in hand have until
+    /// Ends the agent: waiting tasks are stopped, running ones have until
     /// `limit`, idle instances are retired.
     ///
     /// # Errors
@@ -374,8 +375,8 @@ impl Agent {
         self.end(limit, None).await
     }
 
-    /// As [`shutdown`](Self::shutdown), with `limit` for all of it together: what is
-    /// in hand, and the guests' own `shutdown` of all its instances.
+    /// As [`shutdown`](Self::shutdown), with one `limit` for both together: the
+    /// running tasks, and the guests' own `shutdown` of all its instances.
     ///
     /// # Errors
     /// As [`shutdown`](Self::shutdown).
@@ -385,8 +386,8 @@ impl Agent {
 
     async fn end(&self, limit: Duration, latest: Option<Instant>) -> Result<(), Fault> {
         self.stopping.store(true, Ordering::Release);
-        // Every slot is free once those who waited before have been turned
-        // away and those in hand have ended.
+        // Every slot is free once the tasks that waited have been turned away
+        // and the running ones have ended.
         let all = self.slots.acquire_many(self.capabilities.max_concurrent_tasks);
         if tokio::time::timeout(limit, all).await.is_err() {
             tracing::warn!(agent = %self.config().agent_id, "tasks still ran when the agent was ended");

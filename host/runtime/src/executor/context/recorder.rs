@@ -28,11 +28,11 @@ pub struct SpanHandle {
     index: Option<usize>,
 }
 
-/// Is told how far a task is, while it runs. Called on the guest's own time,
+/// Receives a task's progress while it runs. Called on the guest's own time,
 /// so it must be quick and must not wait.
 pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
 
-/// Between two words on how far a task is; nobody reads them faster.
+/// The least time between two progress reports; no reader needs them more often.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Collects one run's telemetry.

@@ -1,8 +1,8 @@
 //! One live instance of a genome and the calls into it.
 //!
-//! A call that traps, overruns or is dropped half-way leaves the store in a
-//! state nobody vouches for. So whoever calls has taken the instance out of
-//! where it is kept, and puts it back only when the call ended well.
+//! A call that traps, overruns or is dropped half-way leaves the store in an
+//! unknown state. So the caller takes the instance out of where it is kept, and
+//! puts it back only if the call succeeded.
 
 mod state;
 
@@ -264,7 +264,7 @@ impl Instance {
         Ok(bindings::health(&said))
     }
 
-    /// Retires it in good order.
+    /// Ends it with the guest's own `shutdown`.
     pub(super) async fn shutdown(
         &mut self,
         driver: &mut CallContext<'_>,

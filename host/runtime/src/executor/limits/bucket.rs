@@ -1,8 +1,8 @@
 //! A token bucket: what may be used, refilled at a steady rate.
 //!
-//! Use is debited after the fact, so a bucket can be overdrawn; whoever is
-//! held to it then waits until the debt is refilled. A changed rate holds from
-//! that moment on, also for those who wait.
+//! Use is debited after the fact, so a bucket can be overdrawn; the next user
+//! then waits until the debt is refilled. A changed rate holds from that moment
+//! on, also for users that wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -65,7 +65,7 @@ impl Share {
         Ok(Taken { _own: own, _all: shared })
     }
 
-    /// Takes one as soon as there is one; `None` once nobody gives any.
+    /// Takes one as soon as there is one; `None` once the pool is closed.
     pub(crate) async fn take(&self) -> Option<Taken> {
         let own = Arc::clone(&self.own).acquire_owned().await.ok()?;
         let shared = Arc::clone(&self.supply.free).acquire_owned().await.ok()?;

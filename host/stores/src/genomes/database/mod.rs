@@ -48,8 +48,8 @@ impl Database {
     /// All of `work`, committed, or nothing of it.
     ///
     /// # Errors
-    /// `Database`. After a sync that failed nothing more is written, since
-    /// nobody knows what is on the disk.
+    /// `Database`. After a sync that failed nothing more is written, since the
+    /// state of the disk is unknown.
     pub(super) fn transaction<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -66,7 +66,7 @@ impl Database {
                     "failed before ({error}), and nothing more is written to it; start the host \
                      anew, which checks it first"
                 ));
-                // What is in the log is for whoever opens it next to judge.
+                // The log is left for the next opening to check.
                 let unchecked = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 let _ = self.connection.set_db_config(unchecked, true);
             }

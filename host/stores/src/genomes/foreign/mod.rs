@@ -21,7 +21,7 @@ use super::{About, GenomeStoreError, GenomeStoreResult, disk, documents};
 /// Names that an error lists.
 const SHOWN: usize = 10;
 
-/// Reads a genome and what is told of it from an OCI layout, without storing it.
+/// Reads a genome and its annotations from an OCI layout, without storing it.
 /// `reference` is its tag, or the digest of its manifest or of an index that has
 /// only this one, and may be left out where there is but one.
 ///

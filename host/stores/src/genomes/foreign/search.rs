@@ -26,8 +26,8 @@ struct Index {
     manifests: Vec<Named>,
 }
 
-/// What an index names. A digest of another kind than this host reads is in
-/// nobody's way unless it is meant, so it is text until then. An index may name
+/// What an index names. A digest of another kind than this host reads is an
+/// error only if it is asked for, so it is text until then. An index may name
 /// a hundred thousand, so what is not needed of each is not kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

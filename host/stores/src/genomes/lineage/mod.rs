@@ -71,7 +71,7 @@ pub struct Active {
 pub struct Lineage {
     database: Mutex<Database>,
     reader: LineageReader,
-    /// Nobody else writes, for as long as this lives.
+    /// No other process writes while this lives.
     _folder: Arc<Folder>,
 }
 

@@ -64,7 +64,7 @@ pub struct Recorded {
     pub latency_us: u64,
     /// The genome that ran it.
     pub genome: Digest,
-    /// How right the answer was, from 0 to 1, if somebody said so.
+    /// How right the answer was, from 0 to 1, if it was judged.
     pub validated: Option<f64>,
     /// When it ended.
     pub at: Timestamp,
@@ -84,7 +84,7 @@ pub struct Sampled {
 pub struct Recordings {
     inner: Mutex<Inner>,
     options: RecordingsOptions,
-    /// Nobody else writes, for as long as this lives.
+    /// No other process writes while this lives.
     _folder: Arc<Folder>,
 }
 

@@ -213,7 +213,7 @@ fn a_manifest_may_be_in_an_index_of_the_index() {
     foreign.index(&[foreign.nested(&[about, two.clone()], "v1")]);
     assert_eq!(foreign.read(Some("v1")), Ok(component("two")));
 
-    // One that is damaged is in nobody's way.
+    // A damaged one does not matter unless it is asked for.
     let damaged = foreign.nested(&[], "damaged");
     let hex = digest(&damaged).trim_start_matches("sha256:");
     fs::write(foreign.path().join("blobs/sha256").join(hex), "{").unwrap();

@@ -29,7 +29,7 @@ fn open(folder: &Path) -> GenomeStore {
     GenomeStore::open(&options(folder)).unwrap().0
 }
 
-/// A component of a few bytes; nobody here looks whether it is one.
+/// A component of a few bytes; these tests do not check that it is one.
 fn component(name: &str) -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0".as_slice(), name.as_bytes()].concat()
 }

@@ -84,7 +84,7 @@ fn subsets(
 }
 
 /// What the store is on each disk that a loss of power during `change` leaves,
-/// once somebody has had the first `look`.
+/// after a first `look`.
 fn cut<P, C>(
     prepare: impl FnOnce(&GenomeStore) -> P,
     change: impl FnOnce(&GenomeStore) -> C,

@@ -169,8 +169,8 @@ async fn results_and_attempts_outlive_the_store() {
     assert_eq!(store.get(id).await.unwrap().unwrap().result, None);
 }
 
-/// A submission that waits for its result is not synced by itself; whoever
-/// submits it again may be promised more.
+/// A submission that waits for its result is not synced by itself; a repeated
+/// submission may be promised more.
 #[tokio::test]
 async fn a_duplicate_that_is_to_last_is_synced() {
     let folder = tempfile::tempdir().unwrap();

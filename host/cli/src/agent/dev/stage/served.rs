@@ -15,7 +15,7 @@ use crate::exit::BadInput;
 use crate::genome::backend::{Genomes, new_genome};
 use chimera_layer4_fabric::NewGenome;
 
-/// For one look at a task that goes on.
+/// The time for one request for a task that is still running.
 const LOOK: Duration = Duration::from_secs(60);
 
 pub(in crate::agent::dev) struct Served {
@@ -78,7 +78,7 @@ impl Served {
     }
 
     async fn promote(&mut self, genome: Digest) -> anyhow::Result<Put> {
-        // Asked each time: somebody else may have put another one in charge.
+        // Asked each time: another user may have put another genome in charge.
         self.running = self.in_charge().await?;
         if self.running == Some(genome) {
             return Ok(Put::Unchanged { genome });

@@ -80,10 +80,10 @@ impl Position {
     }
 }
 
-/// What a listener did not hear and will not.
+/// The events that a listener missed and will not get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
-    /// It heard everything.
+    /// It missed nothing.
     Nothing,
     /// So many events that are kept no longer.
     Events(u64),

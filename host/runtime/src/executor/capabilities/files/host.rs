@@ -159,9 +159,9 @@ impl View<'_, Files> {
 }
 
 /// Opens a file or a folder, and `None` of anything else: a named pipe would keep the thread
-/// until somebody opens its other end, a device for as long as it likes. One that
-/// is put in a file's place between the look and the opening costs the agent one
-/// of the threads of its share.
+/// until its other end is opened, a device for any length of time. One that is put in a
+/// file's place between the look and the opening costs the agent one of the threads of its
+/// share.
 fn open(
     reached: &mut Reached,
     fd: &Fd,

@@ -36,7 +36,7 @@ pub(super) struct Listing {
 }
 
 /// The bindings have a type of wasmtime-wasi's for a stream's handle, which
-/// nobody else can make. The number in it is that of a [`Listing`].
+/// only wasmtime-wasi can make. The number in it is that of a [`Listing`].
 pub(super) fn handle(listing: Resource<Listing>) -> Resource<DirectoryEntryStream> {
     Resource::new_own(listing.rep())
 }

@@ -187,8 +187,8 @@ struct Streamed {
 type Work<T> = AbortOnDropJoinHandle<std::io::Result<T>>;
 
 impl Streamed {
-    /// Begins `what`, which is done by and by. Whoever takes the answer pays for
-    /// its processor time.
+    /// Starts `what` on a blocking thread. The caller that takes the answer pays
+    /// for its processor time.
     fn begin<T: Send + 'static>(
         &self,
         what: impl FnOnce(&File) -> std::io::Result<T> + Send + 'static,

@@ -53,7 +53,7 @@ impl Output {
         };
     }
 
-    /// An error is told once; then the stream is closed.
+    /// An error is reported once; then the stream is closed.
     fn check(&mut self) -> StreamResult<()> {
         match self.state {
             State::Idle | State::Writing { .. } => Ok(()),
@@ -130,7 +130,7 @@ impl OutputStream for Output {
         self.check()
     }
 
-    /// What was handed over is written, though nobody waits for it any more.
+    /// Bytes that were accepted are still written, though the guest does not wait for that.
     async fn cancel(&mut self) {
         self.done().await;
         self.state = State::Closed;

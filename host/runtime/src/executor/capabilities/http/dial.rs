@@ -1,8 +1,8 @@
 //! From an origin to a connection: look up, check, connect to what was checked.
 //!
 //! Every address is judged by the grant, after the look-up and before the
-//! connection, and the connection goes to that very address: between the two
-//! nobody asks again, so a name that changes its mind gains nothing.
+//! connection, and the connection goes to that very address: there is no second
+//! look-up between the two, so a name whose address changes gains nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -81,7 +81,7 @@ impl Network {
         let permit = look_ups.acquire_owned().await.map_err(|_| no_answer())?;
         let resolve = self.resolve;
         let look_up = move || {
-            // Until the resolver is back, not until nobody waits for it any more.
+            // Held until the resolver returns, even if its caller stops waiting.
             let _permit = permit;
             resolve(&name)
         };

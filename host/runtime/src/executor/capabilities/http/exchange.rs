@@ -55,8 +55,8 @@ impl Patience {
     }
 }
 
-/// Sends what was admitted; the response's body goes on while the second part
-/// of the answer lives.
+/// Sends what was admitted; the response's body is received while the second
+/// part of the answer lives.
 pub(super) async fn send(
     request: Request<WasiBody>,
     options: Option<RequestOptions>,
@@ -80,7 +80,7 @@ async fn exchange(mut request: Request<WasiBody>, patience: Patience, admitted: 
         .map_err(|error| of_hyper(&error))?;
     let driving = Arc::clone(&line);
     let connection = spawn(async move {
-        // How it ended, the request or the body is told.
+        // The request or the body gets the result.
         let _ = driving.until_cut(charged(&driving, connection)).await;
     });
 
@@ -200,7 +200,7 @@ async fn charged<F: Future>(line: &Line, future: F) -> F::Output {
     .await
 }
 
-/// What the guest is told of an exchange that failed.
+/// The error that the guest gets for an exchange that failed.
 fn of_hyper(error: &hyper::Error) -> Error {
     let cause = error.source();
     if let Some(Error::HttpRequestBodySize(size)) = cause.and_then(|cause| cause.downcast_ref()) {

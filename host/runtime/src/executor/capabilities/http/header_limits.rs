@@ -20,7 +20,7 @@ use crate::executor::capability::Provides;
 
 /// Of the interface that the engine's own linking has made.
 const TYPES: &str = "wasi:http/types@0.2.12";
-/// Bytes of each; RFC 9110 has 8,000 as what everybody should take of a URI.
+/// Bytes of each; RFC 9110 recommends that all implementations take URIs of 8,000.
 const WORD_BYTES: usize = 8 * 1024;
 
 type Request = Resource<HostOutgoingRequest>;

@@ -164,7 +164,7 @@ struct Admitted {
 }
 
 impl Hooks {
-    /// Whoever wonders what took so long is told, where it was the bandwidth.
+    /// Notes in the run's log if the bandwidth limit slowed the run.
     fn note_if_held_back(&self) {
         let Some(Call { line, .. }) = &self.call else { return };
         if line.is_full(Direction::Sent) || line.is_full(Direction::Received) {

@@ -1,7 +1,7 @@
 //! Why requests were denied or slow, for the log of the run.
 //!
-//! The guest is told a code. Whoever reads its log needs the reason, and what
-//! would help.
+//! The guest gets a code. A reader of its log needs the reason, and what would
+//! help.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

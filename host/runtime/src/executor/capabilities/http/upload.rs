@@ -1,9 +1,10 @@
 //! A request's body that stays open until the guest has ended it.
 //!
 //! Clients write a body, if only an empty one, while they wait for the answer.
-//! Nobody wants that of a GET, of a denied request or of one that the server
-//! has answered already. Were it gone then, the client would tell of a broken
-//! stream in place of the answer; so what is left is taken and thrown away.
+//! That body is not needed for a GET, for a denied request or for one that the
+//! server has answered already. If its stream were closed then, the client
+//! would report a broken stream in place of the answer; so the rest is read and
+//! discarded.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -30,7 +30,7 @@ pub(super) const OPEN_BYTES: usize = 512;
 /// is four times as much, and so on: few values are large, and what is charged while
 /// they are read is what an agent cannot use.
 const FIRST_ANSWER_BYTES: usize = 64 * 1024;
-/// Tries of one increment, each of which somebody else was faster than.
+/// Tries of one increment, each of which another caller's change came before.
 const TRIES: u32 = 100;
 
 /// A guest's handle to a bucket.
@@ -157,7 +157,7 @@ impl Bucket {
         Ok(self.try_change(changes).await??)
     }
 
-    /// `Conflict` is told apart, for whoever tries again.
+    /// `Conflict` is returned separately, so that the caller can try again.
     pub(super) async fn try_change(
         &self,
         changes: Vec<Change>,

@@ -8,7 +8,7 @@ use super::failure::{Answer, Failure};
 use super::{KeyValue, View};
 use crate::executor::limits::memory::Charge;
 
-/// A key as it was when somebody looked: its version alone, since an instance may
+/// A key as it was when it was read: its version alone, since an instance may
 /// hold thousands of these.
 #[derive(Debug)]
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -22,7 +22,7 @@ pub struct Cas {
 /// Why nothing was swapped.
 pub(super) enum NotSwapped {
     Store(Failure),
-    /// Somebody was faster. This is the key as it is now.
+    /// Another caller changed it first. This is the key as it is now.
     Changed(Resource<Cas>),
 }
 
@@ -54,7 +54,7 @@ impl View<'_, KeyValue> {
         Ok(found.map(|entry| entry.value))
     }
 
-    /// Where somebody was faster, the answer is the key as it is now.
+    /// If another caller changed it first, the answer is the key as it is now.
     pub(super) async fn swap_with(
         &mut self,
         cas: Resource<Cas>,

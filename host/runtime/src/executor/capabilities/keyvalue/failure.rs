@@ -11,7 +11,7 @@ use crate::executor::limits::memory::OverMemory;
 pub enum Failure {
     /// The agent has no grant.
     AccessDenied,
-    /// What the guest is told.
+    /// The message that the guest gets.
     Other(String),
     /// The call ends.
     Trap(wasmtime::Error),
