@@ -467,6 +467,37 @@ fn a_folder_has_one_host_which_drains_when_told_to_end() {
     assert!(well(&chimera, &["task", "list", "--state", "succeeded"]).contains("1 attempts"));
 }
 
+/// Also where nothing waits. Tasks of the other agents are not begun either.
+#[test]
+fn an_agent_that_cannot_start_is_refused_before_any_task_is_claimed() {
+    let chimera = Chimera::new();
+    std::fs::write(chimera.home().join("h.py"), "print('hello')\n").unwrap();
+    std::fs::write(chimera.home().join("tasks.jsonl"), "{\"payload\": 1, \"type\": \"echo\"}\n")
+        .unwrap();
+    let (echo, hostile) = (agent("echo"), agent("hostile"));
+    let broken: [(i32, &[&str], &str); 2] = [
+        (4, &["hostile=h.py"], "not a component"),
+        (1, &[&hostile, "--param", "in_init=trap"], "`init` trapped"),
+    ];
+    let refused = |more: &[&str]| {
+        for (code, agent, words) in broken {
+            let work = [&["work", "--agent", &echo, "--agent"], agent, more].concat();
+            chimera.refuses(code, &work, &["--agent hostile", words]);
+        }
+    };
+    refused(&[]);
+    refused(&["--keep-running"]);
+    let submit = |name| well(&chimera, &["task", "submit", "--type", name, "--attempts", "1"]);
+    let waiting = [submit("echo"), submit("hostile")];
+    refused(&["--tasks", "tasks.jsonl"]);
+    for id in &waiting {
+        let shown = json_of(&chimera, &["task", "show", id, "--json"]);
+        assert_eq!((&shown["state"], &shown["attempts"]), (&json!("waiting"), &json!(0)));
+    }
+    let listed = json_of(&chimera, &["task", "list", "--state", "all", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), waiting.len(), "no line was taken: {listed}");
+}
+
 #[test]
 fn a_store_that_cannot_be_had_is_named_with_the_reason() {
     let chimera = Chimera::new();
