@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use chimera_layer4::queue::DeadReason;
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -161,6 +162,17 @@ fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
     purge_all_asks(&chimera);
     assert_eq!(well(&chimera, &["dead-letters", "list"]), "");
     chimera.refuses(2, &["dead-letters", "purge"], &["<IDS>"]);
+}
+
+#[test]
+fn the_help_names_every_reason_of_a_dead_letter() {
+    let chimera = Chimera::new();
+    for list in [["task", "list", "--help"], ["dead-letters", "list", "--help"]] {
+        let help = well(&chimera, &list);
+        for reason in DeadReason::ALL {
+            assert!(help.contains(&reason.to_string()), "{list:?} lacks {reason}:\n{help}");
+        }
+    }
 }
 
 /// Rows that were damaged while nobody had the folder open.
