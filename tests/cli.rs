@@ -132,6 +132,37 @@ fn grants_and_parameters_reach_the_agent() {
     assert!(trap.err.contains("as asked"), "the panic's own words: {}", trap.err);
 }
 
+/// What the parser of the command line can tell alone is 2, the rest is 3.
+#[test]
+fn a_wrong_value_has_the_exit_code_of_its_kind() {
+    let chimera = Chimera::new();
+    let echo = echo();
+    let (run, submit) = (["run", &echo], ["task", "submit", "--type", "echo"]);
+    let list = ["task", "list"];
+    let rows: [(i32, &[&str], &[&str]); 17] = [
+        (2, &run, &["--port", "70000"]),
+        (2, &run, &["--repeat", "0"]),
+        (2, &["task", "show"], &["one"]),
+        (2, &list, &["--after", "one"]),
+        (2, &list, &["--reason", "bored"]),
+        (2, &list, &["--priority", "urgent"]),
+        (2, &submit, &["--attempts", "one"]),
+        (2, &submit, &["--id", "one"]),
+        (3, &submit, &["--attempts", "0"]),
+        (3, &submit, &["--delay", "9999999999999"]),
+        (3, &submit, &["--metadata", "one"]),
+        (3, &run, &["--quota", "memory=0"]),
+        (3, &run, &["--env", "one"]),
+        (3, &run, &["--param", "one"]),
+        (3, &run, &["--dir", "one"]),
+        (3, &run, &["--http", "one"]),
+        (3, &run, &["--task", "{"]),
+    ];
+    for (code, command, wrong) in rows {
+        chimera.refuses(code, &[command, wrong].concat(), &["error: "]);
+    }
+}
+
 #[test]
 fn each_way_to_fail_has_its_exit_code() {
     let chimera = Chimera::new();

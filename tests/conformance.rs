@@ -249,6 +249,9 @@ fn what_is_mistyped_is_told_before_anything_is_built() {
     let tasks = chimera.data().with_file_name("tasks.jsonl");
     std::fs::write(&tasks, "{\"payload\": 1}\n{\"payloads\": 2}\n").unwrap();
     let check = ["agent", "check", "nowhere"];
+    let deep = format!("{}1{}", "[".repeat(121), "]".repeat(121));
+    let lines = format!("{{\"payload\": 1}}\n\n{{\"payload\": {deep}}}\n");
+    std::fs::write(tasks.with_file_name("deep.jsonl"), lines).unwrap();
     std::fs::write(tasks.with_file_name("list.jsonl"), "[1]\n").unwrap();
     std::fs::write(tasks.with_file_name("marked.jsonl"), "\u{feff}{\"payload\": 1}\n").unwrap();
     for (arguments, code, words) in [
@@ -261,6 +264,12 @@ fn what_is_mistyped_is_told_before_anything_is_built() {
         (["--run", "--tasks", "tasks.jsonl"], 3, "--tasks tasks.jsonl, line 2: unknown field"),
         (["--run", "--tasks", "nowhere.jsonl"], 3, "--tasks nowhere.jsonl: No such file"),
         (["--run", "--task", "{"], 3, "--task is not JSON"),
+        (
+            ["--run", "--task", &deep],
+            3,
+            "--task: payload is nested 121 levels deep; allowed are 120",
+        ),
+        (["--run", "--tasks", "deep.jsonl"], 3, "deep.jsonl, line 3: payload is nested 121 levels"),
         (["--run", "--bad-param", "limit"], 3, "--bad-param \"limit\": the form is NAME=VALUE"),
         (["--task", "1", "--json"], 2, "--run"),
         (["--param", "a=1", "--json"], 2, "--run"),

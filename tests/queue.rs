@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use chimera_layer4::queue::DeadReason;
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -161,6 +162,17 @@ fn a_dead_letter_is_looked_at_run_again_and_forgotten() {
     purge_all_asks(&chimera);
     assert_eq!(well(&chimera, &["dead-letters", "list"]), "");
     chimera.refuses(2, &["dead-letters", "purge"], &["<IDS>"]);
+}
+
+#[test]
+fn the_help_names_every_reason_of_a_dead_letter() {
+    let chimera = Chimera::new();
+    for list in [["task", "list", "--help"], ["dead-letters", "list", "--help"]] {
+        let help = well(&chimera, &list);
+        for reason in DeadReason::ALL {
+            assert!(help.contains(&reason.to_string()), "{list:?} lacks {reason}:\n{help}");
+        }
+    }
 }
 
 /// Rows that were damaged while nobody had the folder open.
@@ -465,6 +477,37 @@ fn a_folder_has_one_host_which_drains_when_told_to_end() {
     let ended = host.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
     assert!(well(&chimera, &["task", "list", "--state", "succeeded"]).contains("1 attempts"));
+}
+
+/// Also where nothing waits. Tasks of the other agents are not begun either.
+#[test]
+fn an_agent_that_cannot_start_is_refused_before_any_task_is_claimed() {
+    let chimera = Chimera::new();
+    std::fs::write(chimera.home().join("h.py"), "print('hello')\n").unwrap();
+    std::fs::write(chimera.home().join("tasks.jsonl"), "{\"payload\": 1, \"type\": \"echo\"}\n")
+        .unwrap();
+    let (echo, hostile) = (agent("echo"), agent("hostile"));
+    let broken: [(i32, &[&str], &str); 2] = [
+        (4, &["hostile=h.py"], "not a component"),
+        (1, &[&hostile, "--param", "in_init=trap"], "`init` trapped"),
+    ];
+    let refused = |more: &[&str]| {
+        for (code, agent, words) in broken {
+            let work = [&["work", "--agent", &echo, "--agent"], agent, more].concat();
+            chimera.refuses(code, &work, &["--agent hostile", words]);
+        }
+    };
+    refused(&[]);
+    refused(&["--keep-running"]);
+    let submit = |name| well(&chimera, &["task", "submit", "--type", name, "--attempts", "1"]);
+    let waiting = [submit("echo"), submit("hostile")];
+    refused(&["--tasks", "tasks.jsonl"]);
+    for id in &waiting {
+        let shown = json_of(&chimera, &["task", "show", id, "--json"]);
+        assert_eq!((&shown["state"], &shown["attempts"]), (&json!("waiting"), &json!(0)));
+    }
+    let listed = json_of(&chimera, &["task", "list", "--state", "all", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), waiting.len(), "no line was taken: {listed}");
 }
 
 #[test]

@@ -131,7 +131,10 @@ fn the_best_is_stored_where_no_host_serves() {
     std::fs::write(folder.join("start.wasm"), scoring(1.0)).unwrap();
     std::fs::write(folder.join("candidates/a.wasm"), scoring(2.0)).unwrap();
     std::fs::write(folder.join("tasks.jsonl"), "{\"payload\": 1}\n{\"payload\": 2}\n").unwrap();
+    let misspelled = "{\"payload\": 1}\n{\"payload\": 2, \"expcted\": 2}\n";
+    std::fs::write(folder.join("misspelled.jsonl"), misspelled).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
+    let misspelled = path("misspelled.jsonl");
     let (start, candidates, tasks) = (path("start.wasm"), path("candidates"), path("tasks.jsonl"));
     let common = [
         "evolve",
@@ -151,6 +154,7 @@ fn the_best_is_stored_where_no_host_serves() {
         (["--cpu-budget", "0"], "--cpu-budget is 0; allowed is a number above 0"),
         (["--generations", "0"], "generations is 0; allowed is 1 to 100000"),
         (["--held-out", &tasks], "it is the file of --tasks"),
+        (["--held-out", &misspelled], "line 2: unknown field `expcted`, expected `payload` or"),
         (["--objective-", "0"], "--objective-"),
     ] {
         let code = if more[0] == "--objective-" { 2 } else { 3 };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use chimera_layer4_api::tasks::labels;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
@@ -100,14 +101,13 @@ pub(super) async fn run(
         _ => None,
     };
     let fabric = Fabric::new(config)?;
-    fabric.start().await?;
-    for (name, bytes, agent) in agents {
-        tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
-        fabric.agents().register_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
-    }
+    // First the folder: where another host has it, no agent starts.
+    fabric.open().await?;
     let terms = Terms { only: only.as_deref(), quota: &quota, output };
     let mut tally = Tally::default();
     let work = async {
+        start_agents(&fabric, agents).await?;
+        fabric.start().await?;
         match &args.tasks {
             None => {}
             Some(path) if path.as_os_str() == "-" => {
@@ -172,6 +172,21 @@ async fn agents(
         agents.push((name, component.bytes, agent));
     }
     Ok(agents)
+}
+
+/// Starts an agent of each type, before any task is claimed. A task that is claimed
+/// again and again for an agent that cannot start ends as a dead letter.
+///
+/// # Errors
+/// What the first one failed with, as `run` and `serve` have it.
+async fn start_agents(fabric: &Fabric, agents: Vec<NamedAgent>) -> anyhow::Result<()> {
+    for (name, bytes, agent) in agents {
+        tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
+        fabric.agents().register_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
+        let started = fabric.agents().start_registered(&name).await;
+        started.with_context(|| format!("--agent {name}"))?;
+    }
+    Ok(())
 }
 
 /// Submits each line and prints each result, in the order in which tasks end.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chimera_layer4_core::{InstancePolicy, Layer4Config, Layer4Result, ResourceQuota};
+use chimera_layer4_core::{InstancePolicy, Layer4Config, Layer4Result, ResourceQuota, Task};
 
 use crate::args::agent::CheckArgs;
 use crate::component::Component;
@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::{input, lines, progress, task};
 use chimera_layer4_conformance as conformance;
 use chimera_layer4_conformance::{Options, Report, Sample, Verdict};
-use chimera_layer4_fabric::Fabric;
+use chimera_layer4_fabric::{Fabric, utils};
 
 /// Seconds for each call, unless they are given: the user waits that long for a
 /// call that hangs.
@@ -30,7 +30,9 @@ pub(super) async fn options(
     let agent = task::agent("checked", quota, &args.grants, InstancePolicy::default())?;
     let mut options = Options::new(agent);
     for typed in &args.task {
-        options.samples.push(Sample::new(task::payload(typed).await?));
+        let sample = Sample::new(task::payload(typed).await?);
+        check(&sample).map_err(|wrong| BadInput(format!("--task: {wrong}")))?;
+        options.samples.push(sample);
     }
     if let Some(path) = &args.tasks {
         let path = path.clone();
@@ -47,12 +49,24 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     let text = input::all(input::open(path, &name)?, &name)?;
     let numbered = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, line): (u32, &str)| {
-        lines::object(line.as_bytes()).map_err(|why| {
+        let wrong = |words: String| BadInput(format!("{name}, line {number}: {words}"));
+        let sample = lines::object(line.as_bytes()).map_err(|why| {
             let form = "{\"payload\": …, \"type\": …, \"metadata\": {…}, \"expect\": …}";
-            BadInput(format!("{name}, line {number}: {why}; a line is like {form}"))
-        })
+            wrong(format!("{why}; a line is like {form}"))
+        })?;
+        check(&sample).map_err(wrong)?;
+        Ok(sample)
     };
     numbered.map(read).collect()
+}
+
+/// Holds a sample to the rules for every task: what no agent is ever handed says
+/// nothing about an agent.
+fn check(sample: &Sample) -> Result<(), String> {
+    let Sample { payload, metadata, .. } = sample;
+    let made = utils::default_task("checked", payload.clone());
+    let wrong = Task { metadata: metadata.clone(), ..made }.complaints();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
 /// Runs the checks, with a progress bar.

@@ -65,7 +65,7 @@ pub(crate) struct BuildArgs {
 
 const CHECK_HELP: &str = "\
 With --run the component is driven through the contract, and each thing that it
-asks for is a line: pass, warn, fail or not seen, with the reason. EventKind fails
+asks for is a line: pass, warn, fail or not seen, with the reason. A fail
 gives the exit code 4; not seen is what no task led to.
 
 Each line of --tasks is a JSON object, of which only the payload is needed:

@@ -294,7 +294,7 @@ pub(crate) struct PageArgs {
     #[arg(long, value_name = "CLASS", value_parser = priority)]
     pub(crate) priority: Option<Priority>,
     /// Only dead letters of this reason: invalid-input, failed, over-quota,
-    /// attempts-exhausted, expired, host-crash or host-fault
+    /// attempts-exhausted, expired, host-crash, host-fault or unreadable
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub(crate) reason: Option<DeadReason>,
     /// The latest first

@@ -157,8 +157,10 @@ async fn bench(genomes: &Genomes, args: &BenchArgs, output: Output) -> anyhow::R
 
 const TASK: &str = "a line is like {\"payload\": …, \"expected\": …}";
 
-/// A line of a file of tasks. Another program may say more of each.
+/// A line of a file of tasks. A key that is not known may be a mistyped `expected`,
+/// without which an output is not judged.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     payload: Option<JsonText>,
     expected: Option<JsonText>,

@@ -96,6 +96,19 @@ impl Agents {
         Ok(())
     }
 
+    /// Starts the first agent of a registered type now, and not with its first
+    /// task. Where an agent of the type runs, nothing is done.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn); `AgentTypeNotFound` where it is not registered;
+    /// `NotRunning` from the end of the host on.
+    pub async fn start_registered(&self, name: &str) -> Layer4Result<()> {
+        self.life.check_not_ending()?;
+        self.pool.make_ready(name).await?;
+        self.pool.capacity_changed();
+        Ok(())
+    }
+
     /// Every agent that runs, with its health, oldest first.
     #[must_use]
     pub fn active(&self) -> Vec<ActiveAgent> {

@@ -208,6 +208,16 @@ impl Fabric {
         self.life.check_running()
     }
 
+    /// Opens the task store, which another host then cannot. No task runs before
+    /// [`start`](Self::start): agents may be started first.
+    ///
+    /// # Errors
+    /// `NotRunning` after a shutdown; `Store` when the task store cannot be opened.
+    pub async fn open(&self) -> Layer4Result<()> {
+        self.life.check_not_ending()?;
+        self.tasks.open(&self.config, &self.stores, &self.telemetry).await.map(drop)
+    }
+
     /// Begins all components: opens the task store, and goes on with what it
     /// holds. Started twice is the same as once.
     ///

@@ -17,9 +17,9 @@ struct Keeper {
 #[serde(crate = "serde", rename_all = "kebab-case")]
 enum Order {
     /// Of `wasi:keyvalue@0.2.0-draft`: the bucket, and what to do there.
-    First(String, EventKind),
+    First(String, Operation),
     /// Of `wasi:keyvalue@0.2.0-draft2`.
-    Second(String, EventKind),
+    Second(String, Operation),
     /// Opens so many buckets and keeps them.
     Open(usize),
     LetGo,
@@ -38,7 +38,7 @@ enum Order {
 
 #[derive(Deserialize)]
 #[serde(crate = "serde", rename_all = "kebab-case")]
-pub(crate) enum EventKind {
+pub(crate) enum Operation {
     Get(String),
     Exists(String),
     Set(String, String),

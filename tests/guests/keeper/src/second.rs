@@ -2,33 +2,33 @@
 
 use chimera_agent_sdk::prelude::*;
 
-use crate::agent::{EventKind, text};
+use crate::agent::{Operation, text};
 use crate::bindings::wasi::keyvalue0_2_0_draft2::atomics::{self, Cas, CasError};
 use crate::bindings::wasi::keyvalue0_2_0_draft2::{batch, store};
 
-pub(crate) fn call(bucket: &str, what: EventKind) -> Result<Value, store::Error> {
+pub(crate) fn call(bucket: &str, what: Operation) -> Result<Value, store::Error> {
     let bucket = store::open(bucket)?;
     Ok(match what {
-        EventKind::Get(key) => json!(bucket.get(&key)?.map(text)),
-        EventKind::Exists(key) => json!(bucket.exists(&key)?),
-        EventKind::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
-        EventKind::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
-        EventKind::Delete(key) => json!(bucket.delete(&key)?),
-        EventKind::List(cursor) => {
+        Operation::Get(key) => json!(bucket.get(&key)?.map(text)),
+        Operation::Exists(key) => json!(bucket.exists(&key)?),
+        Operation::Set(key, value) => json!(bucket.set(&key, value.as_bytes())?),
+        Operation::Fill(key, bytes) => json!(bucket.set(&key, &vec![b'x'; bytes])?),
+        Operation::Delete(key) => json!(bucket.delete(&key)?),
+        Operation::List(cursor) => {
             let page = bucket.list_keys(cursor.as_deref())?;
             json!([page.keys, page.cursor])
         }
-        EventKind::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta)?),
-        EventKind::GetMany(keys) => {
+        Operation::Increment(key, delta) => json!(atomics::increment(&bucket, &key, delta)?),
+        Operation::GetMany(keys) => {
             let pairs = batch::get_many(&bucket, &keys)?;
             json!(pairs.into_iter().map(|(key, value)| (key, value.map(text))).collect::<Vec<_>>())
         }
-        EventKind::SetMany(pairs) => {
+        Operation::SetMany(pairs) => {
             let pairs: Vec<_> = pairs.into_iter().map(|(k, v)| (k, v.into_bytes())).collect();
             json!(batch::set_many(&bucket, &pairs)?)
         }
-        EventKind::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
-        EventKind::Race(key, value) => race(&bucket, &key, value.as_bytes())?,
+        Operation::DeleteMany(keys) => json!(batch::delete_many(&bucket, &keys)?),
+        Operation::Race(key, value) => race(&bucket, &key, value.as_bytes())?,
     })
 }
 

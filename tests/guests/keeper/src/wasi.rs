@@ -59,7 +59,7 @@ macro_rules! draft {
 
             #[derive(Deserialize)]
             #[serde(crate = "serde", rename_all = "kebab-case", tag = "do")]
-            pub(crate) enum EventKind {
+            pub(crate) enum Operation {
                 Get { key: String },
                 Exists { key: String },
                 Set { key: String, value: String },
@@ -80,7 +80,7 @@ macro_rules! draft {
             pub(crate) struct Call {
                 bucket: String,
                 #[serde(flatten)]
-                what: EventKind,
+                what: Operation,
             }
 
             impl Call {
@@ -92,31 +92,31 @@ macro_rules! draft {
                 }
             }
 
-            impl EventKind {
+            impl Operation {
                 fn make(self, bucket: &store::Bucket) -> Result<Value, store::Error> {
                     Ok(match self {
-                        EventKind::Get { key } => json!(bucket.get(&key)?.map(text)),
-                        EventKind::Exists { key } => json!(bucket.exists(&key)?),
-                        EventKind::Set { key, value } => json!(bucket.set(&key, value.as_bytes())?),
-                        EventKind::Fill { key, bytes } => json!(bucket.set(&key, &vec![b'x'; bytes])?),
-                        EventKind::Delete { key } => json!(bucket.delete(&key)?),
-                        EventKind::List { cursor } => {
+                        Operation::Get { key } => json!(bucket.get(&key)?.map(text)),
+                        Operation::Exists { key } => json!(bucket.exists(&key)?),
+                        Operation::Set { key, value } => json!(bucket.set(&key, value.as_bytes())?),
+                        Operation::Fill { key, bytes } => json!(bucket.set(&key, &vec![b'x'; bytes])?),
+                        Operation::Delete { key } => json!(bucket.delete(&key)?),
+                        Operation::List { cursor } => {
                             let page = bucket.list_keys(super::own::cursor(&cursor))?;
                             json!({ "keys": page.keys, "cursor": page.cursor })
                         }
-                        EventKind::Increment { key, delta } => {
+                        Operation::Increment { key, delta } => {
                             json!(atomics::increment(bucket, &key, delta)?)
                         }
-                        EventKind::GetMany { keys } => {
+                        Operation::GetMany { keys } => {
                             let pairs = batch::get_many(bucket, &keys)?;
                             json!(pairs.into_iter().map($pair).collect::<Vec<_>>())
                         }
-                        EventKind::SetMany { pairs } => {
+                        Operation::SetMany { pairs } => {
                             let pairs = pairs.into_iter().map(|(k, v)| (k, v.into_bytes()));
                             json!(batch::set_many(bucket, &pairs.collect::<Vec<_>>())?)
                         }
-                        EventKind::DeleteMany { keys } => json!(batch::delete_many(bucket, &keys)?),
-                        EventKind::Own(own) => own.make(bucket)?,
+                        Operation::DeleteMany { keys } => json!(batch::delete_many(bucket, &keys)?),
+                        Operation::Own(own) => own.make(bucket)?,
                     })
                 }
             }
