@@ -311,6 +311,29 @@ mod tests {
     }
 
     #[test]
+    fn a_path_of_the_guest_is_one_folder() {
+        let text = r#"
+            [agents.one]
+            component = "one.wasm"
+            folders = [
+                { host = "/tmp", guest = "/a" },
+                { host = "/srv" },
+                { host = "/etc", guest = "/a" },
+                { host = "/opt", guest = "//a/./" },
+                { host = "/opt", guest = "/a/b" },
+            ]
+        "#;
+        refuses(
+            text,
+            &[
+                "missing field `folders[1].guest`",
+                "folders[2].guest: \"/a\" is given twice; give it once",
+                "folders[3].guest: \"//a/./\" is given twice; give it once",
+            ],
+        );
+    }
+
+    #[test]
     fn what_is_granted_is_an_origin() {
         let text = "[agents.one]\ncomponent = \"one.wasm\"\n\
                     http = [\"https://a.org\", \"example.com\", \"https://b.org/v1\"]";
