@@ -122,6 +122,28 @@ fn two_folders_under_one_path_of_the_guest_are_refused_by_each_reader_of_the_fil
     }
 }
 
+/// `toml` reads a table with this key as a date, and a date as text.
+#[test]
+fn a_table_with_a_private_key_stays_one_and_a_date_is_no_text() {
+    let chimera = Chimera::new();
+    let file = chimera.home().join("dates.toml");
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let private = "{ \"$__toml_private_datetime\" = \"xx\" }";
+    let echo = declare("echo", &guest_path("echo"), 1);
+    fs::write(&file, format!("{echo}parameters = {{ a = {private}, b = 1979-05-27 }}\n")).unwrap();
+    let taken = chimera.run(&check);
+    assert_eq!(taken.code, 0, "{}", taken.err);
+    for (text, words) in [
+        (format!("data_dir = {private}\n"), "data_dir in "),
+        ("data_dir = 1979-05-27\n".to_owned(), "data_dir in "),
+        ("[agents.echo]\ncomponent = 1979-05-27\n".to_owned(), "component is a date or a time"),
+        (format!("[agents.echo]\ncomponent = {private}\n"), "component has the wrong form"),
+    ] {
+        fs::write(&file, text).unwrap();
+        chimera.refuses(3, &check, &[words]);
+    }
+}
+
 #[test]
 fn the_settings_are_shown_with_their_sources_and_without_secrets() {
     let chimera = Chimera::new();

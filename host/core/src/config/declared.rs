@@ -112,7 +112,7 @@ fn component(reader: &mut Reader, beside: &Path) -> PathBuf {
 }
 
 fn quota(reader: &mut Reader) -> PartialQuota {
-    let table = reader.take("quota").unwrap_or_default();
+    let table = reader.take_table("quota").unwrap_or_default();
     reader.inside("quota.", table, |quota| {
         let read = PartialQuota {
             max_cpu_cores: quota.take("max_cpu_cores"),
@@ -261,6 +261,52 @@ mod tests {
         );
         let error = Layers::new().with_file("chimera.toml", "agents = 3").unwrap();
         assert!(super::super::resolve(&error).is_err());
+    }
+
+    #[test]
+    fn a_private_key_of_the_parsers_is_a_key() {
+        let text = r#"
+            [agents.one]
+            component = "one.wasm"
+            parameters = { a = { "$__toml_private_datetime" = "1979-05-27" }, b = [{ "$__toml_private_datetime" = "xx" }] }
+        "#;
+        let key = "$__toml_private_datetime";
+        let named = &read(text).unwrap()["one"].parameters;
+        assert_eq!(named["a"], serde_json::json!({ key: "1979-05-27" }));
+        assert_eq!(named["b"], serde_json::json!([{ key: "xx" }]));
+        for (field, words) in [
+            ("component", "component has the wrong form"),
+            ("http", "http has the wrong form"),
+            ("quota", "unknown field `quota.$__toml_private_datetime`"),
+            ("keyvalue", "unknown field `keyvalue.$__toml_private_datetime`"),
+            ("folders", "folders has the wrong form"),
+            ("environment.A", "environment.A: allowed is text"),
+        ] {
+            let component = if field == "component" { "" } else { "component = \"one.wasm\"\n" };
+            let text =
+                format!("[agents.one]\n{component}{field} = {{ \"{key}\" = \"1979-05-27\" }}");
+            refuses(&text, &[words]);
+        }
+    }
+
+    #[test]
+    fn a_date_is_no_text() {
+        for (line, words) in [
+            ("component = 1979-05-27", "component is a date or a time, which is not allowed here"),
+            ("component = \"a\"\nhttp = [07:32:00]", "http is a date or a time"),
+            ("component = \"a\"\nquota = 1979-05-27", "quota is a date or a time"),
+            ("component = \"a\"\ninstances = 1979-05-27", "instances is a date or a time"),
+            (
+                "component = \"a\"\nenvironment = { A = 1979-05-27 }",
+                "environment.A: allowed is text",
+            ),
+            (
+                "component = \"a\"\nfolders = [{ host = 1979-05-27, guest = \"/a\" }]",
+                "folders[0].host is a date or a time",
+            ),
+        ] {
+            refuses(&format!("[agents.one]\n{line}"), &[words]);
+        }
     }
 
     #[test]

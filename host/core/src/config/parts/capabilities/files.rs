@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use toml::Table;
-
 use crate::config::reader::Reader;
 use crate::config::{AgentKey, Allowed};
 use crate::{FolderAccess, FolderGrant};
@@ -44,7 +42,7 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
 
 /// Reads the grants.
 pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
-    let tables: Vec<Table> = reader.take("folders").unwrap_or_default();
+    let tables = reader.take_tables("folders").unwrap_or_default();
     let each = tables.into_iter().enumerate();
     let read = each.filter_map(|(index, table)| {
         Some((index, reader.inside(&format!("folders[{index}]."), table, folder)?))
