@@ -200,6 +200,7 @@ fn mistakes_on_the_command_line_are_named_with_the_remedy() {
     bad(&["--quota", "memory=1,memory=64"], &["--quota: \"memory\" is given twice"]);
     bad(&["--env", "A=1", "--env", "A=2"], &["--env: \"A\" is given twice"]);
     bad(&["--dir", "/tmp::/data", "--dir", "/::/data"], &["--dir: \"/data\" is given twice"]);
+    bad(&["--dir", "/tmp::/data", "--dir", "/::/data/"], &["--dir: \"/data/\" is given twice"]);
     bad(&["--dir", "/tmp::/../data"], &["is not a plain absolute path"]);
     bad(&["--config", "/dev/zero"], &["/dev/zero", "it is not a file"]);
     bad(&["--env", "NAME"], &["--env \"NAME\"", "NAME=VALUE"]);

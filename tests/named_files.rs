@@ -214,3 +214,33 @@ fn a_declared_component_that_is_a_pipe_holds_up_nothing() {
     assert!(why.contains("it is not a file but a pipe"), "{health}");
     assert_eq!(service.end().0, 0);
 }
+
+/// Also where another user could put one while the folder was open to others.
+#[test]
+fn a_pipe_in_place_of_a_store_is_refused_and_not_waited_for() {
+    let tasks = ["chimera.db", "chimera.db-wal", "chimera.db-shm", "chimera.db-journal"];
+    let rows: [(&[&str], &[&str]); 3] = [
+        (&["task", "list"], &tasks),
+        (&["task", "list"], &["chimera.lock"]),
+        (&["keyvalue", "list"], &["keyvalue.db"]),
+    ];
+    for (command, names) in rows {
+        for name in names {
+            let chimera = Chimera::new();
+            let folder = tempfile::tempdir().unwrap();
+            let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            std::fs::set_permissions(folder.path(), closed).unwrap();
+            if name.starts_with("chimera.") && *name != "chimera.db" {
+                std::fs::write(folder.path().join("chimera.db"), "").unwrap();
+            }
+            pipe(folder.path(), name);
+            let data = ["--data-dir", folder.path().to_str().unwrap()];
+            let (child, _input) = start(&chimera, &[command, &data].concat());
+            let ended = ends(child, name);
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert!(!ended.status.success(), "{name}: {said}");
+            let is_refused = ["no file, or a link", "not a file"].iter().any(|w| said.contains(w));
+            assert!(is_refused && said.contains(name), "{said}");
+        }
+    }
+}

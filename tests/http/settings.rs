@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use super::service::declare;
+use super::service::{Service, declare};
 use crate::cli::Chimera;
 use crate::harness::guest_path;
 
@@ -91,6 +92,56 @@ fn a_check_finds_what_a_start_would_stumble_over() {
     }
     fs::write(&file, format!("{data_dir}http_ca_file = {part:?}\n{echo}")).unwrap();
     chimera.refuses(3, &check, &["http_ca_file in ", "part.wasm"]);
+}
+
+/// In the words that `run` has for `--dir`.
+#[test]
+fn two_folders_under_one_path_of_the_guest_are_refused_by_each_reader_of_the_file() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let host = |folder: &tempfile::TempDir, guest: &str| {
+        format!("{{ host = {:?}, guest = {guest:?} }}", folder.path())
+    };
+    let echo = declare("echo", &guest_path("echo"), 1);
+    let once = format!("{echo}folders = [{}]\n", host(&one, "/a"));
+    let mut service = Service::start(Chimera::new(), &once);
+    for guest in ["/a", "/a/"] {
+        let both = [host(&one, "/a"), host(&two, guest)].join(", ");
+        let twice = format!("{echo}folders = [{both}]\n");
+        let words = format!("folders[1].guest: {guest:?} is given twice; give it once");
+        service.rewrite(&twice);
+        service.signal(Signal::HUP);
+        let told = service.hears("nothing was reloaded");
+        assert!(told.contains("is given twice; give it once"), "{told}");
+        let chimera = Chimera::new();
+        let file = chimera.home().join("twice.toml");
+        fs::write(&file, twice).unwrap();
+        let file = file.to_str().unwrap();
+        for command in [&["config", "check"][..], &["serve", "--port", "0"]] {
+            chimera.refuses(3, &[command, &["--config", file]].concat(), &[&words]);
+        }
+    }
+}
+
+/// `toml` reads a table with this key as a date, and a date as text.
+#[test]
+fn a_table_with_a_private_key_stays_one_and_a_date_is_no_text() {
+    let chimera = Chimera::new();
+    let file = chimera.home().join("dates.toml");
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let private = "{ \"$__toml_private_datetime\" = \"xx\" }";
+    let echo = declare("echo", &guest_path("echo"), 1);
+    fs::write(&file, format!("{echo}parameters = {{ a = {private}, b = 1979-05-27 }}\n")).unwrap();
+    let taken = chimera.run(&check);
+    assert_eq!(taken.code, 0, "{}", taken.err);
+    for (text, words) in [
+        (format!("data_dir = {private}\n"), "data_dir in "),
+        ("data_dir = 1979-05-27\n".to_owned(), "data_dir in "),
+        ("[agents.echo]\ncomponent = 1979-05-27\n".to_owned(), "component is a date or a time"),
+        (format!("[agents.echo]\ncomponent = {private}\n"), "component has the wrong form"),
+    ] {
+        fs::write(&file, text).unwrap();
+        chimera.refuses(3, &check, &[words]);
+    }
 }
 
 #[test]

@@ -228,6 +228,50 @@ fn an_address_of_a_collector_that_is_none_is_refused_at_the_start() {
     let wrong = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "notaurl");
     let off = Chimera::end(run.env(wrong.0, wrong.1).env("OTEL_TRACES_EXPORTER", "none"));
     assert_eq!(off.code, 0, "{}", off.err);
+    // Then no other variable counts, not even the one that is a setting.
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        for arguments in [&["run", &echo][..], &["config", "check"]] {
+            let mut command = chimera.command(arguments);
+            let command = command.env(name, "notaurl").env("OTEL_SDK_DISABLED", "TRUE");
+            let off = Chimera::end(command);
+            assert_eq!(off.code, 0, "{name} {arguments:?}\n{}", off.err);
+        }
+    }
+}
+
+/// Each of them is named once, and those that act are not.
+#[test]
+fn variables_for_traces_that_are_not_sent_are_named() {
+    let (disabled, none) = ("OTEL_SDK_DISABLED is true", "OTEL_TRACES_EXPORTER is none");
+    let nowhere = "traces go to no address";
+    let ratio = ("OTEL_BSP_MAX_QUEUE_SIZE", "-4");
+    let propagators = ("OTEL_PROPAGATORS", "tracecontext");
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let all = |first| [first, ratio, propagators, endpoint, ("OTEL_SERVICE_NAME", "mine")];
+    for (set, why, idle) in [
+        (&[("OTEL_TRACES_EXPORTER", "otlp")][..], nowhere, &["OTEL_TRACES_EXPORTER"][..]),
+        (
+            &all(("OTEL_SDK_DISABLED", "true")),
+            disabled,
+            &["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"],
+        ),
+        (
+            &all(("OTEL_TRACES_EXPORTER", "none")),
+            none,
+            &["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"],
+        ),
+    ] {
+        let mut service = Service::start_with(Chimera::new(), "", set);
+        let (code, told) = service.end();
+        let told = service.told().to_owned() + &told;
+        assert_eq!(code, 0, "{told}");
+        for name in idle {
+            let words = format!("{name} has no effect: {why}");
+            assert_eq!(told.matches(&words).count(), 1, "{words}\n{told}");
+        }
+        assert_eq!(told.matches(&format!("has no effect: {why}")).count(), idle.len(), "{told}");
+        assert!(!told.contains("OTEL_PROPAGATORS"), "{told}");
+    }
 }
 
 #[test]

@@ -90,10 +90,17 @@ fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput>
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment() -> Result<Vec<(String, String)>, BadInput> {
+    let disabled = std::env::var_os("OTEL_SDK_DISABLED");
+    let is_disabled = disabled.is_some_and(|value| {
+        value.to_str().is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    });
     let ours = std::env::vars_os().filter(|(name, value)| {
         let name = name.to_string_lossy();
         // An empty variable that other programs define too counts as not set.
-        name.starts_with("LAYER4_") || (is_setting(&name) && !value.is_empty())
+        // OpenTelemetry's have no effect, and so no wrong value, where its SDK is
+        // disabled.
+        let is_idle = value.is_empty() || (is_disabled && name.starts_with("OTEL_"));
+        name.starts_with("LAYER4_") || (is_setting(&name) && !is_idle)
     });
     ours.map(|(name, value)| match (name.into_string(), value.into_string()) {
         (Ok(name), Ok(value)) => Ok((name, value)),

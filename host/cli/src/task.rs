@@ -119,12 +119,9 @@ pub(super) fn agent(
         config.environment.insert(name.into(), value.into());
     }
     config.parameters = parameters(&grants.param)?;
-    let mut folders: Vec<FolderGrant> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for typed in &grants.dir {
-        let folder = folder(typed)?;
-        once(&mut seen, "--dir", &folder.guest)?;
-        folders.push(folder);
+    let folders = grants.dir.iter().map(|typed| folder(typed)).collect::<Result<Vec<_>, _>>()?;
+    if let Some((_, words)) = FolderGrant::given_twice(&folders).into_iter().next() {
+        return Err(BadInput(format!("--dir: {words}")));
     }
     let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb }.check());
     let keyvalue =

@@ -111,6 +111,21 @@ pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), 
     )))
 }
 
+/// Whether what lies in a folder with code can be written to by its owner and root
+/// alone. Nobody else can enter the folder now; somebody may have before, and may
+/// still have it open.
+pub(super) fn check_writers(found: &Stat, path: &Path) -> Result<(), FolderError> {
+    let us = geteuid().as_raw();
+    let Some(writers) = writers(found, us) else { return Ok(()) };
+    let us = Accounts::read().user(us);
+    let (path, mode) = (path.display(), found.st_mode & 0o777);
+    Err(FolderError::Unsafe(format!(
+        "{path} has mode {mode:o}: {writers} can write to it, and may have put code there, which \
+         the host would run as {us}; remove it, and start the host with a umask of 022 or stricter, \
+         which makes it anew"
+    )))
+}
+
 /// Who can write to a folder besides root and `us`, in words.
 fn writers(folder: &Stat, us: u32) -> Option<String> {
     if folder.st_mode & OTHERS_WRITE != 0 {

@@ -65,6 +65,7 @@ pub(super) fn is_damaged(path: &Path, kind: &Kind) -> bool {
 
 /// The file exists from now on, closed to others, if only as an empty one.
 pub(super) fn touch(path: &Path) -> Result<(), String> {
+    check_files(path).map_err(Refusal::words)?;
     let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -86,9 +87,11 @@ pub(super) fn touch(path: &Path) -> Result<(), String> {
 
 /// Whether a database and the files beside it are this user's, and no links.
 /// No other user can enter their folder now; another user may have before.
-fn check_files(path: &Path) -> Result<(), Refusal> {
+///
+/// They are judged before any of them is opened: a pipe would wait for its writer.
+pub(super) fn check_files(path: &Path) -> Result<(), Refusal> {
     let us = rustix::process::geteuid().as_raw();
-    for ending in ["", "-wal", "-shm"] {
+    for ending in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         let file = PathBuf::from(name);

@@ -112,7 +112,7 @@ fn component(reader: &mut Reader, beside: &Path) -> PathBuf {
 }
 
 fn quota(reader: &mut Reader) -> PartialQuota {
-    let table = reader.take("quota").unwrap_or_default();
+    let table = reader.take_table("quota").unwrap_or_default();
     reader.inside("quota.", table, |quota| {
         let read = PartialQuota {
             max_cpu_cores: quota.take("max_cpu_cores"),
@@ -264,6 +264,52 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_of_the_parsers_is_a_key() {
+        let text = r#"
+            [agents.one]
+            component = "one.wasm"
+            parameters = { a = { "$__toml_private_datetime" = "1979-05-27" }, b = [{ "$__toml_private_datetime" = "xx" }] }
+        "#;
+        let key = "$__toml_private_datetime";
+        let named = &read(text).unwrap()["one"].parameters;
+        assert_eq!(named["a"], serde_json::json!({ key: "1979-05-27" }));
+        assert_eq!(named["b"], serde_json::json!([{ key: "xx" }]));
+        for (field, words) in [
+            ("component", "component has the wrong form"),
+            ("http", "http has the wrong form"),
+            ("quota", "unknown field `quota.$__toml_private_datetime`"),
+            ("keyvalue", "unknown field `keyvalue.$__toml_private_datetime`"),
+            ("folders", "folders has the wrong form"),
+            ("environment.A", "environment.A: allowed is text"),
+        ] {
+            let component = if field == "component" { "" } else { "component = \"one.wasm\"\n" };
+            let text =
+                format!("[agents.one]\n{component}{field} = {{ \"{key}\" = \"1979-05-27\" }}");
+            refuses(&text, &[words]);
+        }
+    }
+
+    #[test]
+    fn a_date_is_no_text() {
+        for (line, words) in [
+            ("component = 1979-05-27", "component is a date or a time, which is not allowed here"),
+            ("component = \"a\"\nhttp = [07:32:00]", "http is a date or a time"),
+            ("component = \"a\"\nquota = 1979-05-27", "quota is a date or a time"),
+            ("component = \"a\"\ninstances = 1979-05-27", "instances is a date or a time"),
+            (
+                "component = \"a\"\nenvironment = { A = 1979-05-27 }",
+                "environment.A: allowed is text",
+            ),
+            (
+                "component = \"a\"\nfolders = [{ host = 1979-05-27, guest = \"/a\" }]",
+                "folders[0].host is a date or a time",
+            ),
+        ] {
+            refuses(&format!("[agents.one]\n{line}"), &[words]);
+        }
+    }
+
+    #[test]
     fn names_fit_where_they_are_used() {
         let long = "x".repeat(257);
         let text = format!(
@@ -306,6 +352,29 @@ mod tests {
                 "unknown field `folders[1].acess`; did you mean access?",
                 "missing field `folders[2].guest`",
                 "folders[2].access has the wrong form: unknown variant `all`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_path_of_the_guest_is_one_folder() {
+        let text = r#"
+            [agents.one]
+            component = "one.wasm"
+            folders = [
+                { host = "/tmp", guest = "/a" },
+                { host = "/srv" },
+                { host = "/etc", guest = "/a" },
+                { host = "/opt", guest = "//a/./" },
+                { host = "/opt", guest = "/a/b" },
+            ]
+        "#;
+        refuses(
+            text,
+            &[
+                "missing field `folders[1].guest`",
+                "folders[2].guest: \"/a\" is given twice; give it once",
+                "folders[3].guest: \"//a/./\" is given twice; give it once",
             ],
         );
     }

@@ -16,6 +16,7 @@ mod reader;
 mod resolve;
 mod secret;
 mod setting;
+mod toml_file;
 mod weight;
 
 // An address is a value; what connects to it is in `std::net`.

@@ -1,7 +1,7 @@
 //! A table of the settings file, read key by key.
 
 use serde::de::DeserializeOwned;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::agent_keys::AgentKey;
 use super::meant::{allowed, meant};
@@ -17,13 +17,44 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn take<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        match self.table.remove(field)?.try_into() {
+        let value = self.table.remove(field)?;
+        // `toml` hands a date over as text, and nothing here is a date.
+        if is_date(&value) {
+            let words = "is a date or a time, which is not allowed here; text stands in quotes";
+            self.complain(field, words.into());
+            return None;
+        }
+        match value.try_into() {
             Ok(value) => Some(value),
             Err(error) => {
                 self.complain(field, format!("has the wrong form: {}", error.message()));
                 None
             }
         }
+    }
+
+    /// A table as it is: read as any other value, one with a private key of `toml`'s
+    /// would become a date.
+    pub(super) fn take_table(&mut self, field: &str) -> Option<Table> {
+        match self.table.remove(field)? {
+            Value::Table(table) => Some(table),
+            other => self.wrong(field, other),
+        }
+    }
+
+    /// An array of tables, each as it is.
+    pub(super) fn take_tables(&mut self, field: &str) -> Option<Vec<Table>> {
+        let value = self.table.remove(field)?;
+        let tables = value.as_array().and_then(|items| {
+            items.iter().map(|item| item.as_table().cloned()).collect::<Option<Vec<_>>>()
+        });
+        tables.or_else(|| self.wrong(field, value))
+    }
+
+    /// Complains of a value that does not have the form of a `T`.
+    fn wrong<T: DeserializeOwned>(&mut self, field: &str, value: Value) -> Option<T> {
+        self.table.insert(field.to_owned(), value);
+        self.take(field)
     }
 
     pub(super) fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
@@ -59,5 +90,13 @@ impl Reader {
         let value = read(&mut inner);
         self.complaints.append(&mut inner.complaints);
         value
+    }
+}
+
+fn is_date(value: &Value) -> bool {
+    match value {
+        Value::Datetime(_) => true,
+        Value::Array(items) => items.iter().any(is_date),
+        _ => false,
     }
 }

@@ -5,8 +5,9 @@
 mod address;
 mod origin;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,21 @@ pub struct FolderGrant {
     /// What the agent may do there.
     #[serde(default)]
     pub access: FolderAccess,
+}
+
+impl FolderGrant {
+    /// Each folder whose guest path an earlier one has, by its index, with what is
+    /// wrong. `/a` and `/a/` are one path: an agent would see one of the two
+    /// folders, and which one would be a guess.
+    pub fn given_twice(folders: &[FolderGrant]) -> Vec<(usize, String)> {
+        let mut seen = BTreeSet::new();
+        let each = folders.iter().map(|folder| &folder.guest).enumerate();
+        // Paths are compared by their parts.
+        let again = each.filter(|(_, guest)| !seen.insert(Path::new(guest.as_str())));
+        again
+            .map(|(index, guest)| (index, format!("{guest:?} is given twice; give it once")))
+            .collect()
+    }
 }
 
 /// What an agent may do in a granted folder.

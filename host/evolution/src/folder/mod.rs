@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chimera_layer4_core::{Digest, Layer4Error};
-use chimera_layer4_folders::{Access, FolderError, OwnFolder};
+use chimera_layer4_folders::{Access, FolderError, OwnFolder, open_regular};
 
 use self::files::{TEMPORARY, append, gone, place};
 use super::error::EvolutionError;
@@ -93,6 +93,13 @@ impl Folder {
     pub(super) fn recover(&self, state: &mut State) -> Done<()> {
         let path = self.path.join(JOURNAL);
         let damaged = |reason: String| EvolutionError::State { path: path.clone(), reason };
+        // A pipe would wait for its writer.
+        match open_regular(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(EvolutionError::of(&path)(error));
+            }
+            _ => {}
+        }
         let mut options = File::options();
         options.create(true).read(true).write(true).truncate(false);
         let mut journal = options.open(&path).map_err(EvolutionError::of(&path))?;
@@ -120,7 +127,9 @@ impl Folder {
     /// A component, if it is what its name says.
     pub(super) fn component(&self, genome: Digest) -> Done<Vec<u8>> {
         let path = self.component_path(genome);
-        let bytes = fs::read(&path).map_err(EvolutionError::of(&path))?;
+        let mut bytes = Vec::new();
+        let read = open_regular(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(EvolutionError::of(&path))?;
         if Digest::of(&bytes) == genome {
             return Ok(bytes);
         }
@@ -222,7 +231,7 @@ impl Folder {
 /// The state in a folder, whether it is in use or not.
 pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     let path = folder.join(STATE);
-    let file = match File::open(&path) {
+    let file = match open_regular(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(EvolutionError::of(&path))?,
     };

@@ -4,15 +4,16 @@
 //! other's leases for those of a dead process. The lock ends with the process,
 //! however that ends, so none is ever left behind.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::scheduler::store::StoreError;
 use chimera_layer4_folders::{Access, OwnFolder};
 
 use chimera_layer4_folders::locks;
+
+use crate::opening;
 
 /// A data folder that is ours for as long as this lives.
 #[derive(Debug)]
@@ -48,6 +49,10 @@ impl Folder {
     /// It cannot be made, or its log lies there without it.
     pub(super) fn database(&self) -> Result<PathBuf, StoreError> {
         let database = self.folder.path().join("chimera.db");
+        let refused = |words: String| StoreError::Failed {
+            reason: format!("{} {words}", database.display()),
+        };
+        opening::check_files(&database).map_err(|refusal| refused(refusal.words()))?;
         let length = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
         let log = self.folder.path().join("chimera.db-wal");
         // SQLite would take the log for a stranger's and remove it.
@@ -62,11 +67,8 @@ impl Folder {
             });
         }
         // Only this user may read tasks, whatever the folder's mode.
-        let made =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&database);
-        made.map_err(|error| StoreError::Failed {
-            reason: format!("{} cannot be written to: {error}", database.display()),
-        })?;
+        let made = self.folder.open_or_make("chimera.db");
+        made.map_err(|error| StoreError::Failed { reason: error.to_string() })?;
         Ok(database)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::SETTINGS;
 use super::meant::{allowed, meant};
 use super::resolve::NOT_YET;
+use super::toml_file::{self, NotToml};
 use super::weight::too_much;
 use crate::telemetry::shown;
 
@@ -71,9 +72,8 @@ impl Layers {
         if let Some((mib, most)) = too_much(text) {
             return Err(InvalidFile::TooMuch { path: path.into(), mib, most });
         }
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            InvalidFile::NotToml { path: path.into(), reason: said(&error, text) }
-        })?;
+        let mut table = toml_file::table(text)
+            .map_err(|NotToml(reason)| InvalidFile::NotToml { path: path.into(), reason })?;
         self.file = path.to_owned();
         match table.remove("agents") {
             Some(toml::Value::Table(agents)) => self.agents = agents.into_iter().collect(),
@@ -93,9 +93,17 @@ impl Layers {
         });
         let mut flat = Vec::new();
         flatten("", &table, &mut flat);
-        for (key, text) in flat {
+        for (key, typed) in flat {
             let origin = format!("{key} in {path}");
-            self.add(&key, text, origin, Rank::Under);
+            let setting = SETTINGS.iter().find(|setting| setting.key == key);
+            match (typed, setting) {
+                (Ok(text), _) => self.add(&key, text, origin, Rank::Under),
+                (Err(kind), Some(setting)) => self.complaints.push(format!(
+                    "{origin} is {kind}; allowed is {}, and text stands in quotes",
+                    setting.allowed
+                )),
+                (Err(_), None) => self.add(&key, String::new(), origin, Rank::Under),
+            }
         }
         Ok(self)
     }
@@ -179,14 +187,6 @@ impl Layers {
     }
 }
 
-/// What is wrong and where, without the line itself: it may hold a secret.
-fn said(error: &toml::de::Error, text: &str) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map(|before| before.matches('\n').count() + 1);
-    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-    format!("{place}{}", error.message())
-}
-
 /// Whether a value replaces one that is there.
 enum Rank {
     Over,
@@ -195,13 +195,22 @@ enum Rank {
 
 /// `[default_resource_quota] max_memory_mb = 64` becomes
 /// `default_resource_quota.max_memory_mb`.
-fn flatten(prefix: &str, table: &toml::Table, into: &mut Vec<(String, String)>) {
+///
+/// What no setting is has the name of its kind instead of a text: a path or another
+/// text would be read from what the author meant as something else.
+fn flatten(
+    prefix: &str,
+    table: &toml::Table,
+    into: &mut Vec<(String, Result<String, &'static str>)>,
+) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             toml::Value::Table(inner) => flatten(&key, inner, into),
-            toml::Value::String(text) => into.push((key, text.clone())),
-            other => into.push((key, other.to_string())),
+            toml::Value::String(text) => into.push((key, Ok(text.clone()))),
+            toml::Value::Datetime(_) => into.push((key, Err("a date or a time"))),
+            toml::Value::Array(_) => into.push((key, Err("an array"))),
+            other => into.push((key, Ok(other.to_string()))),
         }
     }
 }

@@ -37,6 +37,24 @@ fn a_value_says_where_it_was_typed() {
 }
 
 #[test]
+fn a_date_or_an_array_is_no_setting() {
+    let private = "{ \"$__toml_private_datetime\" = \"1979-05-27\" }";
+    for (text, words) in [
+        (
+            "data_dir = 1979-05-27".to_owned(),
+            "data_dir in chimera.toml is a date or a time; allowed is",
+        ),
+        ("log_dir = [\"/a\"]".to_owned(), "log_dir in chimera.toml is an array; allowed is"),
+        (format!("data_dir = {private}"), "data_dir in chimera.toml: there is no such table"),
+        ("key = 1979-05-27".to_owned(), "key in chimera.toml: no such setting"),
+    ] {
+        let said = complaints(&file(&text));
+        let [one] = &said[..] else { panic!("{said:#?}") };
+        assert!(one.contains(words), "{one}");
+    }
+}
+
+#[test]
 fn a_file_goes_under_what_was_there_before_it() {
     let layers = Layers::new()
         .with_flag("max_agents", "3".into(), "--max-agents")

@@ -97,7 +97,10 @@ pub fn without_effect(config: &Layer4Config) -> Vec<String> {
     let variables = Variables(&config.otel_variables);
     let mut reasons = variables.without_effect();
     if variables.otlp(config.otlp_endpoint.as_deref()).is_none() {
-        reasons.extend(variables.wrong_values());
+        if !variables.ends_all() {
+            reasons.extend(variables.wrong_values());
+        }
+        reasons.extend(variables.without_traces(&reasons));
     }
     reasons
 }

@@ -157,9 +157,13 @@ impl Variables<'_> {
         })
     }
 
-    fn is_disabled(&self) -> bool {
+    /// Whether no other variable has an effect.
+    pub(super) fn ends_all(&self) -> bool {
         self.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-            || self.get("OTEL_TRACES_EXPORTER") == Some("none")
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.ends_all() || self.get("OTEL_TRACES_EXPORTER") == Some("none")
     }
 
     /// How to send traces; `None`: they are not sent. `base` is the address for all
@@ -216,6 +220,30 @@ impl Variables<'_> {
             .collect();
         words.sort();
         words
+    }
+
+    /// The variables that would take effect if traces were sent, and `named` does not
+    /// have: traces are not sent.
+    pub(super) fn without_traces(&self, named: &[String]) -> Vec<String> {
+        let has_none = self.get("OTEL_TRACES_EXPORTER") == Some("none");
+        let (why, always) = match (self.ends_all(), has_none) {
+            (true, _) => ("OTEL_SDK_DISABLED is true", ""),
+            (_, true) => ("OTEL_TRACES_EXPORTER is none", "OTEL_TRACES_EXPORTER"),
+            _ => (
+                "traces go to no address; set OTEL_EXPORTER_OTLP_ENDPOINT or \
+                 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "",
+            ),
+        };
+        let acts = ["OTEL_SDK_DISABLED", "OTEL_PROPAGATORS", always];
+        let is_named = |name: &str| {
+            let begin = format!("{name} ");
+            named.iter().any(|words| words.starts_with(&begin))
+        };
+        let set = self.0.iter().map(|(name, _)| name.as_str());
+        let idle = set.filter(|name| self.get(name).is_some() && TAKEN.contains(name));
+        let idle = idle.filter(|name| !acts.contains(name) && !is_named(name));
+        idle.map(|name| format!("{name} has no effect: {why}")).collect()
     }
 
     /// The values that are not allowed, each with what is.

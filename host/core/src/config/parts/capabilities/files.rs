@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use toml::Table;
-
 use crate::config::reader::Reader;
 use crate::config::{AgentKey, Allowed};
 use crate::{FolderAccess, FolderGrant};
@@ -44,10 +42,17 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
 
 /// Reads the grants.
 pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
-    let tables: Vec<Table> = reader.take("folders").unwrap_or_default();
+    let tables = reader.take_tables("folders").unwrap_or_default();
     let each = tables.into_iter().enumerate();
-    each.filter_map(|(index, table)| reader.inside(&format!("folders[{index}]."), table, folder))
-        .collect()
+    let read = each.filter_map(|(index, table)| {
+        Some((index, reader.inside(&format!("folders[{index}]."), table, folder)?))
+    });
+    let (places, folders): (Vec<usize>, Vec<FolderGrant>) = read.unzip();
+    for (index, words) in FolderGrant::given_twice(&folders) {
+        let place = places.get(index).unwrap_or(&index);
+        reader.complain(&format!("folders[{place}].guest:"), words);
+    }
+    folders
 }
 
 fn folder(reader: &mut Reader) -> Option<FolderGrant> {

@@ -22,7 +22,7 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
 
 /// Reads the grant.
 pub(in crate::config) fn read(reader: &mut Reader) -> Option<KeyValueGrant> {
-    let table = reader.take("keyvalue")?;
+    let table = reader.take_table("keyvalue")?;
     reader.inside("keyvalue.", table, |keyvalue| {
         let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
         keyvalue.complain_of_the_rest(KEY.keys, &[]);

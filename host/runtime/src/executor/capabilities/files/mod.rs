@@ -76,6 +76,8 @@ impl Capability for Files {
                 wrong.push(format!("granted folder {}: there is no such folder", host.display()));
             }
         }
+        let twice = FolderGrant::given_twice(&grants.folders).into_iter();
+        wrong.extend(twice.map(|(_, words)| format!("granted folder {words}")));
     }
 
     fn state((): &(), instance: &mut ContextBuilder) -> Result<Opened, Fault> {
