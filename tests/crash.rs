@@ -39,7 +39,8 @@ fn nothing_is_lost_or_doubled_in_5_kills() {
     run(5);
 }
 
-/// The long run, a quarter of an hour: `cargo test --workspace -- --ignored crash`.
+/// The long run, a quarter of an hour:
+/// `cargo test --workspace --test system -- --ignored crash_100_kills`.
 #[test]
 #[ignore = "takes many minutes"]
 fn crash_100_kills() {
@@ -47,7 +48,7 @@ fn crash_100_kills() {
 }
 
 fn run(kills: u32) {
-    // The same run again: CRASH_SEED=… cargo test --workspace --test system crash
+    // The same run again: CRASH_SEED=… cargo test --workspace --test system -- crash
     let seed = option_env!("CRASH_SEED").map_or(std::process::id().into(), |seed| {
         seed.parse().expect("CRASH_SEED is a whole number")
     });

@@ -9,7 +9,7 @@ use crate::cli::Chimera;
 use crate::harness::root;
 
 const PAGE: &str = "docs/src/settings.md";
-const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p chimera-tests --test system settings_page";
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test --workspace --test system -- settings_page";
 
 /// With `UPDATE_DOCS` set, the page is written; without it, it must be as it would be.
 #[test]

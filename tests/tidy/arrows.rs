@@ -1,6 +1,6 @@
 //! Which crate of the host depends on which: ARCHITECTURE.md draws it, cargo holds it,
-//! and `cargo test -p chimera-tests --test system arrows -- --nocapture` prints it, with
-//! the arrows between the parts of the fabric.
+//! and `cargo test --workspace --test system -- arrows --nocapture` prints it, with the
+//! arrows between the parts of the fabric.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};

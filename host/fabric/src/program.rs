@@ -37,6 +37,6 @@ fn beside_us() -> Option<PathBuf> {
 fn missing(what: &str) -> Layer4Error {
     Layer4Error::Configuration(vec![format!(
         "{what}; components are compiled by it in a process of its own. \
-         Set `compile_program` to its path, as `cargo build -p chimera_layer4` made it"
+         Set `compile_program` to its path, as `cargo build --release -p chimera` made it"
     )])
 }

@@ -2,8 +2,8 @@
 //!
 //! An edge is a method that takes the progress as it is and returns it as it
 //! will be, or [`TransitionError`]. The holder of a lease names its fence, so a late
-//! message about a lost lease changes nothing. `ARCHITECTURE.md` draws
-//! the machine.
+//! message about a lost lease changes nothing. `ARCHITECTURE.md` has the edges as a
+//! table, and decision 0016 draws the machine.
 
 use std::fmt;
 

@@ -4,8 +4,7 @@
 //! of it by one function, which is handed a test and lets a new, empty store take it:
 //!
 //! ```
-//! # use chimera_layer4_core as chimera_layer4;
-//! use chimera_layer4::scheduler::store::{MemoryStore, suite};
+//! use chimera_layer4_core::scheduler::store::{MemoryStore, suite};
 //!
 //! fn on_my_store(test: suite::Test) {
 //!     let store = MemoryStore::default();
@@ -16,9 +15,12 @@
 //! #   assert!(run.as_mut().poll(&mut context).is_ready());
 //! }
 //!
-//! chimera_layer4::task_store_tests!(on_my_store);
+//! suite::task_store_tests!(on_my_store);
 //! # on_my_store(suite::TESTS[0]);
 //! ```
+//!
+//! In the crate `chimera_layer4` this module is `chimera_layer4::queue::store::suite`, and the
+//! macro is `chimera_layer4::queue::store::suite::task_store_tests!`.
 //!
 //! The macro makes one `#[test]` of each promise. [`TESTS`] lists them for a harness of another
 //! kind. Time is handed to a store, so no test waits for it: a test says when each thing happens,
