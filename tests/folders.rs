@@ -159,6 +159,30 @@ fn a_folder_of_another_user_is_refused_and_their_code_is_not_run() {
 }
 
 #[test]
+fn code_that_others_could_change_is_not_run() {
+    let chimera = Chimera::new();
+    let scene = Scene::new(&chimera);
+    let echo = guest_path("echo");
+    let run = ["run", shown(&echo), "--data-dir", shown(&scene.data)];
+    assert_eq!(chimera.run(&run).code, 0);
+    let folder = fs::read_dir(scene.data.join("compiled/code/modules")).unwrap().next();
+    let folder = folder.unwrap().unwrap().path();
+    let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let code = files.into_iter().find(|file| file.extension().is_none()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&code)), (0o700, 0o600), "as the host makes them");
+    for (path, open, closed) in [(&folder, 0o777, 0o700), (&code, 0o666, 0o600)] {
+        chmod(path, open);
+        let words = format!("{} has mode {open:o}: every user can write to it", shown(path));
+        chimera.refuses(3, &run, &[&words, "may have put code there"]);
+        chmod(path, closed);
+        assert_eq!(chimera.run(&run).code, 0);
+    }
+    fs::hard_link(&code, scene.top().join("other")).unwrap();
+    chimera.refuses(3, &run, &[&format!("{} has 2 names (hard links)", shown(&code))]);
+}
+
+#[test]
 fn another_user_is_told_whose_folder_it_is() {
     let chimera = Chimera::new();
     let scene = Scene::new(&chimera);

@@ -113,8 +113,9 @@ impl OwnFolder {
         written
     }
 
-    /// Whether everything below this folder is this user's, and a file or a
-    /// folder: nothing was put there while others could.
+    /// Whether everything below this folder is this user's, a file or a folder, and
+    /// can be changed by no other: nothing was put there while others could. A file
+    /// has one name, since who has another may change it from outside.
     ///
     /// # Errors
     /// `Unsafe` with the first that is not; `Failed`.
@@ -129,9 +130,20 @@ impl OwnFolder {
                 };
                 let shown = self.path.join(path.strip_prefix(".").unwrap_or(&path));
                 rules::check_inside(&part.stat, &shown, self.owner)?;
+                if [FileType::Directory, FileType::RegularFile].contains(&part.kind()) {
+                    rules::check_writers(&part.stat, &shown)?;
+                }
                 match part.kind() {
                     FileType::Directory => ahead.push(path),
-                    FileType::RegularFile => {}
+                    // One that is being replaced has none left.
+                    FileType::RegularFile if part.stat.st_nlink <= 1 => {}
+                    FileType::RegularFile => {
+                        let (names, shown) = (part.stat.st_nlink, shown.display());
+                        return Err(FolderError::Unsafe(format!(
+                            "{shown} has {names} names (hard links), and could be changed under \
+                             another one; remove it"
+                        )));
+                    }
                     _ => {
                         let shown = shown.display();
                         let words = format!("{shown} is neither a file nor a folder; remove it");

@@ -97,8 +97,9 @@ pub(super) fn check_itself(found: &Stat, path: &Path, access: Access) -> Result<
 }
 
 /// Whether what lies in a folder belongs to the folder's owner or to root. Its
-/// mode does not matter: nobody else can enter the folder. Its owner does, since
-/// it may have been put there while others could.
+/// mode does not matter here: nobody else can enter the folder, and [`check_writers`]
+/// asks more of code. Its owner does, since it may have been put there while others
+/// could.
 pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), FolderError> {
     if [ROOT, owner].contains(&found.st_uid) {
         return Ok(());
@@ -108,6 +109,21 @@ pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), 
     Err(FolderError::Unsafe(format!(
         "{path} belongs to {other}, who may have put it there and can change it, and the folder \
          belongs to {owner}; remove it, or `chown` it after a look at what it is"
+    )))
+}
+
+/// Whether what lies in a folder with code can be written to by its owner and root
+/// alone. Nobody else can enter the folder now; somebody may have before, and may
+/// still have it open.
+pub(super) fn check_writers(found: &Stat, path: &Path) -> Result<(), FolderError> {
+    let us = geteuid().as_raw();
+    let Some(writers) = writers(found, us) else { return Ok(()) };
+    let us = Accounts::read().user(us);
+    let (path, mode) = (path.display(), found.st_mode & 0o777);
+    Err(FolderError::Unsafe(format!(
+        "{path} has mode {mode:o}: {writers} can write to it, and may have put code there, which \
+         the host would run as {us}; remove it, and start the host with a umask of 022 or stricter, \
+         which makes it anew"
     )))
 }
 

@@ -231,6 +231,29 @@ fn what_another_user_left_inside_is_found() {
 }
 
 #[test]
+fn what_others_can_change_inside_is_found() {
+    let (_base, inner) = scene();
+    chmod(&inner, 0o700);
+    let folder = OwnFolder::open(&inner, Access::Private).unwrap();
+    fs::create_dir_all(inner.join("c/d")).unwrap();
+    let file = inner.join("c/d/code");
+    fs::write(&file, "code").unwrap();
+    for path in [&file, &inner.join("c/d")] {
+        chmod(path, 0o755);
+        folder.check_below().unwrap();
+        chmod(path, 0o757);
+        let error = folder.check_below().unwrap_err().to_string();
+        let shown = format!("{} has mode 757: every user can write to it", path.display());
+        assert!(error.contains(&shown), "{error}");
+        chmod(path, 0o700);
+    }
+    let outside = tempfile::tempdir_in(inner.parent().unwrap()).unwrap();
+    fs::hard_link(&file, outside.path().join("other")).unwrap();
+    let error = folder.check_below().unwrap_err().to_string();
+    assert!(error.contains("c/d/code has 2 names (hard links)"), "{error}");
+}
+
+#[test]
 fn file_systems_of_a_network_are_told_by_their_numbers() {
     use rustix::fs::NFS_SUPER_MAGIC;
 

@@ -11,9 +11,9 @@
 //! path: the one that the folder has without links, no part of which another
 //! user can change.
 
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::{Layer4Error, Layer4Result};
@@ -65,9 +65,12 @@ impl CompiledFolder {
         let found = found.ok_or_else(missing)?;
         let within = found.strip_prefix(from).map_err(|_| missing())?.to_path_buf();
         let target = self.code().join(&within);
+        // Others can write to neither, whatever the process's mask is: the next
+        // start refuses what they can.
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }
+        fs::set_permissions(&found, Permissions::from_mode(0o600))?;
         fs::rename(&found, &target)?;
         fs::remove_dir_all(from)?;
         Ok(within)
@@ -128,7 +131,7 @@ pub(crate) fn open(folder: &Path) -> Layer4Result<CompiledFolder> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn a_folder_open_to_others_is_refused_with_the_remedy() {
