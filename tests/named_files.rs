@@ -244,3 +244,17 @@ fn a_pipe_in_place_of_a_store_is_refused_and_not_waited_for() {
         }
     }
 }
+
+/// An evolution whose state is a pipe is left out, and the list is answered.
+#[test]
+fn a_pipe_in_place_of_an_evolutions_state_holds_up_no_answer() {
+    let mut service = Service::start(Chimera::new(), "");
+    let folder = service.chimera.data().join("data/evolution/echo");
+    std::fs::create_dir_all(&folder).unwrap();
+    let state = pipe(&folder, "state.json");
+    assert_eq!(service.get("/v1/evolution"), serde_json::json!([]));
+    let (code, told) = service.end();
+    let told = service.told().to_owned() + &told;
+    assert!(told.contains(state.to_str().unwrap()) && told.contains("a pipe"), "{told}");
+    assert_eq!(code, 0, "{told}");
+}

@@ -17,8 +17,8 @@ const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Whether a folder on the path is safe: only root and this user can replace
-/// `below`. `None`: `below` is yet to be made.
+/// Whether a folder on the way is safe: nobody but root and this user can
+/// replace `below`. `None`: `below` is yet to be made.
 pub(super) fn check_above(
     above: &Stat,
     path: &Path,
@@ -97,8 +97,9 @@ pub(super) fn check_itself(found: &Stat, path: &Path, access: Access) -> Result<
 }
 
 /// Whether what lies in a folder belongs to the folder's owner or to root. Its
-/// mode does not matter: no other user can enter the folder. Its owner does,
-/// since it may have been put there while others could.
+/// mode does not matter here: nobody else can enter the folder, and [`check_writers`]
+/// asks more of code. Its owner does, since it may have been put there while others
+/// could.
 pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), FolderError> {
     if [ROOT, owner].contains(&found.st_uid) {
         return Ok(());
