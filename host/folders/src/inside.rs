@@ -115,11 +115,12 @@ impl OwnFolder {
 
     /// Whether everything below this folder is this user's, a file or a folder, and
     /// can be changed by no other: nothing was put there while others could. A file
-    /// has one name, since who has another may change it from outside.
+    /// has one name, since who has another may change it from outside. Of files that
+    /// `is_note` names by their path, only the owner counts.
     ///
     /// # Errors
     /// `Unsafe` with the first that is not; `Failed`.
-    pub fn check_below(&self) -> Result<(), FolderError> {
+    pub fn check_below(&self, is_note: impl Fn(&Path) -> bool) -> Result<(), FolderError> {
         let mut ahead = vec![PathBuf::from(".")];
         while let Some(within) = ahead.pop() {
             for name in self.names(&within)? {
@@ -130,7 +131,11 @@ impl OwnFolder {
                 };
                 let shown = self.path.join(path.strip_prefix(".").unwrap_or(&path));
                 rules::check_inside(&part.stat, &shown, self.owner)?;
-                if [FileType::Directory, FileType::RegularFile].contains(&part.kind()) {
+                let is_file = part.kind() == FileType::RegularFile;
+                if is_file && is_note(&path) {
+                    continue;
+                }
+                if is_file || part.kind() == FileType::Directory {
                     rules::check_writers(&part.stat, &shown)?;
                 }
                 match part.kind() {

@@ -218,9 +218,9 @@ fn what_another_user_left_inside_is_found() {
     fs::create_dir_all(inner.join("c/d")).unwrap();
     let planted = inner.join("c/d/planted");
     fs::write(&planted, "code").unwrap();
-    folder.check_below().unwrap();
+    folder.check_below(|_| false).unwrap();
     if give_away(&planted, Some(OTHER), None) {
-        let error = folder.check_below().unwrap_err().to_string();
+        let error = folder.check_below(|_| false).unwrap_err().to_string();
         assert!(error.contains("c/d/planted belongs to user 54321"), "{error}");
         folder.read_below(Path::new("c/d/planted")).unwrap_err();
         chown(&planted, Some(0), None).unwrap();
@@ -240,16 +240,19 @@ fn what_others_can_change_inside_is_found() {
     fs::write(&file, "code").unwrap();
     for path in [&file, &inner.join("c/d")] {
         chmod(path, 0o755);
-        folder.check_below().unwrap();
+        folder.check_below(|_| false).unwrap();
         chmod(path, 0o757);
-        let error = folder.check_below().unwrap_err().to_string();
+        let error = folder.check_below(|_| false).unwrap_err().to_string();
         let shown = format!("{} has mode 757: every user can write to it", path.display());
         assert!(error.contains(&shown), "{error}");
         chmod(path, 0o700);
     }
+    chmod(&file, 0o666);
+    folder.check_below(|path| path.ends_with("code")).unwrap();
+    chmod(&file, 0o600);
     let outside = tempfile::tempdir_in(inner.parent().unwrap()).unwrap();
     fs::hard_link(&file, outside.path().join("other")).unwrap();
-    let error = folder.check_below().unwrap_err().to_string();
+    let error = folder.check_below(|_| false).unwrap_err().to_string();
     assert!(error.contains("c/d/code has 2 names (hard links)"), "{error}");
 }
 

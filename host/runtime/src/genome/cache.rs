@@ -116,7 +116,8 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn open(folder: &Path) -> Layer4Result<CompiledFolder> {
     let opened = || {
         let root = OwnFolder::make(folder, Access::Private)?;
-        root.check_below()?;
+        // wasmtime's notes of what was used when follow the umask, and hold no code.
+        root.check_below(|file| file.extension().is_some_and(|ending| ending == "stats"))?;
         let (code, known) = (root.make_in("code")?, root.make_in("known")?);
         Ok(CompiledFolder { root, code, known })
     };

@@ -121,6 +121,8 @@ fn read_request(input: &mut impl BufRead) -> io::Result<(Request, Vec<u8>)> {
 /// Sets the limits on this process. They bind its threads too, and no later
 /// call can lift them.
 fn confine(Request { bytes, limits, .. }: &Request) -> io::Result<()> {
+    // What is made here is this user's alone, also where the process is killed.
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
     let set = |resource, soft: u64, hard: u64| {
         // A limit that is tighter already stays.
         let hard = getrlimit(resource).maximum.map_or(hard, |now| now.min(hard));
