@@ -14,6 +14,8 @@ use crate::resources::{forget_peak, status};
 const KEPT: u64 = 32 << 20;
 /// What a guest may hold; room for the largest payload, which is kept for its next run.
 const GUEST_MIB: u64 = 24;
+/// What its agent may hold: the guest, and the host's copy of the largest payload.
+const QUOTA_MIB: u64 = GUEST_MIB + 16;
 
 /// A host with an agent that takes any payload and returns `null`.
 fn host() -> Service {
@@ -22,7 +24,7 @@ fn host() -> Service {
     let init = format!("(drop (memory.grow (i32.const {})))", GUEST_MIB << 4);
     std::fs::write(&component, agent(&Parts { init: &init, ..Parts::default() })).unwrap();
     let quota =
-        format!("quota = {{ max_memory_mb = {}, max_execution_time_secs = 60 }}\n", GUEST_MIB + 8);
+        format!("quota = {{ max_memory_mb = {QUOTA_MIB}, max_execution_time_secs = 60 }}\n");
     let service = Service::start(Chimera::new(), &(declare("taker", &component, 1) + &quota));
     // The program's own pages, the guest's, and the 36 MiB that SQLite may keep.
     let body = body(&format!("\"{}\"", "a".repeat(15 << 20)));

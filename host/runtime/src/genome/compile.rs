@@ -63,6 +63,9 @@ pub(crate) struct Compiled {
     pub(crate) compile: Option<Duration>,
 }
 
+/// How a Rust program ends that panicked.
+const PANICKED: i32 = 101;
+
 impl Compiler {
     pub(crate) fn new(
         program: CompileProgram,
@@ -263,6 +266,12 @@ impl Compiler {
         use rustix::process::Signal;
         use std::os::unix::process::ExitStatusExt;
         let (cpu, memory) = (self.limits.cpu.as_secs(), self.limits.address_space >> 20);
+        let failed = || {
+            refused(format!(
+                "the compiler failed ({status}), most likely for want of more than {memory} MiB, \
+                 which is the limit; raise the setting `compile_memory_mb`"
+            ))
+        };
         match status.signal().and_then(Signal::from_named_raw) {
             Some(Signal::XCPU) => refused(format!(
                 "the compiler used {} s of processor time, which is the limit: `compile_cpu_secs` \
@@ -270,10 +279,9 @@ impl Compiler {
                  or make the component smaller",
                 self.limits.cpu_for(size).as_secs()
             )),
-            Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => refused(format!(
-                "the compiler failed ({status}), most likely for want of more than {memory} MiB, \
-                 which is the limit; raise the setting `compile_memory_mb`"
-            )),
+            Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => failed(),
+            // A thread or a mapping that cannot be had is a panic in the compiler.
+            None if status.code() == Some(PANICKED) => failed(),
             Some(_) => Layer4Error::WasmRuntime(format!(
                 "the compiler process was ended from outside ({status}); the system may be short of memory"
             )),
@@ -307,6 +315,22 @@ fn keep_record(folder: &CompiledFolder, name: &str, record: &Record) {
 mod tests {
     use super::*;
     use crate::genome::cache;
+
+    #[tokio::test]
+    async fn a_compiler_that_panics_is_refused_like_one_that_is_ended() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = cache::open(&base.path().join("compiled")).unwrap();
+        // It reads all that it is sent first, so that the pipe is not broken.
+        let arguments = ["-c", "cat >/dev/null; exit 101"].map(Into::into).to_vec();
+        let program = CompileProgram { program: "/bin/sh".into(), arguments };
+        let cpu = Duration::from_secs(30);
+        let limits = CompileLimits { address_space: 1 << 30, cpu, component: 1 << 20 };
+        let compiler = Compiler::new(program, limits, folder);
+        let error = compiler.componentize(b"anything").await.unwrap_err().to_string();
+        for words in ["want of more than 1024 MiB", "`compile_memory_mb`"] {
+            assert!(error.contains(words), "{error}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_compiler_that_does_not_end_is_ended_and_the_setting_named() {
