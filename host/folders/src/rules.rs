@@ -97,7 +97,7 @@ pub(super) fn check_itself(found: &Stat, path: &Path, access: Access) -> Result<
 }
 
 /// Whether what lies in a folder belongs to the folder's owner or to root. Its
-/// mode does not matter here: nobody else can enter the folder, and [`check_writers`]
+/// mode does not matter here: no other user can enter the folder, and [`check_writers`]
 /// asks more of code. Its owner does, since it may have been put there while others
 /// could.
 pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), FolderError> {
@@ -113,8 +113,8 @@ pub(super) fn check_inside(found: &Stat, path: &Path, owner: u32) -> Result<(), 
 }
 
 /// Whether what lies in a folder with code can be written to by its owner and root
-/// alone. Nobody else can enter the folder now; somebody may have before, and may
-/// still have it open.
+/// alone. No other user can enter the folder now; another user may have before, and
+/// may still have it open.
 pub(super) fn check_writers(found: &Stat, path: &Path) -> Result<(), FolderError> {
     let us = geteuid().as_raw();
     let Some(writers) = writers(found, us) else { return Ok(()) };

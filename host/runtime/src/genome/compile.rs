@@ -316,17 +316,22 @@ mod tests {
     use super::*;
     use crate::genome::cache;
 
-    #[tokio::test]
-    async fn a_compiler_that_panics_is_refused_like_one_that_is_ended() {
+    /// Why a component is refused where the compiling child is this program.
+    async fn refusal_of(program: &str, arguments: &[&str]) -> String {
         let base = tempfile::tempdir().unwrap();
         let folder = cache::open(&base.path().join("compiled")).unwrap();
-        // It reads all that it is sent first, so that the pipe is not broken.
-        let arguments = ["-c", "cat >/dev/null; exit 101"].map(Into::into).to_vec();
-        let program = CompileProgram { program: "/bin/sh".into(), arguments };
+        let arguments = arguments.iter().map(|&argument| argument.into()).collect();
+        let program = CompileProgram { program: program.into(), arguments };
         let cpu = Duration::from_secs(30);
         let limits = CompileLimits { address_space: 1 << 30, cpu, component: 1 << 20 };
         let compiler = Compiler::new(program, limits, folder);
-        let error = compiler.componentize(b"anything").await.unwrap_err().to_string();
+        compiler.componentize(b"anything").await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_panics_is_refused_like_one_that_is_ended() {
+        // It reads all that it is sent first, so that the pipe is not broken.
+        let error = refusal_of("/bin/sh", &["-c", "cat >/dev/null; exit 101"]).await;
         for words in ["want of more than 1024 MiB", "`compile_memory_mb`"] {
             assert!(error.contains(words), "{error}");
         }
@@ -334,13 +339,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_compiler_that_does_not_end_is_ended_and_the_setting_named() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = cache::open(&base.path().join("compiled")).unwrap();
-        let (program, arguments) = ("/bin/sleep".into(), vec!["100000".into()]);
-        let cpu = Duration::from_secs(30);
-        let limits = CompileLimits { address_space: 1 << 30, cpu, component: 1 << 20 };
-        let compiler = Compiler::new(CompileProgram { program, arguments }, limits, folder);
-        let error = compiler.componentize(b"anything").await.unwrap_err().to_string();
+        let error = refusal_of("/bin/sleep", &["100000"]).await;
         for words in ["still at it after 66 s, which is the limit", "`compile_cpu_secs`"] {
             assert!(error.contains(words), "{error}");
         }
