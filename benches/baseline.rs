@@ -174,7 +174,7 @@ fn quota() -> types::ResourceQuota {
     }
 }
 
-/// Word for word what `host/runtime/src/executor/engine.rs` sets. That compiled
+/// Word for word what `host/runtime/src/sandbox/engine.rs` sets. That compiled
 /// code is shared through one folder, which the fourth question checks, proves
 /// the part that decides the code.
 fn config(instances: u32, cache: Option<Cache>) -> Config {

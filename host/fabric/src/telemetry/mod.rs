@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{AgentId, KpiReport, Layer4Config, Layer4Result, Task};
 use chimera_layer4_runtime::RunReport;
-use chimera_layer4_runtime::executor::OnProgress;
+use chimera_layer4_runtime::sandbox::OnProgress;
 use tokio::sync::broadcast;
 
 use self::events::{Event, EventKind, Events, TaskEvent, TaskEventKind};

@@ -5,57 +5,42 @@
 //! instances, and the run of one task.
 
 mod agent;
-mod bindings;
-pub(crate) mod capabilities;
-pub(crate) mod capability;
-mod context;
-pub(crate) mod engine;
-mod fault;
-mod guest_text;
 mod instance;
 mod instance_pool;
-mod limits;
-pub(crate) mod linked;
 mod loaded;
-mod options;
 mod output;
 mod probe;
 mod report;
-pub(crate) mod sandbox;
-mod setup;
-mod ticker;
 mod totals;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chimera_layer4_contract::componentize;
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
 use wasmtime::component::{Component, Linker};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
-pub use self::context::recorder::OnProgress;
-pub use self::limits::cpu::charge_caller;
-pub use self::options::CapabilityOptions;
 pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
-pub use self::setup::AgentSetup;
 pub use self::totals::TotalsNow;
 
-use self::capabilities::Backends;
-use self::engine::HostEngine;
 use self::instance::InstanceTemplate;
 use self::instance_pool::InstancePool;
-use self::limits::agent::AgentLimits;
-use self::limits::supplies::Supplies;
-use self::linked::Linked;
 use self::loaded::Loaded;
-use self::sandbox::Sandbox;
 use crate::genome::compile::{CompileProgram, Compiler};
 use crate::genome::worker::CompileLimits;
 use crate::genome::{Genome, Loading, cache};
-use chimera_layer4_contract::componentize;
+use crate::sandbox::capabilities::{self, Backends};
+use crate::sandbox::engine::{self, HostEngine};
+use crate::sandbox::limits::agent::AgentLimits;
+use crate::sandbox::limits::supplies::Supplies;
+use crate::sandbox::linked::Linked;
+use crate::sandbox::options::CapabilityOptions;
+use crate::sandbox::setup::{self, AgentSetup};
+use crate::sandbox::store::{self, Sandbox};
 
 /// Where the code of a genome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +107,7 @@ impl Executor {
         let host = Arc::new(HostEngine::new(instances, compiled.code())?);
         let backends = Backends::new(&options.capabilities)?;
         Ok(Self {
-            linker: sandbox::linker(host.engine()).map_err(engine_error)?,
+            linker: store::linker(host.engine()).map_err(engine_error)?,
             host,
             compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
             rooms: InstancePool::new(agents, spare),

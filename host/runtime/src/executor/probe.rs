@@ -13,13 +13,13 @@ use chimera_layer4_core::{
     AgentCapabilities, AgentHealth, Fault, HostFault, JsonText, RunTelemetry, Task,
 };
 
-use super::bindings::HandedTask;
-use super::engine::HostEngine;
-use super::fault::with_last_words;
 use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
 use super::instance_pool::{InstancePermit, MAX_INSTANCES};
-use super::limits::bucket::Shares;
-use super::limits::run::{RunLimits, WallLimit};
+use crate::sandbox::bindings::HandedTask;
+use crate::sandbox::engine::HostEngine;
+use crate::sandbox::fault::with_last_words;
+use crate::sandbox::limits::bucket::Shares;
+use crate::sandbox::limits::run::{RunLimits, WallLimit};
 
 /// A genome and a configuration, with at the most one live instance.
 pub struct Probe {

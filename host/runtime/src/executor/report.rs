@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{ExecutionResult, Fault, JsonText, ResourceUsage, RunTelemetry, TaskId};
 
-use super::limits::bandwidth::Traffic;
-use super::limits::hosted::Hosted;
+use crate::sandbox::limits::bandwidth::Traffic;
+use crate::sandbox::limits::hosted::Hosted;
 
 /// How a run ended, what it used and what the agent said meanwhile.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::limits::bandwidth::Traffic;
 use super::report::RunReport;
+use crate::sandbox::limits::bandwidth::Traffic;
 
 #[derive(Debug, Default)]
 pub(super) struct Totals {

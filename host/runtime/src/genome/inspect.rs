@@ -8,8 +8,8 @@ use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
 use super::instance_size;
-use crate::executor::capabilities;
-use crate::executor::capability::{Needs, is_released};
+use crate::sandbox::capabilities;
+use crate::sandbox::capability::{Needs, is_released};
 use chimera_layer4_contract::world;
 
 /// What was found in a component that meets the contract.

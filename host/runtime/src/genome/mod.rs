@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chimera_layer4_core::Digest;
 
-use crate::executor::linked::Linked;
+use crate::sandbox::linked::Linked;
 pub use inspect::{Import, Inspection, grant_of};
 
 /// A component that was accepted, compiled and linked.

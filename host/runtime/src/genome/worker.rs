@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use super::inspect::{Inspection, inspect};
-use crate::executor::{engine, sandbox};
+use crate::sandbox::{engine, store};
 use chimera_layer4_contract::componentize::componentize;
 
 /// What one compilation may use.
@@ -178,7 +178,7 @@ fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
         Ok(component) => component,
         Err(error) => return Ok(Some(Refusal::DoesNotCompile { reason: format!("{error:#}") })),
     };
-    let linker = sandbox::linker(&engine).map_err(failed)?;
+    let linker = store::linker(&engine).map_err(failed)?;
     if let Err(error) = linker.instantiate_pre(&component) {
         let reasons = vec![format!("an import does not fit: {error:#}")];
         let contract = chimera_layer4_contract::world::VERSION.into();

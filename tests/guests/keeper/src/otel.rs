@@ -3,7 +3,7 @@
 use chimera_agent_sdk::prelude::*;
 
 wit_bindgen::generate!({
-    path: "../../../host/runtime/src/executor/capabilities/otel/otel.wit",
+    path: "../../../host/runtime/src/sandbox/capabilities/otel/otel.wit",
     world: "chimera:otel/otel",
     generate_all,
 });

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use chimera_layer4_core::telemetry::Span as GuestSpan;
 use chimera_layer4_core::{Digest, Task};
 use chimera_layer4_runtime::RunReport;
-use chimera_layer4_runtime::executor::AgentSetup;
+use chimera_layer4_runtime::sandbox::AgentSetup;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer as _};
 use opentelemetry::{Context, KeyValue};

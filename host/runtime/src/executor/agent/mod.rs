@@ -19,19 +19,19 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 pub use self::handover::{Carried, Handover, Party};
 
-use super::bindings::HandedTask;
 use super::check_quota;
-use super::context::recorder::OnProgress;
-use super::engine::HostEngine;
 use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
 use super::instance_pool::{InstancePermit, InstancePool, MAX_INSTANCES};
-use super::limits::bandwidth::Traffic;
-use super::limits::bucket::Shares;
-use super::limits::run::{RunLimits, WallLimit};
 use super::report::{RunReport, usage};
-use super::setup::{self, AgentSetup};
 use super::totals::{Totals, TotalsNow};
 use crate::genome::Genome;
+use crate::sandbox::bindings::HandedTask;
+use crate::sandbox::context::recorder::OnProgress;
+use crate::sandbox::engine::HostEngine;
+use crate::sandbox::limits::bandwidth::Traffic;
+use crate::sandbox::limits::bucket::Shares;
+use crate::sandbox::limits::run::{RunLimits, WallLimit};
+use crate::sandbox::setup::{self, AgentSetup};
 
 /// What surrounds a run.
 #[derive(Default)]

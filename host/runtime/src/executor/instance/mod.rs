@@ -15,25 +15,25 @@ use chimera_layer4_core::{
 };
 use wasmtime::Store;
 
-use super::bindings::{self, HandedTask};
-use super::capabilities::Backends;
-use super::capability::CallEnd;
-use super::context::Reported;
-use super::context::recorder::OnProgress;
-use super::engine::HostEngine;
-use super::fault;
-use super::limits::agent::AgentLimits;
-use super::limits::bandwidth::Traffic;
-use super::limits::bucket::Shares;
-use super::limits::cpu::metered;
-use super::limits::hosted::Hosted;
-use super::limits::network::{Connected, NetworkAccess};
-use super::limits::run::{RunLimits, WallLimit};
-use super::linked::Guest;
 use super::output;
-use super::sandbox::Sandbox;
-use super::setup::AgentSetup;
 use crate::genome::Genome;
+use crate::sandbox::bindings::{self, HandedTask};
+use crate::sandbox::capabilities::Backends;
+use crate::sandbox::capability::CallEnd;
+use crate::sandbox::context::Reported;
+use crate::sandbox::context::recorder::OnProgress;
+use crate::sandbox::engine::HostEngine;
+use crate::sandbox::fault;
+use crate::sandbox::limits::agent::AgentLimits;
+use crate::sandbox::limits::bandwidth::Traffic;
+use crate::sandbox::limits::bucket::Shares;
+use crate::sandbox::limits::cpu::metered;
+use crate::sandbox::limits::hosted::Hosted;
+use crate::sandbox::limits::network::{Connected, NetworkAccess};
+use crate::sandbox::limits::run::{RunLimits, WallLimit};
+use crate::sandbox::linked::Guest;
+use crate::sandbox::setup::AgentSetup;
+use crate::sandbox::store::Sandbox;
 
 /// What drives calls: the engine, the shares that bound them, the time they used.
 pub(super) struct CallContext<'a> {

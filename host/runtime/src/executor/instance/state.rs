@@ -3,9 +3,9 @@
 use chimera_layer4_core::{Call, Fault, GuestFault, HostFault};
 
 use super::{CallContext, Instance};
-use crate::executor::bindings::{self, exports::chimera::agent::state};
-use crate::executor::fault::with_last_words;
-use crate::executor::limits::run::WallLimit;
+use crate::sandbox::bindings::{self, exports::chimera::agent::state};
+use crate::sandbox::fault::with_last_words;
+use crate::sandbox::limits::run::WallLimit;
 
 impl Instance {
     /// Its state, or why the agent does not tell it; gives the instance back

@@ -1,0 +1,117 @@
+//! What the host itself needs for an agent's instances: stacks, handles, words,
+//! connections.
+//!
+//! A guest does not see these as memory of its own, and a usual agent with one
+//! instance needs little of them. So each agent has a part for nothing, which all
+//! its instances share, and what goes beyond that is charged to its memory quota.
+//! An agent that asks for many instances, each of which fills all that it may,
+//! thereby holds no more than its quota and that part.
+
+use std::sync::Arc;
+
+use super::memory::{AgentMemory, OverMemory};
+
+/// What grows by small steps is counted by larger ones.
+const STEP_BYTES: usize = 8 * 1024;
+
+/// Bytes that the host holds for an agent, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Hosted {
+    agent: Arc<AgentMemory>,
+    bytes: u64,
+}
+
+impl Hosted {
+    /// For something that is yet to come.
+    pub(crate) fn nothing(agent: &Arc<AgentMemory>) -> Self {
+        Self { agent: Arc::clone(agent), bytes: 0 }
+    }
+
+    /// So many from the start.
+    ///
+    /// # Errors
+    /// The agent may not hold so many more.
+    pub(crate) fn of(agent: &Arc<AgentMemory>, bytes: usize) -> Result<Self, OverMemory> {
+        let mut hosted = Self::nothing(agent);
+        hosted.change(bytes)?;
+        Ok(hosted)
+    }
+
+    /// Counts so many in place of what it counted.
+    ///
+    /// # Errors
+    /// The agent may not hold so many more; what was counted stays.
+    pub(crate) fn change(&mut self, bytes: usize) -> Result<(), OverMemory> {
+        let bytes = bytes as u64;
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.agent.host_more(more)?,
+            None => self.agent.host_less(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Sees to it that at least so many are counted.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), OverMemory> {
+        if bytes as u64 <= self.bytes {
+            return Ok(());
+        }
+        self.change(bytes.next_multiple_of(STEP_BYTES))
+    }
+
+    /// Counts what `other` counted as its own.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
+    /// All that was counted; nothing is left here.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { agent: Arc::clone(&self.agent), bytes: std::mem::take(&mut self.bytes) }
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        self.agent.host_less(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::limits::memory::FREE_BYTES;
+
+    #[test]
+    fn the_instances_of_an_agent_share_one_free_part_and_the_rest_is_its_quotas() {
+        let agent = AgentMemory::new(1000);
+        let free = usize::try_from(FREE_BYTES).unwrap();
+        let mut one = Hosted::of(&agent, free - 100).unwrap();
+        assert_eq!(agent.held(), 0);
+        let two = Hosted::of(&agent, 300).unwrap();
+        assert_eq!(agent.held(), 200);
+        let over = one.change(free + 1000).unwrap_err();
+        assert_eq!((over.wanted, over.limit), (1300, 1000));
+        assert_eq!(agent.held(), 200, "what was counted stays");
+        let taken = one.take();
+        drop(one);
+        assert_eq!(agent.held(), 200, "it was taken along");
+        drop(taken);
+        assert_eq!(agent.held(), 0);
+        drop(two);
+        Hosted::of(&agent, free + 1000).unwrap();
+        assert_eq!(agent.held(), 0, "all of it was given back");
+    }
+
+    #[test]
+    fn small_steps_are_counted_by_larger_ones() {
+        let agent = AgentMemory::new(0);
+        let mut words = Hosted::nothing(&agent);
+        words.cover(1).unwrap();
+        assert_eq!(words.bytes, STEP_BYTES as u64);
+        words.cover(STEP_BYTES).unwrap();
+        assert_eq!(words.bytes, STEP_BYTES as u64);
+    }
+}
