@@ -9,7 +9,8 @@ use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
     AgentConfig, AgentId, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
 };
-use chimera_layer4_runtime::executor::{LoadedFrom, RunOptions};
+use chimera_layer4_runtime::executor::RunOptions;
+use chimera_layer4_runtime::genome::LoadedFrom;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 
 use tokio::task::JoinSet;

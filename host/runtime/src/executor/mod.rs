@@ -5,53 +5,39 @@
 //! instances, and the run of one task.
 
 mod agent;
+mod check;
 mod instance;
 mod instance_pool;
-mod loaded;
 mod output;
 mod probe;
 mod report;
 mod totals;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use chimera_layer4_contract::componentize;
 use chimera_layer4_core::keyvalue::KeyValueStore;
-use chimera_layer4_core::{AgentConfig, Digest, Layer4Error, Layer4Result, Refusal, ResourceQuota};
-use wasmtime::component::{Component, Linker};
+use chimera_layer4_core::{AgentConfig, Layer4Error, Layer4Result};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
+pub use self::check::{check, check_quota};
 pub use self::probe::{Called, Probe};
 pub use self::report::RunReport;
 pub use self::totals::TotalsNow;
 
 use self::instance::InstanceTemplate;
 use self::instance_pool::InstancePool;
-use self::loaded::Loaded;
 use crate::genome::compile::{CompileProgram, Compiler};
+use crate::genome::loader::Loader;
 use crate::genome::worker::CompileLimits;
-use crate::genome::{Genome, Loading, cache};
-use crate::sandbox::capabilities::{self, Backends};
-use crate::sandbox::engine::{self, HostEngine};
+use crate::genome::{Genome, LoadedFrom, cache};
+use crate::sandbox::capabilities::Backends;
+use crate::sandbox::engine::HostEngine;
 use crate::sandbox::limits::agent::AgentLimits;
 use crate::sandbox::limits::supplies::Supplies;
-use crate::sandbox::linked::Linked;
 use crate::sandbox::options::CapabilityOptions;
 use crate::sandbox::setup::{self, AgentSetup};
-use crate::sandbox::store::{self, Sandbox};
-
-/// Where the code of a genome came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadedFrom {
-    /// Another agent runs it already, or did so shortly before.
-    Memory,
-    /// It was compiled before.
-    Cache,
-    /// It was compiled now.
-    Compiler,
-}
 
 /// How an [`Executor`] is set up.
 #[derive(Clone, Debug)]
@@ -82,15 +68,13 @@ const OVERLAP: u32 = 32;
 /// Loads genomes and spawns agents.
 pub struct Executor {
     host: Arc<HostEngine>,
-    linker: Linker<Sandbox>,
-    compiler: Compiler,
+    loader: Loader,
     rooms: InstancePool,
     housekeeping: Duration,
     keyvalue: Arc<dyn KeyValueStore>,
     /// What agents that are granted a capability have of the host.
     backends: Backends,
     supplies: Supplies,
-    loaded: Mutex<Loaded>,
 }
 
 impl Executor {
@@ -98,18 +82,18 @@ impl Executor {
     ///
     /// # Errors
     /// `Configuration` when the folder for compiled code is unsafe, the
-    /// authorities cannot be read or the system cannot hold so many instances; `WasmRuntime` when the engine
-    /// cannot be made.
+    /// authorities cannot be read or the system cannot hold so many instances;
+    /// `WasmRuntime` when the engine cannot be made.
     pub fn new(options: ExecutorOptions) -> Layer4Result<Self> {
         let compiled = cache::open(&options.compiled)?;
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
         let host = Arc::new(HostEngine::new(instances, compiled.code())?);
         let backends = Backends::new(&options.capabilities)?;
+        let compiler = Compiler::new(options.compile_program, options.compile_limits, compiled);
         Ok(Self {
-            linker: store::linker(host.engine()).map_err(engine_error)?,
+            loader: Loader::new(Arc::clone(&host), compiler)?,
             host,
-            compiler: Compiler::new(options.compile_program, options.compile_limits, compiled),
             rooms: InstancePool::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.capabilities.keyvalue,
@@ -117,7 +101,6 @@ impl Executor {
             supplies: Supplies::new(options.descriptors).map_err(|error| {
                 Layer4Error::Internal(format!("no threads for agents' files: {error}"))
             })?,
-            loaded: Mutex::default(),
         })
     }
 
@@ -126,14 +109,7 @@ impl Executor {
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
     pub async fn load(&self, bytes: &[u8]) -> Layer4Result<(Arc<Genome>, LoadedFrom)> {
-        let digest = Digest::of(bytes);
-        if let Some(genome) = self.loaded().get(&digest) {
-            return Ok((genome, LoadedFrom::Memory));
-        }
-        let genome = self.read(bytes, digest).await?;
-        self.loaded().insert(&genome);
-        let compiled = !genome.loading.compile.is_zero();
-        Ok((genome, if compiled { LoadedFrom::Compiler } else { LoadedFrom::Cache }))
+        self.loader.load(bytes).await
     }
 
     /// As [`load`](Self::load), but never shared with others of the same bytes.
@@ -141,20 +117,7 @@ impl Executor {
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
     pub async fn load_apart(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
-        self.read(bytes, Digest::of(bytes)).await
-    }
-
-    async fn read(&self, bytes: &[u8], digest: Digest) -> Layer4Result<Arc<Genome>> {
-        let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
-        let started = Instant::now();
-        let hits = self.host.cache_hits();
-        let (linked, weight) = self.link(bytes.to_vec()).await?;
-        let loading = Loading {
-            compile: compiled.compile.unwrap_or_default(),
-            load: started.elapsed(),
-            cached: compiled.compile.is_none() && self.host.cache_hits() > hits,
-        };
-        Ok(Arc::new(Genome { inspection: compiled.inspection, linked, weight, loading }))
+        self.loader.load_apart(bytes).await
     }
 
     /// What agents keep things in.
@@ -169,10 +132,7 @@ impl Executor {
     /// # Errors
     /// `Refused` when none can be made.
     pub async fn componentize(&self, bytes: &[u8]) -> Layer4Result<Option<Vec<u8>>> {
-        if !componentize::can_be_one(bytes) {
-            return Ok(None);
-        }
-        self.compiler.componentize(bytes).await.map(Some)
+        self.loader.componentize(bytes).await
     }
 
     /// Makes an agent of a genome.
@@ -255,67 +215,4 @@ impl Executor {
     ) -> InstanceTemplate {
         InstanceTemplate { genome, setup, backends, limits, housekeeping: self.housekeeping }
     }
-
-    /// Loads the compiled code, which is milliseconds of reading and mapping,
-    /// away from the threads that run guests.
-    async fn link(&self, bytes: Vec<u8>) -> Layer4Result<(Linked, u32)> {
-        let engine = self.host.engine().clone();
-        let linker = self.linker.clone();
-        let link = move || {
-            let component = Component::new(&engine, &bytes)?;
-            let linked = Linked::new(linker.instantiate_pre(&component)?)?;
-            Ok((linked, engine::weight(&component)))
-        };
-        let linked = tokio::task::spawn_blocking(link).await;
-        let linked = linked.map_err(|error| Layer4Error::Internal(format!("loading: {error}")))?;
-        linked.map_err(|error| over_limits(&error))
-    }
-
-    fn loaded(&self) -> MutexGuard<'_, Loaded> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Refuses a configuration that is out of range.
-///
-/// # Errors
-/// `InvalidRequest` with every complaint at once.
-pub fn check(config: &AgentConfig) -> Layer4Result<()> {
-    let mut wrong = quota_complaints(&config.resource_quota);
-    if config.agent_type.is_empty() {
-        wrong.push("agent_type is empty; tasks target an agent by it".into());
-    }
-    for name in
-        config.environment.keys().filter(|name| name.is_empty() || name.contains(['=', '\0']))
-    {
-        wrong.push(format!("environment variable {name:?} is not a name"));
-    }
-    capabilities::check(&config.grants, &mut wrong);
-    refuse(wrong)
-}
-
-/// Refuses a quota that is out of range.
-///
-/// # Errors
-/// `InvalidRequest` with every complaint at once.
-pub fn check_quota(quota: &ResourceQuota) -> Layer4Result<()> {
-    refuse(quota_complaints(quota))
-}
-
-fn quota_complaints(quota: &ResourceQuota) -> Vec<String> {
-    quota.complaints().into_iter().map(|c| format!("resource_quota.{c}")).collect()
-}
-
-fn refuse(wrong: Vec<String>) -> Layer4Result<()> {
-    if wrong.is_empty() { Ok(()) } else { Err(Layer4Error::InvalidRequest(wrong)) }
-}
-
-fn engine_error(error: wasmtime::Error) -> Layer4Error {
-    Layer4Error::WasmRuntime(format!("{error:#}"))
-}
-
-/// The child compiled and linked it already, but without the pool, whose
-/// ceilings are all that is left to meet here.
-fn over_limits(error: &wasmtime::Error) -> Layer4Error {
-    Refusal::OverLimits { reason: format!("{error:#}") }.into()
 }

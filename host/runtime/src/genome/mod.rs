@@ -1,29 +1,33 @@
 //! A genome: one version of an agent, by the digest of its bytes.
 //!
 //! Bytes become a genome in three steps. A child process inspects and compiles
-//! them ([`worker`]), the host loads the compiled code from its cache
-//! ([`compile`]), and the executor links it.
+//! them ([`worker`]). The host keeps a record of what the child found
+//! ([`compile`]). Then it loads the compiled code from its cache and links it
+//! (`loader`).
 
 pub(crate) mod cache;
 pub mod compile;
 pub mod inspect;
 mod instance_size;
+mod loaded;
+pub(crate) mod loader;
 pub mod worker;
 
 use std::time::Duration;
 
 use chimera_layer4_core::Digest;
 
+pub use self::inspect::{Import, Inspection, grant_of};
+pub use self::loader::LoadedFrom;
 use crate::sandbox::linked::Linked;
-pub use inspect::{Import, Inspection, grant_of};
 
 /// A component that was accepted, compiled and linked.
 pub struct Genome {
-    pub(crate) inspection: Inspection,
+    inspection: Inspection,
     pub(crate) linked: Linked,
     /// Slots that one instance takes.
-    pub(crate) weight: u32,
-    pub(crate) loading: Loading,
+    weight: u32,
+    loading: Loading,
 }
 
 /// What it took to load a genome.

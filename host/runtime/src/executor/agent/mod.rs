@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 pub use self::handover::{Carried, Handover, Party};
 
-use super::check_quota;
+use super::check::check_quota;
 use super::instance::{CallContext, Ended, Instance, InstanceTemplate};
 use super::instance_pool::{InstancePermit, InstancePool, MAX_INSTANCES};
 use super::report::{RunReport, usage};

@@ -147,7 +147,7 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let InstanceTemplate { genome, setup, backends, limits, .. } = blueprint;
         let engine = driver.host.engine();
-        let bytes = usize::try_from(genome.inspection.instance_bytes).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(genome.inspection().instance_bytes).unwrap_or(usize::MAX);
         let mut store = Sandbox::store(engine, setup, backends, limits, bytes)?;
         let _connected = store.data_mut().begin(driver.reach.clone());
         let instantiate = genome.linked.instantiate(&mut store);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use chimera_layer4_core::Digest;
 
-use crate::genome::Genome;
+use super::Genome;
 
 /// Genomes that stay loaded although no agent runs them. Each is some tens of
 /// megabytes of mapped code at the most.
