@@ -1,6 +1,6 @@
 //! Which crate of the host depends on which: ARCHITECTURE.md draws it, cargo holds it,
 //! and `cargo test --workspace --test system -- arrows --nocapture` prints it, with the
-//! arrows between the parts of the fabric.
+//! arrows between the parts of the fabric and of the runtime.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
@@ -43,25 +43,28 @@ fn the_arrows_are_drawn_as_they_are() {
     assert!(missing.is_empty(), "ARCHITECTURE.md lacks these lines:\n{}", missing.join("\n"));
 }
 
-/// The parts of a crate, which are the files and folders of its `src`, each with those
-/// that it imports. Code of tests counts as little as the crate's root, which only names
-/// what is public.
-fn parts(src: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+/// The parts of a crate, which are the files and folders of its `src` or of a folder in
+/// it, each with those that it imports. Code of tests counts as little as the root, which
+/// names what is in it.
+fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let (_, inside) = folder.split_once("src/").unwrap();
+    let root = format!("crate::{}", inside.replace('/', "::"));
     let mut parts = BTreeMap::<_, BTreeSet<_>>::new();
     for source in sources {
-        let Some(path) = source.path.strip_prefix(src).filter(|path| *path != "lib.rs") else {
+        let path = source.path.strip_prefix(folder);
+        let Some(path) = path.filter(|path| !["lib.rs", "mod.rs"].contains(path)) else {
             continue;
         };
         let module = path.trim_end_matches(".rs").trim_end_matches("/mod");
         let part = module.split('/').next().unwrap_or_default();
         let imports = parts.entry(part.to_owned()).or_default();
         let tests = source.first_line_of_tests().unwrap_or(usize::MAX);
-        // So many `super` lead to the crate's root.
+        // So many `super` lead to the root.
         let up = "super::".repeat(module.split('/').count());
         let names = source.names.iter().filter(|name| name.line < tests);
         let roots = names.filter_map(|name| {
             let path = name.path.strip_prefix("self::").unwrap_or(&name.path);
-            path.strip_prefix("crate::").or_else(|| path.strip_prefix(&up))
+            path.strip_prefix(&root).or_else(|| path.strip_prefix(&up))
         });
         let of_parts = roots.map(|rest| rest.split("::").next().unwrap_or_default().to_owned());
         imports.extend(of_parts.filter(|to| to != part));
@@ -81,21 +84,40 @@ fn circles(mut parts: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     }
 }
 
+fn print(name: &str, parts: &BTreeMap<String, BTreeSet<String>>) {
+    for (part, imports) in parts {
+        let imports: Vec<_> = imports.iter().map(String::as_str).collect();
+        let line = format!("{name}/{part:<12} ─▶ {}", imports.join(" "));
+        println!("{}", line.trim_end_matches(" ─▶ "));
+    }
+}
+
 #[test]
 fn arrows_between_the_parts_of_the_fabric_make_no_circle() -> io::Result<()> {
     let parts = parts("host/fabric/src/", &sources()?);
     assert!(parts.len() > 5, "{parts:?}");
+    print("fabric", &parts);
     for (part, imports) in &parts {
-        let imports: Vec<_> = imports.iter().map(String::as_str).collect();
-        println!(
-            "{}",
-            format!("fabric/{part:<12} ─▶ {}", imports.join(" ")).trim_end_matches(" ─▶ ")
-        );
-        let unknown: Vec<_> = imports.iter().filter(|to| !parts.contains_key(**to)).collect();
+        let unknown: Vec<_> = imports.iter().filter(|to| !parts.contains_key(*to)).collect();
         assert!(unknown.is_empty(), "fabric/{part} imports {unknown:?} by the root: name its part");
     }
     let circles = circles(parts);
     assert!(circles.is_empty(), "these import each other, or what does: {circles:?}");
+    Ok(())
+}
+
+/// The files of the runtime are in layers, and so are those of each layer.
+#[test]
+fn arrows_inside_each_folder_of_the_runtime_make_no_circle() -> io::Result<()> {
+    let (all, src) = (sources()?, "host/runtime/src/");
+    let inside = all.iter().filter_map(|source| source.path.strip_prefix(src)?.rsplit_once('/'));
+    let folders: BTreeSet<_> = inside.map(|(folder, _)| format!("{folder}/")).collect();
+    assert!(folders.contains("sandbox/capabilities/http/"), "{folders:?}");
+    for folder in [String::new()].into_iter().chain(folders) {
+        let parts = parts(&format!("{src}{folder}"), &all);
+        print(format!("runtime/{folder}").trim_end_matches('/'), &parts);
+        assert_eq!(circles(parts), [""; 0], "in host/runtime/src/{folder}");
+    }
     Ok(())
 }
 
@@ -135,4 +157,8 @@ fn arrows_in_a_circle_are_found() {
     assert_eq!(circles(found), [""; 0]);
     all.push(source("c/deep.rs", "fn f() { crate::a::g() }"));
     assert_eq!(circles(parts("src/", &all)), ["a", "c"]);
+    all.push(source("a/upper.rs", "use super::inner::I;\nuse crate::b::B;"));
+    assert_eq!(parts("src/a/", &all)["upper"].iter().collect::<Vec<_>>(), ["inner"]);
+    all.push(source("a/inner/deep.rs", "fn f() { crate::a::upper::g() }"));
+    assert_eq!(circles(parts("src/a/", &all)), ["inner", "upper"]);
 }
