@@ -1,4 +1,4 @@
-//! One instance, called one call at a time in whatever order.
+//! One instance, called one call at a time in any order.
 //!
 //! An [`Agent`](super::Agent) keeps the order of calls that the contract
 //! promises. A check of what a broken guest does needs a way past that: here
@@ -164,7 +164,7 @@ impl Probe {
         }
     }
 
-    /// Puts the instance back if it may go on, and tells what came of the call.
+    /// Puts the instance back if it may go on, and returns what came of the call.
     fn ended<T>(
         &mut self,
         mut instance: Instance,

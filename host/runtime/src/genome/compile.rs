@@ -174,7 +174,7 @@ impl Compiler {
             Ok((inspection, code))
         });
         if adopted.is_err() {
-            // Whatever it left; a child that was refused left nothing.
+            // What the child left; one that refused left nothing.
             let _ = std::fs::remove_dir_all(&own);
         }
         adopted
@@ -245,7 +245,7 @@ impl Compiler {
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // A child that refuses early closes its end; its answer tells why.
+                // A child that refuses early closes its end; its answer has the reason.
                 let _ = stdin.write_all(&line).await;
                 let _ = stdin.write_all(bytes).await;
             }

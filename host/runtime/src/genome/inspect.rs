@@ -53,7 +53,7 @@ const BASE: [(&str, Needs); 7] = [
 /// Looks at bytes that claim to be an agent.
 ///
 /// # Errors
-/// The [`Refusal`] that tells the author what is wrong.
+/// The [`Refusal`] that says what the author has to change.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     check_kind(bytes)?;
     let malformed = |error: String| Refusal::Malformed { reason: first_lines(&error) };
@@ -140,7 +140,7 @@ fn names(
     asks.map(|(key, _)| resolve.name_world_key(key)).collect()
 }
 
-/// A validator's words can run to pages; the first lines tell.
+/// A validator's words can run to pages; the first lines have the reason.
 fn first_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).take(3).collect();
     lines.join(" ").chars().take(500).collect()
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_nobody_offers_is_refused_after_the_contract() {
+    fn an_import_that_is_not_offered_is_refused_after_the_contract() {
         let bytes = wat::parse_str(r#"(component (import "evil:host/root" (instance)))"#).unwrap();
         assert_eq!(inspect(&bytes).unwrap_err().code(), "wrong-contract");
     }

@@ -2,7 +2,7 @@
 //! tables: a record of fields for each of its core instances.
 //!
 //! A component can ask for mebibytes of such fields, and an agent for many
-//! instances of it. wasmtime bounds their sum for one instance and tells it for
+//! instances of it. wasmtime bounds their sum for one instance and reports it for
 //! none, so it is added up here from the bytes, by the layout that
 //! wasmtime-environ's `vmoffsets.rs` describes. What cannot be known, such as a
 //! module that an instance exports, counts as the largest one of the component.

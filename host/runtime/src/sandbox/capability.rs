@@ -96,7 +96,7 @@ pub(crate) trait Holds<C: Capability> {
     fn state_of(&mut self) -> &mut C::State;
 }
 
-/// Tells generated bindings that their host functions work on a [`View`].
+/// Makes the host functions of generated bindings work on a [`View`].
 pub(crate) struct ViewOf<C>(PhantomData<C>);
 
 impl<C: Capability> HasData for ViewOf<C> {

@@ -180,7 +180,7 @@ impl Instance {
         Ok(bindings::capabilities(said, most))
     }
 
-    /// Tells how far the next task is, while it runs.
+    /// `progress` is called with what the guest reports of the next task.
     pub(super) fn watch(&mut self, progress: Option<OnProgress>) {
         self.store.data_mut().context.recorder.watch(progress);
     }

@@ -8,8 +8,8 @@ use crate::sandbox::fault::with_last_words;
 use crate::sandbox::limits::run::WallLimit;
 
 impl Instance {
-    /// Its state, or why the agent does not tell it; gives the instance back
-    /// where the call ended well.
+    /// Returns its state, or the agent's reason for giving none, and the
+    /// instance where the call ended well.
     pub(in crate::executor) async fn save(
         mut self,
         driver: &mut CallContext<'_>,

@@ -45,7 +45,8 @@ pub(crate) struct Recorder {
     /// What `kept` is charged.
     held: Hosted,
     on_progress: Option<OnProgress>,
-    told: Option<Instant>,
+    /// When `on_progress` was last called.
+    called: Option<Instant>,
 }
 
 impl Recorder {
@@ -60,7 +61,7 @@ impl Recorder {
             kept: RunTelemetry::default(),
             held,
             on_progress: None,
-            told: None,
+            called: None,
         }
     }
 
@@ -71,7 +72,7 @@ impl Recorder {
         *self = Self { run: self.run + 1, on_progress, ..Self::new(held) };
     }
 
-    /// Tells how far the run is that starts next.
+    /// `on_progress` is called with the progress of the run that starts next.
     pub(crate) fn watch(&mut self, on_progress: Option<OnProgress>) {
         self.on_progress = on_progress;
     }
@@ -83,11 +84,11 @@ impl Recorder {
         }
         let message = message.map(|text| cut(text, VALUE_BYTES));
         let progress = Progress { fraction: fraction.clamp(0.0, 1.0), message };
-        if let Some(tell) = &self.on_progress
-            && self.told.is_none_or(|told| told.elapsed() >= PROGRESS_PAUSE)
+        if let Some(on_progress) = &self.on_progress
+            && self.called.is_none_or(|called| called.elapsed() >= PROGRESS_PAUSE)
         {
-            tell(&progress);
-            self.told = Some(Instant::now());
+            on_progress(&progress);
+            self.called = Some(Instant::now());
         }
         self.kept.progress = Some(progress);
     }

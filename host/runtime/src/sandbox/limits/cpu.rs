@@ -116,7 +116,7 @@ mod tests {
         let mut next = Duration::ZERO;
         let others = Shares { agent: &share(1.0), task: None };
         metered(async {}, others, &mut next).await.unwrap();
-        assert!(next.as_secs() < 1, "and nobody else's: {next:?}");
+        assert!(next.as_secs() < 1, "not another's: {next:?}");
     }
 
     #[tokio::test]

@@ -155,7 +155,7 @@ mod tests {
         let task = ResourceQuota { max_execution_time_secs: 2, ..ResourceQuota::default() };
         let now = SystemTime::UNIX_EPOCH;
         let limits = RunLimits::new(&agent, &task, None);
-        assert_eq!(limits.quota.max_memory_mb, 64, "what the guest is told");
+        assert_eq!(limits.quota.max_memory_mb, 64, "the quota that the guest gets");
         assert_eq!(limits.quota.max_network_mbps, Some(10.0));
         let none = ResourceQuota { max_network_mbps: None, ..ResourceQuota::default() };
         assert_eq!(RunLimits::new(&agent, &none, None).quota.max_network_mbps, None);

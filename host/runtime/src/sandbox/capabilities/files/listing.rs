@@ -87,7 +87,7 @@ impl Listing {
             let name = entry.file_name();
             if !matches!(name.to_bytes(), b"." | b"..") {
                 bytes += name.to_bytes().len() + ENTRY_BYTES;
-                self.block.push_back(told(&self.folder, name, entry.file_type()));
+                self.block.push_back(entry_of(&self.folder, name, entry.file_type()));
             }
             if raw.is_buffer_empty() {
                 break;
@@ -97,7 +97,7 @@ impl Listing {
     }
 }
 
-fn told(folder: &OwnedFd, name: &CStr, known: FileType) -> Entry {
+fn entry_of(folder: &OwnedFd, name: &CStr, known: FileType) -> Entry {
     let kind = match known {
         // Some file systems do not say it with the name.
         FileType::Unknown => {

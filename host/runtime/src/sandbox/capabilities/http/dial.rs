@@ -233,10 +233,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_and_this_machine_are_looked_up_nowhere() {
-        let nobody = |name: &str| panic!("{name} is looked up");
-        let (allowed, _) = leads_to("http://10.0.0.1:8080", nobody).await;
+        let never = |name: &str| panic!("{name} is looked up");
+        let (allowed, _) = leads_to("http://10.0.0.1:8080", never).await;
         assert_eq!(allowed.unwrap(), ["10.0.0.1:8080".parse().unwrap()]);
-        let (allowed, _) = leads_to("http://localhost:81", nobody).await;
+        let (allowed, _) = leads_to("http://localhost:81", never).await;
         let both = ["127.0.0.1:81".parse().unwrap(), "[::1]:81".parse().unwrap()];
         assert_eq!(allowed.unwrap(), both);
     }

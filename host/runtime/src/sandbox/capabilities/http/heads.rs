@@ -65,7 +65,7 @@ impl Heads {
     }
 }
 
-/// Tells that a call may add so much to the heads that are kept.
+/// Counts the bytes that a call may add to the heads that are kept.
 pub(super) fn adds_to_heads<T: Provides<Http>>(
     inside: &mut T,
     bytes: usize,
@@ -103,7 +103,7 @@ fn of_fields(fields: &HeaderMap) -> usize {
     fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum()
 }
 
-/// Has the calls that add to heads say so.
+/// Puts functions that count in the place of those that add to heads.
 pub(super) fn bound<T: Provides<Http>>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[static]fields.from-list",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::sandbox::guest_text::words;
 use crate::sandbox::limits::hosted::Hosted;
 
-/// Notes kept between two looks; the first ones tell the most.
+/// Notes kept between two looks; the first ones say the most.
 const NOTES: usize = 16;
 
 /// The notes of one instance.

@@ -31,7 +31,7 @@ type Held = (Permit, Taken, Hosted);
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tells whether anything moves on a connection.
+/// Counts what moves on a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pulse(Arc<AtomicU64>);
 

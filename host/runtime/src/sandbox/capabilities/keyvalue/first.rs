@@ -15,7 +15,7 @@ impl Host for View<'_, KeyValue> {
     }
 
     fn convert_error(&mut self, failure: Failure) -> wasmtime::Result<Error> {
-        told(failure)
+        wit_error(failure)
     }
 }
 
@@ -84,7 +84,7 @@ impl batch::Host for View<'_, KeyValue> {
     }
 }
 
-fn told(failure: Failure) -> wasmtime::Result<Error> {
+fn wit_error(failure: Failure) -> wasmtime::Result<Error> {
     match failure {
         Failure::AccessDenied => Ok(Error::AccessDenied),
         Failure::Other(words) => Ok(Error::Other(words)),

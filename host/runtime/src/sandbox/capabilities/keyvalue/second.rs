@@ -17,7 +17,7 @@ impl Host for View<'_, KeyValue> {
     }
 
     fn convert_error(&mut self, failure: Failure) -> wasmtime::Result<Error> {
-        told(failure)
+        wit_error(failure)
     }
 }
 
@@ -74,7 +74,9 @@ impl atomics::Host for View<'_, KeyValue> {
         Ok(match self.swap_with(cas, value).await {
             Ok(()) => Ok(()),
             Err(NotSwapped::Changed(cas)) => Err(atomics::CasError::CasFailed(cas)),
-            Err(NotSwapped::Store(failure)) => Err(atomics::CasError::StoreError(told(failure)?)),
+            Err(NotSwapped::Store(failure)) => {
+                Err(atomics::CasError::StoreError(wit_error(failure)?))
+            }
         })
     }
 }
@@ -116,7 +118,7 @@ impl batch::Host for View<'_, KeyValue> {
     }
 }
 
-fn told(failure: Failure) -> wasmtime::Result<Error> {
+fn wit_error(failure: Failure) -> wasmtime::Result<Error> {
     match failure {
         Failure::AccessDenied => Ok(Error::AccessDenied),
         Failure::Other(words) => Ok(Error::Other(words)),
