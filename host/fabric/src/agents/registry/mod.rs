@@ -6,12 +6,13 @@ mod group;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, ResourceQuota, Task};
 use chimera_layer4_runtime::Agent;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use self::entry::{AgentEntry, AgentPermit, Turn};
 use self::group::AgentGroup;
@@ -50,11 +51,11 @@ pub(crate) struct AgentSlot<'a>(&'a AgentRegistry);
 
 impl AgentRegistry {
     fn read(&self) -> RwLockReadGuard<'_, Registry> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Registry> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.write()
     }
 
     /// Reserves a place for one more agent.
