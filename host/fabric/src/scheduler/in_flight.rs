@@ -10,9 +10,10 @@ use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Shared;
+use super::arms::Placed;
 use super::held::Stop;
 use super::observe::{Change, End};
-use super::{Placement, Shared};
 
 /// The delay before a write of a run's start or end is tried again on a store that cannot write.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -82,12 +83,12 @@ impl Drop for PutDown {
 struct Slot {
     shared: Arc<Shared>,
     body: Arc<Task>,
-    place: Placement,
+    place: Placed,
     begun: Instant,
 }
 
 impl Slot {
-    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placement) -> Self {
+    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placed) -> Self {
         let body = Arc::clone(&claimed.body);
         Self { shared: Arc::clone(shared), body, place, begun: Instant::now() }
     }
@@ -105,7 +106,7 @@ impl Drop for Slot {
 async fn see_through(
     shared: &Arc<Shared>,
     claimed: Claimed,
-    place: &Placement,
+    place: &Placed,
     mut stopped: oneshot::Receiver<Stop>,
     slot: Slot,
 ) {
@@ -198,7 +199,7 @@ fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> 
 }
 
 /// Runs the task; `None` when its lease is lost before it starts.
-async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ran> {
+async fn run(shared: &Shared, claimed: &Claimed, place: &Placed) -> Option<Ran> {
     let task = &*claimed.body;
     if !claimed.started {
         let genome = match shared.runner.prepare(&task.target_agent_type).await {
@@ -218,7 +219,7 @@ async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ra
             }
         }
     }
-    Some(shared.runner.run(task, claimed.counts.attempt, place).await)
+    Some(shared.runner.run(task, claimed.counts.attempt, &place.placement).await)
 }
 
 /// Writes a start to the store, and tries again until it is written; `false` when the lease is
