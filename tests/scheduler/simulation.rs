@@ -43,7 +43,7 @@ fn whatever_happens_each_task_that_was_taken_ends_once() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn whatever_happens_each_task_that_was_taken_ends_once_in_many_lives() {
+fn long_whatever_happens_each_task_that_was_taken_ends_once() {
     simulate_all(0..MANY_SEEDS);
 }
 
