@@ -71,7 +71,8 @@ impl AgentRegistry {
         Ok(AgentSlot(self))
     }
 
-    /// Puts an agent in the place reserved for it.
+    /// Puts an agent in the place reserved for it. A place that is given back takes
+    /// the lock that is held here: as a parameter it is dropped after it.
     pub(crate) fn insert(
         &self,
         place: AgentSlot<'_>,
@@ -97,7 +98,6 @@ impl AgentRegistry {
         let entry = registry.enter(agent);
         let name = entry.agent.config().agent_type.clone();
         registry.of_type(&name).push(Arc::clone(&entry));
-        registry.by_id.insert(id, Arc::clone(&entry));
         // Under the lock the place turns into the agent, so no reader counts both.
         registry.reserved -= 1;
         std::mem::forget(place);
