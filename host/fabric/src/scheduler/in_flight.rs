@@ -246,7 +246,7 @@ async fn start(shared: &Shared, lease: Lease, genome: Option<Digest>) -> Result<
         match shared.store.start(vec![lease], genome).await {
             Ok(mut answers) => return Ok(matches!(answers.pop(), Some(Ok(())))),
             Err(StoreError::Unavailable { reason }) => {
-                tracing::warn!(reason, "a start waits until the store can write");
+                tracing::warn!(id = %lease.id, reason, "a start waits until the store can write");
                 tokio::time::sleep(PATIENCE).await;
             }
             Err(error) => return Err(error),
@@ -281,6 +281,7 @@ async fn record(
     mut now: Timestamp,
     mut ahead_ms: i64,
 ) -> Option<Verdict> {
+    let id = settled.lease.id;
     let mut patience = PATIENCE;
     loop {
         let reading = shared.time.for_write().await;
@@ -297,13 +298,13 @@ async fn record(
             Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
                 // Said once for each: there may be thousands, on a full disk.
                 if patience == PATIENCE {
-                    tracing::warn!(reason, "a result waits until the store can write");
+                    tracing::warn!(%id, reason, "a result waits until the store can write");
                 }
                 tokio::time::sleep(patience).await;
                 patience = (2 * patience).min(LONGEST_PATIENCE);
             }
             Err(error) => {
-                tracing::error!(%error, "a result is lost; the task is run again after a restart");
+                tracing::error!(%id, %error, "a result is lost; the task is run again after a restart");
                 return None;
             }
         }
