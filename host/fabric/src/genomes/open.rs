@@ -107,7 +107,7 @@ impl OpenGenomes {
         self.closed.get_or_try_init(close).await.copied()
     }
 
-    /// Has something done with the disk, away from the threads that run guests.
+    /// Runs a blocking call of the stores on the blocking pool, off the threads that run guests.
     pub(super) async fn on_disk<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl FnOnce(&OpenGenomes) -> GenomeStoreResult<T> + Send + 'static,

@@ -184,7 +184,7 @@ fn ends(settlement: &Settlement) -> bool {
 struct Told {
     genome: Option<Digest>,
     agent_id: Option<AgentId>,
-    /// Its result, if somebody waited for it.
+    /// Its result, if a caller waited for it.
     result: Option<ExecutionResult>,
 }
 

@@ -46,7 +46,7 @@ impl ResultSubscribers {
     }
 }
 
-/// One who waits. Dropped, nothing is left of it: tasks that are refused or
+/// A caller that waits. It leaves the list when dropped: tasks that are refused or
 /// unknown never end.
 pub(super) struct Waiting {
     waiters: Arc<ResultSubscribers>,
