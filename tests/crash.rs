@@ -40,10 +40,10 @@ fn nothing_is_lost_or_doubled_in_5_kills() {
 }
 
 /// The long run, a quarter of an hour:
-/// `cargo test --workspace --test system -- --ignored crash_100_kills`.
+/// `cargo test --workspace --test system -- --ignored long_100_kills`.
 #[test]
 #[ignore = "takes many minutes"]
-fn crash_100_kills() {
+fn long_100_kills() {
     run(100);
 }
 

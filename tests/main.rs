@@ -46,3 +46,4 @@ mod state;
 mod stores;
 mod tasks;
 mod tidy;
+mod work;

@@ -1,11 +1,12 @@
 //! The port of a [`Layer4Fabric`](crate::Layer4Fabric), from its start to its end.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
 use chimera_layer4_fabric::Fabric;
 use chimera_layer4_server::Server;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -51,11 +52,11 @@ impl Port {
     }
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.address.lock()
     }
 
     fn is_at(&self, address: Option<SocketAddr>) {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+        *self.address.lock() = address;
     }
 
     /// Starts the fabric, behind an open port if it has one.

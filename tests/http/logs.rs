@@ -1,6 +1,8 @@
 //! What the log of a service says of what happened, for programs that read it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -15,6 +17,16 @@ fn post(service: &Service, path: &str, body: &Value) -> Value {
     let request = request.config().http_status_as_error(false).build();
     let request = request.header("content-type", "application/json").header("x-request-id", "mine");
     request.send(body.to_string()).unwrap().body_mut().read_json().unwrap()
+}
+
+/// What the one file of a log folder has.
+fn written(folder: &Path) -> String {
+    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    fs::read_to_string(file).unwrap()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -39,10 +51,9 @@ fn starts_stops_breakers_dead_letters_cancels_purges_and_refusals_have_a_line() 
     post(&service, "/v1/dead-letters/requeue", &json!({ "ids": [dead[1]] }));
     assert_eq!(service.end().0, 0);
 
-    let file = fs::read_dir(logs.path()).unwrap().next().unwrap().unwrap().path();
-    let text = fs::read_to_string(file).unwrap();
+    let text = written(logs.path());
     assert!(!text.contains("Some(") && !text.contains("\\\"mine"), "{text}");
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = lines(&text);
     let fields = lines.iter().map(|line| &line["fields"]);
     let of = |message: &str| -> Vec<&Value> {
         let found: Vec<&Value> =
@@ -69,4 +80,32 @@ fn starts_stops_breakers_dead_letters_cancels_purges_and_refusals_have_a_line() 
     assert_eq!(of("the host stops: no task is begun any more").len(), 1);
     assert_eq!(of("an agent ended").len(), 1);
     assert_eq!(lines.last().unwrap()["fields"]["message"], "the host stopped");
+    // A line that names its task or agent type is not told it again by its run.
+    for line in &lines {
+        let twice = |name| line["fields"][name].is_string() && line["span"][name].is_string();
+        assert!(!twice("task") && !twice("agent_type") && !twice("genome"), "{line}");
+    }
+}
+
+#[test]
+fn what_is_logged_while_a_task_runs_names_the_run() {
+    let logs = tempfile::tempdir().unwrap();
+    let declared = declare("keeper", &guest_path("keeper"), 1);
+    let config = format!("log_dir = {:?}\n{declared}keyvalue = {{ max_mb = 1 }}\n", logs.path());
+    let mut service = Service::start(Chimera::new(), &config);
+    let broken = service.chimera.data().join("data/keyvalue.db");
+    fs::write(&broken, "this is not a database").unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o600)).unwrap();
+    let get =
+        json!({ "target_agent_type": "keeper", "payload": { "second": ["b", { "get": "k" }] } });
+    let task = post(&service, "/v1/tasks?wait=120s", &get);
+    assert_eq!(service.end().0, 0);
+
+    let lines = lines(&written(logs.path()));
+    let of = |message| lines.iter().find(|line| line["fields"]["message"] == message);
+    let run = &of("an agent's key-value store failed").unwrap()["span"];
+    assert_eq!((&run["name"], &run["task"]), (&json!("run"), &task["id"]), "{run}");
+    assert_eq!((&run["agent_type"], &run["attempt"]), (&json!("keeper"), &json!(1)));
+    let started = &of("an agent started").unwrap()["fields"];
+    assert_eq!((&run["agent"], &run["genome"]), (&started["agent"], &started["genome"]));
 }

@@ -295,6 +295,55 @@ async fn with_every_breaker_open_tasks_wait_and_each_genome_is_probed_by_one_run
     assert_eq!(host.stats().await.unwrap().types[0].running, 0);
 }
 
+/// What was on its way when the breaker opened may take as long as its limit allows.
+#[tokio::test(start_paused = true)]
+async fn runs_from_before_a_breaker_opened_keep_no_probe_away() {
+    let world = World::new(12);
+    let host = world.start();
+    let long = task(&[Step::Succeed(100_000)]);
+    host.submit(long.clone().into()).await.unwrap();
+    let failing: Vec<_> = (0..10).map(|_| tries(task(&[Step::trap()]), 1)).collect();
+    host.submit_batch(failing).await.unwrap();
+    pass(ms(100)).await;
+    assert_eq!(host.stats().await.unwrap().types[0].breaker, BreakerState::Open);
+    assert_eq!((world.runner.running(), world.runner.runs().len()), (1, 11));
+
+    let begun = Instant::now();
+    let batch: Vec<_> = (0..6).map(|_| task(&[Step::Succeed(50)])).collect();
+    let ids: Vec<_> = batch.iter().map(|task| task.id).collect();
+    host.submit_batch(batch.into_iter().map(Into::into).collect()).await.unwrap();
+    for id in ids {
+        assert!(host.wait(id).await.unwrap().success);
+    }
+    assert!(begun.elapsed() < secs(3), "{:?}", begun.elapsed());
+    assert_eq!(host.stats().await.unwrap().types[0].breaker, BreakerState::Closed);
+    assert_eq!(host.state(long.id).await, TaskState::Running, "it was not waited for");
+    for pair in world.runner.runs()[11..14].windows(2) {
+        assert!(pair[1].begun >= returned(&pair[0]), "two probes at a time");
+    }
+}
+
+/// A probe counts until the breaker opens again, here by an older run that fails.
+#[tokio::test(start_paused = true)]
+async fn each_opening_has_a_probe_of_its_own() {
+    let mut world = World::new(12);
+    world.options.breaker.open_cap = secs(1);
+    let host = world.start();
+    // Ends while the first probe is on its way, some ten seconds later.
+    let late = task(&[Step::Fail(10_000, trap())]);
+    host.submit(tries(late.clone(), 1)).await.unwrap();
+    let failing: Vec<_> = (0..10).map(|_| tries(task(&[Step::trap()]), 1)).collect();
+    host.submit_batch(failing).await.unwrap();
+    pass(ms(100)).await;
+    let probes: Vec<_> = (0..2).map(|_| task(&[Step::Succeed(100_000)])).collect();
+    host.submit_batch(probes.into_iter().map(Into::into).collect()).await.unwrap();
+    pass(secs(9)).await;
+    assert_eq!((world.runner.running(), world.runner.runs().len()), (2, 12), "one probe");
+    pass(secs(5)).await;
+    assert_eq!(host.stats().await.unwrap().types[0].breaker_opened, 2);
+    assert_eq!((world.runner.running(), world.runner.runs().len()), (2, 13), "and another");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_the_host_is_no_attempt() {
     let world = World::new(1);

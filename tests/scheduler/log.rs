@@ -1,8 +1,9 @@
 //! What the scheduler logs, for tests whose runtime is one thread.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 
@@ -28,14 +29,14 @@ impl Log {
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
-        let written = self.written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.written.0.lock();
         String::from_utf8_lossy(&written).lines().map(str::to_owned).collect()
     }
 }
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

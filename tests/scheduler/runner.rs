@@ -1,7 +1,7 @@
 //! A runner that does what each task's payload tells it, and writes down when.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use chimera_layer4::{
     AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, JsonText, Priority, ResourceUsage,
     Task, TaskId, TrapCode,
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -191,7 +192,7 @@ impl Runner {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

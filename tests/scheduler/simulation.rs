@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::queue::store::{Filter, TaskStore};
@@ -15,6 +15,7 @@ use chimera_layer4::queue::{
 };
 use chimera_layer4::{Priority, ResourceQuota, Task, TaskId};
 use fastrand::Rng;
+use parking_lot::Mutex;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -42,7 +43,7 @@ fn whatever_happens_each_task_that_was_taken_ends_once() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn whatever_happens_each_task_that_was_taken_ends_once_in_many_lives() {
+fn long_whatever_happens_each_task_that_was_taken_ends_once() {
     simulate_all(0..MANY_SEEDS);
 }
 

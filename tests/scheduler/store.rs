@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use chimera_layer4::queue::store::{
 };
 use chimera_layer4::queue::{Bounds, Submission, Timestamp};
 use chimera_layer4::{Digest, TaskId};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::pass;
 
@@ -130,7 +131,7 @@ impl Disk {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -165,7 +166,7 @@ impl Handle {
     }
 
     fn failing(&self) -> MutexGuard<'_, BTreeSet<Op>> {
-        self.unavailable.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unavailable.lock()
     }
 
     async fn ask<T>(
@@ -202,7 +203,7 @@ impl Handle {
     }
 
     fn telling(&self) -> MutexGuard<'_, Option<usize>> {
-        self.told_of.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told_of.lock()
     }
 
     fn is_there(&self) -> Result<(), StoreError> {

@@ -1,7 +1,6 @@
 //! Those who submit tasks in a simulation: what they submit, and what they know.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4::queue::Submission;
 use chimera_layer4::scheduler::{Scheduler, TaskHandle};
@@ -9,6 +8,7 @@ use chimera_layer4::{
     Breach, Call, ExecutionResult, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TaskId,
 };
 use fastrand::Rng;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use super::runner::{Step, trap, unavailable};
@@ -22,7 +22,7 @@ pub(super) struct Ledger {
 }
 
 pub(super) fn open(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    ledger.lock()
 }
 
 pub(super) fn told(ledger: &Mutex<Ledger>, result: ExecutionResult) {

@@ -18,7 +18,6 @@ pub type Layer4Result<T> = Result<T, Layer4Error>;
 
 /// Why an operation of the fabric did not happen.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Layer4Error {
     /// The WebAssembly engine failed.
     #[error("the WebAssembly engine failed: {0}")]

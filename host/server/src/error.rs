@@ -69,6 +69,7 @@ impl From<Layer4Error> for Problem {
     }
 }
 
+/// Without a `_`, so that the compiler asks for the status of a new error.
 fn status(error: &Layer4Error) -> StatusCode {
     match error {
         Layer4Error::InvalidRequest(_) | Layer4Error::Serialization(_) => StatusCode::BAD_REQUEST,
@@ -95,7 +96,12 @@ fn status(error: &Layer4Error) -> StatusCode {
         | Layer4Error::KeyValue(_)
         | Layer4Error::GenomeStore { .. }
         | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        Layer4Error::WasmRuntime(_)
+        | Layer4Error::Store(StoreError::Failed { .. })
+        | Layer4Error::Communication(_)
+        | Layer4Error::Redis(_)
+        | Layer4Error::Configuration(_)
+        | Layer4Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -60,8 +60,7 @@ impl Bodies {
     /// does not come takes none.
     async fn read(&self, request: Request) -> Result<Read<'_>, Problem> {
         must_be_plain(request.headers())?;
-        let said = request.headers().get(header::CONTENT_LENGTH);
-        let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let said = announced(request.headers());
         if said.is_some_and(|length| length > MOST_BYTES as u64) {
             return Err(too_large());
         }
@@ -97,6 +96,11 @@ impl Bodies {
     }
 }
 
+/// How many bytes a request says that it has.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Components come in one at a time: each may be as large as all bodies together.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads(Arc<Semaphore>);
@@ -118,8 +122,7 @@ impl Uploads {
             );
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, words)
         };
-        let said = request.headers().get(header::CONTENT_LENGTH);
-        let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let said = announced(request.headers());
         if said.is_some_and(|length| length > most) {
             return Err(too_large());
         }

@@ -1,6 +1,6 @@
 //! `/v1/reload`: the settings file as it is now.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chimera_layer4_api::paths;
 use chimera_layer4_api::reload::{NEEDS_RESTART, Reload, Reloaded};
 use chimera_layer4_core::Layer4Error;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,7 +40,7 @@ struct Asked {
 impl Reloads {
     fn ask(&self) -> oneshot::Receiver<ReloadDone> {
         let (tell, told) = oneshot::channel();
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock();
         // Some may have asked and gone while a reload was under way.
         waiting.retain(|tell| !tell.is_closed());
         waiting.push(tell);
@@ -56,7 +57,7 @@ impl Reloads {
     /// All clients that have asked so far. The caller reads the file after
     /// that, and answers each.
     pub fn take(&self) -> Vec<oneshot::Sender<ReloadDone>> {
-        std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.waiting.lock())
     }
 }
 

@@ -13,13 +13,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use axum_server::{AddrListener, Address};
 use futures_util::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -129,7 +130,7 @@ impl Room {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock()
     }
 
     /// Waits until there is a place for one more; not where there was none lately.
@@ -314,7 +315,7 @@ impl Place {
     }
 
     fn stay(&self) -> MutexGuard<'_, Stay> {
-        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stay.lock()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Entries that go with the process.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{ABSENT, Change, Entry, KeyValueError, KeyValueStore, Place, check_room, weight};
 
@@ -40,7 +40,7 @@ impl Space {
 
 impl MemoryKeyValue {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

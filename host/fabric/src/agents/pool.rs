@@ -14,6 +14,7 @@ use chimera_layer4_runtime::genome::LoadedFrom;
 use chimera_layer4_runtime::{Executor, Genome, RunReport};
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::registry::{AgentEntry, AgentPermit, AgentRegistry, AgentSource};
 use crate::component::read_component;
@@ -213,8 +214,10 @@ impl AgentPool {
             progress: self.telemetry.progress(task),
             metadata: trace.as_ref().map(RunTrace::metadata).unwrap_or_default(),
         };
-        let report = entry.agent.run_with(task, attempt, options).await;
         let runner = entry.runner();
+        let run = entry.agent.run_with(task, attempt, options);
+        // Not round the lines below, which name all that themselves.
+        let report = run.instrument(log::run(&runner, task, attempt)).await;
         self.telemetry.ran(&runner, &report);
         self.runs.ran(&EndedRun { runner, task, attempt, place, report: &report });
         log::write(&runner, task, trace.as_ref(), &report.telemetry.log);

@@ -4,7 +4,7 @@ mod declare;
 mod report;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::quota::MEBIBYTE;
@@ -15,6 +15,7 @@ use chimera_layer4_runtime::executor::ExecutorOptions;
 use chimera_layer4_runtime::genome::worker::CompileLimits;
 use chimera_layer4_runtime::sandbox::{CapabilityOptions, charge_caller};
 use chimera_layer4_stores::Stores;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tracing::field::display;
 
@@ -230,7 +231,7 @@ impl Fabric {
         let scheduler = self.tasks.open(&self.config, &self.stores, &self.telemetry).await?;
         self.genomes.start().await?;
         // The phase changes under this lock alone.
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut started = self.started.lock();
         match self.life.phase() {
             Phase::Draining | Phase::Stopped => return Err(self.life.not_running()),
             Phase::Running => return Ok(()),
@@ -264,7 +265,7 @@ impl Fabric {
         let drain = self.config.drain_timeout();
         let drained_by = Instant::now().checked_add(drain);
         let ran = {
-            let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            let started = self.started.lock();
             if let Some(running) = &*started {
                 running.end_loops();
             }

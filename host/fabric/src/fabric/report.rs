@@ -2,7 +2,7 @@
 //! its tasks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{HealthStatus, Layer4Error, Layer4Result, Validation};
@@ -53,7 +53,7 @@ impl Fabric {
     }
 
     fn uptime(&self) -> Duration {
-        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = self.started.lock();
         started.as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
     }
 

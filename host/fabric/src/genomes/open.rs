@@ -1,7 +1,7 @@
 //! The store, the lineage and the recordings of genomes, open.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::genome::lineage::Event;
@@ -11,6 +11,7 @@ use chimera_layer4_stores::genomes::{
     GenomeStore, GenomeStoreResult, Lineage, NewEntry, Recordings, RecordingsOptions,
 };
 use chimera_layer4_stores::{GenomesPlace, Stores};
+use parking_lot::{Mutex, RwLock};
 use tempfile::TempDir;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::task::JoinSet;
@@ -106,14 +107,14 @@ impl OpenGenomes {
         self.closed.get_or_try_init(close).await.copied()
     }
 
-    /// Has something done with the disk, away from the threads that run guests.
+    /// Runs a blocking call of the stores on the blocking pool, off the threads that run guests.
     pub(super) async fn on_disk<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl FnOnce(&OpenGenomes) -> GenomeStoreResult<T> + Send + 'static,
     ) -> Layer4Result<T> {
         let genomes = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
-            let open = genomes.open.read().unwrap_or_else(PoisonError::into_inner);
+            let open = genomes.open.read();
             open.then(|| what(&genomes))
         });
         let done = done.await;
@@ -124,7 +125,7 @@ impl OpenGenomes {
     /// The right to change who is in charge of a type.
     pub(crate) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
         let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = self.turns.lock();
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             Arc::clone(turns.entry(agent_type.to_owned()).or_default())
         };
@@ -166,7 +167,7 @@ impl OpenGenomes {
     pub(super) async fn close(self: &Arc<Self>) {
         let genomes = Arc::clone(self);
         let closed = tokio::task::spawn_blocking(move || {
-            let mut open = genomes.open.write().unwrap_or_else(PoisonError::into_inner);
+            let mut open = genomes.open.write();
             *open = false;
             genomes.store.close();
         });
@@ -184,13 +185,13 @@ pub(super) struct BackgroundTasks(Mutex<JoinSet<()>>);
 
 impl BackgroundTasks {
     pub(super) fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.0.lock();
         while under_way.try_join_next().is_some() {}
         under_way.spawn(what);
     }
 
     fn take(&self) -> JoinSet<()> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::genome::redact::Redaction;
 use chimera_layer4_core::{Digest, JsonText, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use chimera_layer4_stores::genomes::{Recorded, Recordings};
@@ -128,7 +129,7 @@ impl Recorder {
 
     fn is_due(&self, agent_type: &str) -> bool {
         let now = Instant::now();
-        let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paced = self.paced.lock();
         if paced.get(agent_type).is_some_and(|last| now.duration_since(*last) < EVERY) {
             return false;
         }
@@ -142,7 +143,7 @@ impl Recorder {
 
 impl Writer {
     fn sender(&self) -> Option<SyncSender<Job>> {
-        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.to.lock().clone()
     }
 
     /// Sends a job, or drops it where many wait: the disk is slow then, and a
@@ -162,8 +163,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.to.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.to.lock().take());
+        let thread = self.thread.lock().take();
         thread.map(JoinHandle::join);
     }
 }

@@ -4,13 +4,14 @@
 //! one look at a counter.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chimera_layer4_core::genome::{Finding, Observation, Rollout, Side, TrafficArm, rollout};
 use chimera_layer4_core::scheduler::settle::fails_beside_others;
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::{Notify, watch};
 
 use crate::scheduler::Placement;
@@ -65,7 +66,7 @@ impl Live {
     }
 
     fn unjudged(&self) -> MutexGuard<'_, Unjudged> {
-        self.unjudged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unjudged.lock()
     }
 
     /// Waits until the rollout has ended and everything that follows is done:
@@ -76,7 +77,7 @@ impl Live {
     /// shut down first.
     pub(super) async fn carried_out(&self) -> Layer4Result<()> {
         self.over().await;
-        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = self.outcome.lock().take();
         outcome.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
     }
 
@@ -89,12 +90,12 @@ impl Live {
 
     /// Everything that follows from the rollout's end is done.
     pub(super) fn finish(&self, outcome: Layer4Result<()>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        *self.outcome.lock() = Some(outcome);
         self.over.send_replace(true);
     }
 
     pub(super) fn rollout(&self) -> MutexGuard<'_, Rollout> {
-        self.rollout.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rollout.lock()
     }
 
     /// Who runs this task.
@@ -164,26 +165,26 @@ impl Trials {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let by_type = self.by_type.read().unwrap_or_else(PoisonError::into_inner);
+        let by_type = self.by_type.read();
         by_type.get(agent_type).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Live>> {
-        let by_type = self.by_type.read().unwrap_or_else(PoisonError::into_inner);
+        let by_type = self.by_type.read();
         let mut all: Vec<_> = by_type.values().cloned().collect();
         all.sort_by(|a, b| a.agent_type.cmp(&b.agent_type));
         all
     }
 
     pub(super) fn insert(&self, live: Arc<Live>) {
-        let mut by_type = self.by_type.write().unwrap_or_else(PoisonError::into_inner);
+        let mut by_type = self.by_type.write();
         by_type.insert(live.agent_type.clone(), live);
         self.count.store(by_type.len(), Ordering::Release);
     }
 
     /// No further run counts for it. The caller finishes it.
     pub(super) fn remove(&self, agent_type: &str) {
-        let mut by_type = self.by_type.write().unwrap_or_else(PoisonError::into_inner);
+        let mut by_type = self.by_type.write();
         by_type.remove(agent_type);
         self.count.store(by_type.len(), Ordering::Release);
     }

@@ -32,8 +32,18 @@ pub(super) struct Arms {
 struct OfGenome {
     breaker: Breaker,
     running: usize,
+    /// Of those that run, the ones that began since the breaker last opened: an
+    /// older one may take as long as its limit allows, and keeps no probe away.
+    probing: usize,
     /// Runs that its agents can take at once; `None`: no agent runs it.
     slots: Option<usize>,
+}
+
+/// Where a run was placed, and after which opening of that genome's breaker.
+#[derive(Clone)]
+pub(super) struct Placed {
+    pub(super) placement: Placement,
+    opened: u64,
 }
 
 impl Arms {
@@ -76,46 +86,55 @@ impl Arms {
     pub(super) fn room(&self, now: Moment, most: impl Fn(usize) -> usize) -> usize {
         let room = |(_, arm, slots): (_, &OfGenome, usize)| {
             let wanted = most(slots).saturating_sub(arm.running);
-            arm.breaker.room(now, wanted, arm.running)
+            arm.breaker.room(now, wanted, arm.probing)
         };
         self.current().map(room).fold(0, usize::saturating_add)
     }
 
     /// Chooses who runs a task, of those that are meant for it, the first before
     /// the others; the run is counted until [`left`](Self::left).
-    pub(super) fn place(&mut self, meant: &[Digest], now: Moment) -> Placement {
-        let may = |arm: &OfGenome| arm.breaker.room(now, 1, arm.running) > 0;
+    pub(super) fn place(&mut self, meant: &[Digest], now: Moment) -> Placed {
+        let may = |arm: &OfGenome| arm.breaker.room(now, 1, arm.probing) > 0;
         let well = meant.iter().find(|genome| self.arms.get(&Some(**genome)).is_none_or(may));
         // A breaker opened after the claim: the run counts as under way.
         let genome = well.or(meant.first()).copied();
         let rests = |arm: &OfGenome| arm.breaker.state(now) != BreakerState::Closed;
         let resting = self.current().filter(|(_, arm, _)| rests(arm));
         let resting = resting.filter_map(|(genome, ..)| genome).collect();
-        self.of(genome).running += 1;
-        Placement { genome, resting }
+        let arm = self.of(genome);
+        arm.running += 1;
+        arm.probing += 1;
+        Placed { placement: Placement { genome, resting }, opened: arm.breaker.opened() }
     }
 
     /// A run no longer takes up a slot.
-    pub(super) fn left(&mut self, place: &Placement) {
-        let arm = self.of(place.genome);
+    pub(super) fn left(&mut self, place: &Placed) {
+        let arm = self.of(place.placement.genome);
         arm.running = arm.running.saturating_sub(1);
+        if place.opened == arm.breaker.opened() {
+            arm.probing = arm.probing.saturating_sub(1);
+        }
     }
 
     /// Takes the outcome of a run: of the genome that ran, if agents run it, and
     /// else of the one that it was placed with.
     pub(super) fn record(
         &mut self,
-        place: &Placement,
+        place: &Placed,
         ran: Option<Digest>,
         success: bool,
         now: Moment,
         chance: f64,
     ) {
         let runs = |genome: &Digest| self.told.iter().any(|arm| arm.genome == *genome);
-        let arm = self.of(ran.filter(runs).or(place.genome));
+        let arm = self.of(ran.filter(runs).or(place.placement.genome));
         let before = arm.breaker.opened();
         arm.breaker.record(success, now, chance);
-        self.opened += arm.breaker.opened().saturating_sub(before);
+        let openings = arm.breaker.opened().saturating_sub(before);
+        if openings > 0 {
+            arm.probing = 0;
+        }
+        self.opened += openings;
     }
 
     /// The worst of all genomes that agents run.
@@ -156,7 +175,8 @@ impl Arms {
 
     fn of(&mut self, genome: Option<Digest>) -> &mut OfGenome {
         let policy = self.policy;
-        let new = || OfGenome { breaker: Breaker::new(policy), running: 0, slots: None };
+        let new =
+            || OfGenome { breaker: Breaker::new(policy), running: 0, probing: 0, slots: None };
         self.arms.entry(genome).or_insert_with(new)
     }
 }

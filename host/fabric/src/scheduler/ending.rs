@@ -1,6 +1,5 @@
 //! How a scheduler ends: it drains, and then closes the store.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -43,7 +42,7 @@ impl Scheduler {
     }
 
     fn end_loops(&self) {
-        let loops = std::mem::take(&mut *self.loops.lock().unwrap_or_else(PoisonError::into_inner));
+        let loops = std::mem::take(&mut *self.loops.lock());
         loops.into_iter().for_each(|handle| handle.abort());
     }
 }

@@ -1,10 +1,10 @@
 //! The tasks in flight: to stop one, or to wait for all.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::store::Lease;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 
 /// Why a run is ended from outside.
@@ -136,7 +136,7 @@ impl InFlight {
     }
 
     fn lock(&self) -> MutexGuard<'_, Holds> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock()
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
 use chimera_layer4_core::scheduler::{Ran, Settlement, TaskState, Timestamp, settle};
 use chimera_layer4_core::telemetry::LogTail;
-use chimera_layer4_core::{AgentId, Digest, Fault, Task, TaskId};
+use chimera_layer4_core::{AgentId, Digest, ExecutionResult, Fault, Task, TaskId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Shared;
+use super::arms::Placed;
 use super::held::Stop;
 use super::observe::{Change, End};
-use super::{Placement, Shared};
 
 /// The delay before a write of a run's start or end is tried again on a store that cannot write.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -82,12 +83,12 @@ impl Drop for PutDown {
 struct Slot {
     shared: Arc<Shared>,
     body: Arc<Task>,
-    place: Placement,
+    place: Placed,
     begun: Instant,
 }
 
 impl Slot {
-    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placement) -> Self {
+    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placed) -> Self {
         let body = Arc::clone(&claimed.body);
         Self { shared: Arc::clone(shared), body, place, begun: Instant::now() }
     }
@@ -105,7 +106,7 @@ impl Drop for Slot {
 async fn see_through(
     shared: &Arc<Shared>,
     claimed: Claimed,
-    place: &Placement,
+    place: &Placed,
     mut stopped: oneshot::Receiver<Stop>,
     slot: Slot,
 ) {
@@ -114,7 +115,7 @@ async fn see_through(
         // What has ended has ended, also when it was to be stopped.
         biased;
         ran = run(shared, &claimed, place) => ran,
-        why = &mut stopped => why.map_or(Some(Stop::ShuttingDown), Some).and_then(|why| ended_by(task.id, why, shared)),
+        why = &mut stopped => ended_by(task.id, why.unwrap_or(Stop::ShuttingDown), shared),
     };
     drop(slot);
     // Nothing can end the run any more. Closed before its end is written to the
@@ -124,42 +125,58 @@ async fn see_through(
     let Some(ran) = ran else { return };
     let (now, ahead_ms) = shared.time.now_and_ahead();
     let result = shared.waiters.has(task.id).then(|| ran.result.clone());
-    let told = Told::of(&ran);
+    let told = Told { genome: ran.genome, agent_id: ran.agent_id, result };
     let both = (now, shared.time.moment());
     let settlement =
         shared
             .types()
             .settle(&task.target_agent_type, place, ran, claimed.counts, both, || shared.chance());
-    let has_ended = matches!(
-        settlement,
-        Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_)
-    );
     let mut settled = Settled { lease: claimed.lease, settlement, genome: told.genome };
-    let verdict = record(shared, &mut settled, now, ahead_ms).await;
+    if let Some(verdict) = record(shared, &mut settled, now, ahead_ms).await {
+        announce(shared, &claimed, &settled.settlement, verdict, told, now).await;
+    }
+}
+
+/// Tells the observer and the waiters what became of a task whose run ended.
+async fn announce(
+    shared: &Shared,
+    claimed: &Claimed,
+    settlement: &Settlement,
+    verdict: Verdict,
+    told: Told,
+    now: Timestamp,
+) {
+    let task = &*claimed.body;
     match verdict {
-        Some(Ok(state)) if state.has_ended() => {
-            // Taken back meanwhile, it is cancelled whatever the run brought.
+        Ok(state) if state.has_ended() => {
+            // Cancelled meanwhile, it is cancelled whatever the run brought.
             let took = now.since(claimed.submitted_at);
-            let end = told.end(state, &settled.settlement, took);
-            shared.observe(task, now, Change::Ended(end));
-            match result.filter(|_| has_ended) {
+            shared.observe(task, now, Change::Ended(told.end(state, settlement, took)));
+            match told.result.filter(|_| ends(settlement)) {
                 Some(result) => shared.waiters.tell(&result),
-                // Taken back meanwhile, or waited for only since.
+                // Cancelled meanwhile, or waited for only since.
                 None => shared.tell(&[task.id]).await,
             }
         }
-        Some(Ok(_)) => {
+        Ok(_) => {
             let (mut words, attempt) = (String::new(), claimed.counts.attempt);
-            shared.observe(task, now, goes_on(&settled.settlement, attempt, &mut words));
-            if let Settlement::Retry { at, .. } = settled.settlement {
-                shared.timer.schedule(Some(at));
+            shared.observe(task, now, goes_on(settlement, attempt, &mut words));
+            if let Settlement::Retry { at, .. } = settlement {
+                shared.timer.schedule(Some(*at));
             }
             shared.work.notify_one();
         }
-        Some(Err(refused)) => {
+        Err(refused) => {
             tracing::warn!(id = %task.id, %refused, "a run ended that nobody waits for");
         }
-        None => {}
+    }
+}
+
+/// Whether a settlement gives a task the result of its run.
+fn ends(settlement: &Settlement) -> bool {
+    match settlement {
+        Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_) => true,
+        Settlement::Retry { .. } | Settlement::GiveBack => false,
     }
 }
 
@@ -167,13 +184,11 @@ async fn see_through(
 struct Told {
     genome: Option<Digest>,
     agent_id: Option<AgentId>,
+    /// Its result, if a caller waited for it.
+    result: Option<ExecutionResult>,
 }
 
 impl Told {
-    fn of(ran: &Ran) -> Self {
-        Self { genome: ran.genome, agent_id: ran.agent_id }
-    }
-
     fn end<'a>(&self, state: TaskState, settlement: &'a Settlement, took: Duration) -> End<'a> {
         let (reason, result) = match settlement {
             Settlement::Dead { reason, result, .. } => (Some(*reason), Some(result)),
@@ -193,12 +208,15 @@ fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> 
             *error = failed.error.to_string();
             Change::Retried { attempt, again: *at, error }
         }
-        _ => Change::GivenBack,
+        Settlement::GiveBack
+        | Settlement::Succeeded(_)
+        | Settlement::Dead { .. }
+        | Settlement::Cancelled(_) => Change::GivenBack,
     }
 }
 
 /// Runs the task; `None` when its lease is lost before it starts.
-async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ran> {
+async fn run(shared: &Shared, claimed: &Claimed, place: &Placed) -> Option<Ran> {
     let task = &*claimed.body;
     if !claimed.started {
         let genome = match shared.runner.prepare(&task.target_agent_type).await {
@@ -218,7 +236,7 @@ async fn run(shared: &Shared, claimed: &Claimed, place: &Placement) -> Option<Ra
             }
         }
     }
-    Some(shared.runner.run(task, claimed.counts.attempt, place).await)
+    Some(shared.runner.run(task, claimed.counts.attempt, &place.placement).await)
 }
 
 /// Writes a start to the store, and tries again until it is written; `false` when the lease is
@@ -228,7 +246,7 @@ async fn start(shared: &Shared, lease: Lease, genome: Option<Digest>) -> Result<
         match shared.store.start(vec![lease], genome).await {
             Ok(mut answers) => return Ok(matches!(answers.pop(), Some(Ok(())))),
             Err(StoreError::Unavailable { reason }) => {
-                tracing::warn!(reason, "a start waits until the store can write");
+                tracing::warn!(id = %lease.id, reason, "a start waits until the store can write");
                 tokio::time::sleep(PATIENCE).await;
             }
             Err(error) => return Err(error),
@@ -263,6 +281,7 @@ async fn record(
     mut now: Timestamp,
     mut ahead_ms: i64,
 ) -> Option<Verdict> {
+    let id = settled.lease.id;
     let mut patience = PATIENCE;
     loop {
         let reading = shared.time.for_write().await;
@@ -279,13 +298,13 @@ async fn record(
             Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
                 // Said once for each: there may be thousands, on a full disk.
                 if patience == PATIENCE {
-                    tracing::warn!(reason, "a result waits until the store can write");
+                    tracing::warn!(%id, reason, "a result waits until the store can write");
                 }
                 tokio::time::sleep(patience).await;
                 patience = (2 * patience).min(LONGEST_PATIENCE);
             }
             Err(error) => {
-                tracing::error!(%error, "a result is lost; the task is run again after a restart");
+                tracing::error!(%id, %error, "a result is lost; the task is run again after a restart");
                 return None;
             }
         }

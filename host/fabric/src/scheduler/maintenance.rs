@@ -1,12 +1,13 @@
 //! The loop that does what time brings: heartbeats, delays, deadlines, retention.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::store::SET_MS;
 use chimera_layer4_core::scheduler::{Moment, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -39,7 +40,7 @@ impl WakeTimer {
     /// it is sooner than what was due before.
     fn note(&self, due: Option<Timestamp>) -> bool {
         let Some(due) = due else { return false };
-        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = self.at.lock();
         let sooner = at.is_none_or(|at| due < at);
         if sooner {
             *at = Some(due);
@@ -48,11 +49,11 @@ impl WakeTimer {
     }
 
     fn get(&self) -> Option<Timestamp> {
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.at.lock()
     }
 
     fn clear(&self) {
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.at.lock() = None;
     }
 }
 

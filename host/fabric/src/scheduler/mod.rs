@@ -21,13 +21,14 @@ mod subscribers;
 mod time;
 mod types;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{CancelAnswer, Durability, Filter, TaskStore};
 use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, TaskId};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -93,7 +94,7 @@ impl Scheduler {
         // First the maintenance loop, which tells the store of the clock before anything is claimed.
         let maintenance = tokio::spawn(maintenance::run(Arc::clone(shared)));
         let dispatch = tokio::spawn(dispatch::run(Arc::clone(shared)));
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner).extend([dispatch, maintenance]);
+        self.loops.lock().extend([dispatch, maintenance]);
     }
 
     /// Takes a task and answers when it is on disk: whatever happens then, it

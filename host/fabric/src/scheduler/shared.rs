@@ -1,10 +1,11 @@
 //! What the scheduler's loops and the tasks in flight share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::store::{CancelAnswer, StoreError, TaskStore};
 use chimera_layer4_core::scheduler::{Owner, TaskRecord, Timestamp};
 use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, Task, TaskId};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -70,11 +71,11 @@ impl Shared {
     }
 
     pub(super) fn chance(&self) -> f64 {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        self.chance.lock().f64()
     }
 
     pub(super) fn types(&self) -> MutexGuard<'_, Types> {
-        self.types.lock().unwrap_or_else(PoisonError::into_inner)
+        self.types.lock()
     }
 
     /// Tells the observer what became of a task.
@@ -173,10 +174,10 @@ impl Shared {
     }
 
     pub(super) fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
-        self.unobserved.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unobserved.lock()
     }
 
     pub(super) fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+        self.untold.lock()
     }
 }

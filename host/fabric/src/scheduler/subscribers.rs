@@ -1,9 +1,10 @@
 //! Those who wait for a task to end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::{ExecutionResult, TaskId};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// Those who wait, by the task that they wait for.
@@ -41,11 +42,11 @@ impl ResultSubscribers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
-/// One who waits. Dropped, nothing is left of it: tasks that are refused or
+/// A caller that waits. It leaves the list when dropped: tasks that are refused or
 /// unknown never end.
 pub(super) struct Waiting {
     waiters: Arc<ResultSubscribers>,

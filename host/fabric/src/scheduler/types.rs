@@ -12,9 +12,9 @@ use chimera_layer4_core::scheduler::{
 use chimera_layer4_core::{Digest, Priority};
 use tracing::field::display;
 
-use super::arms::Arms;
+use super::Capacity;
+use super::arms::{Arms, Placed};
 use super::options::SchedulerOptions;
-use super::{Capacity, Placement};
 use chimera_layer4_core::scheduler::TypeStats;
 
 /// Types that nothing has run of for long are forgotten past this many.
@@ -138,7 +138,7 @@ impl Types {
         first: bool,
         meant: &[Digest],
         now: Moment,
-    ) -> Placement {
+    ) -> Placed {
         let of_type = self.of(agent_type);
         of_type.running += 1;
         of_type.critical += usize::from(priority == Priority::Critical);
@@ -153,7 +153,7 @@ impl Types {
         &mut self,
         agent_type: &str,
         priority: Priority,
-        place: &Placement,
+        place: &Placed,
         seconds: f64,
     ) {
         let of_type = self.of(agent_type);
@@ -168,7 +168,7 @@ impl Types {
     pub(super) fn settle(
         &mut self,
         agent_type: &str,
-        place: &Placement,
+        place: &Placed,
         ran: Ran,
         counts: Counts,
         (now, moment): (Timestamp, Moment),

@@ -3,8 +3,8 @@
 use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
 use chimera_layer4_core::{Task, TaskId};
-use tracing::Level;
 use tracing::field::display;
+use tracing::{Level, Span};
 
 use super::metrics::Runner;
 use super::traces::{RunTrace, trace_id};
@@ -12,6 +12,13 @@ use crate::scheduler::{Change, End, TaskChange};
 
 /// The target of agents' lines, so that a filter can tell them from the host's.
 pub const TARGET: &str = "agent";
+
+/// What each line that is logged while an agent runs a task says of the run. It is as
+/// loud as the warnings that it is for: a filter that lets them through has it too.
+pub(crate) fn run(runner: &Runner<'_>, task: &Task, attempt: u32) -> Span {
+    let Runner { agent_id: agent, agent_type, genome } = *runner;
+    tracing::warn_span!("run", task = %task.id, attempt, %agent, agent_type, %genome)
+}
 
 /// Writes the lines of one run, each at its own level.
 pub(crate) fn write(runner: &Runner<'_>, task: &Task, trace: Option<&RunTrace>, lines: &[LogLine]) {

@@ -4,9 +4,10 @@
 //! lineage names it, a collection would find nothing that needs it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::Digest;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many hold each genome.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ impl Holds {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -37,11 +37,12 @@ mod sweep;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use chimera_layer4_core::Digest;
+use parking_lot::{Mutex, MutexGuard};
 
 pub use self::errors::{GenomeStoreError, GenomeStoreResult};
 use self::folder::Folder;
@@ -180,7 +181,7 @@ impl GenomeStore {
     }
 
     fn lock(&self) -> Changing<'_> {
-        Changing(self.changing.lock().unwrap_or_else(PoisonError::into_inner))
+        Changing(self.changing.lock())
     }
 }
 

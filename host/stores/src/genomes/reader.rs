@@ -7,9 +7,10 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::Digest;
+use parking_lot::Mutex;
 
 use super::errors::{GenomeStoreError, GenomeStoreResult};
 use super::folder::Layout;
@@ -152,7 +153,7 @@ impl GenomeReader {
     pub(super) fn load(&self) -> GenomeStoreResult<Loaded> {
         let path = self.layout.index();
         let stamp = fs::metadata(&path).map(Stamp::from);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let (Ok(stamp), Some((read, loaded))) = (&stamp, &*last)
             && stamp == read
         {
@@ -169,13 +170,12 @@ impl GenomeReader {
     pub(super) fn remember(&self, file: &File, index: Index) {
         let loaded = Loaded { index: index.into(), complaint: None };
         let stamp = file.metadata().ok().map(Stamp::from);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
-            stamp.map(|stamp| (stamp, loaded));
+        *self.last.lock() = stamp.map(|stamp| (stamp, loaded));
     }
 
     /// Has the index read again, whether or not its file looks the same.
     pub(super) fn forget(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last.lock() = None;
     }
 
     fn read(&self) -> GenomeStoreResult<Loaded> {

@@ -22,7 +22,7 @@ mod text;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
@@ -36,6 +36,7 @@ use chimera_layer4_core::scheduler::{
     Bounds, Submission, TaskRecord, TaskState, Timestamp, TransitionError,
 };
 use chimera_layer4_core::{Digest, TaskId};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::command::{Asked, Commit};
@@ -147,7 +148,7 @@ impl SqliteStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Sent>>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+        self.commands.lock()
     }
 }
 

@@ -1,5 +1,8 @@
 //! A path into a JSON value: the part of JSONPath (RFC 9535) that says where
 //! something lies, without filters and slices.
+//!
+//! Read here and not by a crate: one answers with references to what one path
+//! finds, and here one walk follows all paths and replaces what they find.
 
 use std::fmt;
 use std::str::FromStr;

@@ -223,7 +223,7 @@ pub struct Keep {
 pub struct Retention {
     /// Those that succeeded or were cancelled, each state by itself.
     pub ended: Keep,
-    /// Dead letters, which somebody should look at.
+    /// Dead letters, which an operator should look at.
     pub dead: Keep,
 }
 

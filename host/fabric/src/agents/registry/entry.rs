@@ -1,13 +1,14 @@
 //! One agent as the fabric has it: in the registry, in flight, asked for its health.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::status::ActiveAgent;
 use chimera_layer4_core::{AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Agent;
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::telemetry::metrics::Runner;
@@ -76,11 +77,11 @@ impl AgentEntry {
     }
 
     pub(crate) fn health(&self) -> AgentHealth {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.lock().clone()
     }
 
     pub(crate) fn set_health(&self, health: AgentHealth) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+        *self.health.lock() = health;
     }
 
     /// As telemetry knows it.

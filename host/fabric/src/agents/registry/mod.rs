@@ -6,12 +6,13 @@ mod group;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, ResourceQuota, Task};
 use chimera_layer4_runtime::Agent;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use self::entry::{AgentEntry, AgentPermit, Turn};
 use self::group::AgentGroup;
@@ -50,11 +51,11 @@ pub(crate) struct AgentSlot<'a>(&'a AgentRegistry);
 
 impl AgentRegistry {
     fn read(&self) -> RwLockReadGuard<'_, Registry> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Registry> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.write()
     }
 
     /// Reserves a place for one more agent.
@@ -70,7 +71,8 @@ impl AgentRegistry {
         Ok(AgentSlot(self))
     }
 
-    /// Puts an agent in the place reserved for it.
+    /// Puts an agent in the place reserved for it. A place that is given back takes
+    /// the lock that is held here: as a parameter it is dropped after it.
     pub(crate) fn insert(
         &self,
         place: AgentSlot<'_>,
@@ -96,7 +98,6 @@ impl AgentRegistry {
         let entry = registry.enter(agent);
         let name = entry.agent.config().agent_type.clone();
         registry.of_type(&name).push(Arc::clone(&entry));
-        registry.by_id.insert(id, Arc::clone(&entry));
         // Under the lock the place turns into the agent, so no reader counts both.
         registry.reserved -= 1;
         std::mem::forget(place);

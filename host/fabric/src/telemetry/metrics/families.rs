@@ -1,8 +1,9 @@
 //! Makes families of metrics, and keeps a set of handles for each agent type.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, Result};
 
@@ -87,12 +88,12 @@ impl<T> Default for ByType<T> {
 
 impl<T> ByType<T> {
     pub(super) fn of(&self, agent_type: &str, make: impl FnOnce(&str) -> T) -> Arc<T> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(agent_type).cloned();
+        let known = self.0.read().get(agent_type).cloned();
         known.unwrap_or_else(|| self.entered(agent_type, make))
     }
 
     fn entered(&self, agent_type: &str, make: impl FnOnce(&str) -> T) -> Arc<T> {
-        let mut by_type = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut by_type = self.0.write();
         let has_room = by_type.len() < MOST_TYPES || by_type.contains_key(agent_type);
         let label = if has_room { agent_type } else { OTHERS };
         Arc::clone(by_type.entry(label.into()).or_insert_with(|| Arc::new(make(label))))
@@ -111,6 +112,6 @@ mod tests {
         }
         assert_eq!(*by_type.of("7", |_| String::new()), "7");
         assert_eq!(*by_type.of("1005", |_| String::new()), OTHERS);
-        assert_eq!(by_type.0.read().unwrap().len(), MOST_TYPES + 1);
+        assert_eq!(by_type.0.read().len(), MOST_TYPES + 1);
     }
 }

@@ -1,11 +1,11 @@
 //! Genomes: admissions, swaps, rollouts, scores.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::lineage::Stage;
+use parking_lot::Mutex;
 use prometheus::{GaugeVec, Histogram, IntCounterVec, Opts, Registry, Result};
 
 use super::families::{counters, histogram};
@@ -83,7 +83,7 @@ impl GenomeMetrics {
     /// A candidate was held against the genome in charge.
     pub(crate) fn benchmarked(&self, agent_type: &str, genome: Digest, score: f64) {
         let genome: String = genome.hex().chars().take(DIGITS).collect();
-        let mut scored = self.scored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scored = self.scored.lock();
         let before = scored.insert(agent_type.to_owned(), genome.clone());
         if let Some(before) = before.filter(|before| *before != genome) {
             // It is there, since it was scored.

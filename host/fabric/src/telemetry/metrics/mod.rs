@@ -14,13 +14,14 @@ mod load;
 mod runs;
 mod tasks;
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use chimera_layer4_core::metrics::{KpiReport, Kpis, RunSample};
 use chimera_layer4_core::scheduler::Timestamp;
 use chimera_layer4_core::{AgentId, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::RunReport;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry, TextEncoder};
@@ -135,12 +136,12 @@ impl MetricsCollector {
 
     /// Looks at the machine and at the processor time of each agent so far.
     pub(crate) fn look(&self, agents: impl Iterator<Item = (AgentId, Duration)>) {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner).look(agents);
+        self.load.lock().look(agents);
     }
 
     /// What the last look saw.
     pub(crate) fn load_now(&self) -> LoadNow {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner).now()
+        self.load.lock().now()
     }
 
     /// Key figures of each agent and genome, said at this time.
@@ -150,7 +151,7 @@ impl MetricsCollector {
     }
 
     pub(crate) fn kpis(&self) -> MutexGuard<'_, Kpis> {
-        self.kpis.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kpis.lock()
     }
 
     /// All of it in Prometheus' text format, with what was looked at just now.
@@ -169,7 +170,7 @@ impl MetricsCollector {
     }
 
     fn guests(&self) -> MutexGuard<'_, GuestMetrics> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guests.lock()
     }
 }
 

@@ -8,11 +8,12 @@
 
 mod reader;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::scheduler::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::{Transaction, params};
 
 use super::GenomeStore;
@@ -107,7 +108,7 @@ impl Lineage {
     pub fn append_all(&self, entries: &[NewEntry]) -> GenomeStoreResult<Vec<u64>> {
         let texts = entries.iter().map(|entry| self.text(&entry.event));
         let texts = texts.collect::<GenomeStoreResult<Vec<_>>>()?;
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.lock();
         database.transaction(|transaction| {
             let each = entries.iter().zip(&texts);
             each.map(|(entry, text)| insert(transaction, entry, text)).collect()

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::lineage::Entry;
 use chimera_layer4_core::scheduler::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::errors::GenomeStoreResult;
@@ -119,7 +119,7 @@ impl LineageReader {
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<A>,
     ) -> GenomeStoreResult<A> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connection.lock();
         question(&connection).map_err(|error| database::explain(&self.path, &error))
     }
 }

@@ -8,11 +8,12 @@ mod reservoir;
 mod rows;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::Timestamp;
 use chimera_layer4_core::{Digest, TaskId};
 use fastrand::Rng;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Transaction, params};
 
 use super::GenomeStore;
@@ -214,7 +215,7 @@ impl Recordings {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -8,11 +8,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::scheduler::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -111,7 +112,7 @@ pub struct Follower(Events);
 impl Drop for Follower {
     fn drop(&mut self) {
         let Inner { recent, followers, .. } = &*self.0.0;
-        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = recent.lock();
         if followers.fetch_sub(1, Ordering::Relaxed) == 1 {
             recent.alone_since = Some(Instant::now());
         }
@@ -142,7 +143,7 @@ impl Events {
     pub fn follow(&self, after: Option<Position>) -> Following {
         let Inner { start, sequence, keeps, to, followers, recent } = &*self.0;
         // Under the lock nothing happens between what is kept and what comes.
-        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = recent.lock();
         let last = sequence.load(Ordering::Relaxed);
         let now = Position { start: *start, sequence: last, is_last: false };
         let (missed, kept) = match after {
@@ -186,7 +187,7 @@ impl Events {
         if !keeps.load(Ordering::Relaxed) || followers.load(Ordering::Relaxed) > 0 {
             return keeps.load(Ordering::Relaxed);
         }
-        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = recent.lock();
         let is_over = recent.alone_since.is_some_and(|since| since.elapsed() >= KEPT_FOR);
         if is_over {
             *recent = Recent::default();
@@ -208,7 +209,7 @@ impl Events {
             return;
         }
         let what = what();
-        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = recent.lock();
         let sequence = sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let event = Arc::new(Event { sequence, at, what });
         if keeps.load(Ordering::Relaxed) {
