@@ -11,9 +11,9 @@ use chimera_layer4_core::genome::fitness::Measurements;
 use chimera_layer4_core::{AgentId, Fault, Layer4Error, Task};
 use chimera_layer4_runtime::{Genome, RunReport};
 
+use super::candidate::{Evidence, Stage};
 use super::measure::Measure;
 use super::options::EvolutionOptions;
-use super::state::{Evidence, Stage};
 use chimera_layer4_fabric::{BenchTask, Fabric, utils};
 
 /// The share of the tasks that come first.

@@ -8,7 +8,7 @@ use chimera_layer4_core::ResourceQuota;
 use chimera_layer4_core::genome::{Axis, Grid, Weights};
 use serde::{Deserialize, Serialize};
 
-use super::folder;
+use super::naming;
 use chimera_layer4_fabric::BenchTask;
 
 /// Candidates in one evolution: each leaves a line.
@@ -86,7 +86,7 @@ impl EvolutionOptions {
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = self.weights.complaints();
         complaints.extend(self.quota.complaints());
-        complaints.extend(folder::complaint(&self.agent_type));
+        complaints.extend(naming::complaint(&self.agent_type));
         let counts = [
             ("generations", u64::from(self.generations), MOST_CANDIDATES),
             ("population", u64::from(self.population), MOST_CANDIDATES),

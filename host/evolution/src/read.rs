@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::error::EvolutionError;
 use super::folder;
-use super::state::{State, Why};
+use super::naming;
+use super::outcome::Why;
+use super::state::State;
 use chimera_layer4_fabric::Fabric;
 
 /// In the data folder.
@@ -66,7 +68,7 @@ pub async fn list(fabric: &Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
 pub async fn find(fabric: &Fabric, agent_type: &str) -> Layer4Result<State> {
     let unknown = || Layer4Error::EvolutionNotFound { agent_type: agent_type.to_owned() };
     let folder = fabric.data_dir().map(folder_in).ok_or_else(unknown)?;
-    let own = folder::of(&folder, agent_type);
+    let own = naming::folder_of(&folder, agent_type);
     let found = on_disk(move || folder::read_state(&own).map_err(internal)).await?;
     found.ok_or_else(unknown)
 }

@@ -8,78 +8,21 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::genome::fitness::{Measurements, Scored};
-use chimera_layer4_core::genome::{Comparison, Margins, Measured, Pair, compare, pareto_front};
+use chimera_layer4_core::genome::{Margins, Measured, Pair, compare, pareto_front};
 use chimera_layer4_core::{Digest, Layer4Error};
-use serde::{Deserialize, Serialize};
 
+use super::candidate::{Fate, Stage};
 use super::cascade::{Course, End};
 use super::error::EvolutionError;
 use super::folder::Folder;
 use super::measure::{Measure, measured, number};
 use super::options::EvolutionOptions;
-use super::state::{Fate, State, Why};
+use super::outcome::{Counted, Figures, Outcome, Why};
+use super::state::State;
 use chimera_layer4_fabric::Fabric;
 
 /// Of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Outcome {
-    /// The agent type.
-    pub agent_type: String,
-    /// Why it ended.
-    pub ended: Why,
-    /// Generations that are through.
-    pub generations: u32,
-    /// Candidates that are through.
-    pub candidates: u64,
-    /// Processor time of their runs and the start's, in seconds.
-    pub cpu_seconds: f64,
-    /// The genome that it began with.
-    pub start: Digest,
-    /// The fittest; the start itself where nothing fitter was found.
-    pub best: Digest,
-    /// What the fittest was made from.
-    pub parents: Vec<Digest>,
-    /// Its score; the start has 0.5.
-    pub score: f64,
-    /// On the tasks that it was chosen by.
-    pub train: Figures,
-    /// On those that nothing was chosen by; absent where none were given, or
-    /// the best is the start.
-    pub held_out: Option<Figures>,
-    /// The elites that no other beats in everything.
-    pub pareto: Vec<Digest>,
-    /// Why the last candidate that fell did, where one did lately.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_fall: Option<String>,
-}
-
-/// The start and the best on the same tasks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Figures {
-    /// The start.
-    pub start: Measurements,
-    /// The best.
-    pub best: Measurements,
-    /// On how many tasks the best's objective is better, and so on; absent where
-    /// none was asked for, or the runs were not paired.
-    pub objective: Option<Counted>,
-    /// Everything else, with intervals; absent where the runs were not paired.
-    pub comparison: Option<Comparison>,
-}
-
-/// Tasks that both did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Counted {
-    /// The best's objective is higher.
-    pub better: u64,
-    /// They are the same.
-    pub same: u64,
-    /// The best's is lower.
-    pub worse: u64,
-}
 
 pub(super) async fn outcome(
     fabric: &Fabric,
@@ -194,7 +137,7 @@ async fn tasks(course: &Course<'_>, measure: &mut Measure<'_>) -> Result<Vec<Run
     let mut runs = Vec::with_capacity(course.options.held_out.len());
     for task in &course.options.held_out {
         let report = course.run(task).await.map_err(End::Host)?;
-        let fell = |why| End::Fell(super::Stage::AllTasks, why);
+        let fell = |why| End::Fell(Stage::AllTasks, why);
         measure.add(task, &report).map_err(fell)?;
         let pointer = course.options.objective.as_deref();
         let output = report.result.as_ref().ok();

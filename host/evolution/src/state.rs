@@ -8,12 +8,11 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use chimera_layer4_core::Digest;
-use chimera_layer4_core::genome::fitness::Measurements;
-use chimera_layer4_core::genome::{Placed, Weights};
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
-use super::report::Outcome;
+use super::candidate::{Candidate, Evidence, Fate, Stage};
+use super::outcome::{Outcome, Why};
 use super::terms::Terms;
 
 /// Of the state's form.
@@ -78,83 +77,8 @@ pub struct State {
     pub(super) taken: HashSet<String>,
 }
 
-/// What an elite's score stands on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Evidence {
-    /// The generation that it came in; the start is of the first.
-    pub generation: u32,
-    /// What it was made from; empty of the start and of a folder's.
-    pub parents: Vec<Digest>,
-    /// On the first tasks.
-    pub first: Measurements,
-    /// On all.
-    pub all: Measurements,
-}
-
-/// One candidate and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Candidate {
-    /// Counted from zero over all generations.
-    pub number: u64,
-    /// Its generation.
-    pub generation: u32,
-    /// Which genome; absent where the generator failed.
-    pub genome: Option<Digest>,
-    /// Its name in the folder, where it comes from one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// What the generator was handed.
-    pub parents: Vec<Digest>,
-    /// Processor time of its runs.
-    pub cpu_seconds: f64,
-    /// What became of it.
-    #[serde(flatten)]
-    pub fate: Fate,
-}
-
 /// Characters of a reason that a generation is reported with.
 const MOST_WHY: usize = 200;
-
-/// What became of a candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case", tag = "fate")]
-pub enum Fate {
-    /// It ran all tasks and was offered to the archive.
-    Scored {
-        /// From 0 to 1; the start has 0.5.
-        score: f64,
-        /// What its outputs report, in the mean.
-        objective: Option<f64>,
-        /// Whether it stayed.
-        outcome: Placed,
-    },
-    /// It was tried before.
-    Known,
-    /// It ended on the way.
-    Fell {
-        /// Where.
-        at: Stage,
-        /// Why.
-        why: String,
-    },
-}
-
-/// The checks, the cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schema(as = EvolutionStage)]
-pub enum Stage {
-    /// The generator makes a file.
-    Generator,
-    /// It is an agent, asks for no more than the start, and starts.
-    Admission,
-    /// It does not fail more, or much worse, than its parents on a few tasks.
-    FirstTasks,
-    /// It does not fail much more than they do on all.
-    AllTasks,
-    /// It is not shown to be less reliable than the start.
-    Score,
-}
 
 /// A generation in short.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -178,21 +102,40 @@ pub struct Generation {
     pub cpu_seconds: f64,
 }
 
-/// Why an evolution ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// All generations are through.
-    Generations,
-    /// The processor time is spent.
-    Budget,
-    /// The generator gives only what is known.
-    NothingNew,
-    /// The folder has no more files.
-    NoMoreCandidates,
-}
-
 impl State {
+    /// Before the first candidate: the start is measured and is the only elite.
+    pub(super) fn new(
+        terms: Terms,
+        archive: Archive,
+        reference: Evidence,
+        capabilities: Vec<String>,
+        cpu_seconds: f64,
+    ) -> Self {
+        let start = terms.start;
+        Self {
+            version: VERSION,
+            terms,
+            generation: 0,
+            place: 0,
+            candidates: 0,
+            journal_bytes: 0,
+            failures_in_a_row: 0,
+            known_in_a_row: 0,
+            cpu_seconds,
+            capabilities,
+            evidence: BTreeMap::from([(start, reference.clone())]),
+            reference,
+            archive,
+            generations: Vec::new(),
+            current: Generation::default(),
+            recent: VecDeque::new(),
+            ended: None,
+            report: None,
+            known: HashSet::from([start]),
+            taken: HashSet::new(),
+        }
+    }
+
     /// Resumes after an end: there may be more generations, budget or ideas.
     pub(super) fn resume(&mut self) {
         if self.ended.take() == Some(Why::NothingNew) {
@@ -236,8 +179,23 @@ impl State {
         }
     }
 
-    /// How much each measure counts.
-    pub(super) fn weights(&self) -> &Weights {
-        &self.terms.weights
+    /// Counts what goes wrong in a row; an answer is the generator's last
+    /// failure, if it is one too many. A folder's bad files are no such thing.
+    pub(super) fn count(&mut self, fate: &Fate, by_command: bool) -> Option<String> {
+        match fate {
+            Fate::Fell { at: Stage::Generator, why } => {
+                self.failures_in_a_row += u32::from(by_command);
+                (self.failures_in_a_row >= MOST_FAILURES).then(|| why.clone())
+            }
+            Fate::Known => {
+                self.failures_in_a_row = 0;
+                self.known_in_a_row += u32::from(by_command);
+                None
+            }
+            Fate::Scored { .. } | Fate::Fell { .. } => {
+                (self.failures_in_a_row, self.known_in_a_row) = (0, 0);
+                None
+            }
+        }
     }
 }

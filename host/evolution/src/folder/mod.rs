@@ -23,16 +23,16 @@ use chimera_layer4_core::{Digest, Layer4Error};
 use chimera_layer4_folders::{Access, FolderError, OwnFolder, open_regular};
 
 use self::files::{TEMPORARY, append, gone, place};
+use super::candidate::Candidate;
 use super::error::EvolutionError;
-use super::state::{self, Candidate, State};
+use super::naming;
+use super::state::{self, State};
 use chimera_layer4_folders::locks;
 
 /// Of a state: ten thousand elites with their evidence are a tenth of it.
 const MOST_STATE_BYTES: u64 = 256 << 20;
 /// Of all lines: a hundred thousand of them.
 const MOST_JOURNAL_BYTES: u64 = 1 << 30;
-/// Of the name of a folder.
-const LONGEST_NAME: usize = 200;
 const STATE: &str = "state.json";
 const JOURNAL: &str = "candidates.jsonl";
 const COMPONENTS: &str = "components";
@@ -51,7 +51,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn open(root: &Path, agent_type: &str) -> Done<Self> {
-        let path = of(root, agent_type);
+        let path = naming::folder_of(root, agent_type);
         let opened = || {
             let folder = OwnFolder::make(&path, Access::Readable)?;
             folder.make_in(COMPONENTS)?;
@@ -250,44 +250,9 @@ pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     }
 }
 
-/// The folder of an agent type.
-pub(super) fn of(root: &Path, agent_type: &str) -> PathBuf {
-    root.join(name(agent_type))
-}
-
-/// Why an agent type cannot have a folder, if so.
-pub(super) fn complaint(agent_type: &str) -> Option<String> {
-    let length = name(agent_type).len();
-    (!(1..=LONGEST_NAME).contains(&length)).then(|| {
-        format!(
-            "the agent type {agent_type:?} takes {length} bytes; allowed is 1 to {LONGEST_NAME}"
-        )
-    })
-}
-
-/// Fit for a file system: whatever is not plain, as its bytes.
-fn name(agent_type: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let one =
-        |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    agent_type.bytes().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_agent_type_has_a_folder_of_its_own_below_the_root() {
-        let root = Path::new("/evolution");
-        for (agent_type, folder) in
-            [("packer", "packer"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), ("ü", "%C3%BC")]
-        {
-            assert_eq!(of(root, agent_type), root.join(folder));
-        }
-        assert!(complaint("").is_some() && complaint(&"ü".repeat(40)).is_some());
-        assert_eq!(complaint("packer"), None);
-    }
 
     #[test]
     fn one_process_has_the_folder() {

@@ -9,10 +9,11 @@ use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::Fitness;
 use serde::Serialize;
 
+use super::candidate::Evidence;
 use super::error::EvolutionError;
 use super::folder::Folder;
 use super::options::{EvolutionOptions, Generator};
-use super::state::{Evidence, State};
+use super::state::State;
 use chimera_layer4_fabric::read_component;
 
 /// Of the document that a command reads.
