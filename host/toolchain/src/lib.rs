@@ -15,6 +15,7 @@ mod language;
 mod project;
 mod python;
 mod rust;
+mod step;
 mod stop;
 mod template;
 mod tool;
@@ -25,25 +26,9 @@ use std::path::{Path, PathBuf};
 pub use error::BuildError;
 pub use language::Language;
 use project::Project;
+pub use step::Step;
 pub use stop::Stop;
 pub use template::{Written, create, is_sdk};
-use world::World;
-
-/// What the build is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// So many of about so many crates are done; the last one's name.
-    Compiled {
-        /// Crates done.
-        done: usize,
-        /// Crates in the dependency graph.
-        of: usize,
-        /// The one just done.
-        name: String,
-    },
-    /// Something else, in words.
-    Doing(&'static str),
-}
 
 /// Builds the project in `folder` and returns the component's path.
 ///

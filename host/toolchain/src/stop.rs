@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::BuildError;
+use super::error::BuildError;
 
 /// Ends a build from another thread.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// Why a host did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
