@@ -12,7 +12,7 @@ use super::naming;
 use chimera_layer4_fabric::BenchTask;
 
 /// Candidates in one evolution: each leaves a line.
-pub(super) const MOST_CANDIDATES: u64 = 100_000;
+const MOST_CANDIDATES: u64 = 100_000;
 /// Tasks that a candidate runs.
 const MOST_TASKS: usize = 10_000;
 /// Elites without axes.
@@ -87,12 +87,24 @@ impl EvolutionOptions {
         let mut complaints = self.weights.complaints();
         complaints.extend(self.quota.complaints());
         complaints.extend(naming::complaint(&self.agent_type));
+        complaints.extend(self.complaints_of_counts());
+        complaints.extend(self.complaints_of_the_generator());
+        complaints.extend(self.complaints_of_pointers());
+        if !self.axes.is_empty() {
+            let axes = self.axes.iter().map(|feature| feature.axis.clone()).collect();
+            complaints.extend(Grid::new(axes).err().into_iter().flatten());
+        }
+        complaints
+    }
+
+    fn complaints_of_counts(&self) -> Vec<String> {
         let counts = [
             ("generations", u64::from(self.generations), MOST_CANDIDATES),
             ("population", u64::from(self.population), MOST_CANDIDATES),
             ("elites", self.elites as u64, MOST_ELITES as u64),
             ("tasks", self.tasks.len() as u64, MOST_TASKS as u64),
         ];
+        let mut complaints = Vec::new();
         for (name, value, most) in counts {
             if !(1..=most).contains(&value) {
                 complaints.push(format!("{name} is {value}; allowed is 1 to {most}"));
@@ -108,6 +120,11 @@ impl EvolutionOptions {
             let count = self.held_out.len();
             complaints.push(format!("{count} held-out tasks; allowed is up to {MOST_TASKS}"));
         }
+        complaints
+    }
+
+    fn complaints_of_the_generator(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
         let patience = self.generator_timeout;
         if patience.is_zero() || patience > MOST_PATIENCE {
             complaints.push(format!(
@@ -119,16 +136,15 @@ impl EvolutionOptions {
         if matches!(&self.generator, Generator::Command(words) if words.is_empty()) {
             complaints.push("the generator's command is empty; name a program".to_owned());
         }
-        let pointers = self.objective.iter().chain(self.axes.iter().map(|one| &one.pointer));
-        for pointer in pointers.filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
-            complaints.push(format!(
-                "{pointer:?} is no JSON pointer; it starts with `/`, as in `/score`"
-            ));
-        }
-        if !self.axes.is_empty() {
-            let axes = self.axes.iter().map(|feature| feature.axis.clone()).collect();
-            complaints.extend(Grid::new(axes).err().into_iter().flatten());
-        }
         complaints
+    }
+
+    fn complaints_of_pointers(&self) -> Vec<String> {
+        let pointers = self.objective.iter().chain(self.axes.iter().map(|one| &one.pointer));
+        let wrong = pointers.filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/'));
+        let words = |pointer: &String| {
+            format!("{pointer:?} is no JSON pointer; it starts with `/`, as in `/score`")
+        };
+        wrong.map(words).collect()
     }
 }

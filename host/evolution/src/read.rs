@@ -91,9 +91,7 @@ fn summaries(folder: &Path) -> Layer4Result<Vec<EvolutionSummary>> {
 }
 
 fn summary(state: State) -> EvolutionSummary {
-    let best = state.archive.best();
-    let (genome, score) =
-        best.map_or((state.terms.start, 0.5), |best| (best.genome, best.fitness.score));
+    let (genome, score) = state.best();
     EvolutionSummary {
         objective: state.evidence.get(&genome).and_then(|evidence| evidence.all.objective),
         agent_type: state.terms.agent_type,

@@ -24,27 +24,22 @@ use chimera_layer4_fabric::Fabric;
 /// Of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
 
+/// What came of an evolution that has ended, with the best run on the held-out
+/// tasks where it is not the start.
 pub(super) async fn outcome(
     fabric: &Fabric,
     options: &EvolutionOptions,
     folder: &Folder,
     state: &State,
 ) -> Result<Outcome, EvolutionError> {
-    let start = state.terms.start;
-    let best = state.archive.best();
-    let (genome, score) = best.map_or((start, 0.5), |best| (best.genome, best.fitness.score));
-    let evidence = state.evidence.get(&genome);
-    let held_out = if genome == start || options.held_out.is_empty() {
+    let (best, score) = state.best();
+    let evidence = state.evidence.get(&best);
+    let held_out = if best == state.terms.start || options.held_out.is_empty() {
         None
     } else {
-        let best: Arc<[u8]> = folder.component(genome)?.into();
+        let component: Arc<[u8]> = folder.component(best)?.into();
         let course = Course { fabric, options };
-        let shown = held_out(&course, [&options.start, &best]).await;
-        Some(shown.map_err(|end| match end {
-            End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
-            End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
-            End::Host(error) => error.into(),
-        })?)
+        Some(held_out(&course, [&options.start, &component]).await.map_err(on_held_out)?)
     };
     Ok(Outcome {
         agent_type: state.terms.agent_type.clone(),
@@ -52,8 +47,8 @@ pub(super) async fn outcome(
         generations: state.generation,
         candidates: state.candidates,
         cpu_seconds: state.cpu_seconds,
-        start,
-        best: genome,
+        start: state.terms.start,
+        best,
         parents: evidence.map_or_else(Vec::new, |evidence| evidence.parents.clone()),
         score,
         train: Figures {
@@ -69,6 +64,14 @@ pub(super) async fn outcome(
             Fate::Scored { .. } | Fate::Known => None,
         }),
     })
+}
+
+fn on_held_out(end: End) -> EvolutionError {
+    match end {
+        End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
+        End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
+        End::Host(error) => error.into(),
+    }
 }
 
 fn pareto(state: &State) -> Vec<Digest> {

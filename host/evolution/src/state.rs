@@ -22,6 +22,8 @@ pub(super) const MOST_FAILURES: u32 = 5;
 /// Candidates in a row that are known already, after which nothing new is
 /// expected.
 pub(super) const MOST_KNOWN: u32 = 20;
+/// What the start has: it is held against itself.
+const START_SCORE: f64 = 0.5;
 /// The number of the last candidates that are kept for display.
 const RECENT: usize = 100;
 
@@ -134,6 +136,13 @@ impl State {
             known: HashSet::from([start]),
             taken: HashSet::new(),
         }
+    }
+
+    /// The fittest genome and its score. Before anything fitter is found, that is
+    /// the start.
+    pub(super) fn best(&self) -> (Digest, f64) {
+        let best = self.archive.best();
+        best.map_or((self.terms.start, START_SCORE), |best| (best.genome, best.fitness.score))
     }
 
     /// Resumes after an end: there may be more generations, budget or ideas.

@@ -93,27 +93,7 @@ impl Folder {
     pub(super) fn recover(&self, state: &mut State) -> Done<()> {
         let path = self.path.join(JOURNAL);
         let damaged = |reason: String| EvolutionError::State { path: path.clone(), reason };
-        // A pipe would wait for its writer.
-        match open_regular(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(EvolutionError::of(&path)(error));
-            }
-            _ => {}
-        }
-        let mut options = File::options();
-        options.create(true).read(true).write(true).truncate(false);
-        let mut journal = options.open(&path).map_err(EvolutionError::of(&path))?;
-        let length = journal.metadata().map_err(EvolutionError::of(&path))?.len();
-        if length < state.journal_bytes || state.journal_bytes > MOST_JOURNAL_BYTES {
-            return Err(damaged(format!(
-                "it has {length} bytes, and the state knows of {}; begin anew (`--fresh`)",
-                state.journal_bytes
-            )));
-        }
-        journal.set_len(state.journal_bytes).map_err(EvolutionError::of(&path))?;
-        let mut text = String::new();
-        journal.read_to_string(&mut text).map_err(EvolutionError::of(&path))?;
-        for line in text.lines() {
+        for line in Self::journal(&path, state.journal_bytes)?.lines() {
             let candidate: Candidate = serde_json::from_str(line)
                 .map_err(|error| damaged(format!("{error}; begin anew (`--fresh`)")))?;
             state.known.extend(candidate.genome);
@@ -122,6 +102,31 @@ impl Folder {
         state.known.insert(state.terms.start);
         self.remove_but(&self.path, |name| !name.starts_with(TEMPORARY))?;
         self.sweep(&state.evidence.keys().copied().collect())
+    }
+
+    /// The lines of all candidates, cut off after `bytes`.
+    fn journal(path: &Path, bytes: u64) -> Done<String> {
+        // A pipe would wait for its writer.
+        match open_regular(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(EvolutionError::of(path)(error));
+            }
+            Err(_) | Ok(_) => {}
+        }
+        let mut options = File::options();
+        options.create(true).read(true).write(true).truncate(false);
+        let mut journal = options.open(path).map_err(EvolutionError::of(path))?;
+        let length = journal.metadata().map_err(EvolutionError::of(path))?.len();
+        if length < bytes || bytes > MOST_JOURNAL_BYTES {
+            let reason = format!(
+                "it has {length} bytes, and the state knows of {bytes}; begin anew (`--fresh`)"
+            );
+            return Err(EvolutionError::State { path: path.to_path_buf(), reason });
+        }
+        journal.set_len(bytes).map_err(EvolutionError::of(path))?;
+        let mut text = String::new();
+        journal.read_to_string(&mut text).map_err(EvolutionError::of(path))?;
+        Ok(text)
     }
 
     /// A component, if it is what its name says.
