@@ -1,62 +1,63 @@
-//! One candidate: what became of it, and what its score stands on.
+//! One candidate: its fate, and the measurements behind its score.
 
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::Placed;
 use chimera_layer4_core::genome::fitness::Measurements;
 use serde::{Deserialize, Serialize};
 
-/// What an elite's score stands on.
+/// The measurements behind an elite's score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Evidence {
-    /// The generation that it came in; the start is of the first.
+    /// The generation that made it. The start is of the first.
     pub generation: u32,
-    /// What it was made from; empty of the start and of a folder's.
+    /// The genomes that it was made from; empty for the start and for a candidate
+    /// from a folder.
     pub parents: Vec<Digest>,
-    /// On the first tasks.
+    /// The measurements on the first tasks.
     pub first: Measurements,
-    /// On all.
+    /// The measurements on all tasks.
     pub all: Measurements,
 }
 
-/// One candidate and what became of it.
+/// One candidate and its fate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candidate {
     /// Counted from zero over all generations.
     pub number: u64,
     /// Its generation.
     pub generation: u32,
-    /// Which genome; absent where the generator failed.
+    /// The digest of its component; absent where the generator failed.
     pub genome: Option<Digest>,
-    /// Its name in the folder, where it comes from one.
+    /// Its file name, where it comes from a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What the generator was handed.
+    /// The elites that the generator got.
     pub parents: Vec<Digest>,
     /// Processor time of its runs.
     pub cpu_seconds: f64,
-    /// What became of it.
+    /// How it ended.
     #[serde(flatten)]
     pub fate: Fate,
 }
 
-/// What became of a candidate.
+/// How a candidate ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "fate")]
 pub enum Fate {
     /// It ran all tasks and was offered to the archive.
     Scored {
-        /// From 0 to 1; the start has 0.5.
+        /// The score, from 0 to 1; the start has 0.5.
         score: f64,
-        /// What its outputs report, in the mean.
+        /// The mean objective of its outputs.
         objective: Option<f64>,
-        /// Whether it stayed.
+        /// Whether the archive kept it.
         outcome: Placed,
     },
-    /// It was tried before.
+    /// The same component was tried before.
     Known,
-    /// It ended on the way.
+    /// It did not pass a check.
     Fell {
-        /// Where.
+        /// Which check.
         at: Stage,
         /// Why.
         why: String,
@@ -70,12 +71,14 @@ pub enum Fate {
 pub enum Stage {
     /// The generator makes a file.
     Generator,
-    /// It is an agent, asks for no more than the start, and starts.
+    /// It is an agent that starts, and it imports no capability that the start
+    /// does not.
     Admission,
-    /// It does not fail more, or much worse, than its parents on a few tasks.
+    /// On a few tasks it does not fail more often than its parents, and its
+    /// objective is not much lower.
     FirstTasks,
-    /// It does not fail much more than they do on all.
+    /// On all tasks it does not fail much more often than its parents.
     AllTasks,
-    /// It is not shown to be less reliable than the start.
+    /// The measurements do not show that it is less reliable than the start.
     Score,
 }

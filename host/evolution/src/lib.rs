@@ -1,19 +1,17 @@
-//! The evolution of an agent: better genomes, found by trying.
+//! The evolution of an agent: a search for better genomes.
 //!
-//! A [`Generator`] is handed elites and makes a candidate of them; the candidate
-//! goes through a cascade of checks, the cheapest first (`cascade`), and what is
-//! fit stays in the archive, from which the next parents are drawn. A candidate
-//! is hostile until shown otherwise: it runs on a
+//! A [`Generator`] gets elites and makes a candidate of them. The candidate passes
+//! checks, the cheapest first (`cascade`). The archive keeps the fittest, and the
+//! next parents are drawn from it. A candidate is untrusted: it runs on a
 //! [`Fabric`](chimera_layer4_fabric::Fabric) like any agent, in the sandbox and
-//! within a quota, and costs what was measured.
+//! within a quota, and its cost is measured.
 //!
-//! Everything that chance decides follows from the seed and the candidate's
-//! place, and everything that is known is in the state on disk before the next
-//! candidate is asked for. So an evolution that is killed resumes where it was,
-//! and with a deterministic agent ends as it would have.
+//! All random choices follow from the seed and the candidate's place. The state is
+//! on disk before the next candidate is requested. So an evolution that is killed
+//! resumes where it was, and with a deterministic agent ends as it would have.
 //!
 //! `search` runs an evolution from its beginning to its end, `step` takes one
-//! candidate, and `report` shows the best on the held-out tasks.
+//! candidate, and `report` runs the best on the held-out tasks.
 
 mod archive;
 mod candidate;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Of the name of a folder.
+/// The most bytes of a folder's name.
 const LONGEST_NAME: usize = 200;
 
 /// The folder of an agent type.
@@ -10,7 +10,7 @@ pub(super) fn folder_of(root: &Path, agent_type: &str) -> PathBuf {
     root.join(name(agent_type))
 }
 
-/// Why an agent type cannot have a folder, if so.
+/// Why an agent type cannot have a folder; `None` if it can.
 pub(super) fn complaint(agent_type: &str) -> Option<String> {
     let length = name(agent_type).len();
     (!(1..=LONGEST_NAME).contains(&length)).then(|| {
@@ -20,7 +20,7 @@ pub(super) fn complaint(agent_type: &str) -> Option<String> {
     })
 }
 
-/// Fit for a file system: whatever is not plain, as its bytes.
+/// A name for the file system. Each byte that is not plain is written as `%XX`.
 fn name(agent_type: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let one =

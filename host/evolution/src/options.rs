@@ -1,4 +1,4 @@
-//! What an evolution is asked to do, and whether that can be done.
+//! The options of an evolution, and what is wrong with them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,51 +11,54 @@ use serde::{Deserialize, Serialize};
 use super::naming;
 use chimera_layer4_fabric::BenchTask;
 
-/// Candidates in one evolution: each leaves a line.
+/// The most candidates of one evolution. Each leaves a line in its folder.
 const MOST_CANDIDATES: u64 = 100_000;
-/// Tasks that a candidate runs.
+/// The most tasks that a candidate runs.
 const MOST_TASKS: usize = 10_000;
-/// Elites without axes.
+/// The most elites where there are no axes.
 const MOST_ELITES: usize = 1_000;
-/// For a generator that compiles.
+/// The longest time for a generator, which may compile.
 const MOST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-/// Everything that an evolution is asked.
+/// What an evolution works on, and how.
 #[derive(Clone, Debug)]
 pub struct EvolutionOptions {
     /// The agent type that the tasks are for.
     pub agent_type: String,
-    /// The component that it begins with, and against which each is held.
+    /// The component that it begins with. Each candidate is compared with it.
     pub start: Arc<[u8]>,
     /// Where candidates come from.
     pub generator: Generator,
     /// The generator's time for one candidate.
     pub generator_timeout: Duration,
-    /// What candidates are judged by.
+    /// The tasks by which candidates are chosen.
     pub tasks: Vec<BenchTask>,
-    /// What the best is shown on at the end, and none is judged by.
+    /// Tasks for the best at the end. No candidate is chosen by them.
     pub held_out: Vec<BenchTask>,
-    /// How many generations; more of them go on from the same state.
+    /// The number of generations. With a larger number an evolution that has ended
+    /// goes on.
     pub generations: u32,
     /// Candidates in each.
     pub population: u32,
     /// Genomes that are kept as parents, where there are no axes.
     pub elites: usize,
-    /// What all chance follows from.
+    /// The seed of every random choice.
     pub seed: u64,
     /// How much each measure counts.
     pub weights: Weights,
-    /// Where an output says how good it is, as a JSON pointer: higher is better.
+    /// The place of the objective in an output, as a JSON pointer. A higher number
+    /// is better.
     pub objective: Option<String>,
-    /// What elites are told apart by; none: only by their score.
+    /// The features that divide elites into kinds. Without any, only the score
+    /// counts.
     pub axes: Vec<Feature>,
-    /// Seconds of processor time for all runs of all candidates.
+    /// Processor time for all runs of all candidates.
     pub cpu_budget: Option<Duration>,
-    /// Where states are kept; each agent type has a folder in it.
+    /// The folder of all evolutions. Each agent type has a folder in it.
     pub folder: PathBuf,
     /// The limits on each candidate.
     pub quota: ResourceQuota,
-    /// Forgets what is there of the agent type.
+    /// Whether to remove the state of an earlier evolution of the agent type.
     pub anew: bool,
 }
 
@@ -63,7 +66,7 @@ pub struct EvolutionOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generator {
-    /// The files of a folder, by name, each once.
+    /// The files of a folder, in the order of their names, each once.
     #[schema(value_type = String)]
     Folder(PathBuf),
     /// A program and its arguments. It reads one JSON document from its
@@ -74,9 +77,9 @@ pub enum Generator {
 /// A feature of behaviour, read from the outputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Feature {
-    /// Its cells.
+    /// The range of the feature, and its division into cells.
     pub axis: Axis,
-    /// Where an output has it, as a JSON pointer.
+    /// The place of the feature in an output, as a JSON pointer.
     pub pointer: String,
 }
 

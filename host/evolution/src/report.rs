@@ -1,9 +1,9 @@
-//! What came of an evolution, said honestly.
+//! The result of an evolution, with the best measured on held-out tasks.
 //!
-//! The best was chosen by the training tasks, so its figures there flatter it.
-//! What it is worth is what it does on held-out tasks, which nothing was chosen
-//! by. There the start and the best run each task twice, the one first and then
-//! the other first, so that whatever else the machine does falls on both.
+//! The best was chosen by the training tasks, so its figures there are too good.
+//! The held-out tasks chose no candidate. The start and the best run each of them
+//! twice: first the start, then the best twice, then the start again. So load on the
+//! machine affects both alike.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use super::outcome::{Counted, Figures, Outcome, Why};
 use super::state::State;
 use chimera_layer4_fabric::Fabric;
 
-/// Of each interval of the comparison.
+/// The confidence of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
 
-/// What came of an evolution that has ended, with the best run on the held-out
-/// tasks where it is not the start.
+/// The result of an evolution that has ended. Where the best is not the start, both
+/// run the held-out tasks.
 pub(super) async fn outcome(
     fabric: &Fabric,
     options: &EvolutionOptions,
@@ -102,8 +102,8 @@ async fn held_out(course: &Course<'_>, sides: [&Arc<[u8]>; 2]) -> Result<Figures
     let [start, best] = sides;
     let mut measures = sides.map(|bytes| Measure::new(course.options, bytes.len() as u64));
     let [of_start, of_best] = &mut measures;
-    // Both run under the type's own name, which the agent receives; so one
-    // after the other, in either order.
+    // An agent receives its type's name, and both need the same one. So they run
+    // one after the other, in both orders.
     let mut old = all(course, start, of_start).await?;
     let mut new = all(course, best, of_best).await?;
     new.extend(all(course, best, of_best).await?);
@@ -150,7 +150,8 @@ async fn tasks(course: &Course<'_>, measure: &mut Measure<'_>) -> Result<Vec<Run
     Ok(runs)
 }
 
-/// Of each task's first runs: the second ones are for the clock.
+/// Compares the objectives of the given runs. The second run of a task is only for
+/// the measured times.
 fn count<'a>(runs: impl Iterator<Item = (&'a Run, &'a Run)>) -> Counted {
     let mut counted = Counted::default();
     for (old, new) in runs {

@@ -1,4 +1,4 @@
-//! An evolution from its beginning, or from where it was, to its end.
+//! An evolution, from its beginning or from the state on disk to its end.
 
 use std::sync::Arc;
 
@@ -9,41 +9,41 @@ use super::error::EvolutionError;
 use super::folder::Folder;
 use super::options::EvolutionOptions;
 use super::outcome::{Outcome, Why};
-use super::report;
+use super::report::outcome;
 use super::state::{Generation, MOST_KNOWN, State};
 use super::step::Steps;
 use super::terms::Terms;
 
-/// What is reported while it runs.
+/// What an evolution reports while it runs.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
     /// The start was measured, or the state of an earlier run was found.
     Ready(&'a State),
-    /// One more candidate is through, with all before it.
+    /// One more candidate is finished, and so are all before it.
     Candidate(&'a State),
-    /// A generation is through.
+    /// A generation is finished.
     Generation(&'a Generation),
-    /// The best is run on the held-out tasks.
+    /// The start and the best are about to run the held-out tasks.
     HeldOut,
 }
 
-/// An evolution of one agent type; no other process has its folder meanwhile.
+/// An evolution of one agent type. It locks the folder of the agent type.
 #[derive(Debug)]
 pub struct Evolution {
     options: EvolutionOptions,
     folder: Arc<Folder>,
     start: Digest,
-    /// Absent until the start was measured.
+    /// Absent until the start has been measured.
     state: Option<State>,
 }
 
 impl Evolution {
-    /// Opens the state of the agent type, or begins one.
+    /// Opens the state of the agent type, or begins an evolution.
     ///
     /// # Errors
-    /// `Options` when something is out of range, `Busy` when another process has
-    /// it, `Differs` when what is there was begun with other options, `State`
-    /// when it cannot be read.
+    /// `Options` when an option is out of range, `Busy` when another process has the
+    /// folder, `Differs` when the state was begun with other options, `State` when
+    /// the state cannot be read.
     pub fn open(options: EvolutionOptions) -> Result<Self, EvolutionError> {
         let complaints = options.complaints();
         if !complaints.is_empty() {
@@ -65,18 +65,20 @@ impl Evolution {
         Ok(Self { options, folder: Arc::new(folder), start, state })
     }
 
-    /// Runs until the generations, the budget or the generator's ideas are used
-    /// up, and runs the best on the held-out tasks. If it is dropped in between,
-    /// it resumes from the last candidate that was finished; the fabric is to be
-    /// shut down then, since an agent of it may still run.
+    /// Runs until all generations are finished, the budget is spent or the generator
+    /// makes nothing new, and then runs the best on the held-out tasks. If the
+    /// future is dropped, a later evolution resumes from the last finished
+    /// candidate. The caller then shuts down the fabric, where an agent may still
+    /// run.
     ///
     /// # Errors
-    /// `Start` when the start itself does not do the tasks, `Generator` when it
-    /// failed too often in a row, `State` when the disk fails, `Fabric`.
+    /// `Start` when the start itself does not do the tasks, `Generator` when the
+    /// generator failed too often in a row, `State` when the disk fails, `Fabric`
+    /// when the host fails.
     pub async fn run(
         &mut self,
         fabric: &Fabric,
-        mut told: impl FnMut(Progress<'_>),
+        mut report: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, EvolutionError> {
         self.check_alone(fabric)?;
         let mut state = match self.state.take() {
@@ -84,24 +86,24 @@ impl Evolution {
             None => self.steps(fabric).begin().await?,
         };
         state.resume();
-        told(Progress::Ready(&state));
-        let ran = self.generations(fabric, &mut state, &mut told).await;
+        report(Progress::Ready(&state));
+        let ran = self.generations(fabric, &mut state, &mut report).await;
         let state = self.state.insert(state);
         ran?;
         if let Some(outcome) = &state.report {
             return Ok(outcome.clone());
         }
-        told(Progress::HeldOut);
-        let outcome = report::outcome(fabric, &self.options, &self.folder, state).await?;
+        report(Progress::HeldOut);
+        let outcome = outcome(fabric, &self.options, &self.folder, state).await?;
         state.report = Some(outcome.clone());
         self.folder.keep_state(state).await?;
         Ok(outcome)
     }
 
-    /// The component of a genome that is kept: the start's or an elite's.
+    /// The component of the start or of an elite.
     ///
     /// # Errors
-    /// `State` when it is not kept, or damaged.
+    /// `State` when the folder does not have it, or it is damaged.
     pub fn component(&self, genome: Digest) -> Result<Arc<[u8]>, EvolutionError> {
         if genome == self.start {
             return Ok(Arc::clone(&self.options.start));
@@ -109,13 +111,13 @@ impl Evolution {
         self.folder.component(genome).map(Into::into)
     }
 
-    /// The genome that it began with.
+    /// The genome that the evolution began with.
     #[must_use]
     pub fn start(&self) -> Digest {
         self.start
     }
 
-    /// How many candidates there will be.
+    /// The number of candidates in all generations.
     #[must_use]
     pub fn candidates(&self) -> u64 {
         u64::from(self.options.generations) * u64::from(self.options.population)
@@ -129,7 +131,7 @@ impl Evolution {
         &self,
         fabric: &Fabric,
         state: &mut State,
-        told: &mut impl FnMut(Progress<'_>),
+        report: &mut impl FnMut(Progress<'_>),
     ) -> Result<(), EvolutionError> {
         let steps = self.steps(fabric);
         loop {
@@ -141,14 +143,14 @@ impl Evolution {
                 state.ended = Some(why);
                 return self.folder.keep_state(state).await;
             }
-            told(Progress::Candidate(state));
+            report(Progress::Candidate(state));
             if let (0, Some(generation)) = (state.place, state.generations.last()) {
-                told(Progress::Generation(generation));
+                report(Progress::Generation(generation));
             }
         }
     }
 
-    /// A task goes to any agent of its type, so there must be no other.
+    /// A task goes to any agent of its type, so no other agent may have the type.
     fn check_alone(&self, fabric: &Fabric) -> Result<(), EvolutionError> {
         let name = &self.options.agent_type;
         if fabric.agents().active().iter().all(|agent| agent.agent_type != *name) {

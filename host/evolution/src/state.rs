@@ -1,9 +1,9 @@
-//! All that an evolution knows between two candidates.
+//! The state of an evolution between two candidates.
 //!
-//! It is written as a whole after each candidate. What grows with their number
-//! (a line for each, in `candidates.jsonl`) is appended before, and the state
-//! says how much of it counts; a line that the state does not know of yet is
-//! cut off again.
+//! The whole state is written after each candidate. Before that, a line for the
+//! candidate is appended to `candidates.jsonl`, so that the state does not grow
+//! with the number of candidates. The state says how many bytes of that file are
+//! valid, and what comes after them is cut off.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -15,97 +15,97 @@ use super::candidate::{Candidate, Evidence, Fate, Stage};
 use super::outcome::{Outcome, Why};
 use super::terms::Terms;
 
-/// Of the state's form.
+/// The version of the state's format.
 pub(super) const VERSION: u32 = 1;
-/// Failures of the generator in a row that end it.
+/// So many failures of the generator in a row end the evolution.
 pub(super) const MOST_FAILURES: u32 = 5;
-/// Candidates in a row that are known already, after which nothing new is
-/// expected.
+/// So many known candidates in a row end the evolution: nothing new is expected.
 pub(super) const MOST_KNOWN: u32 = 20;
-/// What the start has: it is held against itself.
+/// The score of the start, which is compared with itself.
 const START_SCORE: f64 = 0.5;
-/// The number of the last candidates that are kept for display.
+/// So many of the last candidates are kept for display.
 const RECENT: usize = 100;
 
-/// All that is known.
+/// What is known of an evolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = EvolutionState)]
 pub struct State {
-    /// Of its form.
+    /// The version of this format.
     pub version: u32,
-    /// What it was asked.
+    /// The options that it was begun with.
     pub terms: Terms,
     /// The next candidate's generation, counted from zero.
     pub generation: u32,
-    /// Its place in the generation.
+    /// The next candidate's place in its generation, counted from zero.
     pub place: u32,
-    /// Candidates that are through.
+    /// The number of finished candidates.
     pub candidates: u64,
-    /// Bytes of `candidates.jsonl` that count.
+    /// The number of valid bytes of `candidates.jsonl`.
     pub journal_bytes: u64,
     /// Failures of the generator in a row.
     pub failures_in_a_row: u32,
-    /// Candidates in a row that were known already.
+    /// Candidates in a row whose component was tried before.
     pub known_in_a_row: u32,
     /// Processor time of all runs so far.
     pub cpu_seconds: f64,
     /// Interfaces that need a grant and that the start imports.
     pub capabilities: Vec<String>,
-    /// The start, against which each is held.
+    /// The measurements of the start, with which each candidate is compared.
     pub reference: Evidence,
     /// The elites.
     pub archive: Archive,
-    /// What the elites' scores stand on.
+    /// The measurements behind the elites' scores.
     #[schema(value_type = std::collections::BTreeMap<String, Evidence>)]
     pub evidence: BTreeMap<Digest, Evidence>,
-    /// Each generation that is through.
+    /// The finished generations.
     pub generations: Vec<Generation>,
-    /// The one that is under way.
+    /// The generation that is under way.
     pub current: Generation,
     /// The last candidates, oldest first.
     #[schema(value_type = Vec<Candidate>)]
     pub recent: VecDeque<Candidate>,
-    /// Why it ended, if it has.
+    /// Why the evolution ended, if it has.
     pub ended: Option<Why>,
-    /// What came of it, where it was shown on the held-out tasks.
+    /// The result, after the best ran on the held-out tasks.
     pub report: Option<Outcome>,
-    /// Genomes that were tried; read from the lines.
+    /// Genomes that were tried; read from `candidates.jsonl`.
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) known: HashSet<Digest>,
-    /// Files that were taken from a folder; read from the lines.
+    /// Files that were tried, of a folder; read from `candidates.jsonl`.
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) taken: HashSet<String>,
 }
 
-/// Characters of a reason that a generation is reported with.
+/// The most characters of the reason in a generation's report.
 const MOST_WHY: usize = 200;
 
 /// A generation in short.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Generation {
-    /// Which, counted from zero.
+    /// Its number, counted from zero.
     pub generation: u32,
     /// The best score so far.
     pub best_score: f64,
-    /// Its objective.
+    /// The objective of the genome with that score.
     pub best_objective: Option<f64>,
     /// Candidates that ran all tasks.
     pub evaluated: u32,
-    /// Candidates that fell before, or had no score.
+    /// Candidates that did not pass a check.
     pub fell: u32,
-    /// Why the last of them did.
+    /// Why the last of those did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fall: Option<String>,
-    /// Candidates that were known.
+    /// Candidates whose component was tried before.
     pub known: u32,
     /// Processor time of its runs.
     pub cpu_seconds: f64,
 }
 
 impl State {
-    /// Before the first candidate: the start is measured and is the only elite.
+    /// The state before the first candidate: the start is measured, and it is the
+    /// only elite.
     pub(super) fn new(
         terms: Terms,
         archive: Archive,
@@ -145,7 +145,8 @@ impl State {
         best.map_or((self.terms.start, START_SCORE), |best| (best.genome, best.fitness.score))
     }
 
-    /// Resumes after an end: there may be more generations, budget or ideas.
+    /// Goes on after an end: there may be more generations or budget now, or another
+    /// generator.
     pub(super) fn resume(&mut self) {
         if self.ended.take() == Some(Why::NothingNew) {
             self.known_in_a_row = 0;
@@ -155,7 +156,7 @@ impl State {
         }
     }
 
-    /// Records a candidate that is finished, and moves to the next place.
+    /// Records a finished candidate and moves to the next place.
     pub(super) fn note(&mut self, candidate: Candidate) {
         let current = &mut self.current;
         match &candidate.fate {
@@ -178,7 +179,7 @@ impl State {
         self.current.best_score = best.map_or(0.0, |best| best.fitness.score);
         self.current.best_objective =
             best.and_then(|best| self.evidence.get(&best.genome)?.all.objective);
-        // What was said at an end is no longer all.
+        // The result of an earlier end does not cover this candidate.
         self.report = None;
         self.place += 1;
         if self.place >= self.terms.population {
@@ -188,8 +189,8 @@ impl State {
         }
     }
 
-    /// Counts what goes wrong in a row; an answer is the generator's last
-    /// failure, if it is one too many. A folder's bad files are no such thing.
+    /// Counts failures and known candidates in a row. After too many failures the
+    /// answer is the last one's reason. Bad files of a folder are not counted.
     pub(super) fn count(&mut self, fate: &Fate, by_command: bool) -> Option<String> {
         match fate {
             Fate::Fell { at: Stage::Generator, why } => {

@@ -1,4 +1,4 @@
-//! One candidate, from its making to the state that knows of it.
+//! One candidate, from the generator to the state that has it.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use super::outcome::Why;
 use super::state::{MOST_FAILURES, State};
 use super::terms::Terms;
 
-/// The steps of an evolution, and what they work with.
+/// Takes the steps of an evolution.
 pub(super) struct Steps<'a> {
     pub(super) fabric: &'a Fabric,
     pub(super) options: &'a EvolutionOptions,
     pub(super) folder: &'a Arc<Folder>,
 }
 
-/// A component whose fate is known.
+/// A component that was tried.
 struct Tried {
     fate: Fate,
-    /// Its bytes, if it stays in the archive.
+    /// Its bytes, if the archive keeps it.
     kept: Option<Arc<[u8]>>,
 }
 
 impl Steps<'_> {
-    /// Measures the start, which is the first elite.
+    /// Measures the start, which becomes the first elite.
     pub(super) async fn begin(&self) -> Result<State, EvolutionError> {
         let component = Arc::clone(&self.options.start);
         let bars = (Bar::default(), Bar::default());
@@ -61,8 +61,8 @@ impl Steps<'_> {
         Ok(state)
     }
 
-    /// Has one more candidate made, tries it and writes down what became of it.
-    /// An answer says why there is none.
+    /// Takes one candidate from the generator, tries it and records its fate. If
+    /// there is none, the answer says why.
     pub(super) async fn next(&self, state: &mut State) -> Result<Option<Why>, EvolutionError> {
         let most = self.fabric.max_component_bytes();
         let made = generator::next(self.options, self.folder, state, most).await?;
@@ -99,7 +99,7 @@ impl Steps<'_> {
         }
     }
 
-    /// What became of a component; `None`: the budget ended first.
+    /// Tries a component; `None` means that the budget was spent first.
     async fn try_out(
         &self,
         state: &mut State,
@@ -113,7 +113,7 @@ impl Steps<'_> {
         let mut made_from: Vec<_> =
             parents.iter().filter_map(|one| state.evidence.get(one)).collect();
         if made_from.is_empty() {
-            // Who made it is not known; it is to replace the start.
+            // Its parents are not known, so it is compared with the start.
             made_from.push(&state.reference);
         }
         let bars = Bar::of(&made_from);
@@ -174,6 +174,7 @@ fn place(
     fitness: Fitness,
 ) -> Result<Placed, EvolutionError> {
     let placed = archive.place(genome, &through.features, fitness);
-    // Features are counted and finite, and the formula is this host's.
+    // This cannot fail: there is a finite number for each axis, and this host
+    // computed the score.
     placed.map_err(|error| Layer4Error::Internal(error.to_string()).into())
 }

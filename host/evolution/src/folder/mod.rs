@@ -1,15 +1,15 @@
-//! An evolution's folder: one for each agent type.
+//! The folder of an evolution. Each agent type has one.
 //!
 //! ```text
-//! state.json              all that is known; replaced as a whole
+//! state.json              the whole state; replaced as a whole
 //! candidates.jsonl        a line for each candidate
-//! components/<hex>.wasm   the elites, hashed again whenever they are read
-//! out/                    where the generator writes; emptied before each call
+//! components/<hex>.wasm   the elites; each is hashed when it is read
+//! out/                    for the generator; emptied before each call
 //! lock                    held by the process that uses the folder
 //! ```
 //!
-//! Files are written under another name, synced and renamed. A component is
-//! there before the state that names it, and goes after it.
+//! Files are written under another name, synced and renamed. A component is written
+//! before the state that names it, and removed after a state that does not.
 
 mod files;
 
@@ -29,9 +29,10 @@ use super::naming;
 use super::state::{self, State};
 use chimera_layer4_folders::locks;
 
-/// Of a state: ten thousand elites with their evidence are a tenth of it.
+/// The most bytes of a state. Ten thousand elites with their evidence take a tenth
+/// of it.
 const MOST_STATE_BYTES: u64 = 256 << 20;
-/// Of all lines: a hundred thousand of them.
+/// The most bytes of all lines. There are at most a hundred thousand.
 const MOST_JOURNAL_BYTES: u64 = 1 << 30;
 const STATE: &str = "state.json";
 const JOURNAL: &str = "candidates.jsonl";
@@ -41,11 +42,11 @@ const WASM: &str = ".wasm";
 
 type Done<T> = Result<T, EvolutionError>;
 
-/// A folder that this process alone works in.
+/// A folder that no other process uses.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Held as long as it is open.
+    /// It is locked as long as this is open.
     _lock: File,
 }
 
@@ -62,7 +63,7 @@ impl Folder {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        // Absolute, since the generator may be elsewhere.
+        // The path is absolute, since the generator may run in another folder.
         let path = folder.path().to_path_buf();
         match locks::take(&lock) {
             Ok(true) => Ok(Self { path, _lock: lock }),
@@ -75,7 +76,8 @@ impl Folder {
         self.path.join(STATE)
     }
 
-    /// Forgets everything, the state first: what is left without it is swept.
+    /// Removes everything, the state first. After a crash in between, the next
+    /// write removes components that no state names.
     pub(super) fn clear(&self) -> Done<()> {
         for name in [STATE, JOURNAL] {
             let path = self.path.join(name);
@@ -88,8 +90,8 @@ impl Folder {
         read_state(&self.path)
     }
 
-    /// Cuts off lines that the state does not know of, reads the others, and
-    /// removes components that it does not name.
+    /// Reads the lines that the state counts, cuts off the others, and removes
+    /// components that the state does not name.
     pub(super) fn recover(&self, state: &mut State) -> Done<()> {
         let path = self.path.join(JOURNAL);
         let damaged = |reason: String| EvolutionError::State { path: path.clone(), reason };
@@ -106,7 +108,7 @@ impl Folder {
 
     /// The lines of all candidates, cut off after `bytes`.
     fn journal(path: &Path, bytes: u64) -> Done<String> {
-        // A pipe would wait for its writer.
+        // Opening a pipe would wait for its writer.
         match open_regular(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(EvolutionError::of(path)(error));
@@ -129,7 +131,7 @@ impl Folder {
         Ok(text)
     }
 
-    /// A component, if it is what its name says.
+    /// Reads a component and checks that its digest is its name.
     pub(super) fn component(&self, genome: Digest) -> Done<Vec<u8>> {
         let path = self.component_path(genome);
         let mut bytes = Vec::new();
@@ -154,7 +156,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Writes down a candidate that is through: its component if it stays, its
+    /// Writes a finished candidate: its component if the archive keeps it, its
     /// line, and the state.
     pub(super) async fn keep(
         self: &Arc<Self>,
@@ -215,7 +217,7 @@ impl Folder {
         done.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
     }
 
-    /// Removes every component but these, and whatever a crash left of a write.
+    /// Removes every component but these, and files that a crash left half written.
     fn sweep(&self, elites: &HashSet<Digest>) -> Done<()> {
         let kept: HashSet<String> =
             elites.iter().map(|one| format!("{}{WASM}", one.hex())).collect();
@@ -233,7 +235,7 @@ impl Folder {
     }
 }
 
-/// The state in a folder, whether it is in use or not.
+/// Reads the state in a folder. Another process may be using the folder.
 pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     let path = folder.join(STATE);
     let file = match open_regular(&path) {
