@@ -54,7 +54,7 @@ impl Stop {
     pub(super) fn told<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
         match *self.stage() {
             Stage::Stopped => built.map_err(|_| BuildError::Stopped),
-            _ => built,
+            Stage::Between | Stage::Tool(_) => built,
         }
     }
 
