@@ -47,7 +47,7 @@ pub fn build(
 ) -> Result<PathBuf, BuildError> {
     let language =
         Language::of(folder).ok_or_else(|| BuildError::NotAProject(folder.to_path_buf()))?;
-    stop.told(build_in(language, folder, target_dir, stop, progress))
+    stop.or_stopped(build_in(language, folder, target_dir, stop, progress))
 }
 
 /// Folders that a build of the project reads besides its own: the crates that
@@ -72,7 +72,7 @@ pub fn add_target(
     stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
-    stop.told(rust::add_target(folder, target, stop, progress))
+    stop.or_stopped(rust::add_target(folder, target, stop, progress))
 }
 
 fn build_in(

@@ -50,8 +50,8 @@ impl Stop {
         Ok((child, Running(self)))
     }
 
-    /// What came of a build, in view of whether it was stopped.
-    pub(super) fn told<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
+    /// The result of a build, which is `Stopped` where it failed after a stop.
+    pub(super) fn or_stopped<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
         match *self.stage() {
             Stage::Stopped => built.map_err(|_| BuildError::Stopped),
             Stage::Between | Stage::Tool(_) => built,
