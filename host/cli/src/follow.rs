@@ -47,7 +47,12 @@ async fn show(bar: &Bar, events: &mut mpsc::Receiver<Event>) {
             }
             Some(TaskEventKind::Started { .. }) => bar.say("runs"),
             Some(TaskEventKind::Retried { .. }) => bar.say("failed, and is tried again"),
-            _ => {}
+            Some(
+                TaskEventKind::Submitted {}
+                | TaskEventKind::GivenBack {}
+                | TaskEventKind::Ended { .. },
+            )
+            | None => {}
         }
     }
     // The result comes from the caller's request, not from an event.

@@ -38,9 +38,11 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::agent::AgentCommand;
+use self::args::flags::SettingsArgs;
 use self::args::{Cli, Command};
 use self::exit::Exit;
 use self::output::{Log, Output};
+use self::settings::Settings;
 
 /// Runs the program on the process's own arguments.
 #[must_use]
@@ -72,13 +74,12 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         return wit::run(args, output);
     }
     let settings = settings::resolve(&cli.settings)?;
-    let mut config = settings.config.clone();
     chimera_layer4_fabric::raise_limit();
     let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
-    let _logging = output.start_logging(&config, log)?;
+    let _logging = output.start_logging(&settings.config, log)?;
     tracing::debug!(
         file = settings.layers.file(),
-        data_dir = config.data_dir.as_ref().map(|folder| folder.display().to_string()),
+        data_dir = settings.config.data_dir.as_ref().map(|folder| folder.display().to_string()),
         agents = settings.agents.len(),
         "the settings are read"
     );
@@ -86,67 +87,76 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         return config::run(&settings, command, output);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut interrupted = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        // These commands shut down gracefully on the first signal.
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let told = async { drop(told.await) };
-        let command = match cli.command {
-            Command::Work(args) => {
-                let work = Box::pin(work::run(config, args, output, told));
-                return until_told_twice(work, tell, interrupted).await;
-            }
-            Command::Agent { command: AgentCommand::Dev(args) } => {
-                config.task_store = TaskStoreKind::Memory;
-                let dev = Box::pin(agent::dev::run(config, args, output, told));
-                return until_told_twice(dev, tell, interrupted).await;
-            }
-            Command::Serve => {
-                let serve = Box::pin(serve::run(settings, cli.settings, output, told));
-                return until_told_twice(serve, tell, interrupted).await;
-            }
-            command => command,
-        };
-        // One-shot runs keep nothing, so that several may go on at once.
-        let kept = matches!(
-            command,
-            Command::Task { .. }
-                | Command::DeadLetters { .. }
-                | Command::Genome { .. }
-                | Command::KeyValue { .. }
-                | Command::Evolve(_)
-        );
-        if !kept {
-            config.task_store = TaskStoreKind::Memory;
-        }
-        tokio::select! {
-            // A signal that came first counts, also when the work ended by it.
-            biased;
-            () = interrupted() => Ok(Exit::Interrupted),
-            done = one_shot(config, command, output) => done,
-        }
-    });
+    let done = runtime.block_on(until_signalled(cli.command, settings, cli.settings, output));
     // A guest may have left a thread waiting, for a pipe without a writer, say.
     runtime.shutdown_background();
     done
 }
 
-/// Tells `work` of the first signal; a second one ends it at once.
-async fn until_told_twice(
+/// Runs a command to its end, or until a signal ends it.
+async fn until_signalled(
+    command: Command,
+    settings: Settings,
+    flags: SettingsArgs,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let mut config = settings.config.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut interrupted = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    // These commands shut down gracefully on the first signal.
+    let (first, signalled) = tokio::sync::oneshot::channel();
+    let signalled = async { drop(signalled.await) };
+    let command = match command {
+        Command::Work(args) => {
+            let work = Box::pin(work::run(config, args, output, signalled));
+            return until_signalled_twice(work, first, interrupted).await;
+        }
+        Command::Agent { command: AgentCommand::Dev(args) } => {
+            config.task_store = TaskStoreKind::Memory;
+            let dev = Box::pin(agent::dev::run(config, args, output, signalled));
+            return until_signalled_twice(dev, first, interrupted).await;
+        }
+        Command::Serve => {
+            let serve = Box::pin(serve::run(settings, flags, output, signalled));
+            return until_signalled_twice(serve, first, interrupted).await;
+        }
+        command => command,
+    };
+    // One-shot runs keep nothing, so that several may go on at once.
+    let kept = matches!(
+        command,
+        Command::Task { .. }
+            | Command::DeadLetters { .. }
+            | Command::Genome { .. }
+            | Command::KeyValue { .. }
+            | Command::Evolve(_)
+    );
+    if !kept {
+        config.task_store = TaskStoreKind::Memory;
+    }
+    tokio::select! {
+        // A signal that came first counts, also when the work ended by it.
+        biased;
+        () = interrupted() => Ok(Exit::Interrupted),
+        done = one_shot(config, command, output) => done,
+    }
+}
+
+/// Has `work` shut down on the first signal. A second signal ends it at once.
+async fn until_signalled_twice(
     mut work: Pin<Box<dyn Future<Output = anyhow::Result<Exit>> + '_>>,
-    tell: tokio::sync::oneshot::Sender<()>,
+    first: tokio::sync::oneshot::Sender<()>,
     mut interrupted: impl AsyncFnMut(),
 ) -> anyhow::Result<Exit> {
     tokio::select! {
         biased;
-        () = interrupted() => drop(tell.send(())),
+        () = interrupted() => drop(first.send(())),
         done = &mut work => return done,
     }
     tokio::select! {

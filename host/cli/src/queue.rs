@@ -30,14 +30,18 @@ pub(super) async fn task(
     command: TaskCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    // Whatever was mistyped is said before the store is opened.
-    let submission = match &command {
-        TaskCommand::Submit(args) => Some(submission(&config, args).await?),
-        _ => None,
-    };
-    let queue = match &command {
-        TaskCommand::Submit(_) => QueueBackend::open(&config).await?,
-        _ => QueueBackend::open_to_look(&config).await?,
+    let (queue, submission) = match &command {
+        TaskCommand::Submit(args) => {
+            // What was mistyped is reported before the store is opened.
+            let submission = submission(&config, args).await?;
+            (QueueBackend::open(&config).await?, Some(submission))
+        }
+        TaskCommand::Show { .. }
+        | TaskCommand::Logs { .. }
+        | TaskCommand::List(_)
+        | TaskCommand::Cancel { .. }
+        | TaskCommand::Purge { .. }
+        | TaskCommand::Stats { .. } => (QueueBackend::open_to_look(&config).await?, None),
     };
     let done = match command {
         TaskCommand::Submit(args) => submit(&queue, submission, args.wait, output).await,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::LogLevel;
 use chimera_layer4_core::{
-    ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, RunTelemetry, Task,
+    AgentConfig, ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, RunTelemetry, Task,
 };
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use super::output::Output;
 use super::{component, task};
 use chimera_layer4_fabric::{Fabric, utils};
 use chimera_layer4_runtime::RunReport;
+use chimera_layer4_runtime::genome::Loading;
 
 /// What the task really cost.
 #[derive(Debug, Serialize)]
@@ -54,12 +55,22 @@ struct Report<'a> {
     shutdown_error: Option<String>,
 }
 
+/// The runs of a task on one agent.
+struct Runs {
+    /// Of each, in their order.
+    walls: Vec<Duration>,
+    failed: usize,
+    /// By the first that failed.
+    exit: Exit,
+    last: Option<RunReport>,
+}
+
 pub(super) async fn run(
     config: Layer4Config,
     args: RunArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    // Whatever was mistyped is said before anything is built or compiled.
+    // What was mistyped is reported before anything is built or compiled.
     let payload = task::payload(&args.task).await?;
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let draft = Task { resource_quota: quota.clone(), ..utils::default_task("agent", payload) };
@@ -68,68 +79,22 @@ pub(super) async fn run(
         return Err(Layer4Error::InvalidRequest(wrong).into());
     }
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
-    let mut agent = task::agent("agent", quota.clone(), &args.grants, instances)?;
+    let mut agent = task::agent("agent", quota, &args.grants, instances)?;
     let most = config.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     agent.agent_type = component.name.clone();
 
     let fabric = Fabric::new(config)?;
     fabric.start().await?;
-    let genome = fabric.agents().load(&component.bytes).await?;
-    let loading = genome.loading();
-    tracing::debug!(
-        genome = %genome.digest(),
-        bytes = component.bytes.len(),
-        from_cache = loading.cached,
-        compile_seconds = loading.compile.as_secs_f64(),
-        load_seconds = loading.load.as_secs_f64(),
-        "the component is loaded"
-    );
-    let starting = Instant::now();
-    fabric.agents().spawn_genome(genome, agent).await?;
-    let started = starting.elapsed();
-
-    let template = Task { target_agent_type: component.name.clone(), ..draft };
-    let (mut walls, mut failed) = (Vec::new(), 0);
-    let mut exit = Exit::Success;
-    let mut last: Option<RunReport> = None;
-    for _ in 0..args.repeat {
-        let task = Task { id: utils::generate_task_id(), ..template.clone() };
-        let report = Box::pin(fabric.tasks().run_once(&task)).await?;
-        walls.push(report.wall);
-        tracing::debug!(
-            task = %task.id,
-            wall_seconds = report.wall.as_secs_f64(),
-            waited_seconds = report.waited.as_secs_f64(),
-            instantiate_seconds = report.new_instance.map(|took| took.as_secs_f64()),
-            succeeded = report.result.is_ok(),
-            "a run has ended"
-        );
-        if let Err(fault) = &report.result {
-            exit = if failed == 0 { Exit::of_fault(fault) } else { exit };
-            failed += 1;
-        }
-        last = Some(report);
-    }
+    let (loading, started) = start(&fabric, &component.bytes, agent).await?;
+    let template = Task { target_agent_type: component.name, ..draft };
+    let Runs { walls, failed, exit, last } = repeat(&fabric, &template, args.repeat).await?;
     let ended = fabric.shutdown().await;
     let Some(report) = last else { return Ok(Exit::Success) };
 
     let shutdown_error = report.shutdown_fault.as_ref().map(ToString::to_string);
     let shutdown_error = shutdown_error.or_else(|| ended.err().map(|error| error.to_string()));
-    let cost = Cost {
-        wall_seconds: report.wall.as_secs_f64(),
-        cpu_seconds: report.usage.cpu_seconds,
-        memory_peak_mb: report.usage.memory_peak_mb,
-        network_bytes: report
-            .usage
-            .network_tx_bytes
-            .zip(report.usage.network_rx_bytes)
-            .map(|(sent, received)| [sent, received]),
-        compile_seconds: (!loading.cached).then_some(loading.compile.as_secs_f64()),
-        load_seconds: loading.load.as_secs_f64(),
-        instantiate_seconds: report.new_instance.unwrap_or(started).as_secs_f64(),
-        cache_hit: loading.cached,
-    };
+    let cost = Cost::of(&report, loading, started);
     let spread = (args.repeat > 1).then(|| spread(walls, failed));
     let telemetry = report.telemetry.clone();
     let result = report.into_result(template.id);
@@ -140,6 +105,72 @@ pub(super) async fn run(
         print(&result, &cost, spread.as_ref(), &telemetry, shutdown_error.as_deref(), output)?;
     }
     Ok(exit)
+}
+
+/// Loads the component and starts its agent; what the loading took, and the start.
+async fn start(
+    fabric: &Fabric,
+    component: &[u8],
+    agent: AgentConfig,
+) -> anyhow::Result<(Loading, Duration)> {
+    let genome = fabric.agents().load(component).await?;
+    let loading = genome.loading();
+    tracing::debug!(
+        genome = %genome.digest(),
+        bytes = component.len(),
+        from_cache = loading.cached,
+        compile_seconds = loading.compile.as_secs_f64(),
+        load_seconds = loading.load.as_secs_f64(),
+        "the component is loaded"
+    );
+    let starting = Instant::now();
+    fabric.agents().spawn_genome(genome, agent).await?;
+    Ok((loading, starting.elapsed()))
+}
+
+/// Runs the task so many times, each time under an id of its own.
+async fn repeat(fabric: &Fabric, template: &Task, times: u32) -> anyhow::Result<Runs> {
+    let mut runs = Runs { walls: Vec::new(), failed: 0, exit: Exit::Success, last: None };
+    for _ in 0..times {
+        let task = Task { id: utils::generate_task_id(), ..template.clone() };
+        let report = Box::pin(fabric.tasks().run_once(&task)).await?;
+        runs.walls.push(report.wall);
+        tracing::debug!(
+            task = %task.id,
+            wall_seconds = report.wall.as_secs_f64(),
+            waited_seconds = report.waited.as_secs_f64(),
+            instantiate_seconds = report.new_instance.map(|took| took.as_secs_f64()),
+            succeeded = report.result.is_ok(),
+            "a run has ended"
+        );
+        if let Err(fault) = &report.result {
+            if runs.failed == 0 {
+                runs.exit = Exit::of_fault(fault);
+            }
+            runs.failed += 1;
+        }
+        runs.last = Some(report);
+    }
+    Ok(runs)
+}
+
+impl Cost {
+    /// `started` is what the start of the agent took, which made the instance where
+    /// the run did not.
+    fn of(report: &RunReport, loading: Loading, started: Duration) -> Self {
+        let usage = &report.usage;
+        let sent_and_received = usage.network_tx_bytes.zip(usage.network_rx_bytes);
+        Self {
+            wall_seconds: report.wall.as_secs_f64(),
+            cpu_seconds: usage.cpu_seconds,
+            memory_peak_mb: usage.memory_peak_mb,
+            network_bytes: sent_and_received.map(|(sent, received)| [sent, received]),
+            compile_seconds: (!loading.cached).then_some(loading.compile.as_secs_f64()),
+            load_seconds: loading.load.as_secs_f64(),
+            instantiate_seconds: report.new_instance.unwrap_or(started).as_secs_f64(),
+            cache_hit: loading.cached,
+        }
+    }
 }
 
 fn spread(mut walls: Vec<Duration>, failed: usize) -> Spread {

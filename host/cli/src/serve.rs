@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use chimera_layer4_api::reload::{Reload, Reloaded};
 use chimera_layer4_core::Layer4Config;
 use chimera_layer4_core::config::AgentDeclaration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::flags::SettingsArgs;
 use super::client::{self, AddressFile};
@@ -56,21 +56,7 @@ pub(super) async fn run(
         load(&fabric, &agents, output).await?;
         ready.store(true, Ordering::Release);
         output.note(&format!("listening on {url}"));
-        loop {
-            let hung_up = tokio::select! {
-                Some(()) = hangup.recv() => true,
-                () = reloads.wanted() => false,
-            };
-            let waiting = reloads.take();
-            // Their wish may have been met together with others' already.
-            if hung_up || !waiting.is_empty() {
-                let done = reload(&fabric, &config, &flags).await;
-                for asked in waiting {
-                    // The client that asked may have gone.
-                    let _ = asked.send(done.clone());
-                }
-            }
-        }
+        Ok(apply_reloads(&mut hangup, &reloads, &fabric, &config, &flags).await)
     };
     let failed: anyhow::Result<Infallible> = tokio::select! {
         served = server.run(interrupted) => {
@@ -83,6 +69,31 @@ pub(super) async fn run(
     // Why it could not go on is what counts; the log has the rest.
     drop(fabric.shutdown().await);
     failed.map(|never| match never {})
+}
+
+/// Reloads the settings file on SIGHUP and when a client asks for it.
+async fn apply_reloads(
+    hangup: &mut Signal,
+    reloads: &Reloads,
+    fabric: &Fabric,
+    config: &Layer4Config,
+    flags: &SettingsArgs,
+) -> Infallible {
+    loop {
+        let hung_up = tokio::select! {
+            Some(()) = hangup.recv() => true,
+            () = reloads.wanted() => false,
+        };
+        let waiting = reloads.take();
+        // One reload may have answered several clients already.
+        if hung_up || !waiting.is_empty() {
+            let done = reload(fabric, config, flags).await;
+            for asked in waiting {
+                // The client that asked may have gone.
+                let _ = asked.send(done.clone());
+            }
+        }
+    }
 }
 
 /// Loads the declared agents. A type that fails is down until a reload, and the

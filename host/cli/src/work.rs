@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use chimera_layer4_api::tasks::labels;
-use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
+use chimera_layer4_core::scheduler::{SchedulerStats, Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
     AgentConfig, ExecutionResult, InstancePolicy, JsonText, Layer4Config, Layer4Error,
     Layer4Result, Priority, ResourceQuota, Task, TaskId,
@@ -90,11 +90,6 @@ pub(super) async fn run(
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
-    let (agents_given, most) = (args.agent.len(), config.max_agents);
-    if agents_given > most {
-        let words = format!("--agent is given {agents_given} times, and `max_agents` is {most}");
-        return Err(BadInput(format!("{words}; set LAYER4_MAX_AGENTS={agents_given}")).into());
-    }
     let agents = agents(&args, &quota, &config, output).await?;
     let only = match agents.as_slice() {
         [(only, ..)] => Some(only.clone()),
@@ -105,26 +100,10 @@ pub(super) async fn run(
     fabric.open().await?;
     let terms = Terms { only: only.as_deref(), quota: &quota, output };
     let mut tally = Tally::default();
-    let work = async {
-        start_agents(&fabric, agents).await?;
-        fabric.start().await?;
-        match &args.tasks {
-            None => {}
-            Some(path) if path.as_os_str() == "-" => {
-                feed(&fabric, tokio::io::stdin(), &terms, &mut tally).await?;
-            }
-            Some(path) => {
-                let (path, name) = (path.clone(), format!("--tasks {}", path.display()));
-                let file = input::patiently(move || input::open(&path, &name)).await?;
-                feed(&fabric, tokio::fs::File::from_std(file), &terms, &mut tally).await?;
-            }
-        }
-        until_empty(&fabric, args.keep_running).await
-    };
     let worked = tokio::select! {
         biased;
         () = interrupted => None,
-        worked = work => Some(worked),
+        worked = work(&fabric, agents, &args, &terms, &mut tally) => Some(worked),
     };
     if worked.is_none() {
         output
@@ -135,6 +114,35 @@ pub(super) async fn run(
     let Some(worked) = worked else { return Ok(Exit::Interrupted) };
     worked?;
     despite_agents(ended)?;
+    summarize(left, &tally, &args, output);
+    Ok(tally.exit())
+}
+
+async fn work(
+    fabric: &Fabric,
+    agents: Vec<NamedAgent>,
+    args: &WorkArgs,
+    terms: &Terms<'_>,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    start_agents(fabric, agents).await?;
+    fabric.start().await?;
+    match &args.tasks {
+        None => {}
+        Some(path) if path.as_os_str() == "-" => {
+            feed(fabric, tokio::io::stdin(), terms, tally).await?;
+        }
+        Some(path) => {
+            let (path, name) = (path.clone(), format!("--tasks {}", path.display()));
+            let file = input::patiently(move || input::open(&path, &name)).await?;
+            feed(fabric, tokio::fs::File::from_std(file), terms, tally).await?;
+        }
+    }
+    until_empty(fabric, args.keep_running).await
+}
+
+/// Notes the tasks that stay in the queue, and what was done with the input.
+fn summarize(left: Option<SchedulerStats>, tally: &Tally, args: &WorkArgs, output: &Output) {
     if let Some(left) = left.filter(|left| !left.queued_by_type.is_empty()) {
         for (agent_type, count) in &left.queued_by_type {
             output.note(&format!("{count} tasks wait for {agent_type:?}, which has no --agent"));
@@ -146,7 +154,6 @@ pub(super) async fn run(
             "submitted {submitted} · refused {refused} · succeeded {succeeded} · failed {failed}"
         ));
     }
-    Ok(tally.exit())
 }
 
 type NamedAgent = (String, Vec<u8>, AgentConfig);
@@ -157,6 +164,11 @@ async fn agents(
     config: &Layer4Config,
     output: &Output,
 ) -> anyhow::Result<Vec<NamedAgent>> {
+    let (agents_given, most) = (args.agent.len(), config.max_agents);
+    if agents_given > most {
+        let words = format!("--agent is given {agents_given} times, and `max_agents` is {most}");
+        return Err(BadInput(format!("{words}; set LAYER4_MAX_AGENTS={agents_given}")).into());
+    }
     let mut agents: Vec<NamedAgent> = Vec::new();
     for typed in &args.agent {
         let (name, path) = match typed.split_once('=') {

@@ -26,7 +26,11 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
             Fault::Guest(GuestFault::InvalidInput { .. }) => {
                 "; give it what it needs with --param, --env, --dir, --http or --keyvalue"
             }
-            _ => "",
+            Fault::Guest(_)
+            | Fault::OverQuota(_)
+            | Fault::Host(_)
+            | Fault::Stopped
+            | Fault::Cancelled => "",
         };
         subject.lines.fail(Check::Start, format!("{fault}{next}"));
         return Ok(None);

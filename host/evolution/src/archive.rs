@@ -1,8 +1,8 @@
 //! The genomes that were good enough to have offspring.
 //!
-//! With axes it is core's grid: the fittest of every kind. Without axes there
-//! are no kinds, and the fittest of all are kept; a grid of one
-//! cell would have one parent only and be stuck where that one is.
+//! With axes it is core's grid, which keeps the fittest of every kind. Without axes
+//! there are no kinds, and the archive keeps the fittest of all. A grid of one cell
+//! would hold one parent only, and every candidate would be a variant of it.
 
 use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::grid::{Elite, NotPlaced};
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Feature;
 
-/// Parents that a generator is handed at once.
+/// The most parents that a generator gets at once.
 const MOST_PARENTS: usize = 4;
-/// Draws for them: the same one may be drawn again.
+/// The most draws for them: the same elite may be drawn again.
 const DRAWS: usize = 4 * MOST_PARENTS;
 
 /// The elites.
@@ -22,20 +22,20 @@ const DRAWS: usize = 4 * MOST_PARENTS;
 pub enum Archive {
     /// The fittest of every kind.
     Grid {
-        /// By cell.
+        /// The elites by cell.
         grid: Grid,
     },
     /// The fittest of all.
     Ranked {
-        /// How many.
+        /// The most elites.
         most: usize,
-        /// The fittest first; no cell and no features.
+        /// The elites, the fittest first, without cells.
         ranked: Vec<Elite>,
     },
 }
 
 impl Archive {
-    /// Empty. Axes are checked by the options already.
+    /// An empty archive. The options have checked the axes.
     pub(super) fn new(axes: &[Feature], most: usize) -> Result<Self, Vec<String>> {
         if axes.is_empty() {
             return Ok(Archive::Ranked { most, ranked: Vec::new() });
@@ -44,7 +44,7 @@ impl Archive {
         Ok(Archive::Grid { grid: Grid::new(axes)? })
     }
 
-    /// Offers a genome. Of two that are equally fit the first stays, or ranks
+    /// Offers a genome. Of two genomes of the same score, the first stays, or ranks
     /// before the other.
     pub(super) fn place(
         &mut self,
@@ -69,7 +69,7 @@ impl Archive {
         Ok(ousted.map_or(Placed::New, |ousted| Placed::Better { ousted: ousted.genome }))
     }
 
-    /// Everyone who is in it.
+    /// Every elite.
     #[must_use]
     pub fn elites(&self) -> Vec<&Elite> {
         match self {
@@ -78,7 +78,7 @@ impl Archive {
         }
     }
 
-    /// The fittest of all.
+    /// The fittest elite.
     #[must_use]
     pub fn best(&self) -> Option<&Elite> {
         match self {
@@ -93,7 +93,7 @@ impl Archive {
         self.elites().iter().any(|elite| elite.genome == *genome)
     }
 
-    /// Parents for one candidate, each once, all elites alike.
+    /// Draws parents for one candidate, each once. All elites have the same chance.
     pub(super) fn parents(&self, mut chance: impl FnMut() -> f64) -> Vec<&Elite> {
         let mut parents: Vec<&Elite> = Vec::new();
         for _ in 0..DRAWS {

@@ -1,27 +1,26 @@
-//! What a candidate goes through, the cheapest check first.
+//! The checks of a candidate, the cheapest first.
 //!
-//! Most candidates are worse than their parents, many do not work at all, and
-//! some never end; each is to cost as little as it takes to find that out. It is
-//! admitted like any genome; then it runs the first tasks, a tenth of all, and
-//! ends there if it fails or scores clearly less than those it was made from;
-//! then it runs the rest. A candidate that fails too often is not run to the
-//! end.
+//! Most candidates are worse than their parents, many do not work at all, and some
+//! never end. A candidate should cost no more than finding that out. It is admitted
+//! like any genome. Then it runs the first tasks, a tenth of all, and is dropped if
+//! it fails more often than its parents or its objective is clearly lower. Then it
+//! runs the rest, and is dropped as soon as it fails too often.
 
 use chimera_layer4_core::genome::fitness::Measurements;
 use chimera_layer4_core::{AgentId, Fault, Layer4Error, Task};
 use chimera_layer4_runtime::{Genome, RunReport};
 
+use super::candidate::{Evidence, Stage};
 use super::measure::Measure;
 use super::options::EvolutionOptions;
-use super::state::{Evidence, Stage};
 use chimera_layer4_fabric::{BenchTask, Fabric, utils};
 
-/// The share of the tasks that come first.
+/// The first tasks are one in so many of all.
 const FIRST: usize = 10;
-/// And their least number: one may be an odd one.
+/// The least number of first tasks: a single one may be unusual.
 const LEAST_FIRST: usize = 2;
-/// The share, one in so many, by which more faults or a lower objective are
-/// clearly worse. Less may be made good on the other tasks.
+/// By this share of the tasks more faults are clearly worse, and by this share of
+/// itself a lower objective. The other tasks may make up for less.
 const CLEARLY: f64 = 0.1;
 
 /// Runs genomes on an evolution's tasks.
@@ -37,15 +36,15 @@ pub(super) struct Through {
     pub(super) features: Vec<f64>,
 }
 
-/// Why one did not.
+/// Why a genome did not run all tasks.
 pub(super) enum End {
     Fell(Stage, String),
     OutOfBudget,
     Host(Layer4Error),
 }
 
-/// What a candidate must reach, by those it was made from; the start need not
-/// reach anything.
+/// What a candidate must reach, by the measurements of its parents. The start has
+/// no parents and no bar.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Bar {
     faults: Option<u64>,
@@ -53,8 +52,8 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// On the first tasks and on all. The weakest parent sets it: the candidate
-    /// may take after any of them.
+    /// The bars on the first tasks and on all. The weakest parent sets each: the
+    /// candidate may be like any of them.
     pub(super) fn of(parents: &[&Evidence]) -> (Self, Self) {
         let first: Vec<_> = parents.iter().map(|parent| &parent.first).collect();
         let all: Vec<_> = parents.iter().map(|parent| &parent.all).collect();
@@ -92,8 +91,8 @@ impl Bar {
 }
 
 impl Course<'_> {
-    /// Puts a component through everything. `spent` is processor time, to which
-    /// its own is added whatever becomes of it.
+    /// Admits a component and runs it on all tasks. Its processor time is added to
+    /// `spent`, also where it is dropped.
     pub(super) async fn try_out(
         &self,
         component: &[u8],
@@ -114,7 +113,7 @@ impl Course<'_> {
         Ok((through, asked))
     }
 
-    /// An agent of the genome, alone of its type.
+    /// Starts an agent of the genome, which is the only one of its type.
     pub(super) async fn spawn(&self, genome: std::sync::Arc<Genome>) -> Result<AgentId, End> {
         let config = utils::agent_config(&self.options.agent_type, self.options.quota.clone());
         self.fabric.agents().spawn_genome(genome, config).await.map_err(at(Stage::Admission))
@@ -180,10 +179,10 @@ impl Course<'_> {
     }
 }
 
-/// Whose fault an error is, where it is met at a stage.
+/// An error at a stage is either the candidate's or the host's.
 fn at(stage: Stage) -> impl Fn(Layer4Error) -> End {
     move |error| match error {
-        // The engine's words are of this very component.
+        // The engine failed because of this component.
         Layer4Error::Refused(_)
         | Layer4Error::WasmRuntime(_)
         | Layer4Error::AgentFault { fault: Fault::Guest(_) | Fault::OverQuota(_), .. }
@@ -193,7 +192,7 @@ fn at(stage: Stage) -> impl Fn(Layer4Error) -> End {
     }
 }
 
-/// Interfaces that it imports and that mean something only when granted.
+/// The interfaces that a genome imports and that need a grant.
 fn capabilities_of(genome: &Genome) -> Vec<String> {
     let imports = genome.inspection().imports.iter();
     imports.filter(|import| import.grant.is_some()).map(|import| import.name.clone()).collect()

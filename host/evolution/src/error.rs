@@ -1,10 +1,10 @@
-//! Why an evolution did not go on.
+//! Why an evolution did not begin or go on.
 
 use std::path::PathBuf;
 
 use chimera_layer4_core::Layer4Error;
 
-/// What ended it, and what to do.
+/// What went wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EvolutionError {
     /// Options are out of range; every complaint is listed.
@@ -13,15 +13,15 @@ pub enum EvolutionError {
     /// Another process has the folder.
     #[error("{} is in use: another process evolves this agent type; wait for it, or give another folder", .0.display())]
     Busy(PathBuf),
-    /// What is there was begun otherwise.
+    /// The state on disk belongs to an evolution with other options.
     #[error(
         "{} is of an evolution with other options: {}; give the same to go on with it, or begin anew (`--fresh`), which forgets it",
         .path.display(), .differences.join("; ")
     )]
     Differs {
-        /// The state.
+        /// The file of the state.
         path: PathBuf,
-        /// Each option with what it was and what it is.
+        /// Each option that differs, with its value then and now.
         differences: Vec<String>,
     },
     /// The state on disk cannot be used or written.
@@ -32,17 +32,17 @@ pub enum EvolutionError {
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// The start does not do what it is to be improved at.
+    /// The start does not do the tasks.
     #[error("the start cannot be improved: {0}")]
     Start(String),
-    /// The generator made nothing, several times in a row.
+    /// The generator made no component, several times in a row.
     #[error(
         "the generator failed {times} times in a row, the last time because {last}; mend it and give the same command to go on"
     )]
     Generator {
-        /// How often.
+        /// How many times.
         times: u32,
-        /// Why it failed at last.
+        /// Why it failed the last time.
         last: String,
     },
     /// The host failed.
@@ -51,7 +51,7 @@ pub enum EvolutionError {
 }
 
 impl EvolutionError {
-    /// For whatever the disk says of a file.
+    /// Makes an error of what the system says about a file.
     pub(super) fn of(path: &std::path::Path) -> impl Fn(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |error| EvolutionError::State { path: path.clone(), reason: error.to_string() }

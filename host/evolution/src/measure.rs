@@ -1,4 +1,4 @@
-//! The means of a genome's runs, and what its outputs say.
+//! The means of a genome's runs, and the numbers in its outputs.
 
 use chimera_layer4_core::JsonText;
 use chimera_layer4_core::genome::Measured;
@@ -8,7 +8,7 @@ use chimera_layer4_runtime::RunReport;
 use super::options::EvolutionOptions;
 use chimera_layer4_fabric::BenchTask;
 
-/// The runs so far.
+/// Sums over the runs so far.
 pub(super) struct Measure<'a> {
     options: &'a EvolutionOptions,
     size_bytes: u64,
@@ -26,7 +26,8 @@ struct Counts {
     agreed: u64,
 }
 
-/// Over the runs that ended with an output: failing fast is no virtue.
+/// Sums over the runs that ended with an output. A run that fails is often fast,
+/// and must not lower the means.
 #[derive(Default)]
 struct Sums {
     latency_ms: f64,
@@ -46,7 +47,7 @@ impl<'a> Measure<'a> {
     /// Counts a run.
     ///
     /// # Errors
-    /// The output lacks a number that was asked for.
+    /// The output lacks the number of the objective or of a feature.
     pub(super) fn add(&mut self, task: &BenchTask, report: &RunReport) -> Result<(), String> {
         let run = measured(task, report);
         self.counts.tasks += 1;
@@ -107,7 +108,7 @@ impl<'a> Measure<'a> {
     }
 }
 
-/// One run, as core compares it.
+/// One run in the form that core compares.
 pub(super) fn measured(task: &BenchTask, report: &RunReport) -> Measured {
     let output = report.result.as_ref().ok();
     Measured {

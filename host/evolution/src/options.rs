@@ -1,4 +1,4 @@
-//! What an evolution is asked to do, and whether that can be done.
+//! The options of an evolution, and what is wrong with them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,54 +8,57 @@ use chimera_layer4_core::ResourceQuota;
 use chimera_layer4_core::genome::{Axis, Grid, Weights};
 use serde::{Deserialize, Serialize};
 
-use super::folder;
+use super::naming;
 use chimera_layer4_fabric::BenchTask;
 
-/// Candidates in one evolution: each leaves a line.
-pub(super) const MOST_CANDIDATES: u64 = 100_000;
-/// Tasks that a candidate runs.
+/// The most candidates of one evolution. Each leaves a line in its folder.
+const MOST_CANDIDATES: u64 = 100_000;
+/// The most tasks that a candidate runs.
 const MOST_TASKS: usize = 10_000;
-/// Elites without axes.
+/// The most elites where there are no axes.
 const MOST_ELITES: usize = 1_000;
-/// For a generator that compiles.
+/// The longest time for a generator, which may compile.
 const MOST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-/// Everything that an evolution is asked.
+/// What an evolution works on, and how.
 #[derive(Clone, Debug)]
 pub struct EvolutionOptions {
     /// The agent type that the tasks are for.
     pub agent_type: String,
-    /// The component that it begins with, and against which each is held.
+    /// The component that it begins with. Each candidate is compared with it.
     pub start: Arc<[u8]>,
     /// Where candidates come from.
     pub generator: Generator,
     /// The generator's time for one candidate.
     pub generator_timeout: Duration,
-    /// What candidates are judged by.
+    /// The tasks by which candidates are chosen.
     pub tasks: Vec<BenchTask>,
-    /// What the best is shown on at the end, and none is judged by.
+    /// Tasks for the best at the end. No candidate is chosen by them.
     pub held_out: Vec<BenchTask>,
-    /// How many generations; more of them go on from the same state.
+    /// The number of generations. With a larger number an evolution that has ended
+    /// goes on.
     pub generations: u32,
     /// Candidates in each.
     pub population: u32,
     /// Genomes that are kept as parents, where there are no axes.
     pub elites: usize,
-    /// What all chance follows from.
+    /// The seed of every random choice.
     pub seed: u64,
     /// How much each measure counts.
     pub weights: Weights,
-    /// Where an output says how good it is, as a JSON pointer: higher is better.
+    /// The place of the objective in an output, as a JSON pointer. A higher number
+    /// is better.
     pub objective: Option<String>,
-    /// What elites are told apart by; none: only by their score.
+    /// The features that divide elites into kinds. Without any, only the score
+    /// counts.
     pub axes: Vec<Feature>,
-    /// Seconds of processor time for all runs of all candidates.
+    /// Processor time for all runs of all candidates.
     pub cpu_budget: Option<Duration>,
-    /// Where states are kept; each agent type has a folder in it.
+    /// The folder of all evolutions. Each agent type has a folder in it.
     pub folder: PathBuf,
     /// The limits on each candidate.
     pub quota: ResourceQuota,
-    /// Forgets what is there of the agent type.
+    /// Whether to remove the state of an earlier evolution of the agent type.
     pub anew: bool,
 }
 
@@ -63,7 +66,7 @@ pub struct EvolutionOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generator {
-    /// The files of a folder, by name, each once.
+    /// The files of a folder, in the order of their names, each once.
     #[schema(value_type = String)]
     Folder(PathBuf),
     /// A program and its arguments. It reads one JSON document from its
@@ -74,9 +77,9 @@ pub enum Generator {
 /// A feature of behaviour, read from the outputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Feature {
-    /// Its cells.
+    /// The range of the feature, and its division into cells.
     pub axis: Axis,
-    /// Where an output has it, as a JSON pointer.
+    /// The place of the feature in an output, as a JSON pointer.
     pub pointer: String,
 }
 
@@ -86,13 +89,25 @@ impl EvolutionOptions {
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = self.weights.complaints();
         complaints.extend(self.quota.complaints());
-        complaints.extend(folder::complaint(&self.agent_type));
+        complaints.extend(naming::complaint(&self.agent_type));
+        complaints.extend(self.complaints_of_counts());
+        complaints.extend(self.complaints_of_the_generator());
+        complaints.extend(self.complaints_of_pointers());
+        if !self.axes.is_empty() {
+            let axes = self.axes.iter().map(|feature| feature.axis.clone()).collect();
+            complaints.extend(Grid::new(axes).err().into_iter().flatten());
+        }
+        complaints
+    }
+
+    fn complaints_of_counts(&self) -> Vec<String> {
         let counts = [
             ("generations", u64::from(self.generations), MOST_CANDIDATES),
             ("population", u64::from(self.population), MOST_CANDIDATES),
             ("elites", self.elites as u64, MOST_ELITES as u64),
             ("tasks", self.tasks.len() as u64, MOST_TASKS as u64),
         ];
+        let mut complaints = Vec::new();
         for (name, value, most) in counts {
             if !(1..=most).contains(&value) {
                 complaints.push(format!("{name} is {value}; allowed is 1 to {most}"));
@@ -108,6 +123,11 @@ impl EvolutionOptions {
             let count = self.held_out.len();
             complaints.push(format!("{count} held-out tasks; allowed is up to {MOST_TASKS}"));
         }
+        complaints
+    }
+
+    fn complaints_of_the_generator(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
         let patience = self.generator_timeout;
         if patience.is_zero() || patience > MOST_PATIENCE {
             complaints.push(format!(
@@ -119,16 +139,15 @@ impl EvolutionOptions {
         if matches!(&self.generator, Generator::Command(words) if words.is_empty()) {
             complaints.push("the generator's command is empty; name a program".to_owned());
         }
-        let pointers = self.objective.iter().chain(self.axes.iter().map(|one| &one.pointer));
-        for pointer in pointers.filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
-            complaints.push(format!(
-                "{pointer:?} is no JSON pointer; it starts with `/`, as in `/score`"
-            ));
-        }
-        if !self.axes.is_empty() {
-            let axes = self.axes.iter().map(|feature| feature.axis.clone()).collect();
-            complaints.extend(Grid::new(axes).err().into_iter().flatten());
-        }
         complaints
+    }
+
+    fn complaints_of_pointers(&self) -> Vec<String> {
+        let pointers = self.objective.iter().chain(self.axes.iter().map(|one| &one.pointer));
+        let wrong = pointers.filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/'));
+        let words = |pointer: &String| {
+            format!("{pointer:?} is no JSON pointer; it starts with `/`, as in `/score`")
+        };
+        wrong.map(words).collect()
     }
 }

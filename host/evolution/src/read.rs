@@ -1,8 +1,8 @@
-//! The states of evolutions, for an operator who looks at a host.
+//! Reads the states of evolutions, for the HTTP API of a host.
 //!
-//! They are read from the data folder, where `chimera evolve` keeps them: an
-//! evolution is a process of its own, so that it does not use the host
-//! process's memory, which queued tasks need.
+//! They are in the data folder, where `chimera evolve` writes them. An evolution is
+//! a process of its own, so that it does not use the host process's memory, which
+//! queued tasks need.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,14 @@ use serde::Serialize;
 
 use super::error::EvolutionError;
 use super::folder;
-use super::state::{State, Why};
+use super::naming;
+use super::outcome::Why;
+use super::state::State;
 use chimera_layer4_fabric::Fabric;
 
-/// In the data folder.
+/// The folder of all evolutions in the data folder.
 const FOLDER: &str = "evolution";
-/// Folders that are listed.
+/// The most folders that are listed.
 const MOST_LISTED: usize = 1_000;
 
 /// An evolution in short.
@@ -24,49 +26,49 @@ const MOST_LISTED: usize = 1_000;
 pub struct EvolutionSummary {
     /// The agent type.
     pub agent_type: String,
-    /// Generations that are through.
+    /// The number of finished generations.
     pub generation: u32,
-    /// Candidates that are through.
+    /// The number of finished candidates.
     pub candidates: u64,
-    /// The fittest so far.
+    /// The fittest genome so far.
     pub best: Digest,
     /// Its score; the start has 0.5.
     pub score: f64,
-    /// What its outputs report on the training tasks, in the mean.
+    /// The mean objective of its outputs on the training tasks.
     pub objective: Option<f64>,
     /// Processor time of all runs, in seconds.
     pub cpu_seconds: f64,
     /// Whether it has ended.
     pub done: bool,
-    /// Why.
+    /// Why it has ended.
     pub ended: Option<Why>,
 }
 
-/// Where evolutions are kept in a data folder.
+/// The folder of all evolutions in a data folder.
 #[must_use]
 pub fn folder_in(data: &Path) -> PathBuf {
     data.join(FOLDER)
 }
 
-/// Every evolution of a host's data folder, by agent type.
+/// The evolutions in a host's data folder, by agent type.
 ///
 /// # Errors
-/// `Internal` when the folder cannot be read. A state that cannot is left
+/// `Internal` when the folder cannot be read. A state that cannot be read is left
 /// out, and the log says why.
 pub async fn list(fabric: &Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
     let Some(folder) = fabric.data_dir().map(folder_in) else { return Ok(Vec::new()) };
     on_disk(move || summaries(&folder)).await
 }
 
-/// All that is known of the evolution of an agent type, with its elites and
-/// its last candidates.
+/// The state of the evolution of an agent type, with its elites and its last
+/// candidates.
 ///
 /// # Errors
 /// `EvolutionNotFound`; `Internal` when its state cannot be read.
 pub async fn find(fabric: &Fabric, agent_type: &str) -> Layer4Result<State> {
     let unknown = || Layer4Error::EvolutionNotFound { agent_type: agent_type.to_owned() };
     let folder = fabric.data_dir().map(folder_in).ok_or_else(unknown)?;
-    let own = folder::of(&folder, agent_type);
+    let own = naming::folder_of(&folder, agent_type);
     let found = on_disk(move || folder::read_state(&own).map_err(internal)).await?;
     found.ok_or_else(unknown)
 }
@@ -89,9 +91,7 @@ fn summaries(folder: &Path) -> Layer4Result<Vec<EvolutionSummary>> {
 }
 
 fn summary(state: State) -> EvolutionSummary {
-    let best = state.archive.best();
-    let (genome, score) =
-        best.map_or((state.terms.start, 0.5), |best| (best.genome, best.fitness.score));
+    let (genome, score) = state.best();
     EvolutionSummary {
         objective: state.evidence.get(&genome).and_then(|evidence| evidence.all.objective),
         agent_type: state.terms.agent_type,

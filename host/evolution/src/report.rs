@@ -1,107 +1,45 @@
-//! What came of an evolution, said honestly.
+//! The result of an evolution, with the best measured on held-out tasks.
 //!
-//! The best was chosen by the training tasks, so its figures there flatter it.
-//! What it is worth is what it does on held-out tasks, which nothing was chosen
-//! by. There the start and the best run each task twice, the one first and then
-//! the other first, so that whatever else the machine does falls on both.
+//! The best was chosen by the training tasks, so its figures there are too good.
+//! The held-out tasks chose no candidate. The start and the best run each of them
+//! twice: first the start, then the best twice, then the start again. So load on the
+//! machine affects both alike.
 
 use std::sync::Arc;
 
 use chimera_layer4_core::genome::fitness::{Measurements, Scored};
-use chimera_layer4_core::genome::{Comparison, Margins, Measured, Pair, compare, pareto_front};
+use chimera_layer4_core::genome::{Margins, Measured, Pair, compare, pareto_front};
 use chimera_layer4_core::{Digest, Layer4Error};
-use serde::{Deserialize, Serialize};
 
+use super::candidate::{Fate, Stage};
 use super::cascade::{Course, End};
 use super::error::EvolutionError;
 use super::folder::Folder;
 use super::measure::{Measure, measured, number};
 use super::options::EvolutionOptions;
-use super::state::{Fate, State, Why};
+use super::outcome::{Counted, Figures, Outcome, Why};
+use super::state::State;
 use chimera_layer4_fabric::Fabric;
 
-/// Of each interval of the comparison.
+/// The confidence of each interval of the comparison.
 const CONFIDENCE: f64 = 0.95;
 
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Outcome {
-    /// The agent type.
-    pub agent_type: String,
-    /// Why it ended.
-    pub ended: Why,
-    /// Generations that are through.
-    pub generations: u32,
-    /// Candidates that are through.
-    pub candidates: u64,
-    /// Processor time of their runs and the start's, in seconds.
-    pub cpu_seconds: f64,
-    /// The genome that it began with.
-    pub start: Digest,
-    /// The fittest; the start itself where nothing fitter was found.
-    pub best: Digest,
-    /// What the fittest was made from.
-    pub parents: Vec<Digest>,
-    /// Its score; the start has 0.5.
-    pub score: f64,
-    /// On the tasks that it was chosen by.
-    pub train: Figures,
-    /// On those that nothing was chosen by; absent where none were given, or
-    /// the best is the start.
-    pub held_out: Option<Figures>,
-    /// The elites that no other beats in everything.
-    pub pareto: Vec<Digest>,
-    /// Why the last candidate that fell did, where one did lately.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_fall: Option<String>,
-}
-
-/// The start and the best on the same tasks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Figures {
-    /// The start.
-    pub start: Measurements,
-    /// The best.
-    pub best: Measurements,
-    /// On how many tasks the best's objective is better, and so on; absent where
-    /// none was asked for, or the runs were not paired.
-    pub objective: Option<Counted>,
-    /// Everything else, with intervals; absent where the runs were not paired.
-    pub comparison: Option<Comparison>,
-}
-
-/// Tasks that both did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Counted {
-    /// The best's objective is higher.
-    pub better: u64,
-    /// They are the same.
-    pub same: u64,
-    /// The best's is lower.
-    pub worse: u64,
-}
-
+/// The result of an evolution that has ended. Where the best is not the start, both
+/// run the held-out tasks.
 pub(super) async fn outcome(
     fabric: &Fabric,
     options: &EvolutionOptions,
     folder: &Folder,
     state: &State,
 ) -> Result<Outcome, EvolutionError> {
-    let start = state.terms.start;
-    let best = state.archive.best();
-    let (genome, score) = best.map_or((start, 0.5), |best| (best.genome, best.fitness.score));
-    let evidence = state.evidence.get(&genome);
-    let held_out = if genome == start || options.held_out.is_empty() {
+    let (best, score) = state.best();
+    let evidence = state.evidence.get(&best);
+    let held_out = if best == state.terms.start || options.held_out.is_empty() {
         None
     } else {
-        let best: Arc<[u8]> = folder.component(genome)?.into();
+        let component: Arc<[u8]> = folder.component(best)?.into();
         let course = Course { fabric, options };
-        let shown = held_out(&course, [&options.start, &best]).await;
-        Some(shown.map_err(|end| match end {
-            End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
-            End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
-            End::Host(error) => error.into(),
-        })?)
+        Some(held_out(&course, [&options.start, &component]).await.map_err(on_held_out)?)
     };
     Ok(Outcome {
         agent_type: state.terms.agent_type.clone(),
@@ -109,8 +47,8 @@ pub(super) async fn outcome(
         generations: state.generation,
         candidates: state.candidates,
         cpu_seconds: state.cpu_seconds,
-        start,
-        best: genome,
+        start: state.terms.start,
+        best,
         parents: evidence.map_or_else(Vec::new, |evidence| evidence.parents.clone()),
         score,
         train: Figures {
@@ -126,6 +64,14 @@ pub(super) async fn outcome(
             Fate::Scored { .. } | Fate::Known => None,
         }),
     })
+}
+
+fn on_held_out(end: End) -> EvolutionError {
+    match end {
+        End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
+        End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
+        End::Host(error) => error.into(),
+    }
 }
 
 fn pareto(state: &State) -> Vec<Digest> {
@@ -156,8 +102,8 @@ async fn held_out(course: &Course<'_>, sides: [&Arc<[u8]>; 2]) -> Result<Figures
     let [start, best] = sides;
     let mut measures = sides.map(|bytes| Measure::new(course.options, bytes.len() as u64));
     let [of_start, of_best] = &mut measures;
-    // Both run under the type's own name, which the agent receives; so one
-    // after the other, in either order.
+    // An agent receives its type's name, and both need the same one. So they run
+    // one after the other, in both orders.
     let mut old = all(course, start, of_start).await?;
     let mut new = all(course, best, of_best).await?;
     new.extend(all(course, best, of_best).await?);
@@ -194,7 +140,7 @@ async fn tasks(course: &Course<'_>, measure: &mut Measure<'_>) -> Result<Vec<Run
     let mut runs = Vec::with_capacity(course.options.held_out.len());
     for task in &course.options.held_out {
         let report = course.run(task).await.map_err(End::Host)?;
-        let fell = |why| End::Fell(super::Stage::AllTasks, why);
+        let fell = |why| End::Fell(Stage::AllTasks, why);
         measure.add(task, &report).map_err(fell)?;
         let pointer = course.options.objective.as_deref();
         let output = report.result.as_ref().ok();
@@ -204,7 +150,8 @@ async fn tasks(course: &Course<'_>, measure: &mut Measure<'_>) -> Result<Vec<Run
     Ok(runs)
 }
 
-/// Of each task's first runs: the second ones are for the clock.
+/// Compares the objectives of the given runs. The second run of a task is only for
+/// the measured times.
 fn count<'a>(runs: impl Iterator<Item = (&'a Run, &'a Run)>) -> Counted {
     let mut counted = Counted::default();
     for (old, new) in runs {

@@ -1,199 +1,152 @@
-//! All that an evolution knows between two candidates.
+//! The state of an evolution between two candidates.
 //!
-//! It is written as a whole after each candidate. What grows with their number
-//! (a line for each, in `candidates.jsonl`) is appended before, and the state
-//! says how much of it counts; a line that the state does not know of yet is
-//! cut off again.
+//! The whole state is written after each candidate. Before that, a line for the
+//! candidate is appended to `candidates.jsonl`, so that the state does not grow
+//! with the number of candidates. The state says how many bytes of that file are
+//! valid, and what comes after them is cut off.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use chimera_layer4_core::Digest;
-use chimera_layer4_core::genome::fitness::Measurements;
-use chimera_layer4_core::genome::{Placed, Weights};
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
-use super::report::Outcome;
+use super::candidate::{Candidate, Evidence, Fate, Stage};
+use super::outcome::{Outcome, Why};
 use super::terms::Terms;
 
-/// Of the state's form.
+/// The version of the state's format.
 pub(super) const VERSION: u32 = 1;
-/// Failures of the generator in a row that end it.
+/// So many failures of the generator in a row end the evolution.
 pub(super) const MOST_FAILURES: u32 = 5;
-/// Candidates in a row that are known already, after which nothing new is
-/// expected.
+/// So many known candidates in a row end the evolution: nothing new is expected.
 pub(super) const MOST_KNOWN: u32 = 20;
-/// The number of the last candidates that are kept for display.
+/// The score of the start, which is compared with itself.
+const START_SCORE: f64 = 0.5;
+/// So many of the last candidates are kept for display.
 const RECENT: usize = 100;
 
-/// All that is known.
+/// What is known of an evolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = EvolutionState)]
 pub struct State {
-    /// Of its form.
+    /// The version of this format.
     pub version: u32,
-    /// What it was asked.
+    /// The options that it was begun with.
     pub terms: Terms,
     /// The next candidate's generation, counted from zero.
     pub generation: u32,
-    /// Its place in the generation.
+    /// The next candidate's place in its generation, counted from zero.
     pub place: u32,
-    /// Candidates that are through.
+    /// The number of finished candidates.
     pub candidates: u64,
-    /// Bytes of `candidates.jsonl` that count.
+    /// The number of valid bytes of `candidates.jsonl`.
     pub journal_bytes: u64,
     /// Failures of the generator in a row.
     pub failures_in_a_row: u32,
-    /// Candidates in a row that were known already.
+    /// Candidates in a row whose component was tried before.
     pub known_in_a_row: u32,
     /// Processor time of all runs so far.
     pub cpu_seconds: f64,
     /// Interfaces that need a grant and that the start imports.
     pub capabilities: Vec<String>,
-    /// The start, against which each is held.
+    /// The measurements of the start, with which each candidate is compared.
     pub reference: Evidence,
     /// The elites.
     pub archive: Archive,
-    /// What the elites' scores stand on.
+    /// The measurements behind the elites' scores.
     #[schema(value_type = std::collections::BTreeMap<String, Evidence>)]
     pub evidence: BTreeMap<Digest, Evidence>,
-    /// Each generation that is through.
+    /// The finished generations.
     pub generations: Vec<Generation>,
-    /// The one that is under way.
+    /// The generation that is under way.
     pub current: Generation,
     /// The last candidates, oldest first.
     #[schema(value_type = Vec<Candidate>)]
     pub recent: VecDeque<Candidate>,
-    /// Why it ended, if it has.
+    /// Why the evolution ended, if it has.
     pub ended: Option<Why>,
-    /// What came of it, where it was shown on the held-out tasks.
+    /// The result, after the best ran on the held-out tasks.
     pub report: Option<Outcome>,
-    /// Genomes that were tried; read from the lines.
+    /// Genomes that were tried; read from `candidates.jsonl`.
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) known: HashSet<Digest>,
-    /// Files that were taken from a folder; read from the lines.
+    /// Files that were tried, of a folder; read from `candidates.jsonl`.
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) taken: HashSet<String>,
 }
 
-/// What an elite's score stands on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Evidence {
-    /// The generation that it came in; the start is of the first.
-    pub generation: u32,
-    /// What it was made from; empty of the start and of a folder's.
-    pub parents: Vec<Digest>,
-    /// On the first tasks.
-    pub first: Measurements,
-    /// On all.
-    pub all: Measurements,
-}
-
-/// One candidate and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Candidate {
-    /// Counted from zero over all generations.
-    pub number: u64,
-    /// Its generation.
-    pub generation: u32,
-    /// Which genome; absent where the generator failed.
-    pub genome: Option<Digest>,
-    /// Its name in the folder, where it comes from one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// What the generator was handed.
-    pub parents: Vec<Digest>,
-    /// Processor time of its runs.
-    pub cpu_seconds: f64,
-    /// What became of it.
-    #[serde(flatten)]
-    pub fate: Fate,
-}
-
-/// Characters of a reason that a generation is reported with.
+/// The most characters of the reason in a generation's report.
 const MOST_WHY: usize = 200;
-
-/// What became of a candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case", tag = "fate")]
-pub enum Fate {
-    /// It ran all tasks and was offered to the archive.
-    Scored {
-        /// From 0 to 1; the start has 0.5.
-        score: f64,
-        /// What its outputs report, in the mean.
-        objective: Option<f64>,
-        /// Whether it stayed.
-        outcome: Placed,
-    },
-    /// It was tried before.
-    Known,
-    /// It ended on the way.
-    Fell {
-        /// Where.
-        at: Stage,
-        /// Why.
-        why: String,
-    },
-}
-
-/// The checks, the cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schema(as = EvolutionStage)]
-pub enum Stage {
-    /// The generator makes a file.
-    Generator,
-    /// It is an agent, asks for no more than the start, and starts.
-    Admission,
-    /// It does not fail more, or much worse, than its parents on a few tasks.
-    FirstTasks,
-    /// It does not fail much more than they do on all.
-    AllTasks,
-    /// It is not shown to be less reliable than the start.
-    Score,
-}
 
 /// A generation in short.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Generation {
-    /// Which, counted from zero.
+    /// Its number, counted from zero.
     pub generation: u32,
     /// The best score so far.
     pub best_score: f64,
-    /// Its objective.
+    /// The objective of the genome with that score.
     pub best_objective: Option<f64>,
     /// Candidates that ran all tasks.
     pub evaluated: u32,
-    /// Candidates that fell before, or had no score.
+    /// Candidates that did not pass a check.
     pub fell: u32,
-    /// Why the last of them did.
+    /// Why the last of those did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fall: Option<String>,
-    /// Candidates that were known.
+    /// Candidates whose component was tried before.
     pub known: u32,
     /// Processor time of its runs.
     pub cpu_seconds: f64,
 }
 
-/// Why an evolution ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// All generations are through.
-    Generations,
-    /// The processor time is spent.
-    Budget,
-    /// The generator gives only what is known.
-    NothingNew,
-    /// The folder has no more files.
-    NoMoreCandidates,
-}
-
 impl State {
-    /// Resumes after an end: there may be more generations, budget or ideas.
+    /// The state before the first candidate: the start is measured, and it is the
+    /// only elite.
+    pub(super) fn new(
+        terms: Terms,
+        archive: Archive,
+        reference: Evidence,
+        capabilities: Vec<String>,
+        cpu_seconds: f64,
+    ) -> Self {
+        let start = terms.start;
+        Self {
+            version: VERSION,
+            terms,
+            generation: 0,
+            place: 0,
+            candidates: 0,
+            journal_bytes: 0,
+            failures_in_a_row: 0,
+            known_in_a_row: 0,
+            cpu_seconds,
+            capabilities,
+            evidence: BTreeMap::from([(start, reference.clone())]),
+            reference,
+            archive,
+            generations: Vec::new(),
+            current: Generation::default(),
+            recent: VecDeque::new(),
+            ended: None,
+            report: None,
+            known: HashSet::from([start]),
+            taken: HashSet::new(),
+        }
+    }
+
+    /// The fittest genome and its score. Before anything fitter is found, that is
+    /// the start.
+    pub(super) fn best(&self) -> (Digest, f64) {
+        let best = self.archive.best();
+        best.map_or((self.terms.start, START_SCORE), |best| (best.genome, best.fitness.score))
+    }
+
+    /// Goes on after an end: there may be more generations or budget now, or another
+    /// generator.
     pub(super) fn resume(&mut self) {
         if self.ended.take() == Some(Why::NothingNew) {
             self.known_in_a_row = 0;
@@ -203,7 +156,7 @@ impl State {
         }
     }
 
-    /// Records a candidate that is finished, and moves to the next place.
+    /// Records a finished candidate and moves to the next place.
     pub(super) fn note(&mut self, candidate: Candidate) {
         let current = &mut self.current;
         match &candidate.fate {
@@ -226,7 +179,7 @@ impl State {
         self.current.best_score = best.map_or(0.0, |best| best.fitness.score);
         self.current.best_objective =
             best.and_then(|best| self.evidence.get(&best.genome)?.all.objective);
-        // What was said at an end is no longer all.
+        // The result of an earlier end does not cover this candidate.
         self.report = None;
         self.place += 1;
         if self.place >= self.terms.population {
@@ -236,8 +189,23 @@ impl State {
         }
     }
 
-    /// How much each measure counts.
-    pub(super) fn weights(&self) -> &Weights {
-        &self.terms.weights
+    /// Counts failures and known candidates in a row. After too many failures the
+    /// answer is the last one's reason. Bad files of a folder are not counted.
+    pub(super) fn count(&mut self, fate: &Fate, by_command: bool) -> Option<String> {
+        match fate {
+            Fate::Fell { at: Stage::Generator, why } => {
+                self.failures_in_a_row += u32::from(by_command);
+                (self.failures_in_a_row >= MOST_FAILURES).then(|| why.clone())
+            }
+            Fate::Known => {
+                self.failures_in_a_row = 0;
+                self.known_in_a_row += u32::from(by_command);
+                None
+            }
+            Fate::Scored { .. } | Fate::Fell { .. } => {
+                (self.failures_in_a_row, self.known_in_a_row) = (0, 0);
+                None
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! What must be the same for an evolution to resume.
+//! The options that must be the same for an evolution to resume.
 //!
-//! Scores are comparable only under the same tasks, weights and limits, and
-//! chance is the same only from the same seed. How long it runs (generations
-//! and budget) is no part of it: an evolution is continued by more of either.
+//! Scores are comparable only under the same tasks, weights and limits, and random
+//! choices are the same only from the same seed. The number of generations and the
+//! budget are not among them: more of either lets an evolution go on.
 
 use chimera_layer4_core::genome::Weights;
 use chimera_layer4_core::{Digest, ResourceQuota};
@@ -27,15 +27,15 @@ pub struct Terms {
     pub held_out: Digest,
     /// Candidates in each generation.
     pub population: u32,
-    /// Genomes that are kept where there are no axes.
+    /// The number of genomes that are kept where there are no axes.
     pub elites: usize,
-    /// What all chance follows from.
+    /// The seed of every random choice.
     pub seed: u64,
     /// How much each measure counts.
     pub weights: Weights,
-    /// Where an output says how good it is.
+    /// The place of the objective in an output, as a JSON pointer.
     pub objective: Option<String>,
-    /// What elites are told apart by.
+    /// The features that divide elites into kinds.
     pub axes: Vec<Feature>,
     /// The limits on each candidate.
     pub quota: ResourceQuota,
@@ -75,6 +75,6 @@ impl Terms {
 }
 
 fn digest(tasks: &[BenchTask]) -> Digest {
-    // What came from JSON goes back into it.
+    // Tasks were read from JSON, so they can be written as JSON.
     Digest::of(&serde_json::to_vec(tasks).unwrap_or_default())
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 
+use super::error::BuildError;
 use super::project::{Project, files, write};
-use super::{BuildError, World};
+use super::world::World;
 
 /// Writes `agent.h`, `agent.c`, and an object file with the component's type.
 pub(super) fn write_c(project: &Project, world: World, into: &Path) -> Result<(), BuildError> {

@@ -6,8 +6,11 @@ use std::process::Command;
 
 use chimera_layer4_contract::componentize;
 
+use super::error::BuildError;
 use super::project::{Project, files};
-use super::{BuildError, Step, World, bindings, tool};
+use super::step::Step;
+use super::world::World;
+use super::{bindings, tool};
 
 /// The package that bindings look for in the world with state.
 const STATE: &str = "export_chimera_agent_state";

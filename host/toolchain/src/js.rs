@@ -6,8 +6,11 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use super::error::BuildError;
 use super::project::{Project, files};
-use super::{BuildError, Step, World, tool};
+use super::step::Step;
+use super::tool;
+use super::world::World;
 
 /// What is done in the author's own Node: see there.
 const SCRIPT: &str = include_str!("js/build.mjs");

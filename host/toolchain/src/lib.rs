@@ -15,6 +15,7 @@ mod language;
 mod project;
 mod python;
 mod rust;
+mod step;
 mod stop;
 mod template;
 mod tool;
@@ -25,25 +26,9 @@ use std::path::{Path, PathBuf};
 pub use error::BuildError;
 pub use language::Language;
 use project::Project;
+pub use step::Step;
 pub use stop::Stop;
 pub use template::{Written, create, is_sdk};
-use world::World;
-
-/// What the build is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// So many of about so many crates are done; the last one's name.
-    Compiled {
-        /// Crates done.
-        done: usize,
-        /// Crates in the dependency graph.
-        of: usize,
-        /// The one just done.
-        name: String,
-    },
-    /// Something else, in words.
-    Doing(&'static str),
-}
 
 /// Builds the project in `folder` and returns the component's path.
 ///
@@ -62,7 +47,7 @@ pub fn build(
 ) -> Result<PathBuf, BuildError> {
     let language =
         Language::of(folder).ok_or_else(|| BuildError::NotAProject(folder.to_path_buf()))?;
-    stop.told(build_in(language, folder, target_dir, stop, progress))
+    stop.or_stopped(build_in(language, folder, target_dir, stop, progress))
 }
 
 /// Folders that a build of the project reads besides its own: the crates that
@@ -87,7 +72,7 @@ pub fn add_target(
     stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), BuildError> {
-    stop.told(rust::add_target(folder, target, stop, progress))
+    stop.or_stopped(rust::add_target(folder, target, stop, progress))
 }
 
 fn build_in(

@@ -9,7 +9,8 @@ use std::time::Duration;
 use chimera_layer4_contract::wit;
 use tempfile::TempDir;
 
-use super::{BuildError, Stop};
+use super::error::BuildError;
+use super::stop::Stop;
 
 /// Where a project's products go unless the caller says otherwise. Templates
 /// have git ignore it.

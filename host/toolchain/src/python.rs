@@ -8,8 +8,11 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use super::error::BuildError;
 use super::project::{Project, files};
-use super::{BuildError, Step, World, tool};
+use super::step::Step;
+use super::tool;
+use super::world::World;
 
 pub(super) fn build(
     project: &Project,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::BuildError;
+use super::error::BuildError;
 
 /// Ends a build from another thread.
 ///
@@ -50,11 +50,11 @@ impl Stop {
         Ok((child, Running(self)))
     }
 
-    /// What came of a build, in view of whether it was stopped.
-    pub(super) fn told<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
+    /// The result of a build, which is `Stopped` where it failed after a stop.
+    pub(super) fn or_stopped<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
         match *self.stage() {
             Stage::Stopped => built.map_err(|_| BuildError::Stopped),
-            _ => built,
+            Stage::Between | Stage::Tool(_) => built,
         }
     }
 

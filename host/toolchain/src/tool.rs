@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-use super::{BuildError, Stop};
+use super::error::BuildError;
+use super::stop::Stop;
 
 /// Runs a tool to its end. What it says goes to standard error, and nothing to
 /// standard output, which carries results.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// Why a host did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,12 @@ impl ClientError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             ClientError::Refused(problem) => Some(problem),
-            _ => None,
+            ClientError::NoAnswer(_)
+            | ClientError::Unexplained { .. }
+            | ClientError::Document(_)
+            | ClientError::Query(_)
+            | ClientError::Request(_)
+            | ClientError::Thread(_) => None,
         }
     }
 }

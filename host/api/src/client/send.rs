@@ -11,7 +11,8 @@ use ureq::http::{HeaderMap, Request, Response, StatusCode, header};
 
 use super::sse::{Event, Events};
 use super::{ClientError, ClientResult, Host, NoAnswer};
-use crate::{Problem, paths};
+use crate::paths;
+use crate::problem::Problem;
 
 /// What bodies mostly are.
 const JSON: &str = "application/json";

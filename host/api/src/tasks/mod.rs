@@ -22,7 +22,7 @@ pub use labels::labels;
 pub use list::{InState, List, ListedState, Page, cursor, read_cursor};
 pub use pick::{Every, OfType, Pick, These};
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// A task to be taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

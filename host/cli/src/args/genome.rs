@@ -53,7 +53,7 @@ pub(crate) enum GenomeCommand {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Remove genomes that nobody uses; the record of them stays
+    /// Remove genomes that are not in use; the record of them stays
     Gc(GcArgs),
 }
 

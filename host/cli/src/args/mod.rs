@@ -250,7 +250,7 @@ pub(crate) struct SubmitArgs {
     /// Runs that may be begun [default: 3]
     #[arg(long, value_name = "N")]
     pub(crate) attempts: Option<u32>,
-    /// A label for whoever looks at it, which the agent sees too; may be given several times
+    /// A label for people who look at the task, which the agent sees too; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) metadata: Vec<String>,
     /// Its identity; one is made without it

@@ -71,8 +71,9 @@ fn grants(agents: &BTreeMap<String, AgentDeclaration>, defaults: &ResourceQuota)
     let wrong = |(name, agent): (&String, &AgentDeclaration)| {
         let config = agent.config(name, utils::generate_agent_id(), defaults);
         let wrong = match executor::check(&config) {
+            Ok(()) => Vec::new(),
             Err(Layer4Error::InvalidRequest(wrong)) => wrong,
-            _ => Vec::new(),
+            Err(error) => vec![error.to_string()],
         };
         wrong.into_iter().map(|words| (name.clone(), words)).collect::<Vec<_>>()
     };
@@ -111,7 +112,7 @@ async fn component(fabric: &Fabric, config: &Layer4Config, component: &Path) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("there is none".into()),
         Err(error) => return Err(error.to_string()),
     }
-    let told = |error: Layer4Error| error.to_string();
-    let bytes = read_component(component, config.max_component_bytes()).await.map_err(told)?;
-    fabric.agents().load(&bytes).await.map(drop).map_err(told)
+    let words = |error: Layer4Error| error.to_string();
+    let bytes = read_component(component, config.max_component_bytes()).await.map_err(words)?;
+    fabric.agents().load(&bytes).await.map(drop).map_err(words)
 }

@@ -27,10 +27,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let most = config.max_component_bytes();
-    let genomes = match &command {
-        GenomeCommand::Push(_) => Genomes::open(config).await?,
-        _ => Genomes::open_to_look(config).await?,
-    };
+    let genomes = open(config, &command).await?;
     match &command {
         GenomeCommand::Push(args) => {
             let done = push(&genomes, args, most, *output).await?;
@@ -89,6 +86,24 @@ pub(super) async fn run(
         }
     }
     Ok(Exit::Success)
+}
+
+/// Only a push makes a data folder that is not there.
+async fn open(config: Layer4Config, command: &GenomeCommand) -> anyhow::Result<Genomes> {
+    match command {
+        GenomeCommand::Push(_) => Genomes::open(config).await,
+        GenomeCommand::List { .. }
+        | GenomeCommand::Show(_)
+        | GenomeCommand::History { .. }
+        | GenomeCommand::Diff { .. }
+        | GenomeCommand::Bench(_)
+        | GenomeCommand::Promote(_)
+        | GenomeCommand::Rollback { .. }
+        | GenomeCommand::Pin(_)
+        | GenomeCommand::Unpin(_)
+        | GenomeCommand::Verify { .. }
+        | GenomeCommand::Gc(_) => Genomes::open_to_look(config).await,
+    }
 }
 
 /// What was done: the document for a program, or `words` for a reader.

@@ -1,13 +1,13 @@
-//! Files that are there wholly or not at all, also after a crash.
+//! Writes files so that a crash leaves the whole file or none.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How the names of files begin that are being written.
+/// How the name of a file begins while it is written.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
-/// What is gone already is as good as removed.
+/// Removing a file that does not exist is a success.
 pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -15,7 +15,7 @@ pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Puts a file in its place, wholly or not at all.
+/// Writes a file under another name, syncs it and renames it.
 pub(super) fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
@@ -25,10 +25,10 @@ pub(super) fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes at the end of what counts.
+/// Appends a line at `at`, and cuts off what was there.
 pub(super) fn append(path: &Path, at: u64, line: &[u8]) -> io::Result<()> {
     let mut file = File::options().create(true).append(true).open(path)?;
-    // A line that no state came after.
+    // A crash came between a line and its state.
     if file.metadata()?.len() > at {
         file.set_len(at)?;
     }

@@ -1,15 +1,15 @@
-//! An evolution's folder: one for each agent type.
+//! The folder of an evolution. Each agent type has one.
 //!
 //! ```text
-//! state.json              all that is known; replaced as a whole
+//! state.json              the whole state; replaced as a whole
 //! candidates.jsonl        a line for each candidate
-//! components/<hex>.wasm   the elites, hashed again whenever they are read
-//! out/                    where the generator writes; emptied before each call
+//! components/<hex>.wasm   the elites; each is hashed when it is read
+//! out/                    for the generator; emptied before each call
 //! lock                    held by the process that uses the folder
 //! ```
 //!
-//! Files are written under another name, synced and renamed. A component is
-//! there before the state that names it, and goes after it.
+//! Files are written under another name, synced and renamed. A component is written
+//! before the state that names it, and removed after a state that does not.
 
 mod files;
 
@@ -23,16 +23,17 @@ use chimera_layer4_core::{Digest, Layer4Error};
 use chimera_layer4_folders::{Access, FolderError, OwnFolder, open_regular};
 
 use self::files::{TEMPORARY, append, gone, place};
+use super::candidate::Candidate;
 use super::error::EvolutionError;
-use super::state::{self, Candidate, State};
+use super::naming;
+use super::state::{self, State};
 use chimera_layer4_folders::locks;
 
-/// Of a state: ten thousand elites with their evidence are a tenth of it.
+/// The most bytes of a state. Ten thousand elites with their evidence take a tenth
+/// of it.
 const MOST_STATE_BYTES: u64 = 256 << 20;
-/// Of all lines: a hundred thousand of them.
+/// The most bytes of all lines. There are at most a hundred thousand.
 const MOST_JOURNAL_BYTES: u64 = 1 << 30;
-/// Of the name of a folder.
-const LONGEST_NAME: usize = 200;
 const STATE: &str = "state.json";
 const JOURNAL: &str = "candidates.jsonl";
 const COMPONENTS: &str = "components";
@@ -41,17 +42,17 @@ const WASM: &str = ".wasm";
 
 type Done<T> = Result<T, EvolutionError>;
 
-/// A folder that this process alone works in.
+/// A folder that no other process uses.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Held as long as it is open.
+    /// It is locked as long as this is open.
     _lock: File,
 }
 
 impl Folder {
     pub(super) fn open(root: &Path, agent_type: &str) -> Done<Self> {
-        let path = of(root, agent_type);
+        let path = naming::folder_of(root, agent_type);
         let opened = || {
             let folder = OwnFolder::make(&path, Access::Readable)?;
             folder.make_in(COMPONENTS)?;
@@ -62,7 +63,7 @@ impl Folder {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        // Absolute, since the generator may be elsewhere.
+        // The path is absolute, since the generator may run in another folder.
         let path = folder.path().to_path_buf();
         match locks::take(&lock) {
             Ok(true) => Ok(Self { path, _lock: lock }),
@@ -75,7 +76,8 @@ impl Folder {
         self.path.join(STATE)
     }
 
-    /// Forgets everything, the state first: what is left without it is swept.
+    /// Removes everything, the state first. After a crash in between, the next
+    /// write removes components that no state names.
     pub(super) fn clear(&self) -> Done<()> {
         for name in [STATE, JOURNAL] {
             let path = self.path.join(name);
@@ -88,32 +90,12 @@ impl Folder {
         read_state(&self.path)
     }
 
-    /// Cuts off lines that the state does not know of, reads the others, and
-    /// removes components that it does not name.
+    /// Reads the lines that the state counts, cuts off the others, and removes
+    /// components that the state does not name.
     pub(super) fn recover(&self, state: &mut State) -> Done<()> {
         let path = self.path.join(JOURNAL);
         let damaged = |reason: String| EvolutionError::State { path: path.clone(), reason };
-        // A pipe would wait for its writer.
-        match open_regular(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(EvolutionError::of(&path)(error));
-            }
-            _ => {}
-        }
-        let mut options = File::options();
-        options.create(true).read(true).write(true).truncate(false);
-        let mut journal = options.open(&path).map_err(EvolutionError::of(&path))?;
-        let length = journal.metadata().map_err(EvolutionError::of(&path))?.len();
-        if length < state.journal_bytes || state.journal_bytes > MOST_JOURNAL_BYTES {
-            return Err(damaged(format!(
-                "it has {length} bytes, and the state knows of {}; begin anew (`--fresh`)",
-                state.journal_bytes
-            )));
-        }
-        journal.set_len(state.journal_bytes).map_err(EvolutionError::of(&path))?;
-        let mut text = String::new();
-        journal.read_to_string(&mut text).map_err(EvolutionError::of(&path))?;
-        for line in text.lines() {
+        for line in Self::journal(&path, state.journal_bytes)?.lines() {
             let candidate: Candidate = serde_json::from_str(line)
                 .map_err(|error| damaged(format!("{error}; begin anew (`--fresh`)")))?;
             state.known.extend(candidate.genome);
@@ -124,7 +106,32 @@ impl Folder {
         self.sweep(&state.evidence.keys().copied().collect())
     }
 
-    /// A component, if it is what its name says.
+    /// The lines of all candidates, cut off after `bytes`.
+    fn journal(path: &Path, bytes: u64) -> Done<String> {
+        // Opening a pipe would wait for its writer.
+        match open_regular(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(EvolutionError::of(path)(error));
+            }
+            Err(_) | Ok(_) => {}
+        }
+        let mut options = File::options();
+        options.create(true).read(true).write(true).truncate(false);
+        let mut journal = options.open(path).map_err(EvolutionError::of(path))?;
+        let length = journal.metadata().map_err(EvolutionError::of(path))?.len();
+        if length < bytes || bytes > MOST_JOURNAL_BYTES {
+            let reason = format!(
+                "it has {length} bytes, and the state knows of {bytes}; begin anew (`--fresh`)"
+            );
+            return Err(EvolutionError::State { path: path.to_path_buf(), reason });
+        }
+        journal.set_len(bytes).map_err(EvolutionError::of(path))?;
+        let mut text = String::new();
+        journal.read_to_string(&mut text).map_err(EvolutionError::of(path))?;
+        Ok(text)
+    }
+
+    /// Reads a component and checks that its digest is its name.
     pub(super) fn component(&self, genome: Digest) -> Done<Vec<u8>> {
         let path = self.component_path(genome);
         let mut bytes = Vec::new();
@@ -149,7 +156,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Writes down a candidate that is through: its component if it stays, its
+    /// Writes a finished candidate: its component if the archive keeps it, its
     /// line, and the state.
     pub(super) async fn keep(
         self: &Arc<Self>,
@@ -210,7 +217,7 @@ impl Folder {
         done.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
     }
 
-    /// Removes every component but these, and whatever a crash left of a write.
+    /// Removes every component but these, and files that a crash left half written.
     fn sweep(&self, elites: &HashSet<Digest>) -> Done<()> {
         let kept: HashSet<String> =
             elites.iter().map(|one| format!("{}{WASM}", one.hex())).collect();
@@ -228,7 +235,7 @@ impl Folder {
     }
 }
 
-/// The state in a folder, whether it is in use or not.
+/// Reads the state in a folder. Another process may be using the folder.
 pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     let path = folder.join(STATE);
     let file = match open_regular(&path) {
@@ -250,44 +257,9 @@ pub(super) fn read_state(folder: &Path) -> Done<Option<State>> {
     }
 }
 
-/// The folder of an agent type.
-pub(super) fn of(root: &Path, agent_type: &str) -> PathBuf {
-    root.join(name(agent_type))
-}
-
-/// Why an agent type cannot have a folder, if so.
-pub(super) fn complaint(agent_type: &str) -> Option<String> {
-    let length = name(agent_type).len();
-    (!(1..=LONGEST_NAME).contains(&length)).then(|| {
-        format!(
-            "the agent type {agent_type:?} takes {length} bytes; allowed is 1 to {LONGEST_NAME}"
-        )
-    })
-}
-
-/// Fit for a file system: whatever is not plain, as its bytes.
-fn name(agent_type: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let one =
-        |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    agent_type.bytes().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_agent_type_has_a_folder_of_its_own_below_the_root() {
-        let root = Path::new("/evolution");
-        for (agent_type, folder) in
-            [("packer", "packer"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), ("ü", "%C3%BC")]
-        {
-            assert_eq!(of(root, agent_type), root.join(folder));
-        }
-        assert!(complaint("").is_some() && complaint(&"ü".repeat(40)).is_some());
-        assert_eq!(complaint("packer"), None);
-    }
 
     #[test]
     fn one_process_has_the_folder() {

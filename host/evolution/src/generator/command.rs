@@ -1,9 +1,9 @@
 //! One call of a generator's program.
 //!
-//! It is the operator's own and runs with the operator's rights; what is bounded
-//! is what a mistake in it could do to the host: the time it takes, what it
-//! prints, and what it leaves running. It is the first of a process group of its
-//! own, and the whole group is killed when its call ends, however it does.
+//! The program is the operator's own and runs with the operator's rights. The host
+//! bounds what a mistake in it could do: the time that it takes, what it prints, and
+//! what it leaves running. It leads a process group of its own, and the host kills
+//! the whole group when the call ends, also after a failure.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -16,15 +16,15 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-/// Of a path and a line's end.
+/// The most bytes of a path with the end of its line.
 const MOST_PRINTED: u64 = 64 << 10;
-/// What is kept of its standard error, for the message.
+/// The most bytes of its standard error that are kept for the message.
 const MOST_WORDS: u64 = 2 << 10;
 
-/// Runs the program on a document; the path that it prints.
+/// Runs the program on a document and returns the path that it prints.
 ///
 /// # Errors
-/// What it did instead, in words.
+/// What it did instead, in words for the operator.
 pub(super) async fn run(
     words: &[String],
     document: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) async fn run(
     path(printed).map_err(|why| format!("{why}{complaint}"))
 }
 
-/// Its whole group is killed when this is dropped.
+/// A program that runs. When this is dropped, its whole group is killed.
 struct Running {
     child: Child,
     group: Option<Pid>,
@@ -66,13 +66,13 @@ impl Running {
         Ok(Self { child, group: id.and_then(Pid::from_raw) })
     }
 
-    /// What it printed, its words on standard error, and how it ended.
+    /// What it printed, what it wrote on standard error, and its exit status.
     async fn talk(&mut self, document: &[u8]) -> Result<(Vec<u8>, String, ExitStatus), String> {
         let (stdin, stdout, stderr) =
             (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // One that needs no document closes its end.
+                // A program that needs no document may close its end of the pipe.
                 let _ = stdin.write_all(document).await;
             }
             Ok(())
@@ -85,13 +85,14 @@ impl Running {
         Ok((printed, words, status))
     }
 
-    /// Waits for its end without taking note of it: until then its number, and
-    /// so the group's, is not used again.
+    /// Waits for the program's end and leaves it a zombie, so that the system gives
+    /// its process id, which is also the group's, to no other process before the
+    /// group is killed.
     async fn ended(&self) {
         let Some(pid) = self.group else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let wait = move || {
-            // One that is gone already has ended.
+            // An error means that the process has ended already.
             let _ = waitid(WaitId::Pid(pid), options);
         };
         let _ = tokio::task::spawn_blocking(wait).await;
@@ -99,7 +100,7 @@ impl Running {
 
     fn kill_group(&mut self) {
         if let Some(group) = self.group.take() {
-            // All of it has ended, if this fails.
+            // This fails where every process of the group has ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -124,7 +125,8 @@ async fn printed(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Stri
     Ok(printed)
 }
 
-/// The first words; the rest is read, so that it can go on, and dropped.
+/// The first bytes of standard error, as text. The rest is read and dropped, so
+/// that the program can go on.
 async fn words_of(stderr: Option<impl AsyncRead + Unpin>) -> Result<String, String> {
     let Some(mut stderr) = stderr else { return Ok(String::new()) };
     let mut words = Vec::new();
@@ -138,7 +140,7 @@ async fn words_of(stderr: Option<impl AsyncRead + Unpin>) -> Result<String, Stri
     Ok(if words.is_empty() { words } else { format!(": {words}") })
 }
 
-/// One line, which is the path.
+/// The path, which must be the only line.
 fn path(mut printed: Vec<u8>) -> Result<PathBuf, String> {
     let length = printed.trim_ascii_end().len();
     printed.truncate(length);
@@ -162,9 +164,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_does_instead_is_told() {
+    async fn what_it_does_instead_is_the_reason() {
         let long = Duration::from_secs(60);
-        for (script, told) in [
+        for (script, words) in [
             ("cat > /dev/null", "it printed nothing"),
             ("echo a; echo b", "it printed 2 lines"),
             ("echo why >&2; exit 1", "ended with exit status: 1: why"),
@@ -174,10 +176,10 @@ mod tests {
             ("exec >&- 2>&-; while :; do :; done", "still at it after 0.2 s"),
             ("sleep 3600 & wait", "still at it after 0.2 s"),
         ] {
-            let short = told.starts_with("still");
+            let short = words.starts_with("still");
             let patience = if short { Duration::from_millis(200) } else { long };
             let why = of_shell(script, patience).await.unwrap_err();
-            assert!(why.contains(told), "{script}: {why}");
+            assert!(why.contains(words), "{script}: {why}");
         }
         let none = run(&["/no/such/program".to_owned()], Vec::new(), long).await.unwrap_err();
         assert!(none.contains("cannot be started"), "{none}");
@@ -188,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // A process that is left holds the pipe open for an hour; only its end closes it.
+        // The process that is left holds the pipe open for an hour, unless it is killed.
         let script = format!("exec 3>{}; sleep 3600 >&- 2>&- & echo /path", pipe.display());
         let reader = std::thread::spawn(move || std::fs::read(pipe));
         let said = of_shell(&script, Duration::from_secs(60)).await;

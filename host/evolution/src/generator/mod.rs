@@ -1,4 +1,4 @@
-//! Where candidates come from.
+//! Makes candidates: takes files from a folder, or runs the operator's command.
 
 mod command;
 
@@ -9,27 +9,28 @@ use chimera_layer4_core::Digest;
 use chimera_layer4_core::genome::Fitness;
 use serde::Serialize;
 
+use super::candidate::Evidence;
 use super::error::EvolutionError;
 use super::folder::Folder;
 use super::options::{EvolutionOptions, Generator};
-use super::state::{Evidence, State};
+use super::state::State;
 use chimera_layer4_fabric::read_component;
 
-/// Of the document that a command reads.
+/// The version of the document that a command reads.
 const PROTOCOL: u32 = 1;
-/// Digits of a seed that every language's numbers hold.
+/// So many bits of a seed fit exactly into the numbers of every language.
 const SEED_BITS: u32 = 53;
-/// Files that are looked through in a folder of candidates.
+/// The most files that are considered in a folder of candidates.
 const MOST_FILES: usize = 1_000_000;
 
-/// What a command is asked: one JSON document on its standard input.
+/// The JSON document that a command reads from its standard input.
 #[derive(Debug, Serialize)]
 struct Request<'a> {
     protocol: u32,
     agent_type: &'a str,
     generation: u32,
     seed: u64,
-    /// A folder that is its own for this call.
+    /// A folder for this call alone.
     out: PathBuf,
     parents: Vec<Parent<'a>>,
 }
@@ -42,17 +43,17 @@ struct Parent<'a> {
     evidence: &'a Evidence,
 }
 
-/// What came of asking.
+/// What the generator made.
 pub(super) struct Made {
-    /// The elites that it was handed.
+    /// The elites that it got.
     pub(super) parents: Vec<Digest>,
-    /// Its name, where it comes from a folder.
+    /// The file's name, where it comes from a folder.
     pub(super) file: Option<String>,
     /// The component, or why there is none.
     pub(super) component: Result<Arc<[u8]>, String>,
 }
 
-/// The next candidate; `None`: there are no more.
+/// The next candidate; `None` means that there are no more.
 pub(super) async fn next(
     options: &EvolutionOptions,
     folder: &Folder,
@@ -79,8 +80,8 @@ pub(super) async fn next(
     }
 }
 
-/// What chance decides follows from the seed and the candidate's place, so that
-/// one that is asked for again after a crash is the same.
+/// All random choices follow from the seed and the candidate's place, so that a
+/// request that is repeated after a crash is the same.
 fn request<'a>(
     options: &'a EvolutionOptions,
     folder: &Folder,
@@ -94,7 +95,7 @@ fn request<'a>(
     let mut parents = Vec::new();
     for elite in drawn {
         let Some(evidence) = state.evidence.get(&elite.genome) else { continue };
-        // It is read once by us, so that no damage is inherited.
+        // Reading it checks its digest, so that the generator gets no damaged file.
         folder.component(elite.genome)?;
         let path = folder.component_path(elite.genome);
         parents.push(Parent { digest: elite.genome, path, fitness: &elite.fitness, evidence });
@@ -109,7 +110,7 @@ fn request<'a>(
     })
 }
 
-/// The first file by name that was not taken yet.
+/// The first file by name that was not tried yet.
 fn next_file(folder: &Path, state: &State) -> Result<Option<String>, EvolutionError> {
     let entries = std::fs::read_dir(folder).map_err(EvolutionError::of(folder))?;
     let mut first: Option<String> = None;

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use crate::error::BuildError;
 use crate::project::Project;
-use crate::{BuildError, tool};
+use crate::tool;
 
 const TARGET: &str = "--target=wasm32-wasi";
 

@@ -12,8 +12,11 @@ use std::process::Command;
 
 use chimera_layer4_contract::componentize;
 
+use super::error::BuildError;
 use super::project::{Project, files};
-use super::{BuildError, Step, World, bindings, tool};
+use super::step::Step;
+use super::world::World;
+use super::{bindings, tool};
 
 /// A reactor is called and has no `main`. A trap says by the names of functions
 /// where it was; zig leaves them out unless it writes DWARF, too, which is taken

@@ -8,7 +8,10 @@ use std::process::{Command, Stdio};
 use cargo_metadata::{Message, Metadata, MetadataCommand, Package, PackageId};
 
 use super::{TARGET, missing};
-use crate::{BuildError, Step, Stop, tool};
+use crate::error::BuildError;
+use crate::step::Step;
+use crate::stop::Stop;
+use crate::tool;
 
 /// Variables that an outer cargo or a coverage tool sets for native code and
 /// that would bend the build of a guest.

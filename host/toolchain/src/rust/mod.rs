@@ -8,7 +8,9 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
-use super::{BuildError, Step, Stop};
+use super::error::BuildError;
+use super::step::Step;
+use super::stop::Stop;
 
 /// What an agent is compiled for: WASI 0.2, where the linker makes a component.
 const TARGET: &str = "wasm32-wasip2";

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::missing;
-use crate::{BuildError, Step, Stop, tool};
+use crate::error::BuildError;
+use crate::step::Step;
+use crate::stop::Stop;
+use crate::tool;
 
 /// Adds `target` through rustup when the compiler used in `folder` lacks it.
 pub(super) fn ensure(

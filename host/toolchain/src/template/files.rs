@@ -1,6 +1,6 @@
 //! The templates, as they are carried in the program.
 
-use crate::Language;
+use crate::language::Language;
 
 /// One language's project; `{name}`, `{lower_name}` and `{sdk}` are filled in.
 pub(super) struct Template {

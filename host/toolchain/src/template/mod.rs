@@ -5,8 +5,9 @@ mod files;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::error::BuildError;
+use super::language::Language;
 use super::project::files as wrong;
-use super::{BuildError, Language};
 
 /// What an agent in Rust depends on.
 const SDK: &str = "chimera-agent-sdk";
