@@ -59,7 +59,7 @@ pub(super) async fn run(
     args: RunArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    // Whatever was mistyped is said before anything is built or compiled.
+    // What was mistyped is reported before anything is built or compiled.
     let payload = task::payload(&args.task).await?;
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let draft = Task { resource_quota: quota.clone(), ..utils::default_task("agent", payload) };

@@ -9,8 +9,8 @@ use crate::{AgentId, Digest, Priority, TaskId};
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Counts, from one, what happened since the start of the host, whether
-    /// somebody listened or not.
+    /// Counts, from one, what happened since the start of the host, with and
+    /// without listeners.
     pub sequence: u64,
     /// When.
     pub at: Timestamp,

@@ -17,7 +17,7 @@ const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Whether a folder on the way is safe: nobody but root and this user can
+/// Whether a folder on the way is safe: only root and this user can
 /// replace `below`. `None`: `below` is yet to be made.
 pub(super) fn check_above(
     above: &Stat,

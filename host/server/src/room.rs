@@ -113,7 +113,7 @@ impl Room {
                 let most = self.most;
                 tracing::warn!(
                     most,
-                    "connections are closed: as many as there may be have requests in hand; \
+                    "connections are closed: every one that may be open has a request under way; \
                      `max_connections` and the limit on open files bound them"
                 );
             }

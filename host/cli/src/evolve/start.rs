@@ -23,7 +23,7 @@ pub(super) async fn component(
         return Ok(component::read(path, most, output).await?.bytes.into());
     }
     let genome = in_charge(config, &args.agent_type).await?;
-    let Some(data) = &config.data_dir else { return Err(nobody(&args.agent_type)) };
+    let Some(data) = &config.data_dir else { return Err(none_in_charge(&args.agent_type)) };
     // The store is an OCI image layout, where a component is the blob of its digest.
     let blob = data.join("genomes/blobs/sha256").join(genome.hex());
     let bytes = read_component(&blob, most).await?;
@@ -37,15 +37,15 @@ pub(super) async fn component(
 async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Digest> {
     // Nothing is in charge where nothing was ever kept, and looking makes no folder.
     if must_be_data_folder(config).is_err() {
-        return Err(nobody(agent_type));
+        return Err(none_in_charge(agent_type));
     }
     let stored = Genomes::open(config.clone()).await?.list().await?;
     let mut in_charge =
         stored.iter().filter(|one| one.active_for.iter().any(|name| name == agent_type));
-    in_charge.next().map(|one| one.genome).ok_or_else(|| nobody(agent_type))
+    in_charge.next().map(|one| one.genome).ok_or_else(|| none_in_charge(agent_type))
 }
 
-fn nobody(agent_type: &str) -> anyhow::Error {
+fn none_in_charge(agent_type: &str) -> anyhow::Error {
     let words = format!("no genome is in charge of {agent_type:?} here; give --start COMPONENT");
     BadInput(words).into()
 }

@@ -183,7 +183,7 @@ impl Grid {
         &self.axes
     }
 
-    /// Everyone who is in it, by cell.
+    /// All elites, by cell.
     pub fn elites(&self) -> impl Iterator<Item = &Elite> {
         self.elites.iter()
     }

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn its_states_have_the_words_everyone_knows() {
+    fn its_states_have_the_usual_names() {
         let rows = [
             (BreakerState::Closed, "closed"),
             (BreakerState::Open, "open"),
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(breaker.room(later(999), 5, 0), 0);
         assert_eq!(breaker.state(later(1000)), BreakerState::HalfOpen);
         assert_eq!(breaker.room(later(1000), 5, 0), 1);
-        assert_eq!(breaker.room(later(1000), 0, 0), 0, "nobody waits");
+        assert_eq!(breaker.room(later(1000), 0, 0), 0, "no task waits");
         assert_eq!(breaker.room(later(1000), 5, 1), 0, "one is on its way");
         assert_eq!(breaker.room(later(1000), 5, 9), 0, "runs from before it opened");
         breaker.record(true, later(1100), 0.5);

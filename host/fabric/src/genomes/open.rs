@@ -150,7 +150,7 @@ impl OpenGenomes {
         }
     }
 
-    /// Sees no rollout through any more, and waits for agents that end, up to `limit`.
+    /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
     pub(super) async fn shut_down(&self, limit: Duration) {
         self.keepers.take().abort_all();
         self.evidence.trials.end_all();

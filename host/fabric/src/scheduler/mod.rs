@@ -76,7 +76,7 @@ impl Scheduler {
         Self { shared: Arc::new(shared), loops: Mutex::default() }
     }
 
-    /// Tells of tasks that ended before this scheduler was made, as it starts.
+    /// As it starts, reports tasks that ended before this scheduler was made.
     #[must_use]
     pub fn with_ended(self, ids: Vec<TaskId>) -> Self {
         self.shared.unobserved().extend(ids);

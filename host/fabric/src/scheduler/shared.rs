@@ -128,8 +128,8 @@ impl Shared {
         }
     }
 
-    /// Tells of tasks that ended without a run: to the observer, and to those
-    /// who wait for them.
+    /// Reports tasks that ended without a run to the observer and to their
+    /// waiters.
     pub(super) async fn ended(&self, ids: &[TaskId]) {
         for id in ids {
             match self.store.get(*id).await {

@@ -45,7 +45,7 @@ pub(crate) async fn run(
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
     let mut interrupted = pin!(interrupted);
-    // Whatever was mistyped is said before anything is built.
+    // What was mistyped is reported before anything is built.
     match args.task.as_deref() {
         // Standard input can be read once, and each version is to have the task.
         Some("-") => {

@@ -122,9 +122,9 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// Somebody wants it kept.
+    /// It is to be kept.
     Pinned,
-    /// Nobody does any more.
+    /// It need not be kept any more.
     Unpinned,
     /// Its bytes were removed; the record of it stays.
     Collected,
@@ -234,7 +234,7 @@ pub struct Admission {
     pub contract: String,
     /// Interfaces that it imports.
     pub imports: Vec<String>,
-    /// Those of them that its parent does not; somebody said yes to them.
+    /// Those of them that its parent does not; the request that stored it allowed them.
     pub new_capabilities: Vec<String>,
     /// Milliseconds that compiling took; absent when the code was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

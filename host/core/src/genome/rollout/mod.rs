@@ -153,7 +153,7 @@ pub fn sticky(salt: &str, key: &str) -> f64 {
 pub enum How {
     /// The trial: it is not worse.
     Passed,
-    /// The plan: nobody could tell, and `when_unsure` says so.
+    /// The plan: the trial could not tell, and `when_unsure` says so.
     Unsure,
     /// An operator.
     ByHand {
@@ -212,7 +212,7 @@ pub enum RolloutState {
         /// Who.
         by: String,
     },
-    /// Nobody could tell; the champion is in charge.
+    /// The trial could not tell; the champion is in charge.
     Inconclusive,
 }
 

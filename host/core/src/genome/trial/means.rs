@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_before_both_sides_ran_twice() {
+    fn there_is_no_estimate_before_both_sides_ran_twice() {
         let stratum = |old, new| Stratum { champion: old, candidate: new };
         assert_eq!(Difference::of(&[], latency), None);
         let one = stratum(moments(9, 0.0, 8.0), moments(1, 5.0, 0.0));

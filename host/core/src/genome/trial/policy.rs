@@ -12,7 +12,7 @@ pub struct Policy {
     /// is also the chance that one which is no better is taken for better than a
     /// champion that fails most of its tasks.
     pub alpha: f64,
-    /// Runs of either side before anything is said of latency or memory, or a
+    /// Runs of either side before the trial judges latency or memory, or a
     /// candidate passes. Errors and wrong answers need none: their test is
     /// exact from the first run, and a candidate that fails every task should
     /// not fail so many of them.

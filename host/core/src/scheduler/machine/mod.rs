@@ -20,7 +20,7 @@ pub enum TaskState {
     Waiting,
     /// May be claimed when its time comes: a start set for later, or a retry.
     Delayed,
-    /// Somebody holds its lease and makes ready to run it.
+    /// A host holds its lease and makes ready to run it.
     Claimed,
     /// Runs.
     Running,

@@ -120,7 +120,7 @@ pub struct ClaimRequest {
     pub most: usize,
 }
 
-/// The right to speak for a task, until the lease is over.
+/// The right to run a task and settle it, until the lease is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The task.
@@ -132,7 +132,7 @@ pub struct Lease {
 /// A task handed out, its body as the store keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Handed<B> {
-    /// The right to speak for it.
+    /// The right to run the task and settle it.
     pub lease: Lease,
     /// Runs so far, this one included.
     pub counts: Counts,
@@ -223,7 +223,7 @@ pub struct Keep {
 pub struct Retention {
     /// Those that succeeded or were cancelled, each state by itself.
     pub ended: Keep,
-    /// Dead letters, which somebody should look at.
+    /// Dead letters, which an operator should look at.
     pub dead: Keep,
 }
 
