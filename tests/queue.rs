@@ -27,7 +27,7 @@ fn json_of(chimera: &Chimera, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_task_waits_in_the_folder_until_somebody_works() {
+fn a_task_waits_in_the_folder_until_a_host_works() {
     let chimera = Chimera::new();
     let payload = r#"{"n": 7}"#;
     let id = well(&chimera, &["task", "submit", "--type", "echo", "--task", payload]);
@@ -72,7 +72,7 @@ fn work_answers_each_line_and_names_the_bad_ones() {
     let chimera = Chimera::new();
     let good = (0..500).map(|n| format!("{{\"payload\": {n}}}\n")).collect::<String>();
     let bad =
-        "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"nobody\"}\n";
+        "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"unknown\"}\n";
     // Labels take ten times their text, so they are counted while they are read.
     let labels: Vec<String> = (0..10_001).map(|n| format!("\"{n}\":\"\"")).collect();
     let many = format!("{{\"payload\": 1, \"metadata\": {{{}}}}}\n", labels.join(","));
@@ -86,7 +86,7 @@ fn work_answers_each_line_and_names_the_bad_ones() {
         .collect();
     outputs.sort_unstable();
     assert_eq!(outputs, (0..500).collect::<Vec<_>>());
-    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"nobody\""] {
+    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"unknown\""] {
         assert!(ended.err.contains(words), "{words}\n{}", ended.err);
     }
     for words in ["line 505: not a task", "expected an object of up to 10000 texts", "refused 4"] {
@@ -175,7 +175,7 @@ fn the_help_names_every_reason_of_a_dead_letter() {
     }
 }
 
-/// Rows that were damaged while nobody had the folder open.
+/// Rows that were damaged while no process had the folder open.
 #[test]
 fn a_damaged_row_is_a_dead_letter_that_says_what_it_was() {
     let chimera = Chimera::new();
@@ -206,7 +206,7 @@ fn an_expired_task_runs_once_it_is_put_back() {
     let chimera = Chimera::new();
     let later = ["--delay", "1", "--deadline", "2", "--task", "7"];
     let id = well(&chimera, &[&["task", "submit", "--type", "echo"], &later[..]].concat());
-    // Nobody works before its deadline: another agent's host sees it pass.
+    // No agent of its type works before its deadline: another agent's host sees it pass.
     let state = || json_of(&chimera, &["task", "show", &id, "--json"])["state"].clone();
     while state() != "dead" {
         well(&chimera, &["work", "--agent", &agent("hostile")]);
