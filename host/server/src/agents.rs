@@ -1,4 +1,4 @@
-//! `/v1/agents` and `/v1/agent-types`: who runs, and how.
+//! `/v1/agents` and `/v1/agent-types`: the agents that run, and their state.
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -91,7 +91,7 @@ impl Wire {
     }
 }
 
-/// A quarter of the connections is always left for those who do not wait.
+/// A quarter of the connections is always left for requests that do not wait.
 fn most_turns(connections: usize) -> usize {
     (connections / 4 * 3).max(1)
 }

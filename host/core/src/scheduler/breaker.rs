@@ -8,8 +8,8 @@
 //! for twice as long.
 //!
 //! Nothing happens by itself: an open breaker whose time is over *is*
-//! half-open, and there is no timer that could be lost. Which outcomes speak
-//! against an agent is the caller's to say; a task that was cancelled is none.
+//! half-open, and there is no timer that could be lost. The
+//! caller says which outcomes count against a genome; a cancelled task does not.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -114,7 +114,7 @@ pub struct Breaker {
 enum Phase {
     Closed {
         /// The latest, oldest first; `true` is a success. Each is kept, since
-        /// the policy speaks of exact counts: a decaying average could not say
+        /// the policy needs exact counts: a decaying average could not say
         /// how many outcomes there are, nor be checked against the log by hand.
         outcomes: VecDeque<bool>,
     },

@@ -35,7 +35,7 @@ pub(crate) struct OpenGenomes {
     pub(super) pool: Arc<AgentPool>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) evidence: Arc<Evidence>,
-    /// By agent type: one change of who is in charge at a time.
+    /// By agent type: one change of the genome in charge at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// One benchmark at a time, so that all have the share of one.
     pub(super) benching: tokio::sync::Semaphore,
@@ -106,7 +106,7 @@ impl OpenGenomes {
         self.closed.get_or_try_init(close).await.copied()
     }
 
-    /// Has something done with the disk, away from the threads that run guests.
+    /// Runs a blocking call of the stores on the blocking pool, off the threads that run guests.
     pub(super) async fn on_disk<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl FnOnce(&OpenGenomes) -> GenomeStoreResult<T> + Send + 'static,
@@ -121,7 +121,7 @@ impl OpenGenomes {
         Ok(done.ok_or(Layer4Error::NotRunning { state: "shut down" })??)
     }
 
-    /// The right to change who is in charge of a type.
+    /// The right to change the genome in charge of a type.
     pub(crate) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);

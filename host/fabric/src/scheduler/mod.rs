@@ -119,7 +119,7 @@ impl Scheduler {
         Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
     }
 
-    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// As [`submit_batch`](Self::submit_batch), for a submitter that will wait
     /// for the results: each result is sent as soon as it is known, without a read
     /// of the store.
     ///

@@ -148,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// Tells those who wait for these tasks how they ended.
+    /// Sends the results of these tasks to their waiters.
     pub(super) async fn tell(&self, ended: &[TaskId]) {
         for id in ended.iter().filter(|id| self.waiters.has(**id)) {
             match self.store.get(*id).await {

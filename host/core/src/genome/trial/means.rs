@@ -11,8 +11,8 @@
 //! error. In that time the estimate times the information is a Brownian motion
 //! with the difference as its drift (Jennison and Turnbull, "Group-Sequential
 //! Analysis Incorporating Covariate Information", JASA, 1997), whatever share
-//! of the tasks the candidate was given, as long as who is given which does not
-//! depend on how runs end.
+//! of the tasks the candidate was given, as long as the choice of side for a task
+//! does not depend on how runs end.
 //!
 //! A stratum is a time in which the share stayed the same. Means are compared
 //! within each and the differences averaged: were all runs thrown together, a

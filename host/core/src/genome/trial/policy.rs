@@ -43,7 +43,7 @@ impl Default for Policy {
     /// One false alarm in twenty trials at the most: each costs an operator a
     /// look. Fifty runs, since the test of latency leans on a mean being nearly
     /// normal. Ten thousand are enough to tell 3 % of latency from none where
-    /// runs scatter by half; who has waited for those waits for nothing.
+    /// runs scatter by half; more runs than those show nothing new.
     fn default() -> Self {
         let margins = Margins::default();
         Self { alpha: 0.05, least_samples: 50, most_samples: 10_000, margins }

@@ -190,7 +190,7 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Ended states, of which retention speaks.
+/// Ended states: those that retention applies to.
 pub const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Dead, TaskState::Cancelled];
 
 #[cfg(test)]

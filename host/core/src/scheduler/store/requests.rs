@@ -16,7 +16,7 @@ use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 pub enum Durability {
     /// When it would survive a loss of power: the submitter may forget it.
     Durable,
-    /// When it would survive the end of this process. For a submitter who waits
+    /// When it would survive the end of this process. For a submitter that waits
     /// for the result, which is durable with all that went before it.
     WithResult,
 }
