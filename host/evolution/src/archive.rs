@@ -69,7 +69,7 @@ impl Archive {
         Ok(ousted.map_or(Placed::New, |ousted| Placed::Better { ousted: ousted.genome }))
     }
 
-    /// Everyone who is in it.
+    /// Every elite.
     #[must_use]
     pub fn elites(&self) -> Vec<&Elite> {
         match self {

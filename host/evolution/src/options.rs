@@ -47,7 +47,8 @@ pub struct EvolutionOptions {
     pub weights: Weights,
     /// Where an output says how good it is, as a JSON pointer: higher is better.
     pub objective: Option<String>,
-    /// What elites are told apart by; none: only by their score.
+    /// The features that divide elites into kinds. Without any, only the score
+    /// counts.
     pub axes: Vec<Feature>,
     /// Seconds of processor time for all runs of all candidates.
     pub cpu_budget: Option<Duration>,

@@ -35,7 +35,7 @@ pub struct Terms {
     pub weights: Weights,
     /// Where an output says how good it is.
     pub objective: Option<String>,
-    /// What elites are told apart by.
+    /// The features that divide elites into kinds.
     pub axes: Vec<Feature>,
     /// The limits on each candidate.
     pub quota: ResourceQuota,

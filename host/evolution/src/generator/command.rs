@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_does_instead_is_told() {
+    async fn what_it_does_instead_is_the_reason() {
         let long = Duration::from_secs(60);
         for (script, told) in [
             ("cat > /dev/null", "it printed nothing"),
