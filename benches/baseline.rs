@@ -48,7 +48,7 @@ pub(crate) struct State {
     table: ResourceTable,
 }
 
-/// A guest's handle to a span that nobody keeps.
+/// A guest's handle to a span that is not kept.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Span;
 

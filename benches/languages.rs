@@ -134,7 +134,8 @@ fn median(times: &mut [Duration]) -> Result<Duration> {
     times.get(times.len() / 2).copied().context("calls were made")
 }
 
-/// A start that nobody notices, and a host that at most doubles a call.
+/// The limits: a start too short to notice, and calls that the host makes at most
+/// twice as long.
 fn judge(report: &mut Report, name: &str, measured: &Measured) {
     let nanos = |time: Duration| time.as_nanos() as f64;
     let start = (nanos(measured.load + measured.spawn), nanos(measured.start_bare));

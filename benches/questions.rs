@@ -240,7 +240,7 @@ impl Setting {
     }
 }
 
-/// The component under another digest: with an empty section that nobody reads.
+/// The component under another digest: with an empty section that has no effect.
 fn renamed(component: &[u8], number: u8) -> Vec<u8> {
     const CUSTOM_SECTION: u8 = 0;
     let name = [1, b'a' + number];

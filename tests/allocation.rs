@@ -260,7 +260,7 @@ async fn an_agent_that_starts_meanwhile_has_the_new_quota_too() {
 }
 
 #[tokio::test]
-async fn an_instance_is_told_the_quota_in_force() {
+async fn an_instance_gets_the_quota_in_force() {
     let fabric = fabric(settings()).await;
     let id = spawn(&fabric, "hostile").await;
     let told = async || run(&fabric, "hostile", json!({"do": "quota"})).await.output.to_value();
@@ -304,10 +304,10 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
     assert!(run(&fabric, "echo", json!(1)).await.success);
     assert!(run(&fabric, "parrot", json!({"do": "nothing"})).await.success);
 
-    let nobody = utils::generate_agent_id();
-    let error = allocate(&fabric, AllocationTarget::Agent(nobody), |_| {}).unwrap_err();
-    assert!(matches!(error, Layer4Error::AgentNotFound(id) if id == nobody), "{error}");
-    let error = allocate(&fabric, of_type("nobody"), |_| {}).unwrap_err();
+    let unknown = utils::generate_agent_id();
+    let error = allocate(&fabric, AllocationTarget::Agent(unknown), |_| {}).unwrap_err();
+    assert!(matches!(error, Layer4Error::AgentNotFound(id) if id == unknown), "{error}");
+    let error = allocate(&fabric, of_type("unknown"), |_| {}).unwrap_err();
     assert_eq!(error.code(), "agent-type-not-found");
     assert!(error.to_string().contains("known: echo, parrot"), "{error}");
 }

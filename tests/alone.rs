@@ -44,7 +44,7 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
 
         let all: f64 = used.iter().sum();
         assert!((all..all + 2.0).contains(&process), "reported {all}, the process used {process}");
-        assert!(used.iter().all(|seconds| *seconds <= 2.75), "nobody gets more than its share");
+        assert!(used.iter().all(|seconds| *seconds <= 2.75), "no agent gets more than its share");
         if used.iter().all(|seconds| *seconds >= 2.25) {
             return;
         }

@@ -10,7 +10,7 @@ use crate::cli::Chimera;
 use crate::harness::{guest_path, program};
 use crate::http::service::{Service, declare};
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn unread() -> PipeWriter {
     std::io::pipe().unwrap().1
 }
@@ -74,7 +74,7 @@ fn a_full_standard_error_loses_words_and_a_full_standard_output_a_result() {
 }
 
 #[test]
-fn a_service_goes_on_when_nobody_reads_its_log() {
+fn a_service_goes_on_when_its_log_has_no_reader() {
     let agents =
         declare("echo", &guest_path("echo"), 1) + &declare("hostile", &guest_path("hostile"), 1);
     let mut service = Service::start(Chimera::new(), &agents);

@@ -244,7 +244,7 @@ fn the_program_prints_a_table_and_ends_with_4_where_a_line_fails() {
 }
 
 #[test]
-fn what_is_mistyped_is_told_before_anything_is_built() {
+fn what_is_mistyped_is_refused_before_anything_is_built() {
     let chimera = Chimera::new();
     let tasks = chimera.data().with_file_name("tasks.jsonl");
     std::fs::write(&tasks, "{\"payload\": 1}\n{\"payloads\": 2}\n").unwrap();
@@ -279,7 +279,7 @@ fn what_is_mistyped_is_told_before_anything_is_built() {
 }
 
 #[test]
-fn every_line_is_told_of() {
+fn every_check_is_documented() {
     let text = std::fs::read_to_string(root().join("agents/README.md")).unwrap();
     for check in Check::ALL {
         assert!(text.contains(&format!("`{check}`")), "agents/README.md lacks `{check}`");

@@ -91,7 +91,7 @@ fn live(folder: &Path, history: &mut History, until: Option<u64>, chance: &mut f
         child.kill().unwrap();
     }
     for event in BufReader::new(child.stdout.take().unwrap()).lines() {
-        // A line that the kill has cut is one that nobody heard.
+        // The kill may cut the last line, which then does not count as read.
         let Ok(event) = serde_json::from_str::<Value>(&event.unwrap()) else { continue };
         heard += 1;
         note(history, &event);

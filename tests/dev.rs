@@ -267,7 +267,7 @@ fn the_agents_of_a_host_that_serves_are_swapped_and_stay_so() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_before_anything_is_built() {
+fn what_cannot_be_done_is_refused_before_anything_is_built() {
     let chimera = Chimera::new();
     chimera.refuses(3, &["agent", "dev", "nowhere"], &["nowhere is not a folder"]);
     chimera.refuses(3, &["agent", "dev", ".", "--task", "{"], &["--task is not JSON"]);

@@ -41,7 +41,7 @@ async fn what_is_refused_is_refused_before_the_task_is_taken() {
     assert_eq!(stopped.health().await.status, SystemStatus::Stopped);
 
     let fabric = fabric(settings()).await;
-    let error = fabric.tasks().execute(task("nobody", json!(1))).await.unwrap_err();
+    let error = fabric.tasks().execute(task("unknown", json!(1))).await.unwrap_err();
     assert!(error.to_string().contains("known: none"), "{error}");
     spawn(&fabric, "echo").await;
     let mut bad = task("echo", json!(1));
@@ -55,7 +55,7 @@ async fn what_is_refused_is_refused_before_the_task_is_taken() {
     assert!(error.to_string().contains("shut down"), "{error}");
     assert_eq!(fabric.start().await.unwrap_err().code(), "not-running");
     let late = fabric.agents().spawn(&guest("echo"), config_of("echo", |_| {})).await;
-    assert_eq!(late.unwrap_err().code(), "not-running", "nobody would end it");
+    assert_eq!(late.unwrap_err().code(), "not-running", "the host would never end it");
 }
 
 #[tokio::test]

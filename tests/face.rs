@@ -111,7 +111,7 @@ async fn nothing_is_started_behind_a_port_that_another_program_has() {
     let early: Task = utils::default_task("echo", json!(1));
     assert_eq!(layer4.execute_task(early).await.unwrap_err().code(), "not-running");
     drop(listener);
-    // Meanwhile somebody else may have the port for a moment.
+    // Another process may have taken the port for a moment.
     let until = Instant::now() + PATIENCE;
     while let Err(error) = layer4.start().await {
         assert!(Instant::now() < until, "{error}");

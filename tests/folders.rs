@@ -86,7 +86,7 @@ fn every_command() -> Vec<&'static [&'static str]> {
 }
 
 #[test]
-fn a_folder_that_everybody_could_replace_is_refused_by_every_command() {
+fn a_folder_that_other_users_could_replace_is_refused_by_every_command() {
     let chimera = Chimera::new();
     let scene = Scene::new(&chimera);
     chmod(&scene.top(), 0o777);
@@ -187,7 +187,7 @@ fn code_that_others_could_change_is_not_run() {
 }
 
 #[test]
-fn another_user_is_told_whose_folder_it_is() {
+fn another_user_learns_whose_folder_it_is() {
     let chimera = Chimera::new();
     let scene = Scene::new(&chimera);
     if !geteuid().is_root() {
@@ -222,7 +222,7 @@ fn commands_that_look_make_no_folder() {
 }
 
 #[test]
-fn a_crash_is_told_by_the_next_host_and_not_by_a_command() {
+fn a_crash_is_reported_by_the_next_host_and_not_by_a_command() {
     let hostile = guest_path("hostile");
     let mut service = Service::start(Chimera::new(), &declare("hostile", &hostile, 1));
     let url = format!("{}/v1/tasks", service.url());

@@ -115,13 +115,13 @@ async fn a_long_list_comes_in_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
-    let fabric = host(settings(), &[("nobody", None), ("keeper", Some(1))]).await;
+    let fabric = host(settings(), &[("bare", None), ("keeper", Some(1))]).await;
     let order = json!({ "second": ["b", { "get": "a" }] });
-    let denied = call(&fabric, "nobody", order).await;
+    let denied = call(&fabric, "bare", order).await;
     assert!(denied["error"].as_str().unwrap().contains("AccessDenied"), "{denied}");
     for (bucket, shown) in [("b\u{1b}", "the bucket was \"b\\u{1b}\""), ("", "was \"\"")] {
         let order = json!({ "second": [bucket, { "get": "a" }] });
-        let report = Box::pin(fabric.tasks().run_once(&task("nobody", order))).await.unwrap();
+        let report = Box::pin(fabric.tasks().run_once(&task("bare", order))).await.unwrap();
         let [line] = &report.telemetry.log[..] else { panic!("{:?}", report.telemetry.log) };
         for words in ["`--keyvalue=16`", "`keyvalue = { max_mb = 16 }`", shown] {
             assert!(line.level == LogLevel::Warn && line.message.contains(words), "{line:?}");
@@ -266,7 +266,7 @@ async fn parameters_are_where_the_standard_looks_and_its_log_is_the_agents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_told_by_opentelemetry_is_the_agents_own_telemetry() {
+async fn what_comes_by_opentelemetry_is_the_agents_own_telemetry() {
     let fabric = host(settings(), &[("keeper", None)]).await;
     let run = async |order: Value| {
         let report = Box::pin(fabric.tasks().run_once(&task("keeper", order))).await.unwrap();

@@ -193,7 +193,7 @@ async fn an_init_that_never_ends_is_ended() {
 }
 
 #[tokio::test]
-async fn a_trap_in_shutdown_is_told_and_changes_nothing_else() {
+async fn a_trap_in_shutdown_is_reported_and_changes_nothing_else() {
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
     let config = config_of("hostile", |config| {

@@ -52,7 +52,7 @@ async fn fault(parts: &Parts<'_>) -> Fault {
     result.fault.expect("it fails")
 }
 
-/// Toolchains leave names in a component unless they are told to strip them.
+/// Toolchains leave names in a component unless an option strips them.
 #[tokio::test]
 async fn a_trap_names_the_functions_that_it_came_from() {
     let fields = "(func $read_record unreachable) (func $read_table (call $read_record))";
@@ -114,7 +114,7 @@ async fn a_truncated_component_is_refused_wherever_it_was_cut() {
 }
 
 #[tokio::test]
-async fn a_component_of_another_world_is_told_what_is_missing() {
+async fn a_component_of_another_world_is_refused_with_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let wit = "package other:tool; world other { export run: func() -> u32; }";
     std::fs::write(folder.path().join("other.wit"), wit).unwrap();
@@ -129,7 +129,7 @@ async fn a_component_of_another_world_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn an_import_that_nobody_grants_is_refused_by_name() {
+async fn an_import_without_a_grant_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(crate::harness::root().join("wit")).unwrap() {
         let path = file.unwrap().path();

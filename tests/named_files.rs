@@ -1,5 +1,5 @@
-//! What a user names by a path need not be a file: a pipe that nobody writes to,
-//! a folder, a device. It is refused, or read so that a signal ends the program.
+//! What a user names by a path need not be a file: a pipe without a writer, a
+//! folder, a device. It is refused, or read so that a signal ends the program.
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -22,7 +22,7 @@ fn echo() -> String {
     guest_path("echo").display().to_string()
 }
 
-/// A pipe with a name, that nobody has open.
+/// A pipe with a name, which no process has open.
 fn pipe(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -24,7 +24,7 @@ pub(crate) fn json_of(chimera: &Chimera, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_task_waits_in_the_folder_until_somebody_works() {
+fn a_task_waits_in_the_folder_until_a_host_works() {
     let chimera = Chimera::new();
     let payload = r#"{"n": 7}"#;
     let id = well(&chimera, &["task", "submit", "--type", "echo", "--task", payload]);
@@ -109,7 +109,7 @@ fn the_help_names_every_reason_of_a_dead_letter() {
     }
 }
 
-/// Rows that were damaged while nobody had the folder open.
+/// Rows that were damaged while no process had the folder open.
 #[test]
 fn a_damaged_row_is_a_dead_letter_that_says_what_it_was() {
     let chimera = Chimera::new();
@@ -140,7 +140,7 @@ fn an_expired_task_runs_once_it_is_put_back() {
     let chimera = Chimera::new();
     let later = ["--delay", "1", "--deadline", "2", "--task", "7"];
     let id = well(&chimera, &[&["task", "submit", "--type", "echo"], &later[..]].concat());
-    // Nobody works before its deadline: another agent's host sees it pass.
+    // No agent of its type works before its deadline: another agent's host sees it pass.
     let state = || json_of(&chimera, &["task", "show", &id, "--json"])["state"].clone();
     while state() != "dead" {
         well(&chimera, &["work", "--agent", &agent("hostile")]);

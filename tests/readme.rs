@@ -111,7 +111,7 @@ fn what_runs_elsewhere_really_does() {
     }
 }
 
-/// What a later step of CI installs is no help to somebody who has just cloned the repository.
+/// What a later step of CI installs does not help in a fresh clone of the repository.
 #[test]
 fn ci_runs_the_two_commands_before_it_prepares_anything() {
     let text = read(".ci/run");

@@ -165,8 +165,8 @@ async fn what_is_in_hand_finishes_and_is_carried_too() {
     fabric.shutdown().await.unwrap();
 }
 
-/// Tasks outside of the queue stand in line at the agent itself. The swap waits
-/// for the one in hand only; a swap that fails lets the others go on.
+/// Tasks outside of the queue wait at the agent itself. The swap waits for the
+/// running one only; a swap that fails lets the others go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails() {
     const LINE: u64 = 6;
@@ -207,20 +207,20 @@ async fn who_stands_in_line_neither_delays_a_swap_nor_is_lost_by_one_that_fails(
     for one in line {
         match one.await.unwrap() {
             Ok(output) => {
-                assert_eq!(told(&output.to_value()).1, 1, "it was in hand");
+                assert_eq!(told(&output.to_value()).1, 1, "it was running");
                 ran += 1;
             }
             Err(fault) => assert_eq!(fault, Fault::Stopped, "it did not begin"),
         }
     }
-    // One was in hand, and a second may have begun while the genome was loaded.
+    // One was running, and a second may have begun while the genome was loaded.
     assert!(ran < LINE, "all in the line ran first");
     assert_eq!(count(&fabric).await, (LINE + ran + 1, 3));
     fabric.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_interface_an_agent_starts_anew_and_it_is_told() {
+async fn without_the_interface_an_agent_starts_anew_and_the_report_says_so() {
     let fabric = host_of(Counter::version(1).bytes()).await;
     count(&fabric).await;
     let swapped = promote(&fabric, guest("echo")).await.unwrap();
@@ -234,7 +234,7 @@ async fn without_the_interface_an_agent_starts_anew_and_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_with_several_instances_start_anew_and_it_is_told() {
+async fn agents_with_several_instances_start_anew_and_the_report_says_so() {
     let several = Counter { instances: 3, ..Counter::version(2) }.bytes();
     let fabric = host_of(Counter::version(1).bytes()).await;
     count(&fabric).await;
@@ -293,8 +293,8 @@ async fn a_successor_that_does_not_go_on_leaves_the_old_one_unharmed() {
     fabric.shutdown().await.unwrap();
 }
 
-/// So many change places at once; whoever comes behind them and cannot follow
-/// keeps what it has.
+/// Sixteen agents are replaced at once; one that comes later and cannot be
+/// replaced keeps its genome.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     const AT_ONCE: usize = 16;
@@ -339,7 +339,7 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
     fabric.shutdown().await.unwrap();
 }
 
-/// What was promoted and cannot take over is taken back, and is said to be.
+/// A promoted genome that cannot take over is rolled back, and the answer says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_cannot_go_on_is_not_said_to_be_promoted() {
     let fabric = host_of(Counter::version(0).bytes()).await;

@@ -49,7 +49,7 @@ async fn each_task_of_a_batch_is_answered_by_itself() {
     spawn(&fabric, "echo").await;
     let mut bad = task("echo", json!(2));
     bad.resource_quota.max_memory_mb = 0;
-    let batch = [task("echo", json!(1)), task("nobody", json!(0)), bad, task("echo", json!(3))];
+    let batch = [task("echo", json!(1)), task("unknown", json!(0)), bad, task("echo", json!(3))];
     let batch = batch.map(Submission::from).to_vec();
     let ids: Vec<_> = batch.iter().map(|one| one.task.id).collect();
     let answers = fabric.tasks().submit_batch(batch).await.unwrap();

@@ -14,7 +14,7 @@ fn work_answers_each_line_and_names_the_bad_ones() {
     let chimera = Chimera::new();
     let good = (0..500).map(|n| format!("{{\"payload\": {n}}}\n")).collect::<String>();
     let bad =
-        "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"nobody\"}\n";
+        "{\"payload\": 1, \"typ\": \"echo\"}\nnot json\n{\"payload\": 1, \"type\": \"unknown\"}\n";
     // Labels take ten times their text, so they are counted while they are read.
     let labels: Vec<String> = (0..10_001).map(|n| format!("\"{n}\":\"\"")).collect();
     let many = format!("{{\"payload\": 1, \"metadata\": {{{}}}}}\n", labels.join(","));
@@ -28,7 +28,7 @@ fn work_answers_each_line_and_names_the_bad_ones() {
         .collect();
     outputs.sort_unstable();
     assert_eq!(outputs, (0..500).collect::<Vec<_>>());
-    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"nobody\""] {
+    for words in ["line 502: not a task", "typ", "line 503", "line 504", "\"unknown\""] {
         assert!(ended.err.contains(words), "{words}\n{}", ended.err);
     }
     for words in ["line 505: not a task", "expected an object of up to 10000 texts", "refused 4"] {

@@ -79,7 +79,7 @@ pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// A host that nobody else is.
+/// A new host, different from all others.
 pub(crate) fn owner() -> Owner {
     Owner(utils::generate_task_id().as_uuid())
 }

@@ -40,7 +40,7 @@ pub trait WasmAgent: Sized + 'static {
         self.base().map(|base| base.health.clone()).unwrap_or_default()
     }
 
-    /// Called last when the host retires the instance in good order; not
+    /// Called last, when the host retires an instance that works; not
     /// called after a trap, so nothing may depend on it.
     fn shutdown(&mut self) -> Result<(), AgentError> {
         Ok(())

@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! With the feature `http` (on by default) `start` opens `metrics_port` for those who
-//! look; [`Layer4Fabric::builder`] keeps it shut.
+//! With the feature `http` (on by default) `start` opens `metrics_port`;
+//! [`Layer4Fabric::builder`] can leave it closed.
 //!
 //! Components are compiled by the program `chimera` in a process of its own.
 //! It is looked for beside the running program;

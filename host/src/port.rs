@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Port {
     /// Held while it opens or shuts, which takes as long as the fabric takes.
     state: tokio::sync::Mutex<State>,
-    /// Where it is, for those who ask meanwhile.
+    /// The address, for callers that ask meanwhile.
     address: Mutex<Option<SocketAddr>>,
 }
 

@@ -1,5 +1,5 @@
 //! The contract over time: what was built for it once runs for ever, and what
-//! was built for another one is told so in a sentence.
+//! was built for another one is refused in a sentence that says so.
 
 mod others;
 mod published;

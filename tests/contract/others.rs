@@ -84,7 +84,7 @@ fn what_a_later_version_added_is_named_where_it_is_used() {
 }
 
 #[test]
-fn an_import_of_the_contract_that_differs_is_told_with_its_place() {
+fn an_import_of_the_contract_that_differs_is_refused_with_its_place() {
     let changed = contract_with("log: func(level: level,", "log: func(level: u32,");
     refused(
         &agent_of(&changed, "agent", "0.1.0", &LOGS),
@@ -93,7 +93,7 @@ fn an_import_of_the_contract_that_differs_is_told_with_its_place() {
 }
 
 #[test]
-fn another_version_is_told_from_a_later_and_an_earlier_one() {
+fn another_version_is_refused_as_newer_or_older() {
     for (version, than) in [
         ("0.2.0", "newer"),
         ("1.0.0", "newer"),
@@ -121,7 +121,7 @@ fn other_world(wit: &str, world: &str, export: &str, params: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_program_and_an_http_handler_are_told_what_they_are() {
+fn a_program_and_an_http_handler_are_refused_with_what_they_are() {
     let wit = "package wasi:cli@0.2.6; interface run { run: func() -> result; } \
                world command { export run; }";
     let program = other_world(wit, "command", "wasi:cli/run@0.2.6#run", "(result i32)");
@@ -143,7 +143,7 @@ fn a_program_and_an_http_handler_are_told_what_they_are() {
 }
 
 #[test]
-fn a_world_nobody_knows_is_told_what_it_exports() {
+fn an_unknown_world_is_refused_with_what_it_exports() {
     let wit = "package other:tool; world other { export work: func(); }";
     refused(
         &other_world(wit, "other", "work", ""),

@@ -155,7 +155,7 @@ fn a_change_that_would_break_it_is_found() {
 }
 
 #[test]
-fn a_change_that_only_adds_for_whoever_asks_is_not() {
+fn a_change_that_only_adds_something_optional_is_accepted() {
     for (from, to) in [
         ("log: func(", "flush: func();\n log: func("),
         ("    import telemetry;", "    import telemetry;\n    import types;"),

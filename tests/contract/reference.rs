@@ -108,7 +108,7 @@ fn what_it_says_becomes_of_a_task_does() {
 }
 
 #[test]
-fn it_tells_of_every_function() {
+fn it_describes_every_function() {
     let mut resolve = Resolve::default();
     resolve.push_dir(root().join("wit")).unwrap();
     let text = reference();

@@ -175,9 +175,9 @@ fn the_best_is_stored_where_no_host_serves() {
     assert!(shown["parent"].as_str().unwrap().starts_with("sha256:"), "{shown:#}");
 }
 
-/// What does nothing is small and fast, and wins where nobody says what is right.
+/// A component that does nothing is small and fast, and wins without an objective.
 #[test]
-fn what_nobody_judges_is_not_handed_over() {
+fn what_no_objective_judges_is_not_handed_over() {
     let of = Evolving::new("1");
     let folder = of.chimera.data();
     std::fs::create_dir_all(folder.join("candidates")).unwrap();

@@ -42,7 +42,7 @@ async fn a_good_genome_is_stored_once_with_what_was_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
+async fn what_is_not_admitted_is_refused_with_the_check_that_it_failed() {
     let (fabric, _) = host_of(Variant::default()).await;
     let broken = Variant { state: BROKEN, ..Variant::default() }.bytes();
     let ill = Variant { state: ILL, ..Variant::default() }.bytes();
@@ -63,7 +63,7 @@ async fn what_is_not_admitted_is_told_by_the_check_that_it_failed() {
         let history = fabric.genomes().history("variant").await.unwrap();
         let of_it = history.iter().find(|entry| entry.genome == genome);
         match (stage, of_it.map(|entry| &entry.event)) {
-            // No agent at all, so it is told and not recorded.
+            // No agent at all: the answer says so, and the lineage has no entry.
             (Stage::Contract, None) => {}
             (stage, Some(Event::Rejected { stage: recorded, reason })) => {
                 assert_eq!(*recorded, stage, "{reason}");

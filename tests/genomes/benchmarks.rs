@@ -30,7 +30,7 @@ async fn a_champion_that_came_as_bytes_is_held_against_though_it_is_not_stored()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_benchmark_that_nobody_waits_for_leaves_room_for_the_next() {
+async fn an_abandoned_benchmark_leaves_room_for_the_next() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     // Minutes of work.
     let slow = Variant { rounds: 50_000_000, ..Variant::version(2) }.bytes();

@@ -31,7 +31,7 @@ pub(super) fn blob(folder: &Path, genome: Digest) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_genome_whose_bytes_are_gone_is_still_told_of() {
+async fn a_genome_whose_bytes_are_gone_is_still_described() {
     let (fabric, _) = host_of(Variant::version(1)).await;
     let old = Variant::version(2).bytes();
     let new = NewGenome { author: "ada".into(), ..NewGenome::new(old.clone()) };
@@ -172,7 +172,7 @@ async fn in_the_place_of_a_damaged_genome_the_files_runs_and_the_record_says_so(
     fabric.shutdown().await.unwrap();
 }
 
-/// What a reload puts in charge is the last word, though it ends a trial first.
+/// What a reload puts in charge stays in charge, though it ends a trial first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_during_a_trial_has_the_last_word() {
     let folder = tempfile::tempdir().unwrap();

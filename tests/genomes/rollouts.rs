@@ -156,7 +156,7 @@ async fn a_candidate_takes_over_from_a_champion_that_always_traps() {
     let done = Box::pin(fabric.tasks().execute(task("mended", json!(1)))).await.unwrap();
     assert!(done.success);
     let of_type = breakers().await;
-    assert_eq!(of_type.breaker, BreakerState::Closed, "that of {old} is nobody's any more");
+    assert_eq!(of_type.breaker, BreakerState::Closed, "that of {old} is gone");
     assert_eq!(of_type.breakers.iter().map(|arm| arm.genome).collect::<Vec<_>>(), [new]);
     fabric.shutdown().await.unwrap();
 }
@@ -205,7 +205,7 @@ async fn a_promotion_that_cannot_be_is_no_success() {
     fabric.shutdown().await.unwrap();
 }
 
-/// Whoever met the candidate meets it again.
+/// A key that met the candidate meets it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_of_one_key_stay_on_one_side() {
     let (fabric, _) = host_of(Variant::version(1)).await;
@@ -225,7 +225,7 @@ async fn tasks_of_one_key_stay_on_one_side() {
     fabric.shutdown().await.unwrap();
 }
 
-/// A task that fails is made again by the champion. It is held against nobody.
+/// The champion runs a task again that failed. That run counts for neither side.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_first_attempts_count() {
     let (fabric, _) = host_of(Variant::version(1)).await;
@@ -237,7 +237,7 @@ async fn only_first_attempts_count() {
         let submission = Submission { task, options };
         tokio::spawn(async move { Box::pin(fabric.tasks().execute(submission)).await.unwrap() })
     };
-    // Few that fail, lest the breaker give the type a rest.
+    // Few that fail, so that the breaker stays closed.
     let tasks: Vec<_> = (0..40).map(run).chain((0..3).map(|_| run(u64::MAX))).collect();
     for task in tasks {
         task.await.unwrap();

@@ -12,7 +12,7 @@ use super::variants::{BROKEN, Variant};
 use super::{host_of, running};
 use crate::harness::{execute, task};
 
-/// Submits tasks one after the other until it is told to stop; their latencies
+/// Submits tasks one after the other until `stop` is set; their latencies
 /// and the versions that ran them.
 async fn client(fabric: Arc<Fabric>, stop: Arc<AtomicBool>) -> (Vec<Duration>, BTreeMap<u64, u64>) {
     let (mut latencies, mut versions) = (Vec::new(), BTreeMap::new());

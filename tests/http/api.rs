@@ -10,7 +10,7 @@ use crate::harness::settings;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_mistake_is_told_with_its_place() {
+async fn every_mistake_is_reported_with_its_place() {
     let api = Api::new(&["echo"]).await;
     let good = r#""target_agent_type": "echo", "payload": 1"#;
     let cases = [
@@ -29,8 +29,8 @@ async fn every_mistake_is_told_with_its_place() {
         ("[1]".into(), 400, "[0]: invalid type: integer `1`, expected a JSON object"),
         ("[[1,\"echo\"]]".into(), 400, "invalid type: sequence, expected a JSON object"),
         ("\"text\"".into(), 400, "expected a JSON object"),
-        (good.replace("echo", "nobody").to_string(), 400, "the body is not what it should be"),
-        (format!("{{{}}}", good.replace("echo", "nobody")), 404, "known: echo"),
+        (good.replace("echo", "unknown").to_string(), 400, "the body is not what it should be"),
+        (format!("{{{}}}", good.replace("echo", "unknown")), 404, "known: echo"),
         (format!("{{\"payload\": {}", "[".repeat(100_000)), 400, "recursion limit"),
     ];
     for (body, status, words) in cases {
@@ -57,7 +57,7 @@ async fn every_mistake_is_told_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_is_told_in_the_words_of_http() {
+async fn a_mistake_is_reported_in_the_words_of_http() {
     let api = Api::new(&[]).await;
     let none = "00000000-0000-7000-8000-000000000000";
     for (method, path) in [("GET", ""), ("DELETE", ""), ("POST", "/restart"), ("POST", "/check")] {
@@ -190,8 +190,8 @@ async fn the_other_layers_read_figures_judge_outputs_and_set_quotas() {
     let allocation = json!({ "target": target, "resource_quota": quota });
     let given = api.post("/v1/resource-allocations", allocation).await;
     assert_eq!((given.status, given.json()), (200, json!({ "agents": 1 })));
-    let nobody = json!({ "target": { "agent-type": "nobody" }, "resource_quota": quota });
-    assert_eq!(api.post("/v1/resource-allocations", nobody).await.code(), "agent-type-not-found");
+    let unknown = json!({ "target": { "agent-type": "unknown" }, "resource_quota": quota });
+    assert_eq!(api.post("/v1/resource-allocations", unknown).await.code(), "agent-type-not-found");
     let list = json!([target, quota]);
     assert!(api.post("/v1/resource-allocations", list).await.body.contains("a JSON object"));
     let wrong = json!({ "target": target, "resource_quota": { "max_memory_mb": 0 } });
@@ -210,7 +210,11 @@ async fn a_token_is_asked_for_by_all_but_the_probes() {
         let refused = api.get("/metrics").await;
         assert_eq!((refused.status, refused.code().as_str()), (401, "unauthorized"));
         assert_eq!(refused.headers["www-authenticate"], "Bearer");
-        assert_eq!(api.get("/v1/nothing").await.status, 401, "nothing is told of routes");
+        assert_eq!(
+            api.get("/v1/nothing").await.status,
+            401,
+            "the answer says nothing about routes"
+        );
         assert_eq!(api.get("/livez").await.status, 204);
         assert_eq!(api.get("/readyz").await.status, 204);
     }

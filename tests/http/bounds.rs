@@ -1,4 +1,4 @@
-//! Clients that mean no good.
+//! Hostile clients.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -186,9 +186,9 @@ async fn a_connection_that_waits_for_its_client_makes_way() {
     api.end().await.unwrap();
 }
 
-/// One beyond those that have requests in hand is closed, without a word or by a reset.
+/// One beyond those that have requests under way is closed, without a word or by a reset.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_with_a_request_in_hand_does_not_make_way() {
+async fn a_connection_with_a_request_under_way_does_not_make_way() {
     let api = Api::with(Layer4Config { max_connections: 1, ..settings() }, &[]).await;
     let address = api.address;
     let answers = tokio::task::spawn_blocking(move || {
@@ -230,9 +230,9 @@ async fn an_answer_does_not_wait_for_what_comes_behind_its_request() {
     api.end().await.unwrap();
 }
 
-/// Bodies that are announced and do not come take nobody's room.
+/// Bodies that are announced and do not come take no room from others.
 #[tokio::test(flavor = "multi_thread")]
-async fn silent_clients_hold_up_nobody() {
+async fn silent_clients_hold_up_no_other_client() {
     let api = Api::new(&["echo"]).await;
     let address = api.address;
     let silent = move || {

@@ -54,7 +54,7 @@ def tasks(client):
 
     several = submit_tasks.sync(
         client=client,
-        body=[task, TaskRequest(payload=1, target_agent_type="nobody")],
+        body=[task, TaskRequest(payload=1, target_agent_type="unknown")],
         wait="60s",
     )
     assert expect(Submitted, several[0]).result.success

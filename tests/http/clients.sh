@@ -24,7 +24,7 @@ request = urllib.request.Request(f"{url}/openapi.json", headers={"Authorization"
 open("openapi.json", "wb").write(urllib.request.urlopen(request).read())
 END
 
-# Formatting the result takes another program; nobody reads it.
+# Formatting the result takes another program, and no reader needs it.
 echo "post_hooks: []" > generator.yaml
 python/bin/openapi-python-client generate --path openapi.json --meta none \
     --output-path chimera_client --fail-on-warning --config generator.yaml

@@ -93,7 +93,7 @@ fn until(what: &str, mut is_there: impl FnMut() -> bool) {
         if is_there() {
             return;
         }
-        // Prometheus scrapes when it likes, and tells nobody.
+        // Prometheus scrapes at its own times and sends no signal.
         std::thread::sleep(Duration::from_millis(100)); // tidy: as said above
     }
     panic!("{what}: not there after a minute");

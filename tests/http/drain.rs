@@ -49,8 +49,8 @@ fn nothing_new_begins(service: &Service, chimera: &impl Fn(&[&str]) -> Ended) {
     assert!(!agents.contains("\"echo\""), "{agents}");
 }
 
-/// Nobody who asked for a reload is cut off, and what it was about to start is not
-/// waited for.
+/// A client that asked for a reload gets its answer, and the host does not wait for
+/// what the reload was about to start.
 #[test]
 fn a_reload_that_is_under_way_as_a_host_ends_is_answered() {
     let limits = "drain_timeout_secs = 1\n".to_owned();
@@ -79,7 +79,7 @@ fn a_reload_that_is_under_way_as_a_host_ends_is_answered() {
 
 /// The guest would sleep for an hour, and may ask for a minute of it.
 #[test]
-fn a_guest_that_sleeps_in_its_shutdown_holds_nobody_and_its_host_still_answers() {
+fn a_guest_that_sleeps_in_its_shutdown_delays_no_one_and_its_host_still_answers() {
     let sleeps = declare("hostile", &guest_path("hostile"), 1)
         + "parameters = { in_shutdown = \"sleep\" }\n";
     let mut service =

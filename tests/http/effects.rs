@@ -1,5 +1,5 @@
-//! An answer comes after its effect: whoever changes something sees the change
-//! with the next question.
+//! An answer comes after its effect: a client that changes something sees the
+//! change with its next request.
 
 use std::time::Duration;
 
@@ -113,7 +113,7 @@ async fn a_task_is_where_the_answer_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_and_what_is_told_of_them_are_as_the_answer_says() {
+async fn agents_and_their_figures_are_as_the_answer_says() {
     let (_folder, api) = api(&["variant", "keeper"]).await;
     let agent = agent_of(&api, "variant").await["agent_id"].as_str().unwrap().to_owned();
     for round in 1..=ROUNDS {
@@ -234,7 +234,7 @@ async fn a_task_that_has_ended_is_a_sample() {
     api.end().await.unwrap();
 }
 
-/// Somebody else asks the agent already: the answer is how it is after that.
+/// Another check is under way: the answer is the state after that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_asks_anew_also_while_another_asks() {
     let config = Layer4Config { agent_timeout_secs: 1, ..settings() };

@@ -159,7 +159,7 @@ async fn a_listener_that_comes_back_hears_what_it_missed() {
     let next = sequences[0]..sequences[0] + sequences.len() as u64;
     assert_eq!(sequences, next.collect::<Vec<_>>(), "each once, and none left out");
 
-    // Of another start of the host nobody knows how much there was.
+    // The host does not know how many events an earlier start of it had.
     for other in ["00000000000000aa-3", "17", "nonsense"] {
         let (_, told) = come_back(&api, "/v1/events", Some(other), |_| true).await;
         assert_eq!((names(&told), &told[0].data["lost"]), (vec!["lagged"], &Value::Null));
@@ -172,7 +172,7 @@ fn sequence(told: &Told) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_heard_the_end_of_a_task_is_told_to_come_back_no_more() {
+async fn a_client_that_has_the_end_of_a_task_is_asked_not_to_reconnect() {
     let api = Api::new(&["echo"]).await;
     let ahead = json!({ "target_agent_type": "echo", "payload": 1,
         "not_before": "2999-01-01T00:00:00Z" });
@@ -183,7 +183,7 @@ async fn who_has_heard_the_end_of_a_task_is_told_to_come_back_no_more() {
     let (_, lost) = come_back(&api, &path, Some("1-1"), |told| told.name == "task").await;
     assert_eq!(names(&lost), ["lagged", "task"], "the record stands for what was lost");
 
-    // It ends while nobody listens: the client hears of that, and of nothing twice.
+    // It ends while no client listens: the next one gets the end, and no event twice.
     api.post(&format!("/v1/tasks/{id}/cancel"), json!(null)).await;
     let (status, ended) = come_back(&api, &path, now[0].id.as_deref(), |_| false).await;
     assert_eq!((status, names(&ended)), (200, vec!["task-ended"]));
@@ -195,7 +195,7 @@ async fn who_has_heard_the_end_of_a_task_is_told_to_come_back_no_more() {
     assert_eq!((status, names(&record)), (200, vec!["task"]));
     let (status, _) = come_back(&api, &path, record[0].id.as_deref(), |_| false).await;
     assert_eq!(status, 204);
-    // One that does not know of the end hears of it, whatever it remembers.
+    // A client that does not know of the end gets it, whatever it remembers.
     let (status, told) = come_back(&api, &path, Some("2-2"), |_| false).await;
     assert_eq!((status, names(&told)), (200, vec!["lagged", "task"]));
     api.end().await.unwrap();

@@ -1,4 +1,4 @@
-//! Evolutions as a host tells of them, and the handing over to it.
+//! Evolutions as a host shows them, and the handing over to it.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::cli::Chimera;
 use crate::evolution::scoring;
 
 #[test]
-fn the_host_tells_of_evolutions_and_tries_the_best() {
+fn the_host_shows_evolutions_and_tries_the_best() {
     let chimera = Chimera::new();
     let folder = chimera.data();
     fs::create_dir_all(folder.join("candidates")).unwrap();

@@ -92,7 +92,7 @@ fn what_was_promoted_is_in_charge_after_a_crash_too_until_the_file_changes() {
 }
 
 #[test]
-fn mistakes_are_told_and_a_trial_is_begun_and_ended_by_command() {
+fn mistakes_are_reported_and_a_trial_is_begun_and_ended_by_command() {
     let (service, [second, _], first) = served();
     let wrong = |arguments: &[&str], code: i32, words: &str| {
         let (got, out, err) = chimera(&service, arguments);
@@ -101,7 +101,7 @@ fn mistakes_are_told_and_a_trial_is_begun_and_ended_by_command() {
     wrong(&["genome", "show", "nothing"], 3, "is no genome");
     wrong(&["genome", "show", &"ab".repeat(8)], 3, "no stored genome starts with");
     wrong(&["genome", "rollback", "variant"], 3, "no other genome was in charge");
-    wrong(&["genome", "promote", "nobody", &first.to_string()], 3, "known: variant");
+    wrong(&["genome", "promote", "unknown", &first.to_string()], 3, "known: variant");
     wrong(
         &["genome", "promote", "variant", &first.to_string()],
         3,

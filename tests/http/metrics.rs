@@ -46,7 +46,7 @@ pub(super) async fn busy() -> Api {
     api.post("/v1/tasks?wait=30s", csv).await;
     let errand = json!({ "target_agent_type": "courier", "payload": { "to": "127.0.0.1:1" } });
     api.post("/v1/tasks?wait=30s", errand).await;
-    api.post("/v1/tasks", json!({ "target_agent_type": "nobody", "payload": 1 })).await;
+    api.post("/v1/tasks", json!({ "target_agent_type": "unknown", "payload": 1 })).await;
     let wrong = json!({ "target_agent_type": "echo", "payload": 1, "max_attempts": 0 });
     api.post("/v1/tasks", wrong).await;
     let later =
@@ -160,7 +160,7 @@ async fn rules_and_dashboard_name_only_what_is_exported() {
     assert!(expressions.len() > 40, "{expressions:?}");
     for text in expressions.iter().chain([&rules]) {
         for name in named(text) {
-            assert!(exported.contains(&name), "nobody exports {name}, which is in\n{text}");
+            assert!(exported.contains(&name), "no exporter has {name}, which is in\n{text}");
         }
     }
     api.end().await.unwrap();

@@ -58,7 +58,7 @@ async fn what_takes_longer_than_the_wait_goes_on() {
 async fn several_tasks_are_answered_one_by_one_in_their_order() {
     let api = Api::new(&["echo"]).await;
     let mut batch: Vec<Value> = (0..200).map(|n| echo(json!(n))).collect();
-    batch[3]["target_agent_type"] = json!("nobody");
+    batch[3]["target_agent_type"] = json!("unknown");
     batch[5]["max_attempts"] = json!(0);
     let answers = api.post("/v1/tasks?wait=30s", Value::from(batch.clone())).await;
     assert_eq!(answers.status, 200);
@@ -69,7 +69,7 @@ async fn several_tasks_are_answered_one_by_one_in_their_order() {
         assert_eq!(answers[n]["result"]["output"], n);
     }
     assert_eq!(answers[3]["problem"]["code"], "agent-type-not-found");
-    assert_eq!(refused, "2", "a client that looks at the status alone is told");
+    assert_eq!(refused, "2", "a client that reads only the head learns of it");
     assert!(answers[5]["problem"]["detail"].as_str().unwrap().contains("max_attempts is 0"));
     let good = api.post("/v1/tasks", json!([echo(json!(1))])).await;
     assert_eq!(good.headers.get("chimera-refused"), None);
@@ -139,7 +139,7 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     let codes = [
         by_library(json!(2), "k").await.unwrap_err().code(),
         by_library(json!(1), "another").await.unwrap_err().code(),
-        api.fabric.tasks().execute(task("nobody", json!(1))).await.unwrap_err().code(),
+        api.fabric.tasks().execute(task("unknown", json!(1))).await.unwrap_err().code(),
     ];
     assert_eq!(codes, ["idempotency-key-taken", "agent-type-not-found", "agent-type-not-found"]);
 
@@ -153,7 +153,7 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_for_a_type_that_is_being_started_is_told_to_come_back() {
+async fn a_task_for_a_type_that_is_being_started_is_asked_to_retry() {
     let api = Api::new(&["echo"]).await;
     let asked = json!({ "target_agent_type": "late", "payload": 1 });
     assert_eq!(api.post("/v1/tasks", asked.clone()).await.status, 404);
@@ -214,7 +214,7 @@ async fn pages_follow_each_other() {
     newest.extend(page(&format!("&order=newest&cursor={}", next.unwrap())).await.0);
     assert_eq!(newest, oldest);
     assert_eq!(page("&priority=high").await.0, [] as [Value; 0]);
-    let other = api.get("/v1/tasks?state=succeeded&agent_type=nobody").await.json();
+    let other = api.get("/v1/tasks?state=succeeded&agent_type=unknown").await.json();
     assert_eq!(other["tasks"], json!([]));
     for wrong in
         ["limit=0", "limit=1001", "cursor=x", "state=gone", "stat=dead", "limit=x", "order=up"]
@@ -265,8 +265,8 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
     assert!(said.contains("behaviour.rs:") && said.contains("as asked"), "{logs}");
     assert!(logs[0]["error"].as_str().unwrap().contains("as asked"), "{logs}");
     assert_eq!(api.get(&format!("/v1/tasks/{}/logs", ids[3])).await.json(), json!([]));
-    let nobody = api.get("/v1/tasks/01890a5d-ac96-774b-bcce-b302099a8057/logs").await;
-    assert_eq!((nobody.status, nobody.code().as_str()), (404, "task-not-found"));
+    let unknown = api.get("/v1/tasks/01890a5d-ac96-774b-bcce-b302099a8057/logs").await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "task-not-found"));
     let alive = api.get(&format!("/v1/dead-letters/{}", ids[3])).await;
     assert_eq!((alive.status, alive.code().as_str()), (404, "task-not-dead"));
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A client that nobody here wrote, over the whole API: schemathesis, from PyPI,
+# An independent client over the whole API: schemathesis, from PyPI,
 # makes requests of what /openapi.json says, good and bad, one by one and in
 # sequences. Fails on an answer that the document does not declare, on a panic,
 # and where the host's memory does not stay flat.

@@ -214,7 +214,7 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     service.signal(Signal::HUP);
     service.hears("started");
 
-    // What waits for a type that goes is told.
+    // The answer counts the tasks that wait for a type that goes.
     let later =
         r#"{"target_agent_type": "echo", "payload": 1, "not_before": "2999-01-01T00:00:00Z"}"#;
     let tasks = format!("{}/v1/tasks", service.url);
@@ -231,7 +231,7 @@ fn a_service_loads_reloads_and_ends_in_good_order() {
     service.rewrite(&declare("echo", &echo, 1));
     assert_eq!(service.chimera.run(&reload).out, "echo started\n");
 
-    // A genome may come before its type, and its author is told that it does.
+    // A genome may come before its type, and the answer says that it does.
     let push = |of| {
         let folder = data.to_str().unwrap();
         let push = ["genome", "push", echo.to_str().unwrap(), "--type", of, "--data-dir", folder];
@@ -280,7 +280,7 @@ fn a_second_host_says_what_has_its_address_and_what_to_do() {
 }
 
 #[test]
-fn a_start_that_cannot_be_is_told_at_once() {
+fn a_start_that_cannot_be_fails_at_once() {
     let chimera = Chimera::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -408,8 +408,8 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     assert!(shown.contains("state      succeeded") && shown.contains("priority   high"), "{shown}");
     let listed = well(&["task", "list", "--state", "succeeded", "--type", "echo"]);
     assert!(listed.starts_with(&id), "{listed}");
-    let nobody = chimera(&["task", "submit", "--type", "nobody", "--task", "1"]);
-    assert!(nobody.0 == 3 && nobody.2.contains("known: echo, hostile"), "{nobody:?}");
+    let unknown = chimera(&["task", "submit", "--type", "unknown", "--task", "1"]);
+    assert!(unknown.0 == 3 && unknown.2.contains("known: echo, hostile"), "{unknown:?}");
 
     let later = well(&["task", "submit", "--type", "echo", "--task", "1", "--delay", "999"]);
     let stats = well(&["task", "stats"]);
@@ -454,7 +454,7 @@ fn commands_go_through_the_host_that_serves_the_folder() {
     service.signal(Signal::TERM);
     service.hears("ended in good order");
     service.child.wait().unwrap();
-    // Without the host the folder itself answers, and nobody runs a task.
+    // Without the host the command reads the folder, and no task runs.
     let data_dir = ["--data-dir", data.to_str().unwrap()];
     let wait = [&["task", "submit", "--type", "echo", "--wait"][..], &data_dir].concat();
     service.chimera.refuses(3, &wait, &["no host serves"]);
@@ -495,9 +495,9 @@ fn top_shows_the_host_until_q_is_pressed() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Nobody reads what it logs, and its agents log much.
+/// The log has no reader, and the agents log much.
 #[test]
-fn a_log_that_nobody_reads_holds_up_nobody() {
+fn a_log_without_a_reader_holds_up_neither_host_nor_agents() {
     let (echo, hostile) = (guest_path("echo"), guest_path("hostile"));
     let config = declare("echo", &echo, 1) + &declare("hostile", &hostile, 1);
     let service = Service::start(Chimera::new(), &config);

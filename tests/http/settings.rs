@@ -49,7 +49,7 @@ fn of_many_mistakes_the_first_are_listed_and_the_rest_counted() {
             let arguments = [command, &["--config", "long"]].concat();
             chimera.refuses(3, &arguments, &words);
             let length = chimera.run(&arguments).err.len();
-            assert!(length < 5000, "{length} bytes are said");
+            assert!(length < 5000, "the message has {length} bytes");
         }
     }
 }

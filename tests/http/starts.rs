@@ -68,7 +68,7 @@ fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
     );
     let health = service.get("/health");
     assert_eq!((&health["status"], &health["agent_types_down"]), (&json!("healthy"), &json!({})));
-    // What takes a restart is said, and not taken for unchanged.
+    // The answer names what takes a restart, and does not call it unchanged.
     let others = "max_agents = 9\napi_token = \"0123456789abcdef\"\n";
     service.rewrite(&(others.to_owned() + &hostile("broken", "in_init", "nothing") + &echo));
     let done = service.chimera.run(&["reload", "--data-dir", data.to_str().unwrap()]);
@@ -81,9 +81,9 @@ fn a_type_that_does_not_start_is_down_and_the_others_are_served() {
     assert!(code == 0 && said.contains("ended in good order\n"), "{said}");
 }
 
-/// To somebody who asks, a type that is declared and down is no typo.
+/// An answer about a type that is declared and down does not call it unknown.
 #[test]
-fn a_type_that_is_down_is_told_from_one_that_there_is_not() {
+fn a_type_that_is_down_differs_from_one_that_is_unknown() {
     let gone = declare("gone", Path::new("gone.wasm"), 1);
     let config = gone + &declare("echo", &guest_path("echo"), 1);
     let mut service = Service::start(Chimera::new(), &config);

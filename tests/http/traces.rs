@@ -134,7 +134,7 @@ async fn one_trace_goes_from_the_request_through_a_retry_to_the_guests_own_span(
 
 /// A collector that is away costs spans and nothing else.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_does_not_answer_holds_up_nobody() {
+async fn a_collector_that_does_not_answer_delays_no_task() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Some(format!("http://{}", silent.local_addr().unwrap()));
     let api = Api::with(Layer4Config { otlp_endpoint: endpoint, ..settings() }, &["echo"]).await;

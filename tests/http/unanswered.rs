@@ -1,4 +1,4 @@
-//! A host that has the data folder and does not answer, as commands tell of it.
+//! A host that has the data folder and does not answer, as commands report it.
 
 use std::io::Read;
 use std::net::{Shutdown, TcpListener};
@@ -19,7 +19,7 @@ fn notice(service: &Service, address: &str) {
 }
 
 #[test]
-fn a_host_that_does_not_answer_is_told_with_its_address() {
+fn a_host_that_does_not_answer_is_reported_with_its_address() {
     let mut service = Service::start(Chimera::new(), &declare("echo", &guest_path("echo"), 1));
     let data = service.chimera.data().join("data");
     let refuses = |arguments: &[&str], address: &str, words: &[&str]| {
@@ -47,8 +47,8 @@ fn a_host_that_does_not_answer_is_told_with_its_address() {
     };
 
     // One that takes no connection.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    each(&nobody, &["Connection refused"]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    each(&closed, &["Connection refused"]);
 
     // One that takes it and ends it, as soon as it is asked or before.
     let closes = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -74,7 +74,7 @@ fn a_host_that_does_not_answer_is_told_with_its_address() {
 
 /// What was asked may have been done.
 #[test]
-fn a_host_that_falls_silent_after_its_greeting_is_told_too() {
+fn a_host_that_falls_silent_after_its_greeting_is_reported_too() {
     let mut service = Service::start(Chimera::new(), &declare("echo", &guest_path("echo"), 1));
     let data = service.chimera.data().join("data");
     let greets = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -87,7 +87,7 @@ fn few(max_connections: usize) -> Layer4Config {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_closed_client_hears_of_what_it_waits_for() {
+async fn a_half_closed_client_gets_what_it_waits_for() {
     let api = Api::new(&["echo"]).await;
     let later = json!({ "target_agent_type": "echo", "payload": 1,
         "not_before": "2999-01-01T00:00:00Z" });

@@ -1,5 +1,5 @@
 //! Random documents, each from its submitter through the queue and a guest and
-//! back: equal as a value, or refused at the door. Never stuck.
+//! back: equal as a value, or refused when it is submitted. Never stuck.
 
 use std::sync::Arc;
 

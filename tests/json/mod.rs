@@ -1,4 +1,4 @@
-//! JSON of others, from the door to the guest and back to whoever looks.
+//! JSON of others, from the request to the guest and back to every reader.
 
 mod documents;
 mod inputs;
@@ -74,7 +74,7 @@ async fn keys_with_a_private_meaning_are_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_nested_too_deep_is_refused_at_the_door_and_the_rest_is_shown() {
+async fn what_is_nested_too_deep_is_refused_when_submitted_and_the_rest_is_shown() {
     let api = api().await;
     let answer = submit(&api, "/v1/tasks?wait=30s", &nested(120)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -143,7 +143,7 @@ fn every_command_shows_what_was_accepted() {
     assert!(out.contains(&deepest), "{out}");
 }
 
-/// What the agent gave is what everybody sees, with its digits.
+/// Every reader sees the digits that the agent gave.
 #[test]
 fn every_command_shows_numbers_as_they_are_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ async fn an_output_that_no_attempt_would_mend_is_refused_once() {
     api.end().await.unwrap();
 }
 
-/// A row that was damaged while nobody had it open.
+/// A row that was damaged while no process had the store open.
 #[test]
 fn a_damaged_task_is_a_dead_letter_that_is_shown_as_it_is_stored() {
     let echo = declare("echo", &guest_path("echo"), 0);
@@ -249,7 +249,7 @@ fn a_damaged_task_is_a_dead_letter_that_is_shown_as_it_is_stored() {
     assert_eq!(ended["unreadable"]["stored"]["payload"], deep);
     assert_eq!(ended["result"]["fault"]["detail"]["fault"], "unreadable");
     let queued = service.get("/scheduler/stats");
-    assert_eq!(queued["queued_by_type"], json!({}), "it takes nobody's place");
+    assert_eq!(queued["queued_by_type"], json!({}), "it takes no slot of the queue");
     let run = |arguments: &[&str]| {
         let ended =
             service.chimera.run(&[arguments, &["--data-dir", data.to_str().unwrap()]].concat());

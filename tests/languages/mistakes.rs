@@ -49,7 +49,7 @@ fn a_language_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
-fn a_folder_that_is_no_project_is_told_what_one_has() {
+fn a_folder_that_is_no_project_is_refused_with_what_one_has() {
     let bench = Bench::new();
     let project = bench.path("empty");
     fs::create_dir(&project).unwrap();

@@ -1,5 +1,5 @@
 //! Projects in every language: made, built with the author's own tools, and
-//! what is said when something is wrong.
+//! the errors when something is wrong.
 
 mod mistakes;
 mod tools;

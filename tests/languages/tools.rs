@@ -118,7 +118,7 @@ fn a_build_that_is_interrupted_ends_its_tools_and_leaves_nothing() {
     let project = bench.project("python", "words");
     let (pipe, began) = (bench.path("pipe"), bench.path("began"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // Its child waits for what nobody writes.
+    // Its child waits for input that never comes.
     bench.program(
         "componentize-py",
         &format!("(read -r line < {}) &\necho $! > {}\nwait", pipe.display(), began.display()),
@@ -136,7 +136,7 @@ fn a_build_that_is_interrupted_ends_its_tools_and_leaves_nothing() {
     };
     kill_process(Pid::from_child(&build), Signal::INT).unwrap();
     assert_eq!(build.wait().unwrap().code(), Some(130));
-    // Whoever takes it over has yet to learn of its end.
+    // The process that adopts the child has yet to reap it.
     while is_running(child) {
         std::thread::yield_now();
     }
@@ -223,7 +223,7 @@ fn packages_are_installed_once_and_asked_for_when_package_json_lacks_them() {
 }
 
 #[test]
-fn a_module_that_go_cannot_fetch_is_told_from_sources_that_are_wrong() {
+fn a_module_that_go_cannot_fetch_differs_from_sources_that_are_wrong() {
     let bench = Bench::new();
     let project = bench.project("go", "agent");
     bench.program(

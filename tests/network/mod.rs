@@ -67,7 +67,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
     let agent = &fabric.agents().active()[0];
     assert_eq!((agent.network_tx_bytes, agent.network_rx_bytes), (tx, rx));
 
-    // A GET's body is nobody's, and breaks nothing.
+    // `upload` on a GET breaks nothing.
     let small = json!({ "to": server.to(), "path": "/bytes/10", "upload": 100_000 });
     let small = run(&fabric, small).await;
     assert_eq!(small.result.unwrap().to_value()["bytes"], 10);
@@ -83,7 +83,7 @@ async fn a_granted_request_is_answered_and_its_bytes_are_counted() {
 async fn without_a_grant_every_request_is_denied_and_the_log_says_why() {
     let server = Server::start().await;
     let fabric = host(&[]).await;
-    // Whatever is sent along: it is the denial that the guest is told of.
+    // Whatever the request carries, the guest gets the denial.
     let order = json!({ "method": "POST", "to": server.to(), "upload": 100_000 });
     let report = run(&fabric, order).await;
     assert_eq!(report.result.unwrap().to_value(), json!({ "error": "HttpRequestDenied" }));
@@ -212,7 +212,7 @@ async fn the_runs_of_an_agent_share_its_bandwidth() {
 }
 
 #[tokio::test]
-async fn a_guest_is_told_the_bandwidth_in_force_and_none_without_a_grant() {
+async fn a_guest_gets_the_bandwidth_in_force_and_none_without_a_grant() {
     let fabric = host(&["https://example.com"]).await;
     fabric.agents().spawn(&guest("courier"), granted("bare", &[])).await.unwrap();
     let told = async |name: &str, mbps| {
@@ -283,7 +283,7 @@ async fn connections_end_with_the_call_that_opened_them() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_to_the_guest_and_ends_nothing() {
+async fn a_failure_reaches_the_guest_and_ends_nothing() {
     let server = Server::start().await;
     let closed = {
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        // Before, since whoever has read them all may look at the count.
+        // Counted first: a client that has read them all may look at the count.
         self.seen.sent.fetch_add(bytes.len() as u64, SeqCst);
         let _ = self.stream.write_all(bytes).await;
         let _ = self.stream.flush().await;

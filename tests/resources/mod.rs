@@ -466,7 +466,7 @@ fn long_idle_clients_do_not_shut_out_others() {
 fn the_start_says_how_descriptors_are_shared_and_refuses_too_few() {
     let chimera = Chimera::new();
     fs::create_dir_all(chimera.data()).unwrap();
-    // Somebody has the port, so that a start ends once it has said what it may use.
+    // The port is taken, so that a start ends once it has said what it may use.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let shared =

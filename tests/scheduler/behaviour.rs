@@ -63,7 +63,7 @@ async fn execute_answers_with_the_result() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tracked_submission_hears_of_its_end_and_may_be_let_go() {
+async fn a_tracked_submission_gets_its_result_and_may_be_let_go() {
     let world = World::new(2);
     let host = world.start();
     let (kept, dropped) = (task(&[Step::Succeed(40)]), task(&[Step::Succeed(40)]));
@@ -75,7 +75,7 @@ async fn a_tracked_submission_hears_of_its_end_and_may_be_let_go() {
     assert_eq!(handle.id(), kept.id);
     assert_eq!(handle.result().await.unwrap().task_id, kept.id);
     pass(ms(1)).await;
-    assert_eq!(host.state(dropped.id).await, TaskState::Succeeded, "nobody took it back");
+    assert_eq!(host.state(dropped.id).await, TaskState::Succeeded, "it was not cancelled");
     assert_eq!(world.disk.asked(Op::Read), 1, "that was this test");
 
     let again = Task { id: utils::generate_task_id(), ..kept.clone() };
@@ -101,7 +101,7 @@ async fn a_type_whose_claim_is_a_start_runs_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_a_submission_is_said_and_the_others_of_its_batch_are_taken() {
+async fn a_wrong_submission_is_refused_and_the_others_of_its_batch_are_accepted() {
     let world = World::new(1);
     let host = world.start();
     let late = Task { deadline: Some(world.clock.now() - secs(1)), ..task(&[]) };
@@ -202,7 +202,7 @@ async fn a_critical_task_begins_at_once_beside_background_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_ends_a_queued_task_and_whoever_waits_is_told() {
+async fn a_deadline_ends_a_queued_task_and_its_waiters_get_the_result() {
     let world = World::new(1);
     let host = world.start();
     host.submit(task(&[Step::Hang]).into()).await.unwrap();
@@ -249,7 +249,7 @@ async fn a_deadline_that_passes_during_a_run_is_the_runners_business() {
     assert!(host.execute(slow.into()).await.unwrap().success);
 }
 
-/// What a submitter to a full queue is told, when tasks take so long.
+/// The `Retry-After` of a full queue, when tasks take so long.
 async fn comes_back_after(millis: u64) -> Duration {
     let mut world = World::new(1);
     world.options.capacity = 10;
@@ -382,7 +382,7 @@ async fn cancelling_takes_back_what_waits_and_ends_what_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_an_execution_takes_its_task_back_and_whoever_else_waits_is_told() {
+async fn dropping_an_execution_takes_its_task_back_and_other_waiters_get_the_result() {
     let world = World::new(1);
     let host = world.start();
     let (running, queued) = (task(&[Step::Hang]), task(&[]));
@@ -400,7 +400,7 @@ async fn dropping_an_execution_takes_its_task_back_and_whoever_else_waits_is_tol
     assert_eq!(world.runner.running(), 0);
     assert_eq!(world.runner.runs_of(queued.id), []);
     for waiter in waiters {
-        assert!(waiter.is_finished(), "nobody told it");
+        assert!(waiter.is_finished(), "it got no result");
         assert_eq!(waiter.await.unwrap().unwrap().fault, Some(Fault::Cancelled));
     }
 }

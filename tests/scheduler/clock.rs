@@ -35,7 +35,7 @@ async fn a_run_is_made_again_as_soon_as_it_was_to_be() {
     }
 }
 
-/// The store hears of the end of the run when the clock has been set meanwhile.
+/// The store gets the end of the run when the clock has been set meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_ended_while_the_store_was_away_is_made_again_as_soon_as_it_was_to_be() {
     for set_by in WAYS {
@@ -57,7 +57,7 @@ async fn a_run_that_ended_while_the_store_was_away_is_made_again_as_soon_as_it_w
 
 /// The run ends when the store has moved its times and the host does not know yet.
 #[tokio::test(start_paused = true)]
-async fn a_run_that_ends_while_the_store_is_told_is_made_again_as_soon_as_it_was_to_be() {
+async fn a_run_that_ends_while_the_store_learns_the_time_is_made_again_as_soon_as_it_was_to_be() {
     for set_by in WAYS {
         let world = World::new(1);
         let host = world.start();
@@ -74,7 +74,7 @@ async fn a_run_that_ends_while_the_store_is_told_is_made_again_as_soon_as_it_was
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_cannot_be_told_of_changes_nothing_until_it_can() {
+async fn a_clock_that_cannot_be_reported_changes_nothing_until_it_can() {
     for set_by in WAYS {
         let world = World::new(1);
         let host = world.start();
@@ -101,7 +101,7 @@ async fn a_time_of_day_stays_one() {
         let later = task(&[Step::Succeed(1)]);
         let start = SubmitOptions { not_before: Some(now + secs(60)), ..SubmitOptions::default() };
         host.submit(with(later.clone(), start)).await.unwrap();
-        let late = Task { deadline: Some(now + secs(60)), ..task_for("nobody", &[]) };
+        let late = Task { deadline: Some(now + secs(60)), ..task_for("unknown", &[]) };
         host.submit(late.clone().into()).await.unwrap();
         let begun = Instant::now();
         pass(secs(5)).await;

@@ -255,7 +255,7 @@ async fn each_genome_has_a_breaker_of_its_own_and_its_tasks_go_to_the_other_whil
         assert_eq!(opened(broken), (true, stats.breaker_opened));
         assert!(stats.breaker_opened > 3);
 
-        // Whoever takes over does so with its own breaker.
+        // The genome that takes over has a breaker of its own.
         world.runner.end_trial("echo", well);
         host.capacity_changed();
         pass(ms(1)).await;

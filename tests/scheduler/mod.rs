@@ -1,6 +1,6 @@
 //! The scheduler, seen through its public interface: on tasks in memory, a
-//! runner that does what it is told, and a clock that stands still until
-//! everybody waits.
+//! runner that follows each task's steps, and a clock that stands still until
+//! all wait.
 
 mod log;
 mod runner;
@@ -120,10 +120,10 @@ impl Deref for Host {
 }
 
 impl Host {
-    /// Ends it as a loss of power would. Whoever waits through it must be gone.
+    /// Ends it as a loss of power would. All its waiters must be gone.
     fn kill(self) {
         self.handle.kill();
-        assert_eq!(Arc::strong_count(&self.scheduler), 1, "somebody still waits");
+        assert_eq!(Arc::strong_count(&self.scheduler), 1, "a waiter is left");
     }
 
     /// Waits for a task beside the test.

@@ -229,7 +229,7 @@ pub(super) fn agent() -> AgentId {
     Uuid::from_u128(7).into()
 }
 
-/// What a run of so many milliseconds is said to have used.
+/// The reported use of a run of so many milliseconds.
 pub(super) fn usage(millis: u64) -> ResourceUsage {
     ResourceUsage { cpu_seconds: millis as f64 / 1000.0, ..ResourceUsage::default() }
 }

@@ -1,7 +1,7 @@
 //! Whole lives of hosts, drawn from a seed: tasks of every kind, agents that
 //! fail, stores that are slow or away, clocks that are set, hosts that go down
-//! with all they have in hand. When all is mended again, each task that was
-//! taken must have ended once, and as whoever waited for it was told.
+//! with tasks in flight. When all works again, each task that was accepted must
+//! have ended once, with the result that its waiters got.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -506,7 +506,7 @@ impl Simulation {
         }
         let waited = self.hosts[0].host.wait(id).await;
         if waited.ok().as_ref() != Some(result) {
-            complain("ended otherwise than whoever waits now is told");
+            complain("ended with another result than a waiter gets now");
         }
     }
 
@@ -528,7 +528,7 @@ impl Simulation {
             }
         }
         if self.world.runner.running() > 0 {
-            complaints.push("something runs that is in nobody's hand".into());
+            complaints.push("a run goes on that no host tracks".into());
         }
         for (name, slots) in self.slots.iter().filter(|_| self.orderly) {
             let most = self.world.runner.most_at_once(name);

@@ -1,4 +1,4 @@
-//! A store that counts how often each task ended, and fails when it is told to.
+//! A store that counts how often each task ended, and fails when a test asks it to.
 //!
 //! [`Disk`] is what survives: tasks in memory, shared by all hosts that are
 //! started on it, one after the other or at once. Each host has a [`Handle`];
@@ -140,8 +140,8 @@ pub(super) struct Handle {
     disk: Arc<Disk>,
     gone: AtomicBool,
     unavailable: Mutex<BTreeSet<Op>>,
-    /// Which setting of the clock this host told of last, if of any.
-    told_of: Mutex<Option<usize>>,
+    /// The last setting of the clock that this host reported, if any.
+    reported: Mutex<Option<usize>>,
 }
 
 impl Handle {
@@ -151,7 +151,7 @@ impl Handle {
             disk,
             gone: AtomicBool::new(false),
             unavailable: Mutex::default(),
-            told_of: Mutex::default(),
+            reported: Mutex::default(),
         })
     }
 
@@ -192,18 +192,18 @@ impl Handle {
             pass(late).await;
         }
         self.disk.way().await;
-        // What was done is done, but who asked does not hear of it.
+        // The change stays, but the caller gets no answer.
         self.is_there()?;
         Ok(done)
     }
 
-    /// Whether another host told of a clock that was set, and this one has not yet.
+    /// Whether another host reported that the clock was set, and this one has not yet.
     fn is_behind(&self, clock_sets: usize) -> bool {
-        self.telling().is_some_and(|told_of| told_of < clock_sets)
+        self.telling().is_some_and(|reported| reported < clock_sets)
     }
 
     fn telling(&self) -> MutexGuard<'_, Option<usize>> {
-        self.told_of.lock()
+        self.reported.lock()
     }
 
     fn is_there(&self) -> Result<(), StoreError> {

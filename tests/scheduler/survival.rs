@@ -110,7 +110,7 @@ async fn a_run_whose_lease_was_lost_is_ended_and_changes_nothing() {
     cut_off.handle.fail(&[]);
     pass(secs(4)).await;
     let [first, _] = &world.runner.runs_of(lost.id)[..] else { panic!() };
-    assert!(matches!(first.end, Some(End::Dropped(_))), "it heard that nobody wants it: {first:?}");
+    assert!(matches!(first.end, Some(End::Dropped(_))), "its run was dropped: {first:?}");
     assert_eq!((world.runner.running(), cut_off.in_hand()), (0, 0));
     assert_eq!(other.record(lost.id).await, record);
     let lines = log.lines();
@@ -259,7 +259,7 @@ async fn what_a_dead_host_had_in_hand_is_taken_over_when_its_leases_end() {
     for task in &tasks {
         assert!(next.wait(task.id).await.unwrap().success);
     }
-    assert!(begun.elapsed() >= secs(27), "nobody takes a lease that is not over");
+    assert!(begun.elapsed() >= secs(27), "no host takes a lease that is not over");
     let mut crashed = 0;
     for task in &tasks {
         let record = next.record(task.id).await;
@@ -371,7 +371,7 @@ async fn a_store_that_was_away_for_longer_than_a_lease_loses_no_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_is_told_also_when_the_result_could_not_be_read_at_first() {
+async fn a_waiter_gets_the_result_also_when_it_could_not_be_read_at_first() {
     let world = World::new(0);
     let host = world.start();
     let late = Task { deadline: Some(world.clock.now() + secs(5)), ..task(&[]) };
@@ -381,7 +381,7 @@ async fn whoever_waits_is_told_also_when_the_result_could_not_be_read_at_first()
     pass(secs(10)).await;
     world.disk.fail(&[]);
     pass(secs(5)).await;
-    assert!(waiter.is_finished(), "nobody told it");
+    assert!(waiter.is_finished(), "it got no result");
     assert!(!waiter.await.unwrap().unwrap().success);
 }
 

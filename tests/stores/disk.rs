@@ -40,8 +40,8 @@ pub(super) async fn open_at(
 /// Later than anything in a test.
 const LATE: u64 = 1 << 40;
 
-/// A store that is closed and opened anew before whatever is asked of it, as
-/// long as nobody holds a lease, which would be lost.
+/// A store that is closed and opened anew before each request, as long as no
+/// lease is held, which would be lost.
 pub(super) struct Reopened {
     store: Mutex<SqliteStore>,
     folder: TempDir,
@@ -61,7 +61,7 @@ impl Reopened {
         if !stats.by_state.iter().any(leased) {
             store.close().await;
             let (opened, recovered) = open(self.folder.path()).await.unwrap();
-            assert_eq!(recovered, Recovered::default(), "nobody held anything");
+            assert_eq!(recovered, Recovered::default(), "no lease was held");
             *store = opened;
         }
         store

@@ -113,7 +113,7 @@ async fn a_space_is_emptied_and_the_others_stay() {
         assert_eq!(get(store, "b", "a").await, None);
         assert_eq!(store.bytes("tests").await.unwrap(), 0);
         assert_eq!(store.spaces().await.unwrap(), both[..1]);
-        // Who held on to what was there is told of another.
+        // A reader that kept the old version sees that the entry is another one.
         store.change(at("b"), vec![put("a", "1")], MOST).await.unwrap();
         assert!(get(store, "b", "a").await.unwrap().1 > version);
     }

@@ -9,6 +9,7 @@
 mod api;
 mod arrows;
 mod json;
+mod words;
 
 use std::collections::HashMap;
 use std::fs;
@@ -144,46 +145,6 @@ fn nothing_holds_on_one_machine_only() -> io::Result<()> {
     none(&lines_where("name it from the repository's root, or make a temporary folder", |line| {
         folders.iter().any(|folder| begins_a_path(line, folder))
     })?);
-    Ok(())
-}
-
-/// Words that a reader of other queues and hosts would have to learn, and what is said
-/// instead.
-const LEFT: [(&str, &str); 17] = [
-    ("Desk", "TaskQueue"),
-    ("Rota", "FairQueue"),
-    ("SHARES", "WEIGHTS"),
-    ("Crew", "AgentPool"),
-    ("Book", "Registry"),
-    ("Watch", "Telemetry"),
-    ("Sheet", "Gauges"),
-    ("InHand", "InFlight"),
-    ("Alarm", "WakeTimer"),
-    ("TakeBack", "CancelOnDrop"),
-    ("Waiters", "ResultSubscribers"),
-    ("Deaf", "NoopObserver"),
-    ("Blueprint", "InstanceTemplate"),
-    ("Hush", "PauseGuard"),
-    ("Lanes", "TrafficSplit"),
-    ("Beside", "BackgroundTasks"),
-    ("Promise", "Durability"),
-];
-
-#[test]
-fn words_that_left_stay_out() -> io::Result<()> {
-    let mut complaints = Vec::new();
-    for source in sources()? {
-        for (index, line) in code(&source.text).lines().enumerate() {
-            let words: Vec<&str> = line.split(|c| !is_word(c)).collect();
-            let left = LEFT.iter().filter(|(old, _)| words.contains(old));
-            complaints.extend(
-                left.map(|(old, new)| {
-                    format!("{}:{}: `{old}`: say `{new}`", source.path, index + 1)
-                }),
-            );
-        }
-    }
-    none(&complaints);
     Ok(())
 }
 
@@ -516,7 +477,7 @@ fn raw_string(after: &str) -> usize {
 }
 
 #[test]
-fn code_is_told_from_what_is_only_written_about() {
+fn code_is_separated_from_comments_and_literals() {
     let kept = |text: &str| code(text).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(kept("a // b\nc /* d */ e"), "a c e");
     assert_eq!(kept(r#"f("b \" c", 'd', '\'', '\u{41}', &'e g)"#), "f( , , , , &'e g)");

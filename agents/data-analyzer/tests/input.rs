@@ -89,7 +89,7 @@ fn a_file_without_a_header_numbers_its_columns() {
 }
 
 #[test]
-fn repeated_headers_and_a_likely_wrong_delimiter_are_told() {
+fn repeated_headers_and_a_likely_wrong_delimiter_are_reported() {
     let repeated = report(json!({"csv": "a,a\n1,2\n"}));
     assert_eq!(column(&repeated, "a_2")["numbers"]["mean"], 2.0);
     assert_eq!(repeated["warnings"].as_array().unwrap().len(), 1);
@@ -162,7 +162,7 @@ fn outliers_are_counted_and_shown_with_their_rows() {
 }
 
 #[test]
-fn infinities_and_big_integers_are_told() {
+fn infinities_and_big_integers_are_reported() {
     let report = report(json!({"csv": "x,y\ninf,9007199254740993\n1,2\n-Infinity,3\n"}));
     let x = &column(&report, "x")["numbers"];
     assert_eq!((&x["not_finite"], &x["mean"], &x["std"]), (&json!(2), &json!(1.0), &Value::Null));
@@ -198,7 +198,7 @@ fn files_of_each_format_are_read() {
 }
 
 #[test]
-fn what_was_done_is_told() {
+fn what_was_done_is_reported() {
     let mut host = TestHost::<DataAnalyzer>::start().unwrap();
     host.execute(&json!("a\n1\n2\n")).unwrap();
     let told = host.recording();

@@ -89,7 +89,7 @@ fn a_request_makes_one_new_component_and_prints_its_path() {
 }
 
 #[test]
-fn a_wrong_request_is_told_on_standard_error() {
+fn a_wrong_request_is_refused_on_standard_error() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere.wasm");
     let stranger = folder.path().join("stranger.wasm");

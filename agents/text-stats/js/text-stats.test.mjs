@@ -1,4 +1,4 @@
-// The cases that every implementation passes, and what the operator is told.
+// The cases that every implementation passes, and the telemetry of a task.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -42,7 +42,7 @@ test('terms are ordered by code point', () => {
   assert.deepEqual([...order].reverse().sort(byCodePoint), order)
 })
 
-test('what was done is told', () => {
+test('what was done is reported', () => {
   const teller = recorder()
   execute({ payload: '{"text": "the end of the world"}', attempt: 1 }, settingsFrom([]), teller)
   assert.deepEqual(teller.told.attributes, { bytes: '20', tokens: '5', language: 'en' })

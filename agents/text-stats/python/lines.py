@@ -15,7 +15,7 @@ from text_stats.task import execute
 
 
 class Silent:
-    """Tells nobody."""
+    """Drops all telemetry."""
 
     def progress(self, fraction, message): ...
     def attribute(self, name, value): ...

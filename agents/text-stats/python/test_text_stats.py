@@ -1,4 +1,4 @@
-"""The cases that every implementation passes, and what the operator is told."""
+"""The cases that every implementation passes, and the telemetry of a task."""
 
 import json
 import unittest
@@ -13,7 +13,7 @@ CASES = json.loads((Path(__file__).parent.parent / "cases.json").read_text(encod
 
 
 class Recorder:
-    """Keeps what it is told."""
+    """Keeps the telemetry that it gets."""
 
     def __init__(self):
         self.steps, self.attributes, self.metrics = [], {}, {}
@@ -39,7 +39,7 @@ class TextStats(unittest.TestCase):
         for numerator, denominator, expected in rows:
             self.assertEqual(decimal(numerator, denominator), expected)
 
-    def test_what_was_done_is_told(self):
+    def test_what_was_done_is_reported(self):
         told = Recorder()
         execute('{"text": "the end of the world"}', 1, Settings.read({}), told)
         self.assertEqual(told.attributes, {"bytes": "20", "tokens": "5", "language": "en"})

@@ -75,7 +75,7 @@ fn metrics_progress_and_lines_are_kept_in_order() {
 
 #[test]
 fn without_a_recording_nothing_is_kept_and_nothing_fails() {
-    let _span = start_tracking("nobody listens");
+    let _span = start_tracking("without a recording");
     record_metric("rows", 1.0);
     progress(0.1);
     info("into the void");

@@ -8,7 +8,7 @@ pub use chimera_layer4_core::genome::{
 use chimera_layer4_core::genome::{Entry, Plan, Weights};
 use serde::{Deserialize, Serialize};
 
-/// What is said of a genome that is handed in.
+/// What a client states about a genome that it pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]

@@ -12,7 +12,7 @@ use chimera_layer4_folders::OwnFolder;
 use super::exit::BadInput;
 use chimera_layer4_fabric::visit_data_folder;
 
-/// In the data folder, beside the lock: who serves it, and where.
+/// In the data folder, beside the lock: the process that serves it, and its address.
 const FILE: &str = "chimera.address";
 const LOCK: &str = "chimera.lock";
 /// A number and an address.

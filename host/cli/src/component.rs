@@ -28,8 +28,8 @@ pub(super) async fn read(path: &Path, most: u64, output: Output) -> anyhow::Resu
     read_file(path, most).await
 }
 
-/// Builds a project with a progress bar, on a thread of its own, so that a signal
-/// is heard meanwhile.
+/// Builds a project with a progress bar, on a thread of its own, so that the
+/// program can handle signals meanwhile.
 pub(super) async fn build(folder: &Path, output: Output) -> anyhow::Result<PathBuf> {
     let folder = folder.to_path_buf();
     let (under_way, done) = mpsc::sync_channel::<()>(1);

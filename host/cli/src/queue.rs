@@ -32,7 +32,7 @@ pub(super) async fn task(
 ) -> anyhow::Result<Exit> {
     let (queue, submission) = match &command {
         TaskCommand::Submit(args) => {
-            // What was mistyped is reported before the store is opened.
+            // The command reports mistakes in its arguments before it opens the store.
             let submission = submission(&config, args).await?;
             (QueueBackend::open(&config).await?, Some(submission))
         }
@@ -172,8 +172,8 @@ fn print_record(record: &TaskRecord, output: &Output) -> anyhow::Result<()> {
         Some(result) if result.success => output.line(&format!("output     {}", result.output))?,
         Some(result) => {
             let error = result.error.as_deref().unwrap_or_default();
-            let is_said = said.is_some_and(|(_, said)| said == error);
-            let shown = if is_said { "as its last attempt".into() } else { printable(error) };
+            let is_repeated = said.is_some_and(|(_, said)| said == error);
+            let shown = if is_repeated { "as its last attempt".into() } else { printable(error) };
             output.line(&format!("error      {shown}"))?;
         }
         None => {}
@@ -350,8 +350,8 @@ async fn stats(queue: &QueueBackend, output: &Output) -> anyhow::Result<Exit> {
 fn note_left_behind(queue: &QueueBackend, is_leased: bool, output: &Output) {
     if is_leased && matches!(queue, QueueBackend::Local(_)) {
         output.note(
-            "no host has this folder open: what is claimed or running was in hand when the last one \
-             went down, and the next one settles it as it starts",
+            "no host has this folder open: the last one went down while tasks were claimed or \
+             running, and the next one settles them as it starts",
         );
     }
 }

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leak_goes_on_and_is_told_with_its_rate() {
+    fn a_leak_goes_on_and_is_reported_with_its_rate() {
         let leak = grown(|task| pages((1 << 20) + task * 1_024));
         assert!(leak.goes_on());
         assert!((leak.per_task() - 1_024.0).abs() < 20.0, "{}", leak.per_task());

@@ -7,7 +7,7 @@ use chimera_layer4_runtime::executor::Probe;
 use super::checks::Check;
 use super::payload::Payload;
 use super::payload::Piece;
-use super::subject::{Answer, Subject, is_over_time, is_said};
+use super::subject::{Answer, Subject, is_contract_error, is_over_time};
 
 /// What is called out of order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ async fn made(
 ) -> Layer4Result<Found> {
     let found = |answer: Result<(), Fault>| match answer {
         Ok(()) => Found::Answered(String::new()),
-        Err(fault) if is_said(&fault) => Found::Answered(fault.to_string()),
+        Err(fault) if is_contract_error(&fault) => Found::Answered(fault.to_string()),
         Err(fault) => Found::Broke(fault),
     };
     Ok(match call {

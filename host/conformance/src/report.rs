@@ -74,7 +74,7 @@ impl Report {
     }
 }
 
-/// The lines so far. The worst that is said of a check stays.
+/// The lines so far. Of several results of one check the worst stays.
 #[derive(Debug, Default)]
 pub(super) struct Lines(BTreeMap<Check, Line>);
 

@@ -6,7 +6,7 @@ use chimera_layer4_core::{AgentConfig, Fault, GuestFault, Layer4Result, QuotaKin
 use serde_json::{Value, json};
 
 use super::checks::Check;
-use super::subject::{Subject, is_over_time, is_said};
+use super::subject::{Subject, is_contract_error, is_over_time};
 
 /// Of a configuration's parameters so many are replaced by odd ones.
 const PARAMETERS: usize = 8;
@@ -58,7 +58,7 @@ pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
     for (name, value) in &odd {
         match init_with(subject, name, value).await? {
             Ok(()) => taken += 1,
-            Err(fault) if is_said(&fault) => refused += 1,
+            Err(fault) if is_contract_error(&fault) => refused += 1,
             Err(fault) => {
                 let words = format!("with {name}={value}: {fault}; refuse it with invalid-input");
                 subject.lines.fail(Check::OddParameters, words);
@@ -81,7 +81,7 @@ pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
                 let words = format!("{name}={value} was {words}: {message}");
                 subject.lines.warn(Check::BadParameters, words);
             }
-            Err(fault) if is_said(&fault) => {}
+            Err(fault) if is_contract_error(&fault) => {}
             Err(fault) => {
                 subject.lines.fail(Check::BadParameters, format!("{name}={value}: {fault}"));
             }
@@ -134,7 +134,7 @@ pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> Layer4R
                 enough = Some(memory);
                 break;
             }
-            Err(fault) if is_said(&fault) || is_of_memory(&fault) => {
+            Err(fault) if is_contract_error(&fault) || is_of_memory(&fault) => {
                 too_small = Some((memory, fault));
             }
             Err(fault) => {

@@ -5,7 +5,7 @@ use chimera_layer4_core::{Fault, GuestFault, Layer4Result};
 
 use super::checks::Check;
 use super::payload::Piece;
-use super::subject::{Answer, Subject, is_said};
+use super::subject::{Answer, Subject, is_contract_error};
 use super::tasks::in_words;
 
 /// What no agent wrote.
@@ -32,7 +32,7 @@ pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4R
                 subject.lines.warn(Check::State, words);
             }
             Ok(()) | Err(Fault::Guest(GuestFault::InvalidInput { .. })) => {}
-            Err(fault) if is_said(&fault) => {
+            Err(fault) if is_contract_error(&fault) => {
                 let words = format!("{name}: {fault}; refuse it with invalid-input");
                 subject.lines.warn(Check::State, words);
             }
@@ -55,7 +55,7 @@ async fn save(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<Option
     let saved = old.save().await;
     let saved = match subject.heard(saved)?.answer {
         Ok(saved) => saved,
-        Err(fault) if is_said(&fault) => {
+        Err(fault) if is_contract_error(&fault) => {
             subject.lines.warn(Check::State, format!("it does not save: {fault}"));
             return Ok(None);
         }

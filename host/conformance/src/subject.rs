@@ -72,7 +72,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// An instance in service. Where there is none, that is said at `start`.
+    /// An instance in service; `None` after a failure, which the line `start` has.
     pub(super) async fn started(&mut self) -> Layer4Result<Option<Probe>> {
         let Some(mut probe) = self.instance().await? else { return Ok(None) };
         let init = probe.init().await;
@@ -179,6 +179,6 @@ pub(super) fn is_over_time(fault: &Fault) -> bool {
 }
 
 /// Whether the call returned with an error of the contract.
-pub(super) fn is_said(fault: &Fault) -> bool {
+pub(super) fn is_contract_error(fault: &Fault) -> bool {
     matches!(fault, Fault::Guest(fault) if fault.returned())
 }

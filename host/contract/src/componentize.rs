@@ -3,7 +3,7 @@
 //! Some toolchains end with a core module whose custom sections hold the
 //! component's type. What is missing is mechanical, and done here. For bytes
 //! that are not trusted yet it is done in the child, like all else that reads
-//! them; of what an author has just compiled, by the build. A module that speaks
+//! them; of what an author has just compiled, by the build. A module for
 //! WASI's first preview gets the adapter that its own tools would give it.
 
 use chimera_layer4_core::Refusal;

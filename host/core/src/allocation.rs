@@ -1,4 +1,4 @@
-//! Layer 8's word on who may use what: quotas change at run time.
+//! Resource allocations by layer 8: quotas change at run time.
 
 use serde::{Deserialize, Serialize};
 

@@ -32,7 +32,7 @@ pub struct RunTelemetry {
     pub metrics: Vec<Metric>,
     /// Stretches of work, in the order they were opened.
     pub spans: Vec<Span>,
-    /// The last word on how far the task was.
+    /// The last progress that the task reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// Log lines, standard output and standard error.

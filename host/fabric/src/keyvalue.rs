@@ -15,8 +15,8 @@ impl KeyValue {
         Self { store }
     }
 
-    /// What each agent type keeps by key, by name; nothing is said of those that
-    /// keep nothing.
+    /// What each agent type keeps by key, by name; types that keep nothing are
+    /// left out.
     ///
     /// # Errors
     /// `KeyValue` when the store cannot be read.

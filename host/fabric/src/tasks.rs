@@ -114,7 +114,7 @@ impl Tasks {
         self.running()?.submit_batch(batch).await
     }
 
-    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// As [`submit_batch`](Self::submit_batch), for a submitter that will wait
     /// for the results: cheaper than to [`wait`](Self::wait) for each id.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl Tasks {
         self.scheduler.get().ok_or_else(|| self.life.not_running())
     }
 
-    /// For those who look: also while tasks that run have their time at the end.
+    /// For reading requests: also while running tasks finish at the end.
     fn readable(&self) -> Layer4Result<&Scheduler> {
         self.scheduler.get().ok_or_else(|| self.life.not_running())
     }

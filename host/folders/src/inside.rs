@@ -115,7 +115,7 @@ impl OwnFolder {
 
     /// Whether everything below this folder is this user's, a file or a folder, and
     /// can be changed by no other: nothing was put there while others could. A file
-    /// has one name, since who has another may change it from outside. Of files that
+    /// has one name, since a user with another name of it could change it from outside. Of files that
     /// `is_note` names by their path, only the owner counts.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ fn a_folder_that_others_may_enter_is_refused_and_one_to_be_read_is_not() {
 }
 
 #[test]
-fn an_ancestor_that_everybody_can_write_to_is_refused_without_the_sticky_bit() {
+fn an_ancestor_that_all_users_can_write_to_is_refused_without_the_sticky_bit() {
     let (base, inner) = scene();
     chmod(&inner, 0o700);
     chmod(&base.path().join("a"), 0o777);
@@ -131,7 +131,7 @@ fn a_folder_of_another_user_is_refused_and_root_may_visit_it() {
 }
 
 #[test]
-fn a_group_may_write_to_an_ancestor_if_nobody_else_is_in_it() {
+fn a_group_may_write_to_an_ancestor_if_no_other_user_is_in_it() {
     let (base, inner) = scene();
     chmod(&inner, 0o700);
     chmod(&base.path().join("a"), 0o775);
@@ -257,7 +257,7 @@ fn what_others_can_change_inside_is_found() {
 }
 
 #[test]
-fn file_systems_of_a_network_are_told_by_their_numbers() {
+fn file_systems_of_a_network_are_known_by_their_numbers() {
     use rustix::fs::NFS_SUPER_MAGIC;
 
     let nfs = u64::try_from(NFS_SUPER_MAGIC).unwrap();

@@ -52,8 +52,8 @@ struct Walk {
     missing: Missing,
 }
 
-/// Walks to a folder. Every part above it is safe; it is the caller who judges
-/// the folder itself. Returns its path without links, too.
+/// Walks to a folder. Every part above it is safe; the caller judges the
+/// folder itself. Returns its path without links, too.
 pub(super) fn walk(path: &Path, missing: Missing) -> Result<(Part, PathBuf), FolderError> {
     let absolute = std::path::absolute(path).map_err(failed(path, "found"))?;
     let mut walk = Walk { behind: Vec::new(), ahead: parts(&absolute), links: 0, missing };

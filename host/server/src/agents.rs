@@ -1,4 +1,4 @@
-//! `/v1/agents` and `/v1/agent-types`: who runs, and how.
+//! `/v1/agents` and `/v1/agent-types`: the agents that run, and their state.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -71,7 +71,7 @@ async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> 
     Ok(Answer(found.ok_or(Layer4Error::AgentNotFound(id))?))
 }
 
-/// Replaces an agent's instances; tasks in hand finish in the old ones.
+/// Replaces an agent's instances; tasks in flight finish in the old ones.
 #[utoipa::path(
     post, path = paths::AGENT_RESTART, tag = "agents",
     operation_id = "restart_agent", params(("id" = AgentId, Path)),
@@ -104,8 +104,8 @@ async fn check(State(app): State<App>, Id(id): Id<AgentId>, client: Client) -> J
     Ok(Answer(app.fabric.agents().check(id).await?))
 }
 
-/// Ends an agent; tasks in hand finish first. It is ended also when its own
-/// `shutdown` fails, of which the log tells.
+/// Ends an agent; tasks in flight finish first. It ends also when its own
+/// `shutdown` fails; the log has the error.
 #[utoipa::path(
     delete, path = paths::AGENT, tag = "agents",
     operation_id = "end_agent", params(("id" = AgentId, Path)),

@@ -104,7 +104,7 @@ fn is_ours(host: &str, address: SocketAddr) -> bool {
     name == ours || OURSELVES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Lets through who may ask.
+/// Lets through requests that are allowed.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;

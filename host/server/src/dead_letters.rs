@@ -99,8 +99,8 @@ enum Step {
 }
 
 impl Step {
-    /// Takes it for the picked ones. Those that it was taken for are dead
-    /// letters no more.
+    /// Does it to the picked ones, and returns those that are dead letters no
+    /// more.
     async fn each(self, fabric: &Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
         let OfType { agent_type, reason } = match pick {
             Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_outside_can_mend_is_not_told_outside() {
+    fn internal_detail_stays_out_of_the_answer() {
         let problem = Problem::from(Layer4Error::Internal("a private word".into()));
         assert_eq!(problem.0.status, 500);
         assert!(!problem.0.detail.contains("private"), "{problem:?}");

@@ -21,7 +21,7 @@ use super::App;
 use super::error::Problem;
 use super::shapes::{Items, Object};
 
-/// A task, with room for what is said of it.
+/// A task, with room for the fields around its payload.
 const MOST_BYTES: usize = MOST_TASK_BYTES + (64 << 10);
 /// Levels of a body around a payload.
 const AROUND: usize = 4;
@@ -29,8 +29,8 @@ const AROUND: usize = 4;
 /// the largest body, would be more than the machine has; and read, a body takes
 /// several times its bytes.
 const ALL_KIB: usize = 64 << 10;
-/// A body that says it is no larger needs no room of its own, lest large ones
-/// that come slowly hold it up: all connections together send less than that.
+/// A body that says it is no larger needs no room of its own, so that large ones
+/// that come slowly do not delay it: all connections together send less than that.
 const SMALL: u64 = 16 << 10;
 /// What is shown of a name in a query that is unknown, in characters.
 const LONGEST_NAME: usize = 100;

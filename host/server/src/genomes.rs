@@ -198,7 +198,7 @@ pub fn verified(report: GenomeReport) -> Verified {
     Verified { genomes: report.genomes, bytes: report.bytes, findings }
 }
 
-/// Removes genomes that nobody uses. The record of them stays.
+/// Removes genomes that are not in use. The record of them stays.
 #[utoipa::path(
     post, path = paths::GENOMES_COLLECT, tag = "genomes",
     operation_id = "collect_genomes", request_body = CollectRequest,

@@ -194,7 +194,7 @@ impl Server {
             served = &mut serve => return served.map_err(failed),
         }
         ending.send_replace(true);
-        // Tasks that run have their time, and who waits for them is answered.
+        // Running tasks have time to finish, and their waiters get an answer.
         let drain = async {
             let shut = fabric.shutdown().await;
             handle.graceful_shutdown(Some(LAST_ANSWERS));

@@ -1,4 +1,4 @@
-//! What is said of requests that mean no good.
+//! Log lines about refused requests, at most one a second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

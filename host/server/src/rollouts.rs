@@ -104,7 +104,7 @@ async fn abort(
     Ok(Answer(app.fabric.genomes().abort_rollout(&agent_type, BY).await?))
 }
 
-/// Puts a genome in charge of an agent type at once. Tasks in hand finish on
+/// Puts a genome in charge of an agent type at once. Tasks in flight finish on
 /// the old one.
 #[utoipa::path(
     put, path = paths::AGENT_TYPE_GENOME, tag = "rollouts",

@@ -92,7 +92,7 @@ impl Wire {
     }
 }
 
-/// A quarter of the connections is always left for those who do not wait.
+/// A quarter of the connections is always left for requests that do not wait.
 fn most_turns(connections: usize) -> usize {
     (connections / 4 * 3).max(1)
 }
@@ -114,7 +114,7 @@ impl Room {
                 let most = self.most;
                 tracing::warn!(
                     most,
-                    "connections are closed: as many as there may be have requests in hand; \
+                    "connections are closed: every one that may be open has a request under way; \
                      `max_connections` and the limit on open files bound them"
                 );
             }

@@ -37,8 +37,8 @@ const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_BYTES: usize = 128;
 /// What is shown of a path that is none of ours, in characters.
 const LONGEST_PATH: usize = 200;
-/// What a client is answered that is broken, means no good, or asks for more than
-/// there is room for; the log has a line of it.
+/// The statuses for clients that are broken or hostile, or that ask for more than
+/// there is room for; the log has a line of each.
 const REFUSED: [u16; 7] = [400, 401, 403, 408, 413, 415, 429];
 /// Compressing less saves no packet.
 const LEAST_COMPRESSED: u64 = 1024;

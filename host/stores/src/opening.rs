@@ -208,8 +208,8 @@ fn make(connection: &Connection, kind: &Kind) -> Result<(), Refusal> {
 }
 
 /// Writes the log into the database when it has grown. SQLite would do so by
-/// itself, and say nothing of a sync that failed: the log may have a hole then
-/// that no later sync tells of.
+/// itself, and report no sync that failed: the log may have a hole then that no
+/// later sync reports.
 fn checkpoint(connection: &mut Connection, most: i32) -> rusqlite::Result<()> {
     connection.wal_hook(Some(move |log: &mut Wal, pages: i32| {
         if pages < most {

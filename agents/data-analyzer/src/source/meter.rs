@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_told_once_a_step() {
+    fn progress_is_reported_once_a_step() {
         let size = 3 * STEP;
         let meter = Meter::new(Some(size), 1 << 20);
         let data = vec![b'x'; size as usize];

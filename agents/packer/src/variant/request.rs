@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_request_is_told_where() {
+    fn a_wrong_request_is_refused_with_its_place() {
         let rows = [
             ("", "request does not fit: EOF"),
             ("[]", "request does not fit: "),

@@ -67,7 +67,7 @@ static agent_list_string_t list_of(const char *const *words, size_t count) {
     return list;
 }
 
-// === What the operator is told; `to` is the span
+// === Telemetry; `to` is the span
 
 static void tell_progress(void *to, double fraction, const char *message) {
     (void)to;

@@ -8,7 +8,7 @@
 
 enum {
     SHORT_WORD = 6, // longer words count as long (LIX)
-    PROGRESS_CHARACTERS = 65536, // progress is told each time so many are done
+    PROGRESS_CHARACTERS = 65536, // progress is reported each time so many are done
     FIRST_ROOM = 1024, // of the hash table; a power of two, as each after it
     APOSTROPHE = 0x27,
     QUOTE = 0x2019,

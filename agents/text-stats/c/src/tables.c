@@ -19,7 +19,7 @@ struct row {
 
 static struct json read_data(const unsigned char *bytes, size_t length, struct arena *arena) {
     struct json value;
-    // Tried with the tests; there is nobody to tell at this point.
+    // The data is part of the program and the tests read it, so an error here is a bug.
     if (!json_parse((struct text){(const char *)bytes, length}, arena, &value)) abort();
     return value;
 }

@@ -1,9 +1,9 @@
-// One task from payload to output, apart from the host: what is told goes to a `teller`.
+// One task from payload to output, apart from the host: telemetry goes to a `teller`.
 #pragma once
 
 #include "settings.h"
 
-// How the operator hears of it. A metric's `language` may be NULL.
+// Takes the telemetry of a task. A metric's `language` may be NULL.
 struct teller {
     void (*progress)(void *to, double fraction, const char *message);
     void (*attribute)(void *to, const char *name, struct text value);

@@ -10,7 +10,7 @@ type Line struct {
 	Attempt    uint32
 }
 
-// Silent tells nobody.
+// Silent drops all telemetry.
 type Silent struct{}
 
 func (Silent) Progress(float64, string)       {}

@@ -7,7 +7,7 @@ import (
 
 const (
 	shortWord          = 6     // longer words count as long (LIX)
-	progressCharacters = 65536 // progress is told each time so many are done
+	progressCharacters = 65536 // progress is reported each time so many are done
 
 	apostrophe = '\''
 	quote      = '\u2019'

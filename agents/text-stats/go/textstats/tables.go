@@ -36,7 +36,7 @@ var (
 	kana, han = slices.Index(chars.Scripts, "Kana"), slices.Index(chars.Scripts, "Han")
 )
 
-// The data is part of the program and tried with the tests: there is nobody to tell.
+// The data is part of the program and the tests read it, so an error here is a bug.
 func read[T any](data []byte) (table T) {
 	if err := json.Unmarshal(data, &table); err != nil {
 		panic(err)

@@ -10,7 +10,7 @@ const (
 	counted      = 0.9 // share of the work that is over when the text is counted
 )
 
-// Teller is how the operator hears of a task.
+// Teller takes the telemetry of a task.
 type Teller interface {
 	Progress(fraction float64, message string)
 	Attribute(name, value string)

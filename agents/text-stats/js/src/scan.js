@@ -4,7 +4,7 @@ import { SCRIPTS, character } from './tables.js'
 
 /** Longer words than this count as long (LIX). */
 const SHORT_WORD = 6
-/** Progress is told each time this many characters are done. */
+/** Progress is reported each time this many characters are done. */
 const PROGRESS_CHARACTERS = 65536
 
 const [APOSTROPHE, QUOTE] = [0x27, 0x2019]

@@ -1,4 +1,4 @@
-// One task from payload to output, apart from the host: what is told goes to a `teller`.
+// One task from payload to output, apart from the host: telemetry goes to a `teller`.
 
 import { failed, unavailable } from './errors.js'
 import { guess } from './language.js'
@@ -11,13 +11,13 @@ const RETRY_AFTER_MS = 100
 const COUNTED = 0.9
 
 /**
- * @typedef {object} Teller how the operator hears of it
+ * @typedef {object} Teller takes the telemetry of a task
  * @property {(fraction: number, message: string) => void} progress
  * @property {(name: string, value: string) => void} attribute
  * @property {(name: string, value: number, labels: {name: string, value: string}[]) => void} metric
  */
 
-/** A teller that tells nobody. */
+/** A teller that drops all telemetry. */
 export const SILENT = { progress() {}, attribute() {}, metric() {} }
 
 /**

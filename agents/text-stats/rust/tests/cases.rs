@@ -27,7 +27,7 @@ fn each_case_gives_what_it_should() {
 }
 
 #[test]
-fn what_was_done_is_told() {
+fn what_was_done_is_reported() {
     let mut host = TestHost::<TextStats>::start().unwrap();
     host.execute(&json!({"text": "the end of the world"})).unwrap();
     let told = host.recording();

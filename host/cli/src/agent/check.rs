@@ -37,7 +37,7 @@ pub(super) async fn check(
     args: CheckArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    // Whatever was mistyped is said before anything is built or compiled.
+    // The command reports mistakes in its arguments before it builds or compiles.
     let mut options = match args.run {
         true => Some(conformance::options(&mut config, &args).await?),
         false => None,

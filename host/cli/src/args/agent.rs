@@ -107,10 +107,11 @@ pub(crate) struct CheckArgs {
 }
 
 const DEV_HELP: &str = "\
-A change that does not build, is no agent or does not start is reported with the
-reason, and the last good one goes on. State goes along where the agent exports
-it. With --type the agents of the host that serves the data folder are swapped,
-otherwise one on a host of this command's own. Ctrl-C ends.
+A change that does not build, is no agent or does not start is reported with
+the reason, and the last good version keeps running. State is carried over if
+the agent exports it. With --type the new version replaces the agents of the
+host that serves the data folder, otherwise an agent on a host of this command's
+own. Ctrl-C ends the command.
 
 Examples:
   chimera agent dev . --task '{\"text\": \"hello\"}'

@@ -37,16 +37,16 @@ pub(crate) enum GenomeCommand {
     Bench(BenchArgs),
     /// Put a genome in charge of an agent type at once
     Promote(PromoteArgs),
-    /// Put the genome back in charge that was so before this one
+    /// Put the previous genome back in charge
     Rollback {
         /// The agent type
         agent_type: String,
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Keep a genome whatever else is collected
+    /// Protect a genome from `genome gc`
     Pin(OneArgs),
-    /// Keep a genome no longer than others
+    /// Let `genome gc` remove a pinned genome again
     Unpin(OneArgs),
     /// Hash every stored genome; what is damaged is put aside
     Verify {
@@ -72,7 +72,7 @@ pub(crate) struct PushArgs {
     /// The genome that it was made from
     #[arg(long, value_name = "GENOME")]
     pub(crate) parent: Option<String>,
-    /// So many recorded tasks of the type must go well
+    /// How many recorded tasks of the type it must pass
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) samples: usize,
     /// An interface that it may import although its parent does not
@@ -132,7 +132,7 @@ pub(crate) struct GcArgs {
 pub(crate) enum RolloutCommand {
     /// Give a genome a share of an agent type's tasks, more by steps
     Start(StartArgs),
-    /// How rollouts stand
+    /// Show rollouts
     Show {
         /// Only of this agent type
         agent_type: Option<String>,
@@ -170,7 +170,7 @@ pub(crate) struct StartArgs {
     /// Runs of the candidate after which the trial ends, decided or not [default: 10000]
     #[arg(long, value_name = "N")]
     pub(crate) most_tasks: Option<u64>,
-    /// Put it in charge also where the trial cannot tell
+    /// Put it in charge also if the trial ends undecided
     #[arg(long)]
     pub(crate) promote_when_unsure: bool,
     #[command(flatten)]

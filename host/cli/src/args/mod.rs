@@ -156,9 +156,9 @@ pub(crate) enum TaskCommand {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Tasks in one state in the order of their time, or in any in that of their submission
+    /// List tasks: of one state in the order of their time, of all in the order of submission
     List(ListArgs),
-    /// Take tasks back
+    /// Cancel tasks
     Cancel {
         /// The tasks
         #[arg(required = true)]
@@ -194,7 +194,7 @@ pub(crate) enum DeadLettersCommand {
     },
     /// Put them back in the queue, with all their attempts
     Requeue(PickArgs),
-    /// Forget them, which cannot be undone
+    /// Delete them; this cannot be undone
     Purge(PurgeArgs),
 }
 
@@ -205,7 +205,7 @@ pub(crate) enum KeyValueCommand {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Remove all that an agent type keeps, which cannot be undone
+    /// Remove all that an agent type keeps; this cannot be undone
     Clear {
         /// The agent type
         #[arg(value_name = "TYPE")]
@@ -238,13 +238,13 @@ pub(crate) struct SubmitArgs {
     /// critical, high, normal, low or background
     #[arg(long, value_name = "CLASS", default_value = "normal", value_parser = priority)]
     pub(crate) priority: Priority,
-    /// A name for this piece of work: submitted again under it, it is the same task
+    /// An idempotency key: a second task with the same key is the same task
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// Its result is of no use after so many seconds
+    /// Deadline in seconds from now: the task ends by then
     #[arg(long, value_name = "SECONDS")]
     pub(crate) deadline: Option<u64>,
-    /// Its first run begins after so many seconds at the earliest
+    /// Seconds until the first run may begin
     #[arg(long, value_name = "SECONDS")]
     pub(crate) delay: Option<u64>,
     /// Runs that may be begun [default: 3]
@@ -253,7 +253,7 @@ pub(crate) struct SubmitArgs {
     /// A label for people who look at the task, which the agent sees too; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) metadata: Vec<String>,
-    /// Its identity; one is made without it
+    /// Its id; by default the program makes one
     #[arg(long, value_name = "UUID")]
     pub(crate) id: Option<TaskId>,
     /// Limits, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS; the rest keep their defaults

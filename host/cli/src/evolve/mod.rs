@@ -33,7 +33,7 @@ pub(super) async fn run(
     args: EvolveArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    // Whatever was mistyped is said before anything is built.
+    // The command reports mistakes in its arguments before it builds.
     let options = options::options(&config, &args).await?;
     let start = start::component(&config, &args, *output).await?;
     let options = EvolutionOptions { start: Arc::clone(&start), ..options };

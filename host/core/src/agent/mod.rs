@@ -80,7 +80,7 @@ impl InstancePolicy {
 pub struct AgentCapabilities {
     /// Kinds of task it understands; empty: it does not say.
     pub supported_task_types: Vec<String>,
-    /// Tasks that it may have in hand at once, as the host allows it.
+    /// Tasks that it may run at once, as the host allows it.
     pub max_concurrent_tasks: u32,
     /// The limits that the agent would like, if it said.
     pub resource_quota: Option<ResourceQuota>,
@@ -103,7 +103,7 @@ pub enum HealthStatus {
     Unhealthy,
 }
 
-/// What an agent said of its health, or what the host found instead.
+/// The health that an agent reported, or what the host found instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentHealth {

@@ -88,7 +88,7 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
     declaration
 }
 
-/// One where nothing is said; what is wrong is not counted on top.
+/// One by default. A wrong value counts as none, since it has its own complaint.
 fn instances(reader: &mut Reader) -> u32 {
     if !reader.table.contains_key("instances") {
         return 1;
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_nobody_knows_is_one_complaint_with_the_name_that_was_meant() {
+    fn an_unknown_table_is_one_complaint_with_the_name_that_was_meant() {
         let layers = Layers::new();
         let text = "[agnts.echo]\ncomponent = \"echo.wasm\"\ninstances = 2";
         let layers = layers.with_file("chimera.toml", text).unwrap();

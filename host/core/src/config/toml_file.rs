@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn what_is_wrong_is_reported_with_its_line() {
         for (text, words) in [
             ("a = 1\nb = ", "line 2: "),
             ("a = 1\nb = [9223372036854775808]", "line 2: this number is too large"),

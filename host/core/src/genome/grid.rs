@@ -135,8 +135,8 @@ impl Grid {
         if complaints.is_empty() { Ok(Self { axes, elites: Vec::new() }) } else { Err(complaints) }
     }
 
-    /// Offers a genome; it stays if its cell is free or it is fitter than who
-    /// is in it. Of two that are equally fit the first stays.
+    /// Offers a genome; it stays if its cell is free or it is fitter than the
+    /// elite in it. Of two that are equally fit the first stays.
     ///
     /// # Errors
     /// [`NotPlaced`] when its features or its score cannot be compared.
@@ -183,7 +183,7 @@ impl Grid {
         &self.axes
     }
 
-    /// Everyone who is in it, by cell.
+    /// All elites, by cell.
     pub fn elites(&self) -> impl Iterator<Item = &Elite> {
         self.elites.iter()
     }

@@ -37,9 +37,9 @@ pub enum Host {
 /// Scheme, host and port: where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// How.
+    /// The scheme.
     pub scheme: HttpScheme,
-    /// To whom.
+    /// The host that requests go to.
     pub host: Host,
     /// On which port, the scheme's own where none was named.
     pub port: u16,

@@ -15,7 +15,7 @@ fn nothing_is_granted_unless_it_is_named() {
 }
 
 #[test]
-fn a_folder_is_read_only_unless_it_is_said_otherwise() {
+fn a_folder_is_read_only_by_default() {
     let folder = json!({ "host": "/srv/a", "guest": "/a" });
     let read: FolderGrant = serde_json::from_value(folder).unwrap();
     assert_eq!(read.access, FolderAccess::ReadOnly);

@@ -118,7 +118,7 @@ impl JsonText {
     }
 
     /// Its values, however much they take: up to a hundred times the text. For
-    /// a caller who knows what it holds; [`tree`](Self::tree) is bounded.
+    /// a caller that knows what it holds; [`tree`](Self::tree) is bounded.
     #[must_use]
     pub fn to_value(&self) -> Value {
         tree(&self.text).unwrap_or_default()

@@ -101,7 +101,7 @@ pub enum KeyValueError {
         most: u64,
     },
     /// A key has another version than was expected; nothing was changed.
-    #[error("a key was changed by somebody else meanwhile")]
+    #[error("another writer changed a key meanwhile")]
     Conflict,
     /// The store itself failed.
     #[error("the key-value store failed: {reason}")]

@@ -70,8 +70,8 @@ pub struct KpiReport {
     pub latency_p99_ms: f64,
     /// Share of runs that returned an output, from 0.0 to 1.0.
     pub success_rate: f64,
-    /// Mean of what layer 3 said of the genome's outputs in the window, from
-    /// 0.0 to 1.0; absent when it said nothing.
+    /// Mean accuracy that layer 3 reported for the genome's outputs in the
+    /// window, from 0.0 to 1.0; absent without a report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Seconds of processor time of a run, in the mean.
@@ -138,7 +138,7 @@ impl Kpis {
     }
 
     /// Mean accuracy of each agent type's outputs in the window, all genomes
-    /// together, where something was said of them.
+    /// together; types without a report are left out.
     #[must_use]
     pub fn accuracy_by_type(&self, now: Moment) -> Vec<(String, f64)> {
         let mut by_type: HashMap<&str, (f64, usize)> = HashMap::new();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn genomes_of_one_agent_are_told_apart() {
+    fn genomes_of_one_agent_are_counted_separately() {
         let mut kpis = Kpis::default();
         kpis.ran(agent(1), "echo", Digest::of(b"one"), run(1, 1, true));
         kpis.ran(agent(1), "echo", Digest::of(b"two"), run(1, 2, false));

@@ -8,8 +8,8 @@
 //! it, or one failed and it opens again, for twice as long.
 //!
 //! Nothing happens by itself: an open breaker whose time is over *is*
-//! half-open, and there is no timer that could be lost. Which outcomes speak
-//! against an agent is the caller's to say; a task that was cancelled is none.
+//! half-open, and there is no timer that could be lost. The
+//! caller says which outcomes count against a genome; a cancelled task does not.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -114,7 +114,7 @@ pub struct Breaker {
 enum Phase {
     Closed {
         /// The latest, oldest first; `true` is a success. Each is kept, since
-        /// the policy speaks of exact counts: a decaying average could not say
+        /// the policy needs exact counts: a decaying average could not say
         /// how many outcomes there are, nor be checked against the log by hand.
         outcomes: VecDeque<bool>,
     },
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn its_states_have_the_words_everyone_knows() {
+    fn its_states_have_the_usual_names() {
         let rows = [
             (BreakerState::Closed, "closed"),
             (BreakerState::Open, "open"),
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(breaker.room(later(999), 5, 0), 0);
         assert_eq!(breaker.state(later(1000)), BreakerState::HalfOpen);
         assert_eq!(breaker.room(later(1000), 5, 0), 1);
-        assert_eq!(breaker.room(later(1000), 0, 0), 0, "nobody waits");
+        assert_eq!(breaker.room(later(1000), 0, 0), 0, "no task waits");
         assert_eq!(breaker.room(later(1000), 5, 1), 0, "one is on its way");
         assert_eq!(breaker.room(later(1000), 5, 9), 0, "more than one is on its way");
         breaker.record(true, later(1100), 0.5);

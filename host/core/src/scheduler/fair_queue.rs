@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_without_room_holds_nobody_up() {
+    fn a_type_without_room_delays_no_other_type() {
         let mut queue = FairQueue::default();
         queue.join_many(Priority::Critical, 0, 1000);
         queue.join_many(Priority::Background, 1, 1000);

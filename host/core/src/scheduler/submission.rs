@@ -28,7 +28,7 @@ pub struct SubmitOptions {
     pub idempotency_key: Option<String>,
     /// The first run is not begun before this.
     pub not_before: Option<SystemTime>,
-    /// Runs that may be begun; [`DEFAULT_MAX_ATTEMPTS`] where nothing is said.
+    /// Runs that may be begun; [`DEFAULT_MAX_ATTEMPTS`] for `None`.
     pub max_attempts: Option<u32>,
 }
 

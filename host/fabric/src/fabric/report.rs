@@ -92,7 +92,7 @@ impl Fabric {
         let metrics = &self.telemetry.metrics;
         let mut queue = self.tasks.stats().await.ok();
         if let Some(queue) = &mut queue {
-            // Nothing is said of a type that is gone.
+            // Types that are gone are left out.
             queue.types.retain(|of_type| self.agents.knows_type(&of_type.agent_type));
         }
         let now = Snapshot {
@@ -109,8 +109,8 @@ impl Fabric {
         metrics.text(Gauges::of(&now))
     }
 
-    /// For the metrics: those that may keep something, too, and keep nothing.
-    /// Nothing is said where the store cannot be read.
+    /// For the metrics: also types with the grant that keep nothing. Empty when
+    /// the store cannot be read.
     async fn may_keep_by_key(&self) -> Vec<(String, u64)> {
         let granted = self.pool.agents.all().into_iter().filter_map(|entry| {
             let setup = entry.agent.config();

@@ -451,7 +451,7 @@ fn not_started(error: Layer4Error, genome: Digest) -> Layer4Error {
     }
 }
 
-/// The check that an error of loading speaks of.
+/// The check that an error of loading belongs to.
 fn stage(error: &Layer4Error) -> Stage {
     match error {
         Layer4Error::Refused(refusal) => match refusal {

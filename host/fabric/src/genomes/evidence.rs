@@ -1,5 +1,5 @@
-//! What real traffic tells of genomes: each run counts in the trials under way, and a
-//! sample of tasks is recorded to judge the next genome by.
+//! Evidence about genomes from real traffic: each run counts in the trials under way,
+//! and a sample of tasks is recorded to judge the next genome by.
 
 use chimera_layer4_core::{Digest, Layer4Config, TaskId};
 

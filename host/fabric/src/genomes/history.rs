@@ -50,7 +50,7 @@ impl Genomes {
                 let (bytes, about) = match genomes.store.describe(&genome) {
                     Ok((stored, about)) => (stored.bytes, about),
                     Err(GenomeStoreError::Unknown(_)) => {
-                        told_of(&history).ok_or(GenomeStoreError::Unknown(genome))?
+                        from_history(&history).ok_or(GenomeStoreError::Unknown(genome))?
                     }
                     Err(error) => return Err(error),
                 };
@@ -159,7 +159,7 @@ impl Genomes {
                 let entries: Vec<_> = collected.removed.iter().map(gone).collect();
                 genomes.lineage.append_all(&entries)?;
                 let (count, freed_bytes) = (collected.removed.len(), collected.freed_bytes);
-                tracing::info!(count, freed_bytes, "genomes that nobody uses were removed");
+                tracing::info!(count, freed_bytes, "genomes that are not in use were removed");
                 Ok(collected)
             })
             .await
@@ -191,8 +191,8 @@ impl OpenGenomes {
     }
 }
 
-/// What the lineage tells of a genome whose bytes are gone.
-fn told_of(history: &[Entry]) -> Option<(u64, About)> {
+/// The size and origin of a genome whose bytes are gone, as the lineage records them.
+fn from_history(history: &[Entry]) -> Option<(u64, About)> {
     let stored = history.iter().find_map(|entry| match &entry.event {
         Event::Stored { bytes, author, source, parent } => {
             Some((entry.at, *bytes, author, source, *parent))

@@ -90,7 +90,7 @@ impl Genomes {
         Ok(())
     }
 
-    /// Sees no rollout through any more, and waits for agents that end, up to `limit`.
+    /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
     pub(crate) async fn shut_down(&self, limit: Duration) {
         if let Some(opened) = self.opened.get() {
             opened.shut_down(limit).await;

@@ -36,7 +36,7 @@ pub(crate) struct OpenGenomes {
     pub(super) pool: Arc<AgentPool>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) evidence: Arc<Evidence>,
-    /// By agent type: one change of who is in charge at a time.
+    /// By agent type: one change of the genome in charge at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// One benchmark at a time, so that all have the share of one.
     pub(super) benching: tokio::sync::Semaphore,
@@ -122,7 +122,7 @@ impl OpenGenomes {
         Ok(done.ok_or(Layer4Error::NotRunning { state: "shut down" })??)
     }
 
-    /// The right to change who is in charge of a type.
+    /// The right to change the genome in charge of a type.
     pub(crate) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock();
@@ -151,7 +151,7 @@ impl OpenGenomes {
         }
     }
 
-    /// Sees no rollout through any more, and waits for agents that end, up to `limit`.
+    /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
     pub(super) async fn shut_down(&self, limit: Duration) {
         self.keepers.take().abort_all();
         self.evidence.trials.end_all();

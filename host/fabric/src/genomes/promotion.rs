@@ -2,7 +2,7 @@
 //!
 //! First the agents that will take over are made and given the state of the old
 //! ones (`state`); if one does not start or does not go on from there, nothing
-//! has changed. Then the lineage says who is in charge, and then the agents
+//! has changed. Then the lineage names the new genome, and then the agents
 //! change places, which is a few pointers under a lock.
 
 use std::sync::Arc;

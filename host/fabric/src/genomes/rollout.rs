@@ -117,7 +117,7 @@ impl Genomes {
     /// The rollout of an agent type that is under way.
     ///
     /// # Errors
-    /// `RolloutConflict` when none is; the lineage tells of those that ended.
+    /// `RolloutConflict` when none is; the lineage has those that ended.
     pub fn rollout(&self, agent_type: &str) -> Layer4Result<RolloutView> {
         let live = self.live(agent_type)?;
         let rollout = live.rollout();
@@ -127,7 +127,7 @@ impl Genomes {
     fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
         self.evidence.trials.get(agent_type).ok_or_else(|| {
             let words = format!(
-                "no rollout of {agent_type:?} is under way; its history tells of those that ended"
+                "no rollout of {agent_type:?} is under way; its history has those that ended"
             );
             Layer4Error::RolloutConflict(words)
         })
@@ -192,7 +192,7 @@ impl OpenGenomes {
             live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
             return Err(error);
         }
-        self.keepers.spawn(rollout_controller::see_through(Arc::downgrade(self), live));
+        self.keepers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
         let agent_type = agent_type.to_owned();

@@ -1,4 +1,4 @@
-//! Sees rollouts through: what their trials decide is recorded and done.
+//! Drives rollouts: records what their trials decide, and does it.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::telemetry::events::EventKind;
 use chimera_layer4_stores::genomes::NewEntry;
 
 /// Until the rollout has ended, or the fabric has.
-pub(super) async fn see_through(genomes: Weak<OpenGenomes>, live: Arc<Live>) {
+pub(super) async fn drive(genomes: Weak<OpenGenomes>, live: Arc<Live>) {
     let mut told = live.rollout().share();
     loop {
         live.changed.notified().await;

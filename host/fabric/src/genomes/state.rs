@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_started_anew_is_told_of_and_why() {
+    fn an_agent_that_started_anew_is_reported_with_the_reason() {
         let why = |told: &Told| match told.outcome() {
             StateCarried::StartedAnew { why } => why,
             StateCarried::Carried { .. } => panic!("{:?}", told.outcome()),

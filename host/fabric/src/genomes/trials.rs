@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::scheduler::Placement;
 use crate::telemetry::metrics::Runner;
 
-/// Names who a task is for: tasks with the same one stay on the same side.
+/// The key of a task, such as a user: tasks with the same key stay on the same side.
 const KEY: &str = "rollout-key";
 
 /// Runs of one trial that can still be judged; beyond, the oldest cannot. More

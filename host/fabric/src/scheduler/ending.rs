@@ -28,7 +28,7 @@ impl Scheduler {
         if timeout(limit, shared.in_hand.none_left()).await.is_err() {
             shared.in_hand.stop_all();
             if timeout(LAST_WORDS, shared.in_hand.none_left()).await.is_err() {
-                tracing::warn!("the store did not hear how the last runs ended");
+                tracing::warn!("the store did not record how the last runs ended");
             }
         }
         shared.life.advance(Phase::Stopped);

@@ -1,4 +1,4 @@
-//! A task that was handed over, in the hand of its submitter.
+//! The handle that a submitter gets for its task.
 
 use std::sync::Arc;
 

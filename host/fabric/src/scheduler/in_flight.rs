@@ -45,7 +45,7 @@ pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
     let slot = Slot::of(&shared, &claimed, place.clone());
     let held = PutDown { shared: Arc::clone(&shared), lease: claimed.lease };
     tokio::spawn(async move {
-        see_through(&shared, claimed, &place, stopped, slot).await;
+        drive(&shared, claimed, &place, stopped, slot).await;
         drop(held);
     });
 }
@@ -103,7 +103,7 @@ impl Drop for Slot {
     }
 }
 
-async fn see_through(
+async fn drive(
     shared: &Arc<Shared>,
     claimed: Claimed,
     place: &Placed,
@@ -167,7 +167,7 @@ async fn announce(
             shared.work.notify_one();
         }
         Err(refused) => {
-            tracing::warn!(id = %task.id, %refused, "a run ended that nobody waits for");
+            tracing::warn!(id = %task.id, %refused, "the store refused the result of a run");
         }
     }
 }
@@ -180,7 +180,7 @@ fn ends(settlement: &Settlement) -> bool {
     }
 }
 
-/// What is left to tell of a run once its settlement has gone to the store.
+/// What the observer still needs of a run once its settlement has gone to the store.
 struct Told {
     genome: Option<Digest>,
     agent_id: Option<AgentId>,

@@ -77,7 +77,7 @@ impl Scheduler {
         Self { shared: Arc::new(shared), loops: Mutex::default() }
     }
 
-    /// Tells of tasks that ended before this scheduler was made, as it starts.
+    /// As it starts, reports tasks that ended before this scheduler was made.
     #[must_use]
     pub fn with_ended(self, ids: Vec<TaskId>) -> Self {
         self.shared.unobserved().extend(ids);
@@ -120,7 +120,7 @@ impl Scheduler {
         Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
     }
 
-    /// As [`submit_batch`](Self::submit_batch), for a submitter who will wait
+    /// As [`submit_batch`](Self::submit_batch), for a submitter that will wait
     /// for the results: each result is sent as soon as it is known, without a read
     /// of the store.
     ///

@@ -1,4 +1,4 @@
-//! What the scheduler tells of tasks, as it happens.
+//! What the scheduler reports of tasks, as it happens.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub struct End<'a> {
     pub agent_id: Option<AgentId>,
 }
 
-/// Tells of a task that ended without a run.
+/// Reports a task that ended without a run.
 pub(super) fn ended(observer: &dyn Observe, record: &TaskRecord) {
     let TaskRecord { task, state, at, submitted_at, reason, result, .. } = record;
     if !state.has_ended() {

@@ -129,8 +129,8 @@ impl Shared {
         }
     }
 
-    /// Tells of tasks that ended without a run: to the observer, and to those
-    /// who wait for them.
+    /// Reports tasks that ended without a run to the observer and to their
+    /// waiters.
     pub(super) async fn ended(&self, ids: &[TaskId]) {
         for id in ids {
             match self.store.get(*id).await {
@@ -149,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Tells those who wait for these tasks how they ended.
+    /// Sends the results of these tasks to their waiters.
     pub(super) async fn tell(&self, ended: &[TaskId]) {
         for id in ended.iter().filter(|id| self.waiters.has(**id)) {
             match self.store.get(*id).await {

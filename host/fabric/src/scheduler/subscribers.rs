@@ -1,4 +1,4 @@
-//! Those who wait for a task to end.
+//! Waiters for the results of tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use chimera_layer4_core::{ExecutionResult, TaskId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// Those who wait, by the task that they wait for.
+/// Waiters, by the task that they wait for.
 #[derive(Default)]
 pub(super) struct ResultSubscribers(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
 
 impl ResultSubscribers {
     /// Receives the task's result from now on.
     pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Waiting {
-        let (tell, hear) = oneshot::channel();
-        self.lock().entry(id).or_default().push(tell);
-        Waiting { waiters: Arc::clone(self), id, hear }
+        let (sender, receiver) = oneshot::channel();
+        self.lock().entry(id).or_default().push(sender);
+        Waiting { waiters: Arc::clone(self), id, receiver }
     }
 
     pub(super) fn has(&self, id: TaskId) -> bool {
@@ -26,7 +26,7 @@ impl ResultSubscribers {
     pub(super) fn tell(&self, result: &ExecutionResult) {
         let waiting = self.lock().remove(&result.task_id).unwrap_or_default();
         for waiter in waiting {
-            // One who has gone does not want to know.
+            // A waiter may have gone meanwhile.
             let _ = waiter.send(result.clone());
         }
     }
@@ -51,19 +51,19 @@ impl ResultSubscribers {
 pub(super) struct Waiting {
     waiters: Arc<ResultSubscribers>,
     id: TaskId,
-    hear: oneshot::Receiver<ExecutionResult>,
+    receiver: oneshot::Receiver<ExecutionResult>,
 }
 
 impl Waiting {
     /// How the task ended; `None` when no result will come.
     pub(super) async fn heard(mut self) -> Option<ExecutionResult> {
-        (&mut self.hear).await.ok()
+        (&mut self.receiver).await.ok()
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.hear.close();
+        self.receiver.close();
         let mut waiting = self.waiters.lock();
         if let Some(others) = waiting.get_mut(&self.id) {
             others.retain(|other| !other.is_closed());
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_who_have_gone_leave_nothing_behind() {
+    fn waiters_that_have_gone_leave_nothing_behind() {
         let waiters = Arc::new(ResultSubscribers::default());
         let id = TaskId::from(Uuid::nil());
         let (one, other) = (waiters.register(id), waiters.register(id));

@@ -1,4 +1,4 @@
-//! What the scheduler knows of each agent type: what runs, how it fares, how fast.
+//! What the scheduler knows of each agent type: running tasks, outcomes, durations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Types {
         smooth(&mut self.claim_seconds, seconds);
     }
 
-    /// A task was handed out. The answer is who runs it, of the genomes that are
+    /// A task was handed out. Returns the genome that runs it, of those that are
     /// meant for it.
     pub(super) fn began(
         &mut self,

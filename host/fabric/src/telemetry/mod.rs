@@ -1,5 +1,5 @@
-//! What the fabric counts and tells of tasks and agents: metrics, events, traces and
-//! the log.
+//! What the fabric counts and reports of tasks and agents: metrics, events, traces
+//! and the log.
 //!
 //! It only observes: no task's outcome depends on it.
 

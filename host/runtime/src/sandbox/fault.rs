@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_with_its_message_and_place() {
+    fn a_panic_is_reported_with_its_message_and_place() {
         let rust = ["", "thread '<unnamed>' (1) panicked at src/lib.rs:7:9:", "no row", ""];
         let note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
         let expected = "(it last wrote: thread '<unnamed>' (1) panicked at src/lib.rs:7:9: no row)";
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_is_told_as_its_author_wrote_it_and_within_bounds() {
+    fn a_symbol_is_shown_as_its_author_wrote_it_and_within_bounds() {
         let rows = [
             ("read_record", "read_record"),
             ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_panic_the_last_line_is_told_within_bounds() {
+    fn without_a_panic_the_last_line_is_quoted_within_bounds() {
         check(&["one", "Assertion failed: n > 0 (agent.c: run: 7)", " "], "run: 7))");
         let long = "é".repeat(4096);
         check(&[&long], "é…)");

@@ -40,7 +40,7 @@ pub enum GenomeStoreError {
         limit: usize,
     },
     /// As many genomes are stored as an index may have. Nothing was written.
-    #[error("the store holds {limit} genomes, and no more; collect those that nobody needs")]
+    #[error("the store holds {limit} genomes, and no more; collect those that are not in use")]
     Full {
         /// How many there may be.
         limit: usize,

@@ -61,7 +61,7 @@ impl GenomeStore {
         Ok((index, complaint))
     }
 
-    /// An error, after something was done about the damage that it tells of.
+    /// An error, after something was done about the damage that it describes.
     pub(super) fn settled(&self, error: GenomeStoreError) -> GenomeStoreError {
         match error {
             GenomeStoreError::Damaged(finding) => match self.settle((*finding).clone()) {

@@ -1,4 +1,4 @@
-//! Genomes on disk: an OCI image layout that proves what it hands out.
+//! Genomes on disk: an OCI image layout that hashes what it reads.
 //!
 //! A genome's name is the sha256 of its component. It is stored as a Wasm OCI
 //! artifact, so that `oras` and other tools of the trade read the folder, and

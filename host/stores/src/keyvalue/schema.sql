@@ -1,5 +1,5 @@
--- `version` is the rowid: never given again, so an entry that was removed and
--- made anew is told from what it was.
+-- `version` is the rowid. SQLite never assigns it twice, so an entry that was
+-- removed and made anew has another version.
 CREATE TABLE entries (
     version INTEGER PRIMARY KEY AUTOINCREMENT,
     space TEXT NOT NULL,

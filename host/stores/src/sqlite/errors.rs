@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_will_not() {
+    fn what_may_pass_differs_from_what_will_not() {
         let explained = |code| {
             let error = Error::SqliteFailure(ffi::Error::new(code), None);
             (explain(&error).code(), is_final(&error))

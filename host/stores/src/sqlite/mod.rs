@@ -175,7 +175,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.lock().take();
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // A panic was answered for by those who waited.
+            let _ = thread.join(); // A panic has ended the waiters' requests with an error.
         }
     }
 }

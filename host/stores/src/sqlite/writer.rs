@@ -99,8 +99,8 @@ impl Writer {
         self.reader.close();
     }
 
-    /// Does commands in one transaction, with those that come in meanwhile. The
-    /// answer is one that was promised more than this transaction gives.
+    /// Does commands in one transaction, with those that come in meanwhile. Returns
+    /// a command that needs a stronger commit than this transaction has.
     fn work(&mut self, batch: &mut Vec<Sent>, commands: &mut mpsc::Receiver<Sent>) -> Option<Sent> {
         let commit = promised(batch);
         let mut next = None;
@@ -181,8 +181,8 @@ impl Writer {
         let done = done.unwrap_or(Err(Error::UnwindingPanic))?;
         let rows = self.queue.rows();
         if commit == Commit::Synced && rows.connection().total_changes() == changes {
-            // The answer may speak of what is not synced yet: a duplicate of
-            // what was only written. Without a change SQLite would not sync.
+            // The answer may be about a row that is not synced yet: a duplicate of
+            // one that was only written. Without a change SQLite would not sync.
             schema::touch(rows.connection())?;
         }
         rows.execute("COMMIT", [])?;

@@ -33,7 +33,7 @@ impl WasmAgent for Counts {
         Ok(Self)
     }
 
-    /// Counts how often it was told a word.
+    /// Counts how often a word came.
     fn execute_task(&mut self, task: Task) -> Result<u64, AgentError> {
         let word: String = task.payload()?;
         let bucket = store::open("counts").or_failed("opening the bucket")?;

@@ -11,7 +11,7 @@ use wasip2::io::streams::{InputStream, StreamError};
 /// Bytes of a body handed over at once, which is what WASI allows.
 const CHUNK: usize = 4096;
 
-/// Runs errands; keeps what it is told to keep until it is asked for the rest.
+/// Runs errands; keeps what a task asks it to keep until a later task wants the rest.
 struct Courier {
     /// The bandwidth that `init` was told.
     told: Option<f64>,
@@ -174,8 +174,8 @@ fn send(errand: &Errand) -> Result<FutureIncomingResponse, ErrorCode> {
     Ok(future)
 }
 
-/// As clients do it: if only an empty part, it is written and flushed, and a
-/// stream that breaks is what they tell of first.
+/// As clients do it: even an empty part is written and flushed, and of several
+/// errors that of the stream comes first.
 fn upload(body: OutgoingBody, mut bytes: usize) -> Result<(), ErrorCode> {
     if let Ok(stream) = body.write() {
         let chunk = [b'u'; CHUNK];

@@ -8,7 +8,7 @@ use crate::bindings::wasi::keyvalue0_2_0_draft2::store::{Bucket, open};
 use crate::bindings::wasi::logging::logging;
 use crate::{first, otel, second};
 
-/// Keeps the buckets that it is told to open until it is told to let go.
+/// Keeps the buckets that one task opens until another task closes them.
 struct Keeper {
     open: Vec<Bucket>,
 }
@@ -50,7 +50,7 @@ pub(crate) enum Operation {
     GetMany(Vec<String>),
     SetMany(Vec<(String, String)>),
     DeleteMany(Vec<String>),
-    /// Looks at a key, has somebody else be faster, and tries twice to put the value there.
+    /// Reads a key, writes it through another handle, then tries twice to swap the value in.
     Race(String, String),
 }
 

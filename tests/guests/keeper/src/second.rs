@@ -32,7 +32,7 @@ pub(crate) fn call(bucket: &str, what: Operation) -> Result<Value, store::Error>
     })
 }
 
-/// What was seen first, after somebody else was faster, and in the end.
+/// The value at first, after the other write, and in the end.
 fn race(bucket: &store::Bucket, key: &str, value: &[u8]) -> Result<Value, store::Error> {
     let cas = Cas::new(bucket, key)?;
     let first = cas.current()?.map(text);

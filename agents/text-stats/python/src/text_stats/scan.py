@@ -8,7 +8,7 @@ from .tables import SCRIPTS, is_single, is_stop, lower, script_of
 
 # Longer words than this count as long (LIX).
 SHORT_WORD = 6
-# Progress is told each time this many characters are done.
+# Progress is reported each time this many characters are done.
 PROGRESS_CHARACTERS = 65_536
 
 APOSTROPHE, QUOTE = "'", "\u2019"
@@ -40,7 +40,7 @@ def fold(word: str) -> str:
 def scan(text: str, most: int, progress: Callable[[float], None]) -> Counts:
     """Counts what there is in a text.
 
-    Past `most` distinct tokens it raises `TooManyTokens`; `progress` is told how much is done.
+    Past `most` distinct tokens it raises `TooManyTokens`; `progress` gets the share that is done.
     """
     counts = Counts(characters=len(text))
     token: list[str] = []

@@ -1,4 +1,4 @@
-"""One task from payload to output, apart from the host: what is told goes to a `Teller`."""
+"""One task from payload to output, apart from the host: telemetry goes to a `Teller`."""
 
 from typing import Protocol
 
@@ -15,7 +15,7 @@ COUNTED = 0.9
 
 
 class Teller(Protocol):
-    """How the operator hears of it."""
+    """Takes the telemetry of a task."""
 
     def progress(self, fraction: float, message: str) -> None: ...
     def attribute(self, name: str, value: str) -> None: ...

@@ -1,5 +1,5 @@
-//! What `chimera agent dev` says: as text for who watches, or as JSON for a
-//! program, an event to a line.
+//! What `chimera agent dev` prints: text for people, or JSON for programs, an
+//! event to a line.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

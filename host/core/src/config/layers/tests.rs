@@ -1,4 +1,4 @@
-//! What is found in a file, the environment and flags, and what is said of the rest.
+//! Settings in a file, the environment and flags, and the complaints about wrong ones.
 
 use super::super::resolve;
 use super::*;

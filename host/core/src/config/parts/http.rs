@@ -1,4 +1,4 @@
-//! The HTTP API: where it listens, and who may use it.
+//! The HTTP API: its address, and its token.
 
 use super::super::setting::{Allowed, Setting, put};
 use super::super::{Layer4Config, Secret};

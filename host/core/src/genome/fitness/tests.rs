@@ -68,7 +68,7 @@ fn what_is_not_shown_is_not_counted() {
 }
 
 #[test]
-fn whoever_fails_more_is_disqualified_whatever_it_gained() {
+fn a_genome_that_fails_more_is_disqualified_whatever_it_gained() {
     let good = measured(true, true, 100);
     let failing = fitness(good, |n| measured(n % 10 != 0, true, 1), (1, 1));
     assert_eq!(failing.score, 0.0);

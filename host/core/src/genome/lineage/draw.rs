@@ -18,8 +18,8 @@ const DIGITS: usize = 12;
 /// Letters of a verdict or a reason that are drawn. Either may fill a page; the
 /// record has it whole.
 const LETTERS: usize = 100;
-/// Indented no deeper, lest a long lineage leave the terminal: below that the
-/// children stand beneath their parent.
+/// The deepest indent, so that a long lineage fits the terminal: below that,
+/// children are at the indent of their parent.
 const DEEPEST: usize = 24;
 
 /// Draws the genomes of an agent type, and what they descend from: oldest

@@ -142,8 +142,8 @@ pub(super) fn parents(entries: &[Entry]) -> BTreeMap<Digest, Digest> {
 /// The genomes whose bytes must stay: those in charge, pinned or in a rollout,
 /// with their ancestors, and those with a recent entry.
 ///
-/// Of genomes that the record does not know nothing is said: a collector takes
-/// only what is in the record and not in here.
+/// Genomes without a record are not in the answer either: a collector removes
+/// only genomes that have a record and are not in here.
 #[must_use]
 pub fn keep(entries: &[Entry], now: Timestamp, retention: &Retention) -> BTreeSet<Digest> {
     let mut used: BTreeSet<Digest> = active_by_type(entries).into_values().collect();

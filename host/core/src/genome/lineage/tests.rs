@@ -191,7 +191,7 @@ fn the_tree_shows_who_came_from_whom_and_what_became_of_them() {
         format!("   └─ {}  1.2 MiB  ada, file  in rollout", short("five")),
     ];
     assert_eq!(tree(&entries, "echo"), expected.join("\n") + "\n");
-    assert_eq!(tree(&entries, "nobody"), "");
+    assert_eq!(tree(&entries, "unknown"), "");
 }
 
 #[test]

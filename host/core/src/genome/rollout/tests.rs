@@ -106,7 +106,7 @@ fn a_candidate_that_holds_where_the_champion_fails_is_promoted_at_once() {
 /// What both need is away for a while: the breaker of one opens before that of
 /// the other, which meets all the failures then.
 #[test]
-fn a_time_in_which_both_fail_condemns_nobody() {
+fn a_time_in_which_both_fail_condemns_neither() {
     let mut rollout = start(plan());
     for _ in 0..9 {
         rollout.observe(Side::Champion, &run(false));
@@ -133,7 +133,7 @@ fn wrong_answers_roll_back_too() {
 }
 
 #[test]
-fn the_plan_says_what_happens_when_nobody_can_tell() {
+fn the_plan_says_what_happens_when_the_trial_is_undecided() {
     let rows = [
         (WhenUnsure::KeepChampion, RolloutState::Inconclusive, 0.0),
         (WhenUnsure::Promote, RolloutState::Promoted { how: How::Unsure }, 1.0),
@@ -171,7 +171,7 @@ fn a_rollout_goes_on_after_its_json() {
         // Floats of findings may differ in the last digit.
         assert_eq!(again.state().to_string(), rollout.state().to_string());
         assert_eq!(again.share(), rollout.share());
-        assert_eq!(again.lane("somebody"), rollout.lane("somebody"));
+        assert_eq!(again.lane("a key"), rollout.lane("a key"));
     }
 }
 
@@ -259,7 +259,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_met_the_candidate_still_does_at_the_next_step(keys in proptest::collection::vec(".*", 50)) {
+    fn a_key_meets_the_candidate_again_at_the_next_step(keys in proptest::collection::vec(".*", 50)) {
         let mut rollout = start(plan());
         let mut before: Vec<String> = Vec::new();
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! A rollout as a host tells of it.
+//! A rollout as a host shows it.
 
 use serde::de::{Deserializer, Error};
 use serde::ser::{SerializeMap, Serializer};

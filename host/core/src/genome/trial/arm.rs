@@ -27,10 +27,10 @@ pub struct Observation {
     /// is left out: failing fast is no virtue, and a timeout would be counted twice.
     pub latency: Option<Duration>,
     /// Mebibytes that the run held at the most, where they were measured. Those
-    /// of a failed run are left out too: who fails at once needs little.
+    /// of a failed run are left out too: a run that fails at once needs little.
     ///
-    /// Runs of one instance share its memory, and the test takes each figure
-    /// for news. Where instances live long and differ much for no reason of
+    /// Runs of one instance share its memory, and the test counts each figure
+    /// as independent. Where instances live long and differ much for no reason of
     /// the genome's, hand in one figure an instance (say, of its hundredth
     /// task) rather than one a run.
     pub memory_mb: Option<f64>,

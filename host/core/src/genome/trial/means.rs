@@ -11,8 +11,8 @@
 //! error. In that time the estimate times the information is a Brownian motion
 //! with the difference as its drift (Jennison and Turnbull, "Group-Sequential
 //! Analysis Incorporating Covariate Information", JASA, 1997), whatever share
-//! of the tasks the candidate was given, as long as who is given which does not
-//! depend on how runs end.
+//! of the tasks the candidate was given, as long as the choice of side for a task
+//! does not depend on how runs end.
 //!
 //! A stratum is a time in which the share stayed the same. Means are compared
 //! within each and the differences averaged: were all runs thrown together, a
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_before_both_sides_ran_twice() {
+    fn there_is_no_estimate_before_both_sides_ran_twice() {
         let stratum = |old, new| Stratum { champion: old, candidate: new };
         assert_eq!(Difference::of(&[], latency), None);
         let one = stratum(moments(9, 0.0, 8.0), moments(1, 5.0, 0.0));

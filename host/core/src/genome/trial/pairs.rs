@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::super::math::ln_beta;
 use super::arm::Side;
 
-/// The coins that the likelihood is averaged over: nine tosses in ten speak for
+/// The coins that the likelihood is averaged over: nine tosses in ten favour
 /// the candidate. Five that all do are enough for an alpha of 0.05.
 const EXPECTED: (f64, f64) = (9.0, 1.0);
 

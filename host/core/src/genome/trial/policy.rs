@@ -12,7 +12,7 @@ pub struct Policy {
     /// is also the chance that one which is no better is taken for better than a
     /// champion that fails most of its tasks.
     pub alpha: f64,
-    /// Runs of either side before anything is said of latency or memory, or a
+    /// Runs of either side before the trial judges latency or memory, or a
     /// candidate passes. Errors and wrong answers need none: their test is
     /// exact from the first run, and a candidate that fails every task should
     /// not fail so many of them.
@@ -43,7 +43,7 @@ impl Default for Policy {
     /// One false alarm in twenty trials at the most: each costs an operator a
     /// look. Fifty runs, since the test of latency leans on a mean being nearly
     /// normal. Ten thousand are enough to tell 3 % of latency from none where
-    /// runs scatter by half; who has waited for those waits for nothing.
+    /// runs scatter by half; more runs than those show nothing new.
     fn default() -> Self {
         let margins = Margins::default();
         Self { alpha: 0.05, least_samples: 50, most_samples: 10_000, margins }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_condemns_nobody_and_failing_always_soon_does() {
+    fn the_first_failure_does_not_condemn_and_failing_always_soon_does() {
         let above = |old, new| Shares::of(&[table(old, new)]).above(0.0, 0.0125);
         assert!(!above((0, 1000), (1, 1)));
         assert!(!above((0, 1000), (1, 50)));

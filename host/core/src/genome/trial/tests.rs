@@ -219,7 +219,7 @@ fn observation(millis: u64) -> Observation {
 }
 
 #[test]
-fn before_the_least_samples_latency_condemns_nobody() {
+fn before_the_least_samples_latency_condemns_neither() {
     let policy = Policy::default();
     let mut trial = Trial::new();
     for _ in 0..policy.least_samples {

@@ -127,7 +127,7 @@ fn in_state(state: TaskState) -> Progress {
 
 /// No edge of a task's life: what is stored of it cannot be read.
 #[test]
-fn whatever_cannot_be_read_is_dead_and_nobody_speaks_for_it() {
+fn whatever_cannot_be_read_is_dead_and_without_an_owner() {
     for from in TaskState::ALL {
         let was = in_state(from);
         let condemned = was.condemn(NOW);

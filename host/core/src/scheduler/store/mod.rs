@@ -146,7 +146,8 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn sweep(&self, now: Timestamp, bounds: Bounds) -> Result<Swept, StoreError>;
 
     /// The system's clock was set: by so many milliseconds as it was ahead of a
-    /// steady one, `was`, and is now, `is`. Told by several hosts, it was set once.
+    /// steady one, `was`, and is now, `is`. Several hosts may report one such
+    /// change; it counts once.
     /// What is relative goes with it: since when a task waits, when a run is made
     /// again, how long a lease lasts. A start that was set for a time of day, and
     /// deadlines, stay. A host also reports how far ahead its clock is when it
@@ -189,7 +190,7 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Ended states, of which retention speaks.
+/// Ended states: those that retention applies to.
 pub const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Dead, TaskState::Cancelled];
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 pub enum Durability {
     /// When it would survive a loss of power: the submitter may forget it.
     Durable,
-    /// When it would survive the end of this process. For a submitter who waits
+    /// When it would survive the end of this process. For a submitter that waits
     /// for the result, which is durable with all that went before it.
     WithResult,
 }
@@ -120,7 +120,7 @@ pub struct ClaimRequest {
     pub most: usize,
 }
 
-/// The right to speak for a task, until the lease is over.
+/// The right to run a task and settle it, until the lease is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The task.
@@ -132,7 +132,7 @@ pub struct Lease {
 /// A task handed out, its body as the store keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Handed<B> {
-    /// The right to speak for it.
+    /// The right to run the task and settle it.
     pub lease: Lease,
     /// Runs so far, this one included.
     pub counts: Counts,

@@ -130,7 +130,7 @@ impl Gauges {
             self.gauge("layer4_agents_unhealthy", help, &label, unwell as f64);
             let help = "Tasks that the type's agents can run at once.";
             self.gauge("layer4_agent_slots", help, &label, slots as f64);
-            let help = "Tasks that the type's agents have in hand.";
+            let help = "Tasks in flight on the type's agents.";
             self.gauge("layer4_agent_tasks_in_hand", help, &label, busy as f64);
         }
     }

@@ -53,7 +53,7 @@ impl Load {
         if self.system.is_none() {
             self.system = System::new().ok();
         }
-        // Where the system does not say, nothing is said.
+        // Where the system does not say, the figures are absent.
         let (Some(system), Ok(pid)) = (&mut self.system, sysinfo::get_current_pid()) else {
             return;
         };

@@ -177,8 +177,8 @@ impl MetricsCollector {
 /// Asked for the lines of log that were lost, where a program writes any.
 static LOST_LOG_LINES: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>> = OnceLock::new();
 
-/// Says whom to ask for the lines of log that could not be written. Of a
-/// process there is one log, so the first who says so is asked.
+/// Sets the function that counts the lines of log that could not be written. A
+/// process has one log, so the first function that is set stays.
 pub fn count_lost_log_lines(lost: impl Fn() -> u64 + Send + Sync + 'static) {
     let _ = LOST_LOG_LINES.set(Box::new(lost));
 }

@@ -108,7 +108,7 @@ fn not_pem(path: &Path, reason: &dyn Display) -> String {
     )
 }
 
-/// Who sends: what the operator said of it, else the program's name.
+/// The sender: as the operator's variables describe it, else the program's name.
 fn ourselves(said: Resource) -> Resource {
     let service = said.get(&Key::from_static_str("service.name"));
     let named = service.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_streak_that_is_over_the_next_one_is_told_again() {
+    async fn after_a_streak_the_next_failure_is_logged_again() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {

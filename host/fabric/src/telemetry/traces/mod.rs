@@ -92,7 +92,7 @@ impl Traces {
 }
 
 /// The variables of OpenTelemetry's that are set and have no effect, each with the
-/// reason. A host that sends traces tells of values that are not allowed itself.
+/// reason. A host that sends traces logs values that are not allowed itself.
 pub fn without_effect(config: &Layer4Config) -> Vec<String> {
     let variables = Variables(&config.otel_variables);
     let mut reasons = variables.without_effect();

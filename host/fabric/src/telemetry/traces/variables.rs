@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_out_of_range_is_told_with_what_it_counts_as() {
+    fn a_ratio_out_of_range_is_reported_with_what_it_counts_as() {
         for (ratio, counts_as) in [("7", "1"), ("-1", "0"), ("half", "1"), ("nan", "0")] {
             let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
             let words = told(&[sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);

@@ -1,5 +1,5 @@
 //! Genomes from other OCI layouts: what `oras copy --to-oci-layout` or `wkg`
-//! wrote. Nothing that is said there is believed before it is checked.
+//! wrote. The reader checks everything in them before it uses it.
 
 mod search;
 

@@ -189,7 +189,7 @@ impl<'a> Search<'a> {
         document(&self.layout.blob(&named.digest), Some(named))
     }
 
-    /// Beside a component there may be what tells of it, or what runs elsewhere.
+    /// Beside a component there may be a description of it, or what runs elsewhere.
     fn only_component(&self, several: &[Candidate]) -> Result<Manifest, String> {
         let mut components = Vec::new();
         let all = several.iter().map(|one| &one.descriptor);

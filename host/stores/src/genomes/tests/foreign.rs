@@ -207,7 +207,7 @@ fn a_manifest_may_be_in_an_index_of_the_index() {
     assert!(refused.contains(&names), "{refused}");
     assert_eq!(foreign.read(Some(digest(&two))), Ok(component("two")));
 
-    // What tells of a component is none.
+    // A description of a component is none.
     let about = foreign.blob("application/vnd.in-toto+json", b"{}");
     let about = untagged(foreign.manifest(&[about], ""));
     foreign.index(&[foreign.nested(&[about, two.clone()], "v1")]);
@@ -245,7 +245,7 @@ fn two_tags_on_one_manifest_are_one_manifest() {
 }
 
 #[test]
-fn a_digest_of_another_kind_is_in_nobodys_way() {
+fn a_digest_of_another_kind_hinders_no_other_component() {
     let foreign = Foreign::new();
     let mut other = foreign.component("other", "other");
     other["digest"] = json!(format!("sha512:{}", "0".repeat(128)));

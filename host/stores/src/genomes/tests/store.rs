@@ -9,7 +9,7 @@ use super::super::{GenomeReader, Put};
 use super::*;
 
 #[test]
-fn a_genome_comes_back_with_what_was_told_of_it() {
+fn a_genome_comes_back_with_its_description() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let genome = put(&store, "a");
@@ -78,7 +78,7 @@ fn a_collection_keeps_what_is_named_or_held() {
 }
 
 #[test]
-fn files_that_nobody_names_go_when_they_are_old() {
+fn files_that_no_entry_names_go_when_they_are_old() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let genome = put(&store, "a");

@@ -121,7 +121,7 @@ async fn tasks_outlive_the_store() {
 }
 
 #[tokio::test]
-async fn whoever_only_looks_leaves_the_leases_of_a_host_that_went_down() {
+async fn a_reader_leaves_the_leases_of_a_host_that_went_down() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path()).await;
     submit(&store, 2).await.unwrap();

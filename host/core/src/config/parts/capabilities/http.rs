@@ -1,4 +1,4 @@
-//! `http`: origins that agents may send requests to, and whom these trust.
+//! `http`: origins that agents may send requests to, and the authorities that HTTPS trusts.
 
 use crate::HttpGrant;
 use crate::config::reader::Reader;

@@ -31,8 +31,8 @@ pub struct TaskQueue<R> {
     by_state: [usize; TaskState::ALL.len()],
     /// Waiting and delayed tasks of each type, by the type's number.
     queued: HashMap<u32, usize>,
-    /// By how many milliseconds the clock of those who ask is ahead of a steady
-    /// one; `None` before the first of them said so.
+    /// By how many milliseconds the clock of the hosts is ahead of a steady one;
+    /// `None` before the first host reported it.
     ahead: Option<i64>,
 }
 

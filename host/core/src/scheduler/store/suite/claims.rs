@@ -97,7 +97,7 @@ pub(super) async fn no_more_is_handed_out_than_there_is_room_for(store: &dyn Tas
     assert!(claim(store, 1, [], 100).await.tasks.is_empty());
 }
 
-pub(super) async fn a_type_without_room_holds_nobody_up(store: &dyn TaskStore) {
+pub(super) async fn a_type_without_room_delays_no_other_type(store: &dyn TaskStore) {
     accept(store, 0, (1..=9).map(|n| given(n).class(Priority::Critical))).await;
     accept(store, 0, [given(10).of("b").class(Priority::Background)]).await;
     let rooms = [room("a", 0), room("b", 5), room("unheard of", 5)];

@@ -201,7 +201,7 @@ pub(super) async fn the_newest_of_each_state_are_kept(store: &dyn TaskStore) {
 
     let none = Retention { ended: keep(0, 1_000_000), dead: keep(0, 1_000_000) };
     assert_eq!(store.retain(at(40), none).await.unwrap(), 8);
-    assert_eq!(state(store, 30).await, TaskState::Waiting, "who waits is not touched");
+    assert_eq!(state(store, 30).await, TaskState::Waiting, "a waiting task is not touched");
 }
 
 pub(super) async fn what_ended_long_ago_is_forgotten(store: &dyn TaskStore) {

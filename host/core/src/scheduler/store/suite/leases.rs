@@ -59,7 +59,7 @@ pub(super) async fn a_heartbeat_extends_the_lease(store: &dyn TaskStore) {
     assert_eq!(swept.lost, 1);
 }
 
-pub(super) async fn a_heartbeat_hears_of_losses_and_cancellations(store: &dyn TaskStore) {
+pub(super) async fn a_heartbeat_returns_losses_and_cancellations(store: &dyn TaskStore) {
     accept(store, 0, (1..=4).map(given)).await;
     let claimed = claim_all(store, 0).await;
     let [one, two, three, four] = [0, 1, 2, 3].map(|n| claimed[n].lease);
@@ -155,7 +155,7 @@ pub(super) async fn a_former_holder_changes_nothing(store: &dyn TaskStore) {
     store.sweep(at(LEASE), Bounds::default()).await.unwrap();
     for settlement in ends(1) {
         let refused = Err(TransitionError::State(TaskState::Waiting));
-        assert_eq!(settle(store, LEASE, former, settlement).await, refused, "nobody holds it");
+        assert_eq!(settle(store, LEASE, former, settlement).await, refused, "no host holds it");
     }
     let current = claim_one(store, LEASE + 1).await.lease;
     let held = record(store, 1).await;

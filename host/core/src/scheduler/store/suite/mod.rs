@@ -25,7 +25,7 @@
 //! The macro makes one `#[test]` of each promise. [`TESTS`] lists them for a harness of another
 //! kind. Time is handed to a store, so no test waits for it: a test says when each thing happens,
 //! in milliseconds since [`at`]`(0)`. The instants lie in November 2023. A store with a clock of
-//! its own must take them for the present.
+//! its own must treat them as the present.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -118,7 +118,7 @@ macro_rules! task_store_tests {
                 types_take_turns_whatever_their_backlog,
                 one_slot_waits_for_a_critical_task,
                 no_more_is_handed_out_than_there_is_room_for,
-                a_type_without_room_holds_nobody_up,
+                a_type_without_room_delays_no_other_type,
                 a_task_is_handed_out_once,
                 a_claim_names_the_lease_and_the_runs_so_far,
                 a_claim_may_be_a_start,
@@ -145,7 +145,7 @@ macro_rules! task_store_tests {
                 a_claimed_task_is_started_once,
                 starts_are_answered_one_by_one,
                 a_heartbeat_extends_the_lease,
-                a_heartbeat_hears_of_losses_and_cancellations,
+                a_heartbeat_returns_losses_and_cancellations,
                 a_success_is_kept_with_its_result,
                 a_claim_may_end_without_a_start,
                 settlements_are_answered_one_by_one,

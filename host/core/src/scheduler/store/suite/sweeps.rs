@@ -13,7 +13,11 @@ const B: Bounds = Bounds { crashes: 3, lost_claims: 10 };
 pub(super) async fn nothing_to_do_is_done(store: &dyn TaskStore) {
     assert_eq!(store.sweep(at(0), B).await.unwrap(), Swept::default());
     accept(store, 0, [given(1)]).await;
-    assert_eq!(store.sweep(at(9), B).await.unwrap(), Swept::default(), "who waits has no time");
+    assert_eq!(
+        store.sweep(at(9), B).await.unwrap(),
+        Swept::default(),
+        "a waiting task has no time"
+    );
 }
 
 pub(super) async fn what_is_due_waits_from_then_on(store: &dyn TaskStore) {

@@ -1,4 +1,4 @@
-//! Several who ask at once: each has its own answer, as if one came after the
+//! Several callers at once: each has its own answer, as if one came after the
 //! other.
 
 use std::cell::RefCell;

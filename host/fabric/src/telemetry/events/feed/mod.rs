@@ -172,7 +172,7 @@ impl Events {
         Position { start: self.0.start, sequence: event.sequence, is_last: false }
     }
 
-    /// Those who listen now.
+    /// The number of listeners now.
     pub fn listeners(&self) -> usize {
         self.0.to.receiver_count()
     }

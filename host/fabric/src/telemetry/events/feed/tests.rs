@@ -36,9 +36,9 @@ async fn what_is_kept_no_longer_is_counted() {
     assert_eq!((back.missed, back.recent.len()), (Missed::Events(7), BACKLOG));
     drop(back);
 
-    // After a while nothing is put into words, and all is counted.
+    // After a while no event is built, and all are counted.
     tokio::time::advance(KEPT_FOR).await;
-    events.tell(|| unreachable!("nobody hears of it"));
+    events.tell(|| unreachable!("no client follows"));
     assert!(!events.are_wanted());
     let back = events.follow(Some(place));
     assert_eq!((back.missed, back.recent.len()), (Missed::Events(BACKLOG as u64 + 8), 0));
