@@ -98,7 +98,7 @@ pub fn with_contract(mut module: Vec<u8>, world: &str) -> Result<Vec<u8>, Unfit>
         let resolve = contract()?;
         let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
         let world = resolve.select_world(&packages, Some(world))?;
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
     };
     embed()?;
     componentize(&module)
