@@ -1,29 +1,13 @@
 //! Every key of `[agents.NAME]`, by which `docs/src/settings.md` is made.
 
+use super::parts::MOST_AGENTS;
 use super::parts::capabilities::{files, http, keyvalue};
-use super::{Allowed, MOST_AGENTS};
+use super::setting::{AgentKey, Allowed};
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
 use crate::quota::{
     MAX_CPU_CORES, MAX_EXECUTION_TIME_SECS, MAX_MEMORY_MB, MAX_NETWORK_MBPS, MIN_CPU_CORES,
     MIN_NETWORK_MBPS,
 };
-
-/// A key of an agent's table, or of a table in it.
-#[derive(Clone, Copy, Debug)]
-pub struct AgentKey {
-    /// Its name.
-    pub key: &'static str,
-    /// What it is, in one sentence.
-    pub help: &'static str,
-    /// The values that it takes.
-    pub allowed: Allowed,
-    /// What holds where it is left out.
-    pub default: fn() -> String,
-    /// A value, as TOML.
-    pub example: &'static str,
-    /// The keys of the table, or of each table of the array, that it takes.
-    pub keys: &'static [AgentKey],
-}
 
 /// Every key of `[agents.NAME]`.
 pub const AGENT_KEYS: [AgentKey; 10] = [

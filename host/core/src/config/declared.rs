@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::agent_keys::{AGENT_KEYS, OF_THE_QUOTA};
+use super::agents::{AgentDeclaration, PartialQuota};
+use super::layers::Layers;
 use super::parts::capabilities::{files, http, keyvalue};
 use super::reader::Reader;
-use super::{AgentDeclaration, Layers, PartialQuota};
 use crate::json::Tree;
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;

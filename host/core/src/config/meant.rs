@@ -52,7 +52,7 @@ fn begins(name: &str, typed: &str) -> bool {
 /// As it is compared: what all variables begin with says nothing, and nor does
 /// the case.
 fn plain(name: &str) -> String {
-    let name = name.strip_prefix(super::layers::PREFIX).unwrap_or(name);
+    let name = name.strip_prefix(super::setting::PREFIX).unwrap_or(name);
     name.to_lowercase().replace('-', "_")
 }
 

@@ -30,7 +30,7 @@ use crate::ResourceQuota;
 use crate::genome::Redaction;
 
 pub use address::is_web_address;
-pub use agent_keys::{AGENT_KEYS, AgentKey};
+pub use agent_keys::AGENT_KEYS;
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
@@ -41,11 +41,11 @@ pub use parts::{
     DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS, DEFAULT_MAX_COMPONENT_MB,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT, DEFAULT_RECORDED_TASKS,
     DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS, DEFAULT_TASK_QUEUE_CAPACITY,
-    LEAST_TOKEN, MOST_AGENTS, PARTS, Part, SETTINGS,
+    MOST_AGENTS, PARTS, Part, SETTINGS,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
-pub use setting::{Allowed, Setting};
+pub use setting::{AgentKey, Allowed, LEAST_TOKEN, Setting};
 
 /// Where tasks are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::agent_keys::AgentKey;
 use super::meant::{allowed, meant};
+use super::setting::AgentKey;
 use crate::telemetry::shown;
 
 /// A table that is emptied field by field: what is left is unknown.

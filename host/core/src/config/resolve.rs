@@ -1,14 +1,12 @@
 //! From text to values: one pass that collects every complaint.
 
+use super::Layer4Config;
+use super::layers::Layers;
+use super::parts::SETTINGS;
 use super::setting::Wrong;
-use super::{Layer4Config, Layers, SETTINGS};
 
 /// Of a value, so much is repeated.
 const SHOWN_CHARS: usize = 100;
-
-/// Settings of the specification that nothing reads yet. Taking one in silence
-/// would promise something, so it is refused by name.
-pub(super) const NOT_YET: &[(&str, &str)] = &[("redis_url", "LAYER4_REDIS_URL")];
 
 /// Turns what was typed into settings.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Allowed, LEAST_TOKEN};
+use super::setting::{Allowed, LEAST_TOKEN};
 
 /// A token that gives access. It is never printed.
 #[derive(Clone, PartialEq, Eq)]

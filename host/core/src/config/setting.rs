@@ -1,9 +1,17 @@
-//! What a setting is: its names, the values that it takes, and its field.
+//! What a setting is: its names, the values that it takes, and its field. And what a key
+//! of an agent's table is.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{LEAST_TOKEN, Layer4Config};
+use super::Layer4Config;
+
+/// Variables with this prefix are settings, or mistakes. A setting that others
+/// have named keeps the name that it is known by.
+pub(super) const PREFIX: &str = "LAYER4_";
+
+/// Bytes that a token must have: a shorter one can be guessed by trying.
+pub const LEAST_TOKEN: usize = 16;
 
 /// One setting. `parts` has them all; `docs/src/settings.md` is made from that.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +35,24 @@ pub struct Setting {
     pub(super) set: fn(&mut Layer4Config, &str) -> Result<(), Wrong>,
 }
 
-/// The values that a setting takes. Its `Display` ends a complaint.
+/// A key of an agent's table, or of a table in it.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentKey {
+    /// Its name.
+    pub key: &'static str,
+    /// What it is, in one sentence.
+    pub help: &'static str,
+    /// The values that it takes.
+    pub allowed: Allowed,
+    /// What holds where it is left out.
+    pub default: fn() -> String,
+    /// A value, as TOML.
+    pub example: &'static str,
+    /// The keys of the table, or of each table of the array, that it takes.
+    pub keys: &'static [AgentKey],
+}
+
+/// The values that a setting or a key takes. Its `Display` ends a complaint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Allowed {
     /// A whole number.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::SETTINGS;
 use super::meant::{allowed, meant};
-use super::resolve::NOT_YET;
+use super::parts::SETTINGS;
+use super::setting::PREFIX;
 use super::toml_file::{self, NotToml};
 use super::weight::too_much;
 use crate::telemetry::shown;
 
-/// Variables with this prefix are settings, or mistakes. A setting that others
-/// have named keeps the name that it is known by.
-pub(super) const PREFIX: &str = "LAYER4_";
+/// Settings of the specification that nothing reads yet. Taking one in silence
+/// would promise something, so it is refused by name.
+const NOT_YET: &[(&str, &str)] = &[("redis_url", "LAYER4_REDIS_URL")];
 
 /// The tables of the file.
 const TABLES: [&str; 2] = ["agents", "default_resource_quota"];

@@ -1,14 +1,13 @@
 //! The HTTP API: its address, and its token.
 
+use super::super::Layer4Config;
+use super::super::secret::Secret;
 use super::super::setting::{Allowed, Setting, put};
-use super::super::{Layer4Config, Secret};
 
 /// The port that the specification names for metrics and the API.
 pub const DEFAULT_METRICS_PORT: u16 = 9090;
 /// A thousand clients with a few connections each; each costs tens of kilobytes.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
-/// Shorter can be guessed by trying.
-pub const LEAST_TOKEN: usize = 16;
 
 pub(in super::super) const SETTINGS: &[Setting] = &[
     Setting {

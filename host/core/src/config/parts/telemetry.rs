@@ -1,7 +1,9 @@
 //! Logs, traces and key figures.
 
+use super::super::Layer4Config;
+use super::super::address::is_web_address;
+use super::super::secret::without_userinfo;
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
-use super::super::{Layer4Config, is_web_address, without_userinfo};
 
 /// Prometheus scrapes about as often.
 pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;

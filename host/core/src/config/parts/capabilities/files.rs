@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::reader::Reader;
-use crate::config::{AgentKey, Allowed};
+use crate::config::setting::{AgentKey, Allowed};
 use crate::{FolderAccess, FolderGrant};
 
 pub(in crate::config) const KEY: AgentKey = AgentKey {

@@ -2,8 +2,7 @@
 
 use crate::HttpGrant;
 use crate::config::reader::Reader;
-use crate::config::setting::{put_some, shown_path};
-use crate::config::{AgentKey, Allowed, Setting};
+use crate::config::setting::{AgentKey, Allowed, Setting, put_some, shown_path};
 use crate::telemetry::shown;
 
 pub(super) const SETTINGS: &[Setting] = &[Setting {

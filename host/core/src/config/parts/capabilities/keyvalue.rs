@@ -2,7 +2,7 @@
 
 use crate::KeyValueGrant;
 use crate::config::reader::Reader;
-use crate::config::{AgentKey, Allowed};
+use crate::config::setting::{AgentKey, Allowed};
 
 pub(in crate::config) const KEY: AgentKey = AgentKey {
     key: "keyvalue",
