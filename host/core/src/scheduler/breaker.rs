@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Moment;
 use super::retry::{LONGEST_DELAY, doubled, fraction};
+use super::time::Moment;
 
 /// Outcomes that a breaker holds at the most, whatever its policy says.
 pub const MOST_OUTCOMES: u32 = 1000;

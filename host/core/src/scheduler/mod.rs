@@ -15,11 +15,13 @@ pub mod settle;
 pub mod stats;
 pub mod store;
 pub mod submission;
+pub mod time;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
-pub use machine::{Bounds, Progress, TaskState, TransitionError};
-pub use record::{Attempt, AttemptError, DeadReason, Moment, Owner, TaskRecord, Timestamp};
+pub use machine::{Bounds, Owner, Progress, TaskState, TransitionError};
+pub use record::{Attempt, AttemptError, DeadReason, TaskRecord};
 pub use retry::{RetryBudget, RetryPolicy};
 pub use settle::{Ran, Settlement};
 pub use stats::{GenomeBreaker, SchedulerStats, TypeStats};
 pub use submission::{Submission, SubmitOptions};
+pub use time::{Moment, Timestamp};

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::record::Moment;
+use super::time::Moment;
 
 /// No wait of the scheduler's own is longer. A task that sleeps for days looks
 /// lost; it belongs in the dead letters, where an operator sees it.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::breaker::BreakerState;
+use super::machine::TaskState;
 use super::store::StoreStats;
-use super::{BreakerState, TaskState, Timestamp};
+use super::time::Timestamp;
 use crate::{Digest, Priority};
 
 /// The queue and the runs, as they are now.

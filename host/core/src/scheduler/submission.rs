@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use super::record::Timestamp;
+use super::time::Timestamp;
 use crate::json::MOST_DEPTH;
 use crate::{Digest, Task};
 

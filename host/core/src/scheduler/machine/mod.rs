@@ -8,8 +8,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::record::{Owner, Timestamp};
+use super::time::Timestamp;
 
 /// Where a task is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +94,12 @@ impl Default for Bounds {
         Self { crashes: 3, lost_claims: 10 }
     }
 }
+
+/// One start of a host: a random identity, never a name that a restart would
+/// bring back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owner(pub Uuid);
 
 /// The part of a task that changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::record::{Attempt, AttemptError, DeadReason, Moment, Timestamp};
+use super::record::{Attempt, AttemptError, DeadReason};
 use super::retry::{RetryBudget, RetryPolicy};
+use super::time::{Moment, Timestamp};
 use crate::telemetry::LogTail;
 use crate::{
     AgentId, Breach, Call, Digest, ExecutionResult, Fault, GuestFault, HostFault, JsonText,

@@ -15,8 +15,9 @@ use super::requests::{
 use super::rows::{Census, NewRow, Row, Rows};
 use super::{StoreError, TaskStore};
 use crate::scheduler::machine::{Bounds, Progress, TaskState, TransitionError};
-use crate::scheduler::record::{Attempt, TaskRecord, TaskSummary, Timestamp};
+use crate::scheduler::record::{Attempt, TaskRecord, TaskSummary};
 use crate::scheduler::submission::Submission;
+use crate::scheduler::time::Timestamp;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 
 /// Tasks that are gone with the process.

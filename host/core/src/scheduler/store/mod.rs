@@ -25,8 +25,9 @@ pub use self::requests::{
 pub use self::rows::{Census, NewRow, Row, Rows};
 
 use super::machine::{Bounds, TaskState, TransitionError};
-use super::record::{TaskRecord, TaskSummary, Timestamp};
+use super::record::{TaskRecord, TaskSummary};
 use super::submission::Submission;
+use super::time::Timestamp;
 use crate::{Digest, TaskId};
 
 /// Why a store did not do what it was asked. Nothing was changed.

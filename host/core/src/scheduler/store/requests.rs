@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::machine::{TaskState, TransitionError};
-use crate::scheduler::record::{DeadReason, Owner, TaskSummary, Timestamp};
+use crate::scheduler::machine::{Owner, TaskState, TransitionError};
+use crate::scheduler::record::{DeadReason, TaskSummary};
 use crate::scheduler::settle::{Counts, Settlement};
 use crate::scheduler::submission::Submission;
+use crate::scheduler::time::Timestamp;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 
 /// When a submission is answered.

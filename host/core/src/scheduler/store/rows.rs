@@ -2,7 +2,8 @@
 //! [`TaskQueue`](super::TaskQueue) can apply the rules to them.
 
 use crate::scheduler::machine::{Progress, TaskState};
-use crate::scheduler::record::{Attempt, DeadReason, TaskRecord, TaskSummary, Timestamp};
+use crate::scheduler::record::{Attempt, DeadReason, TaskRecord, TaskSummary};
+use crate::scheduler::time::Timestamp;
 use crate::{Digest, ExecutionResult, Priority, Task, TaskId};
 
 /// A task without its body.

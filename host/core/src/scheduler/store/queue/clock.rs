@@ -2,8 +2,8 @@
 
 use super::TaskQueue;
 use crate::scheduler::machine::{Progress, TaskState};
-use crate::scheduler::record::Timestamp;
 use crate::scheduler::store::rows::{Row, Rows};
+use crate::scheduler::time::Timestamp;
 
 /// A clock that was set by fewer milliseconds is one that is not exact.
 pub const SET_MS: u64 = 500;

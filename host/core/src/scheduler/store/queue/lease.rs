@@ -6,10 +6,10 @@ use super::{TaskQueue, gone};
 use crate::Digest;
 use crate::scheduler::fair_queue::Slots;
 use crate::scheduler::machine::TransitionError;
-use crate::scheduler::record::Timestamp;
 use crate::scheduler::settle::Counts;
 use crate::scheduler::store::requests::{Claim, ClaimRequest, Extension, Handed, Lease};
 use crate::scheduler::store::rows::{Row, Rows};
+use crate::scheduler::time::Timestamp;
 
 impl<R: Rows> TaskQueue<R> {
     /// Hands out tasks; see [`TaskStore::claim`](crate::scheduler::store::TaskStore::claim).

@@ -14,12 +14,12 @@ mod sweep;
 
 use std::collections::HashMap;
 
-use super::TaskState;
 use super::requests::Lease;
 use super::rows::{Row, Rows};
 use crate::scheduler::fair_queue::FairQueue;
-use crate::scheduler::machine::TransitionError;
-use crate::scheduler::record::{Attempt, AttemptError, Timestamp};
+use crate::scheduler::machine::{TaskState, TransitionError};
+use crate::scheduler::record::{Attempt, AttemptError};
+use crate::scheduler::time::Timestamp;
 use crate::telemetry::LogTail;
 use crate::{ExecutionResult, Priority};
 

@@ -2,10 +2,11 @@
 
 use super::{TaskQueue, attempt_without_run, gone};
 use crate::scheduler::machine::TaskState;
-use crate::scheduler::record::{AttemptError, DeadReason, Timestamp};
+use crate::scheduler::record::{AttemptError, DeadReason};
 use crate::scheduler::settle::{Settlement, cancelled};
 use crate::scheduler::store::requests::{CancelAnswer, Settled, Verdict};
 use crate::scheduler::store::rows::{Row, Rows};
+use crate::scheduler::time::Timestamp;
 use crate::{HostFault, TaskId};
 
 impl<R: Rows> TaskQueue<R> {

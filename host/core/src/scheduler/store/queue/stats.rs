@@ -4,9 +4,9 @@ use super::TaskQueue;
 use crate::Priority;
 use crate::scheduler::fair_queue::WEIGHTS;
 use crate::scheduler::machine::TaskState;
-use crate::scheduler::record::Timestamp;
 use crate::scheduler::store::requests::StoreStats;
 use crate::scheduler::store::rows::Rows;
+use crate::scheduler::time::Timestamp;
 
 impl<R: Rows> TaskQueue<R> {
     /// Counts; see [`TaskStore::stats`](crate::scheduler::store::TaskStore::stats).

@@ -3,11 +3,12 @@
 
 use super::{TaskQueue, attempt_without_run};
 use crate::scheduler::machine::{Bounds, Loss, TaskState};
-use crate::scheduler::record::{AttemptError, DeadReason, Timestamp};
+use crate::scheduler::record::{AttemptError, DeadReason};
 use crate::scheduler::settle::{cancelled, expired, lost};
 use crate::scheduler::store::ENDED;
 use crate::scheduler::store::requests::{Retention, Swept};
 use crate::scheduler::store::rows::{Row, Rows};
+use crate::scheduler::time::Timestamp;
 
 /// Rows that one sweep or round of retention moves at the most of each kind,
 /// so that neither holds up claims for long.
