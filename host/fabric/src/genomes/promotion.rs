@@ -19,7 +19,7 @@ use tracing::field::display;
 use super::Genomes;
 use super::admission::GenomeRef;
 use super::open::{OpenGenomes, entry};
-use super::state::{Handovers, Told, Unfit, hand_over};
+use super::state::{Handovers, Told, Unfit, hand_over, micros};
 use crate::agents::pool::OVERLAPPING;
 use crate::agents::registry::{AgentEntry, AgentSource};
 use crate::telemetry::events::EventKind;
@@ -349,8 +349,4 @@ impl OpenGenomes {
         self.telemetry.events.tell(|| EventKind::GenomeSwapped { agent_type, from, to });
         swapped
     }
-}
-
-pub(super) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

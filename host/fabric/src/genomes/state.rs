@@ -13,7 +13,6 @@ use chimera_layer4_runtime::Agent;
 use chimera_layer4_runtime::executor::{Carried, Handover};
 use futures_util::future::join_all;
 
-use super::promotion::micros;
 use crate::agents::registry::AgentEntry;
 
 /// What a swap does with a state that cannot be carried over.
@@ -114,6 +113,11 @@ impl Told {
         };
         StateCarried::StartedAnew { why }
     }
+}
+
+/// As answers and metrics have a duration.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

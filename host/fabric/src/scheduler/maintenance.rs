@@ -7,12 +7,10 @@ use std::time::Duration;
 use chimera_layer4_core::TaskId;
 use chimera_layer4_core::scheduler::store::SET_MS;
 use chimera_layer4_core::scheduler::{Moment, Timestamp};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::Shared;
 use super::held::Stop;
+use super::shared::Shared;
 
 /// The clock may be set, so the maintenance loop never sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -20,42 +18,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks for tasks to forget.
 const RETENTION: Duration = Duration::from_secs(10);
-
-/// When the maintenance loop has something to do.
-#[derive(Default)]
-pub(super) struct WakeTimer {
-    at: Mutex<Option<Timestamp>>,
-    sooner: Notify,
-}
-
-impl WakeTimer {
-    /// Something is due at this time, if at any.
-    pub(super) fn schedule(&self, due: Option<Timestamp>) {
-        if self.note(due) {
-            self.sooner.notify_one();
-        }
-    }
-
-    /// As [`schedule`](Self::schedule), by the maintenance loop, which need not wake itself. Whether
-    /// it is sooner than what was due before.
-    fn note(&self, due: Option<Timestamp>) -> bool {
-        let Some(due) = due else { return false };
-        let mut at = self.at.lock();
-        let sooner = at.is_none_or(|at| due < at);
-        if sooner {
-            *at = Some(due);
-        }
-        sooner
-    }
-
-    fn get(&self) -> Option<Timestamp> {
-        *self.at.lock()
-    }
-
-    fn clear(&self) {
-        *self.at.lock() = None;
-    }
-}
 
 /// Keeps time until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -92,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let sleep = until_due(&shared, extend_at).min(LONGEST_SLEEP);
         let sleep = if is_well { sleep } else { PATIENCE };
         let sleep = if more { Duration::ZERO } else { sleep };
-        let _ = timeout(sleep, shared.timer.sooner.notified()).await;
+        let _ = timeout(sleep, shared.timer.sooner()).await;
     }
 }
 

@@ -20,6 +20,7 @@ mod submit;
 mod subscribers;
 mod time;
 mod types;
+mod wake_timer;
 
 use std::sync::Arc;
 use std::time::Duration;

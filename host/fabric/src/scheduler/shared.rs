@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::held::InFlight;
-use super::maintenance::WakeTimer;
 use super::observe::{self, Change, TaskChange};
 use super::options::SchedulerOptions;
 use super::runner::RunTask;
 use super::subscribers::ResultSubscribers;
 use super::time::Time;
 use super::types::Types;
+use super::wake_timer::WakeTimer;
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// What the loops and the tasks in flight share.
