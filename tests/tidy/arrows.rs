@@ -1,6 +1,6 @@
 //! Which crate of the host depends on which: ARCHITECTURE.md draws it, cargo holds it,
 //! and `cargo test --workspace --test system -- arrows --nocapture` prints it, with the
-//! arrows between the parts of the fabric and of the runtime.
+//! arrows between the parts of each folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
@@ -44,9 +44,9 @@ fn the_arrows_are_drawn_as_they_are() {
 }
 
 /// The parts of a crate, which are the files and folders of its `src` or of a folder in
-/// it, each with those that it imports. Code of tests counts as little as the root, which
-/// names what is in it.
-fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+/// it, each with the names that it takes from there. Code of tests counts as little as the
+/// root, which names what is in it.
+fn named(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let (_, inside) = folder.split_once("src/").unwrap();
     let root = format!("crate::{}", inside.replace('/', "::"));
     let mut parts = BTreeMap::<_, BTreeSet<_>>::new();
@@ -72,6 +72,29 @@ fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>>
     parts
 }
 
+/// As [`named`], where a name that the root took from one of the parts stands for the part.
+fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut parts = named(folder, sources);
+    let is_root = |path: &str| ["lib.rs", "mod.rs"].contains(&path);
+    let root = |source: &&Source| source.path.strip_prefix(folder).is_some_and(is_root);
+    let mut owners = BTreeMap::new();
+    for name in sources.iter().filter(root).flat_map(|root| &root.names) {
+        let path = name.path.strip_prefix("self::").unwrap_or(&name.path);
+        let ends = path.split_once("::").zip(path.rsplit_once("::"));
+        if let Some(((part, _), (_, taken))) =
+            ends.filter(|((part, _), _)| parts.contains_key(*part))
+        {
+            owners.insert(taken.to_owned(), part.to_owned());
+        }
+    }
+    owners.retain(|name, _| !parts.contains_key(name));
+    for (part, imports) in &mut parts {
+        let owned = imports.iter().map(|name| owners.get(name).unwrap_or(name).clone());
+        *imports = owned.filter(|to| to != part).collect();
+    }
+    parts
+}
+
 /// What is left when parts that import nothing of what is left are taken away: circles,
 /// and what stands upon them.
 fn circles(mut parts: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
@@ -93,49 +116,44 @@ fn print(name: &str, parts: &BTreeMap<String, BTreeSet<String>>) {
 }
 
 #[test]
-fn arrows_between_the_parts_of_the_fabric_make_no_circle() -> io::Result<()> {
-    let parts = parts("host/fabric/src/", &sources()?);
+fn arrows_between_the_parts_of_the_fabric_name_the_parts() -> io::Result<()> {
+    let parts = named("host/fabric/src/", &sources()?);
     assert!(parts.len() > 5, "{parts:?}");
-    print("fabric", &parts);
     for (part, imports) in &parts {
         let unknown: Vec<_> = imports.iter().filter(|to| !parts.contains_key(*to)).collect();
         assert!(unknown.is_empty(), "fabric/{part} imports {unknown:?} by the root: name its part");
     }
-    let circles = circles(parts);
-    assert!(circles.is_empty(), "these import each other, or what does: {circles:?}");
     Ok(())
 }
 
-/// The files of the runtime are in layers, and so are those of each layer.
-#[test]
-fn arrows_inside_each_folder_of_the_runtime_make_no_circle() -> io::Result<()> {
-    let (all, src) = (sources()?, "host/runtime/src/");
-    let inside = all.iter().filter_map(|source| source.path.strip_prefix(src)?.rsplit_once('/'));
-    let folders: BTreeSet<_> = inside.map(|(folder, _)| format!("{folder}/")).collect();
-    assert!(folders.contains("sandbox/capabilities/http/"), "{folders:?}");
-    for folder in [String::new()].into_iter().chain(folders) {
-        let parts = parts(&format!("{src}{folder}"), &all);
-        print(format!("runtime/{folder}").trim_end_matches('/'), &parts);
-        assert_eq!(circles(parts), [""; 0], "in host/runtime/src/{folder}");
-    }
-    Ok(())
+/// The folders of a crate's sources, from its `src` down.
+fn folders_of(path: &str) -> impl Iterator<Item = &str> {
+    let (src, inside) = path.split_once("src/").unwrap_or_default();
+    let src = src.len() + "src/".len();
+    let ends = inside.match_indices('/').map(move |(at, _)| src + at + 1);
+    [src].into_iter().chain(ends).filter_map(|end| path.get(..end))
 }
 
-/// Crates whose parts still import by the crate's root, where a circle is not seen.
-const BY_THE_ROOT: [&str; 3] = ["core", "folders", "server"];
-
+/// The parts of each folder are in layers.
 #[test]
-fn arrows_between_the_parts_of_the_other_crates_make_no_circle() -> io::Result<()> {
+fn arrows_inside_each_folder_of_the_host_make_no_circle() -> io::Result<()> {
     let all = sources()?;
-    let crates = arrows().into_keys().filter(|name| !name.starts_with("chimera"));
-    for name in crates.chain(["cli".to_owned()]) {
-        let parts = parts(&format!("host/{name}/src/"), &all);
-        let imports = parts.values().flatten();
-        let unknown: BTreeSet<_> = imports.filter(|to| !parts.contains_key(*to)).collect();
-        let known = BY_THE_ROOT.contains(&name.as_str());
-        assert_eq!(!unknown.is_empty(), known, "{name} imports {unknown:?} by the root");
-        assert_eq!(circles(parts), [""; 0], "in {name}");
+    let host = all.iter().filter(|source| source.path.starts_with("host/"));
+    let host = host.filter(|source| source.path.contains("/src/"));
+    let folders: BTreeSet<&str> = host.flat_map(|source| folders_of(&source.path)).collect();
+    let deep = "host/runtime/src/sandbox/capabilities/http/";
+    assert!(folders.contains(deep) && folders.contains("host/src/"), "{folders:?}");
+    let mut found = Vec::new();
+    for folder in folders {
+        let parts = parts(folder, &all);
+        let name = folder.trim_start_matches("host/").replacen("src/", "", 1);
+        print(name.trim_end_matches('/'), &parts);
+        let circles = circles(parts);
+        if !circles.is_empty() {
+            found.push(format!("{folder}: these import each other, or what does: {circles:?}"));
+        }
     }
+    super::none(&found);
     Ok(())
 }
 
@@ -147,7 +165,7 @@ fn arrows_in_a_circle_are_found() {
         names: super::names(&super::code(text)),
     };
     let mut all = vec![
-        source("lib.rs", "pub use self::a::A;"),
+        source("lib.rs", "pub use self::a::A;\nfn f() { b::c() }"),
         source("a/mod.rs", "use super::b::B;"),
         source("a/inner.rs", "use super::super::c::{C, D};\nuse super::A;"),
         source("b.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::a::A; }"),
@@ -163,4 +181,8 @@ fn arrows_in_a_circle_are_found() {
     assert_eq!(parts("src/a/", &all)["upper"].iter().collect::<Vec<_>>(), ["inner"]);
     all.push(source("a/inner/deep.rs", "fn f() { crate::a::upper::g() }"));
     assert_eq!(circles(parts("src/a/", &all)), ["inner", "upper"]);
+    all.push(source("d.rs", "use super::A;"));
+    assert_eq!(named("src/", &all)["d"].iter().collect::<Vec<_>>(), ["A"]);
+    assert_eq!(parts("src/", &all)["d"].iter().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(folders_of("x/src/a/b.rs").collect::<Vec<_>>(), ["x/src/", "x/src/a/"]);
 }
