@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
-use super::{Source, sources};
+use super::{Source, is_word, sources};
 use crate::harness::root;
 
 const PREFIX: &str = "chimera-layer4-";
@@ -72,7 +72,33 @@ fn named(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>>
     parts
 }
 
+/// Where a folder's own file may stand in a circle. The rows of the settings read the fields
+/// of `Layer4Config`, whose defaults are constants beside the rows.
+const WITH_ITS_PARTS: [&str; 1] = ["host/core/src/config/"];
+
+const KINDS: [&str; 7] = ["struct", "enum", "trait", "fn", "const", "static", "type"];
+
+/// The items that a file defines at its top level.
+fn defined(code: &str) -> BTreeSet<&str> {
+    let items = code.lines().filter(|line| !line.starts_with(char::is_whitespace));
+    let name = |line| {
+        let words = str::split(line, |c| !is_word(c)).filter(|word| !word.is_empty());
+        words.skip_while(|word| !KINDS.contains(word)).find(|word| !KINDS.contains(word))
+    };
+    items.filter_map(name).collect()
+}
+
+/// Code without what it hands on: to name a part's item for others is not to use it.
+fn without_reexports(code: &str) -> String {
+    let hands_on = |line: &str| {
+        line.starts_with("pub use ") || line.starts_with("pub(") && line.contains(") use ")
+    };
+    code.split_inclusive(';').filter(|statement| !statement.lines().any(hands_on)).collect()
+}
+
 /// As [`named`], where a name that the root took from one of the parts stands for the part.
+/// The root is a part too, `mod`, where a folder in it names what the root itself defines:
+/// only the files beside a `mod.rs` are parts of what it defines.
 fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let mut parts = named(folder, sources);
     let is_root = |path: &str| ["lib.rs", "mod.rs"].contains(&path);
@@ -88,9 +114,35 @@ fn parts(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>>
         }
     }
     owners.retain(|name, _| !parts.contains_key(name));
+    let own = sources.iter().filter(root).find(|_| !WITH_ITS_PARTS.contains(&folder));
+    let code = own.map(|root| {
+        let tests = root.first_line_of_tests().unwrap_or(usize::MAX);
+        let code = super::code(&root.text);
+        code.lines().take(tests - 1).collect::<Vec<_>>().join("\n")
+    });
+    let code = code.unwrap_or_default();
+    let defined = defined(&code);
+    let mut is_named = false;
     for (part, imports) in &mut parts {
-        let owned = imports.iter().map(|name| owners.get(name).unwrap_or(name).clone());
+        let inside = format!("{folder}{part}/");
+        let is_folder = sources.iter().any(|source| source.path.starts_with(&inside));
+        let owned = imports.iter().map(|name| match owners.get(name) {
+            Some(owner) => owner.clone(),
+            None if is_folder && defined.contains(name.as_str()) => "mod".to_owned(),
+            None => name.clone(),
+        });
         *imports = owned.filter(|to| to != part).collect();
+        is_named |= imports.contains("mod");
+    }
+    if is_named {
+        let uses = super::names(&without_reexports(&code)).into_iter().filter_map(|name| {
+            let path = name.path.strip_prefix("self::").unwrap_or(&name.path);
+            let first = path.split("::").next().unwrap_or_default();
+            let part = owners.get(first).map_or(first, String::as_str);
+            (path != part && parts.contains_key(part)).then(|| part.to_owned())
+        });
+        let uses = uses.collect();
+        parts.insert("mod".to_owned(), uses);
     }
     parts
 }
@@ -184,5 +236,14 @@ fn arrows_in_a_circle_are_found() {
     all.push(source("d.rs", "use super::A;"));
     assert_eq!(named("src/", &all)["d"].iter().collect::<Vec<_>>(), ["A"]);
     assert_eq!(parts("src/", &all)["d"].iter().collect::<Vec<_>>(), ["a"]);
+    let root = |text: &str, deep: &str| {
+        let all = [source("lib.rs", text), source(deep, "use super::Failed;")];
+        circles(parts("src/", &all))
+    };
+    let uses = "mod deep;\nuse deep::D;\npub(crate) struct Failed;";
+    assert_eq!(root(uses, "deep/mod.rs"), ["deep", "mod"]);
+    assert_eq!(root(uses, "deep.rs"), [""; 0], "a file beside it is a part of what it defines");
+    assert_eq!(root(&uses.replace("use", "pub use"), "deep/mod.rs"), [""; 0]);
+    assert_eq!(root(&uses.replace("Failed", "Other"), "deep/mod.rs"), [""; 0]);
     assert_eq!(folders_of("x/src/a/b.rs").collect::<Vec<_>>(), ["x/src/", "x/src/a/"]);
 }

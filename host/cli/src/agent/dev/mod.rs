@@ -3,6 +3,7 @@
 //! Each round builds what is there, checks it and swaps it in. A failure is
 //! reported, and the last good agent keeps running.
 
+mod failed;
 mod report;
 mod sources;
 mod stage;
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use chimera_layer4_core::Layer4Config;
 
+use self::failed::Failed;
 use self::report::Reporter;
 use self::sources::Sources;
 use self::stage::Stage;
@@ -24,18 +26,6 @@ use chimera_layer4_toolchain as toolchain;
 use chimera_layer4_toolchain::BuildError;
 
 const BUILD: &str = "build";
-
-/// Where a round ended that did not go well.
-struct Failed {
-    during: &'static str,
-    error: anyhow::Error,
-}
-
-impl Failed {
-    fn during(during: &'static str) -> impl FnOnce(anyhow::Error) -> Self {
-        move |error| Self { during, error }
-    }
-}
 
 /// Runs until `interrupted`, and shuts down gracefully then.
 pub(crate) async fn run(

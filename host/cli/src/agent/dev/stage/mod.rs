@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use self::own::Own;
 use self::served::Served;
-use super::Failed;
+use super::failed::Failed;
 use crate::args::agent::DevArgs;
 use crate::component::Component;
 use chimera_layer4_fabric::utils;

@@ -6,7 +6,7 @@ use chimera_layer4_core::genome::lineage::Retention;
 use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, JsonText, Layer4Config};
 
 use super::{Put, Ran};
-use crate::agent::dev::Failed;
+use crate::agent::dev::failed::Failed;
 use crate::args::agent::DevArgs;
 use crate::component::Component;
 use crate::exit::despite_agents;

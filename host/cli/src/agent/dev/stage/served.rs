@@ -8,7 +8,7 @@ use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
 use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
 
 use super::{Put, Ran};
-use crate::agent::dev::Failed;
+use crate::agent::dev::failed::Failed;
 use crate::backend::QueueBackend;
 use crate::client;
 use crate::exit::BadInput;
