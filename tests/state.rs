@@ -42,7 +42,7 @@ impl Counter {
     }
 
     fn bytes(self) -> Vec<u8> {
-        let mut bytes = guest(TYPE);
+        let mut bytes = guest("stateful");
         let places: Vec<usize> =
             (0..bytes.len() - MARKER.len()).filter(|at| bytes[*at..].starts_with(MARKER)).collect();
         let [place] = places[..] else { panic!("the marker is there once: {places:?}") };
