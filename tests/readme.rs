@@ -32,6 +32,12 @@ fn pages() -> Vec<(String, String)> {
     paths.into_iter().map(with_text).collect()
 }
 
+/// The texts for those who work on the code, as [`pages`] has its own.
+fn others() -> [(String, String); 4] {
+    let paths = ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"];
+    paths.map(|path| (path.to_owned(), read(path)))
+}
+
 /// The commands of each `sh` block.
 fn blocks() -> Vec<String> {
     pages().iter().flat_map(|(_, text)| blocks_of(text)).collect()
@@ -161,15 +167,13 @@ fn every_key_of_an_agents_table_has_a_row() {
 /// Files move; what says where something is moves with them.
 #[test]
 fn files_that_pages_name_are_there() {
-    let others = ["CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "agents/README.md"];
-    let others = others.map(|page| (page.to_owned(), read(page)));
     let decisions = std::fs::read_dir(root().join("docs/decisions")).unwrap();
     let decisions = decisions.map(|entry| {
         let page = format!("docs/decisions/{}", entry.unwrap().file_name().to_string_lossy());
         (page.clone(), read(&page))
     });
     let mut gone = Vec::new();
-    for (page, text) in pages().into_iter().chain(others).chain(decisions) {
+    for (page, text) in pages().into_iter().chain(others()).chain(decisions) {
         let named = quoted(&text).filter(|name| {
             ["host/", "tests/", "benches/"].iter().any(|start| name.starts_with(start))
         });
@@ -193,6 +197,62 @@ fn packages_that_pages_name_are_there() {
         }
     }
     assert!(found > 0, "no page says how to run one test");
+}
+
+/// The path of each function in the files of `tests/`, as a test's filter reads it.
+fn functions(folder: &Path, module: &str, paths: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if name != "guests" {
+                functions(&path, &format!("{module}{name}::"), paths);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let is_root = ["main", "alone", "mod"].contains(&name);
+            let module = if is_root { module.to_owned() } else { format!("{module}{name}::") };
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names = text.lines().filter_map(|line| line.split_once("fn ")?.1.split('(').next());
+            paths.extend(names.map(|name| format!("{module}{name}")));
+        }
+    }
+}
+
+/// `cargo test` with a filter that nothing matches runs no test, and succeeds.
+#[test]
+fn tests_that_pages_name_are_there() {
+    let mut paths = Vec::new();
+    functions(&root().join("tests"), "", &mut paths);
+    assert!(paths.contains(&"readme::tests_that_pages_name_are_there".to_owned()), "{paths:?}");
+    let mut found = 0;
+    for (page, text) in pages().into_iter().chain(others()) {
+        for command in quoted(&text) {
+            let flags = command.starts_with("--ignored ").then_some(command);
+            let of_tests = command.contains("cargo test ").then(|| command.split_once(" -- "));
+            let after = flags.or(of_tests.flatten().map(|(_, after)| after)).unwrap_or_default();
+            for filter in after.split_whitespace().filter(|word| !word.starts_with("--")) {
+                let is_there = paths.iter().any(|path| path.contains(filter));
+                assert!(is_there, "{page}: no path of a test contains `{filter}`: {command}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 5, "the pages lost their commands: {found} found");
+}
+
+#[test]
+fn steps_that_pages_name_are_there() {
+    let ci = read(".ci/run");
+    let (_, cases) = ci.rsplit_once("\ncase ").unwrap();
+    let mut found = 0;
+    for (page, text) in pages().into_iter().chain(others()) {
+        let steps = quoted(&text).filter_map(|command| command.strip_prefix(".ci/run "));
+        for step in steps {
+            assert!(cases.contains(&format!("\n{step}) ")), "{page}: .ci/run has no part {step}");
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no page names a part of .ci/run");
 }
 
 #[test]
