@@ -1,10 +1,11 @@
 //! Makes genomes of bytes: compiles them, loads the code and links it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use chimera_layer4_contract::componentize;
 use chimera_layer4_core::{Digest, Layer4Error, Layer4Result, Refusal};
+use parking_lot::{Mutex, MutexGuard};
 use wasmtime::component::{Component, Linker};
 
 use super::compile::Compiler;
@@ -108,7 +109,7 @@ impl Loader {
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.loaded.lock()
     }
 }
 

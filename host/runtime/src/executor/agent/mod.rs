@@ -7,14 +7,15 @@
 mod handover;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, Call, Fault, HealthStatus, Layer4Error,
     Layer4Result, Refusal, ResourceQuota, Task,
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 pub use self::handover::{Carried, Handover, Party};
@@ -419,7 +420,7 @@ impl Agent {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }
 

@@ -10,9 +10,10 @@
 //! what is left out is counted.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::sandbox::guest_text::{WORDS, words};
 use crate::sandbox::limits::hosted::Hosted;
@@ -161,7 +162,7 @@ impl Log {
     }
 
     fn lock(&self) -> MutexGuard<'_, Room> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -3,9 +3,10 @@
 //! The share, the memory and the bandwidth are the agent's own and follow at
 //! once; the limits of one run are made from the quota when the run begins.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chimera_layer4_core::ResourceQuota;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::bandwidth::Bandwidth;
 use super::bucket::Bucket;
@@ -57,6 +58,6 @@ impl AgentLimits {
     }
 
     fn locked(&self) -> MutexGuard<'_, ResourceQuota> {
-        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+        self.quota.lock()
     }
 }

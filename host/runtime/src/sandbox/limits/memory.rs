@@ -10,11 +10,12 @@
 //! dropped.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use chimera_layer4_core::LimitSource;
 use chimera_layer4_core::quota::MEBIBYTE;
+use parking_lot::Mutex;
 use wasmtime::ResourceLimiter;
 
 use super::run::tighter;
@@ -75,7 +76,7 @@ impl AgentMemory {
 
     /// Counts what the host needs for the agent, as far as that is not free.
     pub(super) fn host_more(&self, bytes: u64) -> Result<(), OverMemory> {
-        let mut hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosted = self.hosted.lock();
         let wanted = hosted.saturating_add(bytes);
         self.take(beyond_free(wanted) - beyond_free(*hosted))?;
         *hosted = wanted;
@@ -83,7 +84,7 @@ impl AgentMemory {
     }
 
     pub(super) fn host_less(&self, bytes: u64) {
-        let mut hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosted = self.hosted.lock();
         let left = hosted.saturating_sub(bytes);
         self.give_back(beyond_free(*hosted) - beyond_free(left));
         *hosted = left;
