@@ -40,7 +40,7 @@ pub enum Layer4Error {
     #[error("there is no task {0}")]
     TaskNotFound(TaskId),
     /// No agent with this id.
-    #[error("there is no agent {0}; `get_active_agents` lists those that run")]
+    #[error("there is no agent {0}; list the active agents for those that run")]
     AgentNotFound(AgentId),
     /// No agent of this type runs, and none is registered under this name.
     #[error(
@@ -64,7 +64,7 @@ pub enum Layer4Error {
     },
     /// The type is declared, and its agents did not start.
     #[error(
-        "agents of type {agent_type:?} are down, since they did not start: {reason}; a reload of the settings (`chimera reload`) starts them again"
+        "agents of type {agent_type:?} are down, since they did not start: {reason}; a reload of the settings starts them again"
     )]
     AgentTypeDown {
         /// The name that was asked for.
@@ -151,7 +151,9 @@ pub enum Layer4Error {
     #[error("{0}")]
     RolloutConflict(String),
     /// Nothing evolved for this agent type here.
-    #[error("there is no evolution of {agent_type:?}; `chimera evolve` begins one")]
+    #[error(
+        "there is no evolution of {agent_type:?}; list the evolutions for those that there are"
+    )]
     EvolutionNotFound {
         /// The name that was asked for.
         agent_type: String,

@@ -58,10 +58,14 @@ impl From<Layer4Error> for Problem {
             _ => None,
         };
         let detail = match &error {
-            // An HTTP client does not have the library's functions.
+            // An HTTP client has routes where the library has functions.
             Layer4Error::AgentNotFound(id) => {
                 format!("there is no agent {id}; GET {} lists those that run", paths::AGENTS)
             }
+            Layer4Error::EvolutionNotFound { agent_type } => format!(
+                "there is no evolution of {agent_type:?}; GET {} lists those that there are",
+                paths::EVOLUTIONS
+            ),
             error => error.to_string(),
         };
         let Self(problem) = Self::new(status, error.code(), detail);

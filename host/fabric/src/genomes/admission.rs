@@ -114,7 +114,7 @@ impl Genomes {
             }
             Layer4Error::AgentTypeDown { reason, .. } => Some(format!(
                 "the agent type {name:?} is declared, but down, so {tried}; its agents did not \
-                 start: {reason}; `chimera reload` starts them again"
+                 start: {reason}; a reload of the settings starts them again"
             )),
             Layer4Error::AgentTypeNotFound { known, down, .. } => {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
