@@ -51,6 +51,8 @@ pub use chimera_layer4_server as http;
 
 pub use chimera_layer4_contract::wit;
 pub use chimera_layer4_core::genome;
+// Two public names: `queue` has the rules of the queue and the contract of its stores,
+// `scheduler` the service that runs its tasks.
 pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 pub use chimera_layer4_core::{
