@@ -6,7 +6,8 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::store::{ClaimRequest, StoreError, TypeSlots};
 use tokio::time::{Instant, timeout};
 
-use super::{Shared, in_flight};
+use super::Shared;
+use super::run::{release, spawn_run};
 
 /// Tasks in one claim: a batch of this size costs the store little more for
 /// each, and delays other callers only briefly.
@@ -21,7 +22,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let moment = shared.time.moment();
         let (rooms, retried) = shared.types().rooms(shared.runner.capacity(), moment);
-        let most = shared.options.in_hand.saturating_sub(shared.in_hand.count());
+        let most = shared.options.in_hand.saturating_sub(shared.in_flight.count());
         let most = most.min(MOST_AT_ONCE);
         let mut wait = retried.map_or(LONGEST_WAIT, |at| at.since(moment).min(LONGEST_WAIT));
         if !rooms.is_empty() && most > 0 {
@@ -52,7 +53,7 @@ async fn claim(
     most: usize,
 ) -> Result<bool, StoreError> {
     // Before the phase is read: a shutdown waits for a claim that is under way.
-    let claiming = shared.in_hand.claiming();
+    let claiming = shared.in_flight.claiming();
     if !shared.is_claiming() || !shared.time.is_known() {
         return Ok(false);
     }
@@ -68,9 +69,9 @@ async fn claim(
         shared.types().claim_took(asked.elapsed().as_secs_f64());
     }
     if shared.is_claiming() {
-        claim.tasks.into_iter().for_each(|claimed| in_flight::out(shared, claimed));
+        claim.tasks.into_iter().for_each(|claimed| spawn_run(shared, claimed));
     } else {
-        in_flight::back(shared, claim.tasks).await;
+        release(shared, claim.tasks).await;
     }
     drop(claiming);
     if !claim.ended.is_empty() {

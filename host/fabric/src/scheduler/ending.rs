@@ -25,9 +25,9 @@ impl Scheduler {
     pub async fn drain(&self, limit: Duration) {
         let shared = &self.shared;
         shared.life.advance(Phase::Draining);
-        if timeout(limit, shared.in_hand.none_left()).await.is_err() {
-            shared.in_hand.stop_all();
-            if timeout(LAST_WORDS, shared.in_hand.none_left()).await.is_err() {
+        if timeout(limit, shared.in_flight.none_left()).await.is_err() {
+            shared.in_flight.stop_all();
+            if timeout(LAST_WORDS, shared.in_flight.none_left()).await.is_err() {
                 tracing::warn!("the store did not record how the last runs ended");
             }
         }
@@ -52,6 +52,6 @@ impl Drop for Scheduler {
         self.shared.life.advance(Phase::Stopped);
         self.end_loops();
         // Each run in flight is dropped, and given back if the store can write.
-        self.shared.in_hand.stop_all();
+        self.shared.in_flight.stop_all();
     }
 }

@@ -1,312 +1,153 @@
-//! A task in flight: from its claim to its settlement.
+//! The tasks in flight: to stop one, or to wait for all.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use chimera_layer4_core::scheduler::store::{Claimed, Lease, Settled, StoreError, Verdict};
-use chimera_layer4_core::scheduler::{Ran, Settlement, TaskState, Timestamp, settle};
-use chimera_layer4_core::telemetry::LogTail;
-use chimera_layer4_core::{AgentId, Digest, ExecutionResult, Fault, Task, TaskId};
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use chimera_layer4_core::TaskId;
+use chimera_layer4_core::scheduler::store::Lease;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, oneshot};
 
-use super::Shared;
-use super::arms::Placed;
-use super::held::Stop;
-use super::observe::{Change, End};
-
-/// The delay before a write of a run's start or end is tried again on a store that cannot write.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// With thousands of results waiting this is load enough.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Starts a claimed task; a future of its own runs it to its settlement.
-pub(super) fn out(shared: &Arc<Shared>, mut claimed: Claimed) {
-    if claimed.body.deadline.map(Timestamp::from) != claimed.deadline {
-        let deadline = claimed.deadline.map(Timestamp::to_system_time);
-        claimed.body = Arc::new(Task { deadline, ..Task::clone(&claimed.body) });
-    }
-    let stopped = shared.in_hand.take(claimed.lease);
-    let Task { target_agent_type, priority, .. } = &*claimed.body;
-    let now = shared.now();
-    let attempt = claimed.counts.attempt;
-    let meant = shared.runner.meant_for(&claimed.body, attempt);
-    let place = shared.types().began(
-        target_agent_type,
-        *priority,
-        attempt <= 1,
-        &meant,
-        shared.time.moment(),
-    );
-    let shared = Arc::clone(shared);
-    let age = now.since(claimed.submitted_at);
-    shared.observe(&claimed.body, now, Change::Started { attempt, age });
-    let slot = Slot::of(&shared, &claimed, place.clone());
-    let held = PutDown { shared: Arc::clone(&shared), lease: claimed.lease };
-    tokio::spawn(async move {
-        drive(&shared, claimed, &place, stopped, slot).await;
-        drop(held);
-    });
+/// Why a run is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Cancelled,
+    ShuttingDown,
+    /// Another owner holds the task's lease now.
+    Lost,
 }
 
-/// Gives back what was claimed too late to be run here.
-pub(super) async fn back(shared: &Shared, claimed: Vec<Claimed>) {
-    let give_back = |claimed: Claimed| Settled {
-        lease: claimed.lease,
-        settlement: Settlement::GiveBack,
-        genome: None,
-    };
-    let settled = claimed.into_iter().map(give_back).collect();
-    let reading = shared.time.for_write().await;
-    if let Err(error) = shared.store.settle(settled, reading.now).await {
-        tracing::warn!(%error, "tasks could not be given back; their leases run out");
+/// The tasks in flight, each with the means to stop it.
+#[derive(Default)]
+pub(super) struct InFlight {
+    runs: Mutex<Runs>,
+    empty: Notify,
+}
+
+#[derive(Default)]
+struct Runs {
+    tasks: HashMap<TaskId, Run>,
+    /// Whether a claim is under way, which may bring more tasks.
+    claiming: bool,
+    /// Cancelled while the claim that brings them is under way.
+    cancelled: HashSet<TaskId>,
+}
+
+impl Runs {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && !self.claiming
     }
 }
 
-/// Puts a task down when dropped, so that a runner which panics does not keep
-/// its lease alive: it ends, and the run counts as lost with its host.
-struct PutDown {
-    shared: Arc<Shared>,
-    lease: Lease,
+struct Run {
+    fence: u64,
+    stop: Option<oneshot::Sender<Stop>>,
 }
 
-impl Drop for PutDown {
+impl InFlight {
+    pub(super) fn insert(&self, lease: Lease) -> oneshot::Receiver<Stop> {
+        let (stop, stopped) = oneshot::channel();
+        let mut runs = self.lock();
+        runs.tasks.insert(lease.id, Run { fence: lease.fence, stop: Some(stop) });
+        let cancelled = runs.cancelled.remove(&lease.id);
+        drop(runs);
+        if cancelled {
+            self.stop(lease.id, Stop::Cancelled);
+        }
+        stopped
+    }
+
+    pub(super) fn remove(&self, lease: Lease) {
+        let mut runs = self.lock();
+        // A newer claim of the same task may have taken its place.
+        if runs.tasks.get(&lease.id).is_some_and(|run| run.fence == lease.fence) {
+            runs.tasks.remove(&lease.id);
+        }
+        self.notify_if_empty(&runs);
+    }
+
+    /// A claim is under way until the returned value is dropped.
+    pub(super) fn claiming(&self) -> Claiming<'_> {
+        self.lock().claiming = true;
+        Claiming(self)
+    }
+
+    fn notify_if_empty(&self, runs: &Runs) {
+        if runs.is_empty() {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Ends the run of a task that is in flight or being claimed. Returns whether
+    /// it may be either.
+    pub(super) fn cancel(&self, id: TaskId) -> bool {
+        let mut runs = self.lock();
+        let is_in_flight = runs.tasks.contains_key(&id);
+        let may_come = runs.claiming && !is_in_flight;
+        if may_come {
+            runs.cancelled.insert(id);
+        }
+        drop(runs);
+        self.stop(id, Stop::Cancelled);
+        is_in_flight || may_come
+    }
+
+    /// Ends the run of this very lease, and not of one drawn since. The answer
+    /// is whether there was a run to end: a lease whose run has returned is
+    /// over because its settlement reached the store before the heartbeat.
+    pub(super) fn lose(&self, lease: Lease) -> bool {
+        let mut runs = self.lock();
+        let run = runs.tasks.get_mut(&lease.id).filter(|run| run.fence == lease.fence);
+        let stop = run.and_then(|run| run.stop.take());
+        drop(runs);
+        stop.is_some_and(|stop| stop.send(Stop::Lost).is_ok())
+    }
+
+    pub(super) fn stop(&self, id: TaskId, why: Stop) {
+        let stop = self.lock().tasks.get_mut(&id).and_then(|run| run.stop.take());
+        stop.map(|stop| stop.send(why));
+    }
+
+    pub(super) fn stop_all(&self) {
+        let mut runs = self.lock();
+        for stop in runs.tasks.values_mut().filter_map(|run| run.stop.take()) {
+            let _ = stop.send(Stop::ShuttingDown);
+        }
+    }
+
+    pub(super) fn leases(&self) -> Vec<Lease> {
+        self.lock().tasks.iter().map(|(id, run)| Lease { id: *id, fence: run.fence }).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().tasks.len()
+    }
+
+    /// Waits until no task is in flight or being claimed.
+    pub(super) async fn none_left(&self) {
+        loop {
+            let emptied = self.empty.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock()
+    }
+}
+
+/// A claim that is under way.
+pub(super) struct Claiming<'a>(&'a InFlight);
+
+impl Drop for Claiming<'_> {
     fn drop(&mut self) {
-        self.shared.in_hand.put_down(self.lease);
-        // The in-flight limit may have held tasks back; wake the dispatcher.
-        self.shared.work.notify_one();
-    }
-}
-
-/// A slot of the task's type, free again when dropped.
-struct Slot {
-    shared: Arc<Shared>,
-    body: Arc<Task>,
-    place: Placed,
-    begun: Instant,
-}
-
-impl Slot {
-    fn of(shared: &Arc<Shared>, claimed: &Claimed, place: Placed) -> Self {
-        let body = Arc::clone(&claimed.body);
-        Self { shared: Arc::clone(shared), body, place, begun: Instant::now() }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let Task { target_agent_type, priority, .. } = &*self.body;
-        self.shared.types().ended(target_agent_type, *priority, &self.place, seconds);
-        self.shared.work.notify_one();
-    }
-}
-
-async fn drive(
-    shared: &Arc<Shared>,
-    claimed: Claimed,
-    place: &Placed,
-    mut stopped: oneshot::Receiver<Stop>,
-    slot: Slot,
-) {
-    let task = &*claimed.body;
-    let ran = tokio::select! {
-        // What has ended has ended, also when it was to be stopped.
-        biased;
-        ran = run(shared, &claimed, place) => ran,
-        why = &mut stopped => ended_by(task.id, why.unwrap_or(Stop::ShuttingDown), shared),
-    };
-    drop(slot);
-    // Nothing can end the run any more. Closed before its end is written to the
-    // store, so that a heartbeat after the settlement finds no run.
-    drop(stopped);
-    // Without a result the lease is lost, and the task belongs to another owner.
-    let Some(ran) = ran else { return };
-    let (now, ahead_ms) = shared.time.now_and_ahead();
-    let result = shared.waiters.has(task.id).then(|| ran.result.clone());
-    let told = Told { genome: ran.genome, agent_id: ran.agent_id, result };
-    let both = (now, shared.time.moment());
-    let settlement =
-        shared
-            .types()
-            .settle(&task.target_agent_type, place, ran, claimed.counts, both, || shared.chance());
-    let mut settled = Settled { lease: claimed.lease, settlement, genome: told.genome };
-    if let Some(verdict) = record(shared, &mut settled, now, ahead_ms).await {
-        announce(shared, &claimed, &settled.settlement, verdict, told, now).await;
-    }
-}
-
-/// Tells the observer and the waiters what became of a task whose run ended.
-async fn announce(
-    shared: &Shared,
-    claimed: &Claimed,
-    settlement: &Settlement,
-    verdict: Verdict,
-    told: Told,
-    now: Timestamp,
-) {
-    let task = &*claimed.body;
-    match verdict {
-        Ok(state) if state.has_ended() => {
-            // Cancelled meanwhile, it is cancelled whatever the run brought.
-            let took = now.since(claimed.submitted_at);
-            shared.observe(task, now, Change::Ended(told.end(state, settlement, took)));
-            match told.result.filter(|_| ends(settlement)) {
-                Some(result) => shared.waiters.tell(&result),
-                // Cancelled meanwhile, or waited for only since.
-                None => shared.tell(&[task.id]).await,
-            }
-        }
-        Ok(_) => {
-            let (mut words, attempt) = (String::new(), claimed.counts.attempt);
-            shared.observe(task, now, goes_on(settlement, attempt, &mut words));
-            if let Settlement::Retry { at, .. } = settlement {
-                shared.timer.schedule(Some(*at));
-            }
-            shared.work.notify_one();
-        }
-        Err(refused) => {
-            tracing::warn!(id = %task.id, %refused, "the store refused the result of a run");
-        }
-    }
-}
-
-/// Whether a settlement gives a task the result of its run.
-fn ends(settlement: &Settlement) -> bool {
-    match settlement {
-        Settlement::Succeeded(_) | Settlement::Dead { .. } | Settlement::Cancelled(_) => true,
-        Settlement::Retry { .. } | Settlement::GiveBack => false,
-    }
-}
-
-/// What the observer still needs of a run once its settlement has gone to the store.
-struct Told {
-    genome: Option<Digest>,
-    agent_id: Option<AgentId>,
-    /// Its result, if a caller waited for it.
-    result: Option<ExecutionResult>,
-}
-
-impl Told {
-    fn end<'a>(&self, state: TaskState, settlement: &'a Settlement, took: Duration) -> End<'a> {
-        let (reason, result) = match settlement {
-            Settlement::Dead { reason, result, .. } => (Some(*reason), Some(result)),
-            Settlement::Succeeded(result) | Settlement::Cancelled(result) => (None, Some(result)),
-            Settlement::Retry { .. } | Settlement::GiveBack => (None, None),
-        };
-        let error = result.and_then(|result| result.error.as_deref());
-        End { state, reason, took, error, genome: self.genome, agent_id: self.agent_id }
-    }
-}
-
-/// What becomes of a task that has not ended with its run. The error's text is
-/// put into `error`, from which the answer borrows.
-fn goes_on<'a>(settlement: &Settlement, attempt: u32, error: &'a mut String) -> Change<'a> {
-    match settlement {
-        Settlement::Retry { at, failed, .. } => {
-            *error = failed.error.to_string();
-            Change::Retried { attempt, again: *at, error }
-        }
-        Settlement::GiveBack
-        | Settlement::Succeeded(_)
-        | Settlement::Dead { .. }
-        | Settlement::Cancelled(_) => Change::GivenBack,
-    }
-}
-
-/// Runs the task; `None` when its lease is lost before it starts.
-async fn run(shared: &Shared, claimed: &Claimed, place: &Placed) -> Option<Ran> {
-    let task = &*claimed.body;
-    if !claimed.started {
-        let genome = match shared.runner.prepare(&task.target_agent_type).await {
-            Ok(genome) => genome,
-            Err(fault) => return Some(without_agent(task.id, fault, shared.now())),
-        };
-        // Now that an agent is up there may be room for more of the type.
-        shared.work.notify_one();
-        // The store records it before the guest runs: if the guest brings the
-        // host down, the crash counts against this task and no other.
-        match start(shared, claimed.lease, genome).await {
-            Ok(true) => {}
-            Ok(false) => return None,
-            Err(error) => {
-                tracing::warn!(id = %task.id, %error, "a start could not be recorded; given back");
-                return Some(without_agent(task.id, Fault::Stopped, shared.now()));
-            }
-        }
-    }
-    Some(shared.runner.run(task, claimed.counts.attempt, &place.placement).await)
-}
-
-/// Writes a start to the store, and tries again until it is written; `false` when the lease is
-/// lost.
-async fn start(shared: &Shared, lease: Lease, genome: Option<Digest>) -> Result<bool, StoreError> {
-    loop {
-        match shared.store.start(vec![lease], genome).await {
-            Ok(mut answers) => return Ok(matches!(answers.pop(), Some(Ok(())))),
-            Err(StoreError::Unavailable { reason }) => {
-                tracing::warn!(id = %lease.id, reason, "a start waits until the store can write");
-                tokio::time::sleep(PATIENCE).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn ended_by(id: TaskId, why: Stop, shared: &Shared) -> Option<Ran> {
-    match why {
-        Stop::Cancelled => {
-            let result = settle::cancelled(id, shared.now());
-            Some(Ran { result, genome: None, agent_id: None, log: LogTail::default() })
-        }
-        Stop::ShuttingDown => Some(without_agent(id, Fault::Stopped, shared.now())),
-        Stop::Lost => None,
-    }
-}
-
-fn without_agent(task_id: TaskId, fault: Fault, now: Timestamp) -> Ran {
-    Ran {
-        result: settle::without_run(task_id, fault, now),
-        genome: None,
-        agent_id: None,
-        log: LogTail::default(),
-    }
-}
-
-/// Writes it to the store, and tries again until it is written; `None` when it never will be.
-async fn record(
-    shared: &Shared,
-    settled: &mut Settled,
-    mut now: Timestamp,
-    mut ahead_ms: i64,
-) -> Option<Verdict> {
-    let id = settled.lease.id;
-    let mut patience = PATIENCE;
-    loop {
-        let reading = shared.time.for_write().await;
-        // The clock may be set before the store can write.
-        let by = reading.ahead_ms.saturating_sub(ahead_ms);
-        (ahead_ms, now) = (reading.ahead_ms, now.set_by(by));
-        if let Settlement::Retry { at, .. } = &mut settled.settlement {
-            *at = at.set_by(by);
-        }
-        let verdicts = shared.store.settle(vec![settled.clone()], now).await;
-        drop(reading);
-        match verdicts {
-            Ok(mut verdicts) => return verdicts.pop(),
-            Err(StoreError::Unavailable { reason }) if !shared.has_stopped() => {
-                // Said once for each: there may be thousands, on a full disk.
-                if patience == PATIENCE {
-                    tracing::warn!(%id, reason, "a result waits until the store can write");
-                }
-                tokio::time::sleep(patience).await;
-                patience = (2 * patience).min(LONGEST_PATIENCE);
-            }
-            Err(error) => {
-                tracing::error!(%id, %error, "a result is lost; the task is run again after a restart");
-                return None;
-            }
-        }
+        let mut runs = self.0.lock();
+        runs.claiming = false;
+        runs.cancelled.clear();
+        self.0.notify_if_empty(&runs);
     }
 }

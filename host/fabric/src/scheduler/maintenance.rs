@@ -9,7 +9,7 @@ use chimera_layer4_core::scheduler::store::SET_MS;
 use chimera_layer4_core::scheduler::{Moment, Timestamp};
 use tokio::time::{Instant, timeout};
 
-use super::held::Stop;
+use super::in_flight::Stop;
 use super::shared::Shared;
 
 /// The clock may be set, so the maintenance loop never sleeps longer than this.
@@ -94,7 +94,7 @@ async fn keep_in_step(shared: &Shared) -> bool {
 
 /// Sends heartbeats. Returns whether the store took them.
 async fn extend(shared: &Shared, now: Timestamp) -> bool {
-    let leases = shared.in_hand.leases();
+    let leases = shared.in_flight.leases();
     if leases.is_empty() {
         return true;
     }
@@ -102,12 +102,12 @@ async fn extend(shared: &Shared, now: Timestamp) -> bool {
         Ok(extension) => {
             let lost: HashSet<TaskId> = extension.lost.into_iter().collect();
             for lease in leases.into_iter().filter(|lease| lost.contains(&lease.id)) {
-                if shared.in_hand.lose(lease) {
+                if shared.in_flight.lose(lease) {
                     tracing::warn!(id = %lease.id, "the lease of a run was lost; it is ended");
                 }
             }
             for id in extension.cancelled {
-                shared.in_hand.stop(id, Stop::Cancelled);
+                shared.in_flight.stop(id, Stop::Cancelled);
             }
             true
         }

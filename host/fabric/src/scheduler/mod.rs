@@ -2,18 +2,18 @@
 //!
 //! What is decided is decided in [`chimera_layer4_core::scheduler`], without a clock; here are
 //! the loops that wait. One loop claims and hands out (`dispatch`), each task in flight is a
-//! future of its own (`in_flight`), and one loop does what time brings
+//! future of its own (`run`), and one loop does what time brings
 //! (`maintenance`). The scheduler knows its store and its runner as traits.
 
 mod arms;
 mod dispatch;
 mod ending;
 mod handle;
-mod held;
 mod in_flight;
 mod maintenance;
 mod observe;
 mod options;
+mod run;
 mod runner;
 mod shared;
 mod submit;
@@ -212,7 +212,7 @@ impl Scheduler {
             }
             CancelAnswer::Requested => {
                 // If another host runs it, that host learns of it with its next heartbeat.
-                if shared.in_hand.take_back(id)
+                if shared.in_flight.cancel(id)
                     && timeout(LAST_OF_A_CANCELLED, ended.heard()).await.is_err()
                 {
                     tracing::warn!(%id, "a cancelled run has not ended yet");
@@ -275,14 +275,14 @@ impl Scheduler {
         let store = self.shared.store.stats().await?;
         let now = self.shared.now();
         let types = self.shared.types().stats(self.shared.time.moment());
-        let in_hand = self.shared.in_hand.count();
-        Ok(SchedulerStats::new(store, types, in_hand, now))
+        let in_flight = self.shared.in_flight.count();
+        Ok(SchedulerStats::new(store, types, in_flight, now))
     }
 
     /// Tasks claimed and not settled yet.
     #[must_use]
     pub fn in_hand(&self) -> usize {
-        self.shared.in_hand.count()
+        self.shared.in_flight.count()
     }
 
     /// Looks for work: slots have become free, or types known, outside of the

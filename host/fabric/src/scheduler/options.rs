@@ -17,7 +17,7 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// one is noticed; asynq's, too.
 const LEASE: Duration = Duration::from_secs(30);
 /// Each is a future with a task in memory.
-const IN_HAND: usize = 4096;
+const IN_FLIGHT: usize = 4096;
 
 /// How a scheduler is set up.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Default for SchedulerOptions {
         Self {
             capacity: DEFAULT_TASK_QUEUE_CAPACITY,
             lease: LEASE,
-            in_hand: IN_HAND,
+            in_hand: IN_FLIGHT,
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             bounds: Bounds::default(),

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::held::InFlight;
+use super::in_flight::InFlight;
 use super::observe::{self, Change, TaskChange};
 use super::options::SchedulerOptions;
 use super::runner::RunTask;
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) owner: Owner,
     pub(super) life: Lifecycle,
     pub(super) types: Mutex<Types>,
-    pub(super) in_hand: InFlight,
+    pub(super) in_flight: InFlight,
     pub(super) waiters: Arc<ResultSubscribers>,
     /// Tasks that have ended, whose result could not be read for their waiters.
     pub(super) untold: Mutex<Vec<TaskId>>,
@@ -54,7 +54,7 @@ impl Shared {
             owner,
             life: Lifecycle::default(),
             types: Mutex::new(Types::new(&options)),
-            in_hand: InFlight::default(),
+            in_flight: InFlight::default(),
             waiters: Arc::default(),
             untold: Mutex::default(),
             unobserved: Mutex::default(),
@@ -123,7 +123,7 @@ impl Shared {
     pub(super) async fn take_back(&self, id: TaskId) {
         match self.cancel(id).await {
             Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
-            Ok(CancelAnswer::Requested) => drop(self.in_hand.take_back(id)),
+            Ok(CancelAnswer::Requested) => drop(self.in_flight.cancel(id)),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
             Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
         }

@@ -9,7 +9,7 @@ use chimera_layer4_core::scheduler::{Submission, Timestamp};
 use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
 
 use super::Shared;
-use super::held::Stop;
+use super::in_flight::Stop;
 use super::observe::{Change, TaskChange};
 use crate::lifecycle::Phase;
 
@@ -247,7 +247,7 @@ impl Drop for CancelOnDrop {
             }
             Submitting::Taken(id) => {
                 // The run ends at once; its end is written to the store as soon as possible.
-                shared.in_hand.stop(id, Stop::Cancelled);
+                shared.in_flight.stop(id, Stop::Cancelled);
                 runtime.spawn(async move { shared.take_back(id).await });
             }
             Submitting::Over => {}
