@@ -33,7 +33,7 @@ impl Scheduler {
         }
         shared.life.advance(Phase::Stopped);
         self.end_loops();
-        shared.waiters.dismiss();
+        shared.subscribers.close();
     }
 
     /// Closes the store. Reads fail from here on, and the folder is free for another host.

@@ -5,20 +5,24 @@ use std::sync::Arc;
 use chimera_layer4_core::{ExecutionResult, Layer4Result, TaskId};
 
 use super::Shared;
-use super::subscribers::Waiting;
+use super::subscribers::Subscription;
 
 /// A task that was taken. Dropping it changes nothing: the task runs in its
 /// turn, and [`Scheduler::wait`](super::Scheduler::wait) still tells its result.
 pub struct TaskHandle {
     id: TaskId,
     /// `None` for a task that was submitted before, and may have ended.
-    waiting: Option<Waiting>,
+    subscription: Option<Subscription>,
     shared: Arc<Shared>,
 }
 
 impl TaskHandle {
-    pub(super) fn new(shared: &Arc<Shared>, id: TaskId, waiting: Option<Waiting>) -> Self {
-        Self { id, waiting, shared: Arc::clone(shared) }
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        id: TaskId,
+        subscription: Option<Subscription>,
+    ) -> Self {
+        Self { id, subscription, shared: Arc::clone(shared) }
     }
 
     /// The task's identity; under an idempotency key that was used before, the
@@ -33,8 +37,10 @@ impl TaskHandle {
     /// # Errors
     /// As [`Scheduler::wait`](super::Scheduler::wait).
     pub async fn result(self) -> Layer4Result<ExecutionResult> {
-        match self.waiting {
-            Some(waiting) => waiting.heard().await.ok_or_else(|| self.shared.not_running()),
+        match self.subscription {
+            Some(subscription) => {
+                subscription.recv().await.ok_or_else(|| self.shared.not_running())
+            }
             None => self.shared.wait(self.id).await,
         }
     }

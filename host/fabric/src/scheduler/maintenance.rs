@@ -39,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if is_well {
             sweep(&shared, now).await;
         }
-        shared.tell_again().await;
+        shared.notify_again().await;
         // A little at a time, until something else is due.
         let mut more = false;
         while Instant::now() >= retain_at && is_well {
@@ -86,7 +86,7 @@ async fn keep_in_step(shared: &Shared) -> bool {
             true
         }
         Err(error) => {
-            tracing::warn!(%error, by_ms, "the store has not heard what the clock shows");
+            tracing::warn!(%error, by_ms, "the store does not know what the clock shows");
             false
         }
     }

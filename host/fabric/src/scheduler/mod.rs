@@ -132,17 +132,16 @@ impl Scheduler {
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
         let shared = &self.shared;
-        // Register the waiters before submitting, so that a task that ends at once still finds its
-        // waiter.
-        let waiting: Vec<_> =
-            batch.iter().map(|one| shared.waiters.register(one.task.id)).collect();
+        // Subscribe before submitting, so that the end of a task that ends at once is not missed.
+        let subscriptions: Vec<_> =
+            batch.iter().map(|one| shared.subscribers.register(one.task.id)).collect();
         let taken = Arc::clone(shared).take(batch, Durability::Durable).await?;
-        let handle = |(taken, waiting)| match taken {
-            Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(waiting))),
+        let handle = |(taken, subscription)| match taken {
+            Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(subscription))),
             Ok(Taken::Before(first)) => Ok(TaskHandle::new(shared, first, None)),
             Err(error) => Err(error),
         };
-        Ok(taken.into_iter().zip(waiting).map(handle).collect())
+        Ok(taken.into_iter().zip(subscriptions).map(handle).collect())
     }
 
     /// Takes a task and waits for how it ends. The task is on disk when its
@@ -156,17 +155,17 @@ impl Scheduler {
     /// process, and is waited for again by submitting it under the same id.
     pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
         let shared = &self.shared;
-        let waiting = shared.waiters.register(submission.task.id);
+        let subscription = shared.subscribers.register(submission.task.id);
         let taking = Arc::clone(shared).take(vec![submission], Durability::WithResult);
         let mut guard = CancelOnDrop::new(Arc::clone(shared), taking);
         match guard.taken().await? {
             Taken::New(_) => {
-                let result = waiting.heard().await.ok_or_else(|| shared.not_running());
+                let result = subscription.recv().await.ok_or_else(|| shared.not_running());
                 guard.disarm();
                 result
             }
             Taken::Before(first) => {
-                drop(waiting);
+                drop(subscription);
                 self.wait(first).await
             }
         }
@@ -203,8 +202,8 @@ impl Scheduler {
     /// before it could be stopped.
     pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
         let shared = &self.shared;
-        // Registered first: a run that ends at once still finds its waiter.
-        let ended = shared.waiters.register(id);
+        // Subscribed first, so that the end of a run that ends at once is not missed.
+        let ended = shared.subscribers.register(id);
         match shared.cancel(id).await? {
             CancelAnswer::Cancelled => {
                 shared.ended(&[id]).await;
@@ -213,7 +212,7 @@ impl Scheduler {
             CancelAnswer::Requested => {
                 // If another host runs it, that host learns of it with its next heartbeat.
                 if shared.in_flight.cancel(id)
-                    && timeout(LAST_OF_A_CANCELLED, ended.heard()).await.is_err()
+                    && timeout(LAST_OF_A_CANCELLED, ended.recv()).await.is_err()
                 {
                     tracing::warn!(%id, "a cancelled run has not ended yet");
                 }

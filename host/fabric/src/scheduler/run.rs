@@ -124,7 +124,7 @@ async fn drive(
     // Without a result the lease is lost, and the task belongs to another owner.
     let Some(ran) = ran else { return };
     let (now, ahead_ms) = shared.time.now_and_ahead();
-    let result = shared.waiters.has(task.id).then(|| ran.result.clone());
+    let result = shared.subscribers.has(task.id).then(|| ran.result.clone());
     let outcome = Outcome { genome: ran.genome, agent_id: ran.agent_id, result };
     let both = (now, shared.time.moment());
     let settlement =
@@ -137,7 +137,7 @@ async fn drive(
     }
 }
 
-/// Tells the observer and the waiters what became of a task whose run ended.
+/// Reports to the observer and the subscribers what became of a task whose run ended.
 async fn announce(
     shared: &Shared,
     claimed: &Claimed,
@@ -153,9 +153,9 @@ async fn announce(
             let took = now.since(claimed.submitted_at);
             shared.observe(task, now, Change::Ended(outcome.end(state, settlement, took)));
             match outcome.result.filter(|_| ends(settlement)) {
-                Some(result) => shared.waiters.tell(&result),
+                Some(result) => shared.subscribers.notify(&result),
                 // Cancelled meanwhile, or waited for only since.
-                None => shared.tell(&[task.id]).await,
+                None => shared.notify(&[task.id]).await,
             }
         }
         Ok(_) => {

@@ -29,9 +29,9 @@ pub(super) struct Shared {
     pub(super) life: Lifecycle,
     pub(super) types: Mutex<Types>,
     pub(super) in_flight: InFlight,
-    pub(super) waiters: Arc<ResultSubscribers>,
-    /// Tasks that have ended, whose result could not be read for their waiters.
-    pub(super) untold: Mutex<Vec<TaskId>>,
+    pub(super) subscribers: Arc<ResultSubscribers>,
+    /// Tasks that have ended, whose result could not be read for their subscribers.
+    pub(super) unsent: Mutex<Vec<TaskId>>,
     /// Tasks that ended without a run and were not reported yet.
     pub(super) unobserved: Mutex<Vec<TaskId>>,
     /// Something waits, or a slot is free.
@@ -55,8 +55,8 @@ impl Shared {
             life: Lifecycle::default(),
             types: Mutex::new(Types::new(&options)),
             in_flight: InFlight::default(),
-            waiters: Arc::default(),
-            untold: Mutex::default(),
+            subscribers: Arc::default(),
+            unsent: Mutex::default(),
             unobserved: Mutex::default(),
             work: Arc::default(),
             timer: WakeTimer::default(),
@@ -97,18 +97,17 @@ impl Shared {
     }
 
     pub(super) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
-        // Register the waiter before reading the store, so that an end in between still finds its
-        // waiter.
-        let waiting = self.waiters.register(id);
+        // Subscribe before reading the store, so that an end in between is not missed.
+        let subscription = self.subscribers.register(id);
         let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
         if let Some(result) = record.result {
             return Ok(result);
         }
-        // A subscriber that registers after the stop would never be dismissed.
+        // A subscriber that registers after the stop would wait without end.
         if self.has_stopped() {
             return Err(self.not_running());
         }
-        waiting.heard().await.ok_or_else(|| match self.has_stopped() {
+        subscription.recv().await.ok_or_else(|| match self.has_stopped() {
             true => self.not_running(),
             false => Layer4Error::TaskNotFound(id),
         })
@@ -130,17 +129,17 @@ impl Shared {
     }
 
     /// Reports tasks that ended without a run to the observer and to their
-    /// waiters.
+    /// subscribers.
     pub(super) async fn ended(&self, ids: &[TaskId]) {
         for id in ids {
             match self.store.get(*id).await {
                 Ok(Some(record)) => {
                     observe::ended(&*self.options.observer, &record);
                     if let Some(result) = &record.result {
-                        self.waiters.tell(result);
+                        self.subscribers.notify(result);
                     }
                 }
-                Ok(None) => self.waiters.forget(*id),
+                Ok(None) => self.subscribers.forget(*id),
                 Err(error) => {
                     tracing::warn!(%id, %error, "how a task ended could not be read yet");
                     self.unobserved().push(*id);
@@ -149,35 +148,37 @@ impl Shared {
         }
     }
 
-    /// Sends the results of these tasks to their waiters.
-    pub(super) async fn tell(&self, ended: &[TaskId]) {
-        for id in ended.iter().filter(|id| self.waiters.has(**id)) {
+    /// Sends the results of these tasks to their subscribers.
+    pub(super) async fn notify(&self, ended: &[TaskId]) {
+        for id in ended.iter().filter(|id| self.subscribers.has(**id)) {
             match self.store.get(*id).await {
-                Ok(Some(TaskRecord { result: Some(result), .. })) => self.waiters.tell(&result),
+                Ok(Some(TaskRecord { result: Some(result), .. })) => {
+                    self.subscribers.notify(&result);
+                }
                 Ok(Some(_)) => {}
                 // The store has forgotten it: no result will come.
-                Ok(None) => self.waiters.forget(*id),
+                Ok(None) => self.subscribers.forget(*id),
                 Err(error) => {
                     tracing::warn!(%id, %error, "a result could not be read yet");
-                    self.untold().push(*id);
+                    self.unsent().push(*id);
                 }
             }
         }
     }
 
     /// Sends results that could not be sent before.
-    pub(super) async fn tell_again(&self) {
+    pub(super) async fn notify_again(&self) {
         let unobserved = std::mem::take(&mut *self.unobserved());
         self.ended(&unobserved).await;
-        let untold = std::mem::take(&mut *self.untold());
-        self.tell(&untold).await;
+        let unsent = std::mem::take(&mut *self.unsent());
+        self.notify(&unsent).await;
     }
 
     pub(super) fn unobserved(&self) -> MutexGuard<'_, Vec<TaskId>> {
         self.unobserved.lock()
     }
 
-    pub(super) fn untold(&self) -> MutexGuard<'_, Vec<TaskId>> {
-        self.untold.lock()
+    pub(super) fn unsent(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.unsent.lock()
     }
 }

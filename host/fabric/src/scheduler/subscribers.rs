@@ -1,4 +1,4 @@
-//! Waiters for the results of tasks.
+//! Subscribers to the results of tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,27 +7,27 @@ use chimera_layer4_core::{ExecutionResult, TaskId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// Waiters, by the task that they wait for.
+/// Subscribers, by the task that they wait for.
 #[derive(Default)]
 pub(super) struct ResultSubscribers(Mutex<HashMap<TaskId, Vec<oneshot::Sender<ExecutionResult>>>>);
 
 impl ResultSubscribers {
     /// Receives the task's result from now on.
-    pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Waiting {
+    pub(super) fn register(self: &Arc<Self>, id: TaskId) -> Subscription {
         let (sender, receiver) = oneshot::channel();
         self.lock().entry(id).or_default().push(sender);
-        Waiting { waiters: Arc::clone(self), id, receiver }
+        Subscription { subscribers: Arc::clone(self), id, receiver }
     }
 
     pub(super) fn has(&self, id: TaskId) -> bool {
         self.lock().contains_key(&id)
     }
 
-    pub(super) fn tell(&self, result: &ExecutionResult) {
-        let waiting = self.lock().remove(&result.task_id).unwrap_or_default();
-        for waiter in waiting {
-            // A waiter may have gone meanwhile.
-            let _ = waiter.send(result.clone());
+    pub(super) fn notify(&self, result: &ExecutionResult) {
+        let subscribers = self.lock().remove(&result.task_id).unwrap_or_default();
+        for subscriber in subscribers {
+            // A subscriber may have gone meanwhile.
+            let _ = subscriber.send(result.clone());
         }
     }
 
@@ -37,7 +37,7 @@ impl ResultSubscribers {
     }
 
     /// No further result is sent.
-    pub(super) fn dismiss(&self) {
+    pub(super) fn close(&self) {
         self.lock().clear();
     }
 
@@ -48,27 +48,27 @@ impl ResultSubscribers {
 
 /// A caller that waits. It leaves the list when dropped: tasks that are refused or
 /// unknown never end.
-pub(super) struct Waiting {
-    waiters: Arc<ResultSubscribers>,
+pub(super) struct Subscription {
+    subscribers: Arc<ResultSubscribers>,
     id: TaskId,
     receiver: oneshot::Receiver<ExecutionResult>,
 }
 
-impl Waiting {
+impl Subscription {
     /// How the task ended; `None` when no result will come.
-    pub(super) async fn heard(mut self) -> Option<ExecutionResult> {
+    pub(super) async fn recv(mut self) -> Option<ExecutionResult> {
         (&mut self.receiver).await.ok()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.receiver.close();
-        let mut waiting = self.waiters.lock();
-        if let Some(others) = waiting.get_mut(&self.id) {
+        let mut all = self.subscribers.lock();
+        if let Some(others) = all.get_mut(&self.id) {
             others.retain(|other| !other.is_closed());
             if others.is_empty() {
-                waiting.remove(&self.id);
+                all.remove(&self.id);
             }
         }
     }
@@ -81,13 +81,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiters_that_have_gone_leave_nothing_behind() {
-        let waiters = Arc::new(ResultSubscribers::default());
+    fn subscribers_that_have_gone_leave_nothing_behind() {
+        let subscribers = Arc::new(ResultSubscribers::default());
         let id = TaskId::from(Uuid::nil());
-        let (one, other) = (waiters.register(id), waiters.register(id));
+        let (one, other) = (subscribers.register(id), subscribers.register(id));
         drop(one);
-        assert!(waiters.has(id));
+        assert!(subscribers.has(id));
         drop(other);
-        assert!(!waiters.has(id));
+        assert!(!subscribers.has(id));
     }
 }
