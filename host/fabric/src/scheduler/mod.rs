@@ -42,7 +42,7 @@ pub(crate) use self::time::moment;
 pub use chimera_layer4_core::scheduler::stats::{GenomeBreaker, SchedulerStats, TypeStats};
 
 use self::shared::Shared;
-use self::submit::{CancelOnDrop, Taken};
+use self::submit::{Accepted, CancelOnDrop};
 use crate::lifecycle::Phase;
 
 /// Takes tasks, has them run, and keeps at it until each has ended.
@@ -117,8 +117,8 @@ impl Scheduler {
         &self,
         batch: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
-        let taken = Arc::clone(&self.shared).take(batch, Durability::Durable).await?;
-        Ok(taken.into_iter().map(|taken| taken.map(Taken::id)).collect())
+        let accepted = Arc::clone(&self.shared).submit(batch, Durability::Durable).await?;
+        Ok(accepted.into_iter().map(|accepted| accepted.map(Accepted::id)).collect())
     }
 
     /// As [`submit_batch`](Self::submit_batch), for a submitter that will wait
@@ -135,13 +135,13 @@ impl Scheduler {
         // Subscribe before submitting, so that the end of a task that ends at once is not missed.
         let subscriptions: Vec<_> =
             batch.iter().map(|one| shared.subscribers.register(one.task.id)).collect();
-        let taken = Arc::clone(shared).take(batch, Durability::Durable).await?;
-        let handle = |(taken, subscription)| match taken {
-            Ok(Taken::New(id)) => Ok(TaskHandle::new(shared, id, Some(subscription))),
-            Ok(Taken::Before(first)) => Ok(TaskHandle::new(shared, first, None)),
+        let accepted = Arc::clone(shared).submit(batch, Durability::Durable).await?;
+        let handle = |(accepted, subscription)| match accepted {
+            Ok(Accepted::New(id)) => Ok(TaskHandle::new(shared, id, Some(subscription))),
+            Ok(Accepted::Duplicate(first)) => Ok(TaskHandle::new(shared, first, None)),
             Err(error) => Err(error),
         };
-        Ok(taken.into_iter().zip(subscriptions).map(handle).collect())
+        Ok(accepted.into_iter().zip(subscriptions).map(handle).collect())
     }
 
     /// Takes a task and waits for how it ends. The task is on disk when its
@@ -156,15 +156,15 @@ impl Scheduler {
     pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
         let shared = &self.shared;
         let subscription = shared.subscribers.register(submission.task.id);
-        let taking = Arc::clone(shared).take(vec![submission], Durability::WithResult);
-        let mut guard = CancelOnDrop::new(Arc::clone(shared), taking);
-        match guard.taken().await? {
-            Taken::New(_) => {
+        let accepting = Arc::clone(shared).submit(vec![submission], Durability::WithResult);
+        let mut guard = CancelOnDrop::new(Arc::clone(shared), accepting);
+        match guard.accepted().await? {
+            Accepted::New(_) => {
                 let result = subscription.recv().await.ok_or_else(|| shared.not_running());
                 guard.disarm();
                 result
             }
-            Taken::Before(first) => {
+            Accepted::Duplicate(first) => {
                 drop(subscription);
                 self.wait(first).await
             }

@@ -118,13 +118,15 @@ impl Shared {
         self.store.cancel(id, reading.now).await
     }
 
-    /// Takes back a task that its submitter has given up.
-    pub(super) async fn take_back(&self, id: TaskId) {
+    /// Cancels a task that its submitter has given up.
+    pub(super) async fn withdraw(&self, id: TaskId) {
         match self.cancel(id).await {
             Ok(CancelAnswer::Cancelled) => self.ended(&[id]).await,
             Ok(CancelAnswer::Requested) => drop(self.in_flight.cancel(id)),
             Ok(CancelAnswer::Ended(_) | CancelAnswer::Unknown) => {}
-            Err(error) => tracing::warn!(%id, %error, "a task could not be taken back"),
+            Err(error) => {
+                tracing::warn!(%id, %error, "a task that its submitter gave up could not be cancelled");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! A submission while it is written to the store, and how it is taken back.
+//! A submission while it is written to the store, and how it is cancelled.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,16 +50,16 @@ pub(super) enum Judged {
 
 /// A submission that was taken.
 #[derive(Clone, Copy)]
-pub(super) enum Taken {
+pub(super) enum Accepted {
     New(TaskId),
     /// The same was submitted before, under this identity.
-    Before(TaskId),
+    Duplicate(TaskId),
 }
 
-impl Taken {
+impl Accepted {
     pub(super) fn id(self) -> TaskId {
         match self {
-            Taken::New(id) | Taken::Before(id) => id,
+            Accepted::New(id) | Accepted::Duplicate(id) => id,
         }
     }
 }
@@ -69,17 +69,17 @@ impl Shared {
     ///
     /// # Errors
     /// Nothing was taken.
-    pub(super) async fn take(
+    pub(super) async fn submit(
         self: Arc<Self>,
         batch: Vec<Submission>,
         promise: Durability,
-    ) -> Layer4Result<Vec<Layer4Result<Taken>>> {
+    ) -> Layer4Result<Vec<Layer4Result<Accepted>>> {
         let shared = &self;
         if shared.life.phase() >= Phase::Draining {
             return Err(shared.not_running());
         }
         let wall = shared.time.wall();
-        let heads: Vec<SubmissionMeta> = batch.iter().map(SubmissionMeta::of).collect();
+        let metas: Vec<SubmissionMeta> = batch.iter().map(SubmissionMeta::of).collect();
         let judged: Vec<Judged> = batch.iter().map(|one| shared.judge(one, wall)).collect();
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for (one, judged) in batch.into_iter().zip(&judged) {
@@ -94,7 +94,7 @@ impl Shared {
         let now = reading.now;
         let terms = SubmitTerms { now, capacity: shared.options.capacity, promise };
         let refused = |error: &StoreError| {
-            heads.iter().for_each(|_| shared.options.observer.refused(error.code()));
+            metas.iter().for_each(|_| shared.options.observer.refused(error.code()));
         };
         let mut repeats = Vec::new().into_iter();
         if !again.is_empty() {
@@ -110,22 +110,23 @@ impl Shared {
         drop(reading);
         shared.work.notify_one();
         shared.timer.schedule(due);
-        let answer = |(head, judged): (SubmissionMeta, Judged)| {
-            let taken = match judged {
+        let answer = |(meta, judged): (SubmissionMeta, Judged)| {
+            let accepted = match judged {
                 Judged::New => {
                     let answer = answers.next();
-                    answer
-                        .map_or(Err(shared.not_running()), |answer| shared.taken(answer, head, now))
+                    answer.map_or(Err(shared.not_running()), |answer| {
+                        shared.accepted(answer, meta, now)
+                    })
                 }
                 Judged::OnlyAgain(error) => match repeats.next().flatten() {
-                    Some(answer) => shared.taken(answer, head, now),
+                    Some(answer) => shared.accepted(answer, meta, now),
                     None => Err(error),
                 },
                 Judged::Refused(error) => Err(error),
             };
-            taken.inspect_err(|error| shared.options.observer.refused(error.code()))
+            accepted.inspect_err(|error| shared.options.observer.refused(error.code()))
         };
-        Ok(heads.into_iter().zip(judged).map(answer).collect())
+        Ok(metas.into_iter().zip(judged).map(answer).collect())
     }
 
     /// The task that a submission repeats. One that repeats none is refused with
@@ -138,7 +139,7 @@ impl Shared {
         one: Submission,
         otherwise: Layer4Error,
     ) -> Layer4Result<TaskId> {
-        let head = SubmissionMeta::of(&one);
+        let meta = SubmissionMeta::of(&one);
         let refused = |error: &Layer4Error| self.options.observer.refused(error.code());
         if let Judged::Refused(error) = self.judge(&one, self.time.wall()) {
             return Err(error).inspect_err(refused);
@@ -146,8 +147,8 @@ impl Shared {
         let now = self.time.for_write().await.now;
         let repeats = self.store.repeats(vec![one]).await.map_err(Layer4Error::from);
         let first = repeats.inspect_err(refused)?.pop().flatten();
-        let taken = first.map_or(Err(otherwise), |answer| self.taken(answer, head, now));
-        taken.map(Taken::id).inspect_err(refused)
+        let accepted = first.map_or(Err(otherwise), |answer| self.accepted(answer, meta, now));
+        accepted.map(Accepted::id).inspect_err(refused)
     }
 
     /// What is to be done with a submission.
@@ -163,33 +164,38 @@ impl Shared {
         }
     }
 
-    fn taken(&self, answer: Submitted, head: SubmissionMeta, at: Timestamp) -> Layer4Result<Taken> {
+    fn accepted(
+        &self,
+        answer: Submitted,
+        meta: SubmissionMeta,
+        at: Timestamp,
+    ) -> Layer4Result<Accepted> {
         match answer {
             Submitted::Accepted => {
-                let SubmissionMeta { id, priority, ref agent_type, .. } = head;
+                let SubmissionMeta { id, priority, ref agent_type, .. } = meta;
                 let what = Change::Submitted;
                 self.options.observer.task(&TaskChange { id, agent_type, priority, at, what });
-                Ok(Taken::New(id))
+                Ok(Accepted::New(id))
             }
-            Submitted::Duplicate(first) => Ok(Taken::Before(first)),
+            Submitted::Duplicate(first) => Ok(Accepted::Duplicate(first)),
             Submitted::KeyTaken(first) => {
-                Err(Layer4Error::IdempotencyKeyTaken { key: head.key.unwrap_or_default(), first })
+                Err(Layer4Error::IdempotencyKeyTaken { key: meta.key.unwrap_or_default(), first })
             }
             Submitted::IdTaken => Err(Layer4Error::InvalidRequest(vec![format!(
                 "id {} was used for another task; an id names one piece of work, and \
                  `utils::generate_task_id()` makes a new one",
-                head.id
+                meta.id
             )])),
             Submitted::Full { queued } => Err(Layer4Error::QueueFull {
-                retry_after: self.types().retry_after(&head.agent_type, queued, self.time.moment()),
-                agent_type: head.agent_type,
+                retry_after: self.types().retry_after(&meta.agent_type, queued, self.time.moment()),
+                agent_type: meta.agent_type,
                 capacity: self.options.capacity,
             }),
         }
     }
 }
 
-/// Takes a task back unless its result was received, also when its submission
+/// Cancels a task unless its result was received, also when its submission
 /// is not yet written to the store.
 pub(super) struct CancelOnDrop {
     shared: Arc<Shared>,
@@ -197,35 +203,35 @@ pub(super) struct CancelOnDrop {
 }
 
 enum Submitting {
-    OnItsWay(Taking),
-    Taken(TaskId),
-    /// Nothing is to be taken back.
+    Pending(Accepting),
+    Accepted(TaskId),
+    /// Nothing is to be cancelled.
     Over,
 }
 
-type Taking = Pin<Box<dyn Future<Output = Layer4Result<Taken>> + Send>>;
+type Accepting = Pin<Box<dyn Future<Output = Layer4Result<Accepted>> + Send>>;
 
 impl CancelOnDrop {
     pub(super) fn new(
         shared: Arc<Shared>,
-        taking: impl Future<Output = Layer4Result<Vec<Layer4Result<Taken>>>> + Send + 'static,
+        accepting: impl Future<Output = Layer4Result<Vec<Layer4Result<Accepted>>>> + Send + 'static,
     ) -> Self {
         let lost = shared.not_running();
-        let one = async move { taking.await?.pop().unwrap_or(Err(lost)) };
-        Self { shared, submission: Submitting::OnItsWay(Box::pin(one)) }
+        let one = async move { accepting.await?.pop().unwrap_or(Err(lost)) };
+        Self { shared, submission: Submitting::Pending(Box::pin(one)) }
     }
 
     /// The answer to the submission.
-    pub(super) async fn taken(&mut self) -> Layer4Result<Taken> {
-        let Submitting::OnItsWay(taking) = &mut self.submission else {
+    pub(super) async fn accepted(&mut self) -> Layer4Result<Accepted> {
+        let Submitting::Pending(accepting) = &mut self.submission else {
             return Err(self.shared.not_running());
         };
-        let taken = taking.await;
-        self.submission = match taken {
-            Ok(Taken::New(id)) => Submitting::Taken(id),
-            Ok(Taken::Before(_)) | Err(_) => Submitting::Over,
+        let accepted = accepting.await;
+        self.submission = match accepted {
+            Ok(Accepted::New(id)) => Submitting::Accepted(id),
+            Ok(Accepted::Duplicate(_)) | Err(_) => Submitting::Over,
         };
-        taken
+        accepted
     }
 
     pub(super) fn disarm(mut self) {
@@ -238,17 +244,17 @@ impl Drop for CancelOnDrop {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let shared = Arc::clone(&self.shared);
         match std::mem::replace(&mut self.submission, Submitting::Over) {
-            Submitting::OnItsWay(taking) => {
+            Submitting::Pending(accepting) => {
                 runtime.spawn(async move {
-                    if let Ok(Taken::New(id)) = taking.await {
-                        shared.take_back(id).await;
+                    if let Ok(Accepted::New(id)) = accepting.await {
+                        shared.withdraw(id).await;
                     }
                 });
             }
-            Submitting::Taken(id) => {
+            Submitting::Accepted(id) => {
                 // The run ends at once; its end is written to the store as soon as possible.
                 shared.in_flight.stop(id, Stop::Cancelled);
-                runtime.spawn(async move { shared.take_back(id).await });
+                runtime.spawn(async move { shared.withdraw(id).await });
             }
             Submitting::Over => {}
         }
