@@ -48,14 +48,14 @@ impl InstancePool {
     }
 
     /// Room for `wanted` instances, or for as many as the spare slots allow.
-    pub(super) fn widen(&self, mut room: InstancePermit, wanted: u32) -> (InstancePermit, u32) {
+    pub(super) fn widen(&self, mut permit: InstancePermit, wanted: u32) -> (InstancePermit, u32) {
         for instances in 1..wanted {
-            match Arc::clone(&self.spare).try_acquire_many_owned(room.weight) {
-                Ok(more) => room.spare.merge(more),
-                Err(_) => return (room, instances),
+            match Arc::clone(&self.spare).try_acquire_many_owned(permit.weight) {
+                Ok(more) => permit.spare.merge(more),
+                Err(_) => return (permit, instances),
             }
         }
-        (room, wanted.max(1))
+        (permit, wanted.max(1))
     }
 }
 
@@ -65,15 +65,15 @@ mod tests {
 
     #[test]
     fn every_agent_is_sure_of_one_and_the_greedy_share_the_spare() {
-        let rooms = InstancePool::new(3, 10);
-        let (greedy, instances) = rooms.widen(rooms.first(1).unwrap(), 64);
+        let pool = InstancePool::new(3, 10);
+        let (greedy, instances) = pool.widen(pool.first(1).unwrap(), 64);
         assert_eq!(instances, 11);
-        let second = rooms.widen(rooms.first(1).unwrap(), 64);
+        let second = pool.widen(pool.first(1).unwrap(), 64);
         assert_eq!(second.1, 1);
-        assert!(rooms.first(2).is_err(), "no spare slot for the heavy one");
-        let third = rooms.first(1).unwrap();
-        assert!(rooms.first(1).is_err());
+        assert!(pool.first(2).is_err(), "no spare slot for the heavy one");
+        let third = pool.first(1).unwrap();
+        assert!(pool.first(1).is_err());
         drop((greedy, third));
-        assert_eq!(rooms.widen(rooms.first(4).unwrap(), 2).1, 2);
+        assert_eq!(pool.widen(pool.first(4).unwrap(), 2).1, 2);
     }
 }

@@ -69,7 +69,7 @@ const OVERLAP: u32 = 32;
 pub struct Executor {
     host: Arc<HostEngine>,
     loader: Loader,
-    rooms: InstancePool,
+    pool: InstancePool,
     housekeeping: Duration,
     keyvalue: Arc<dyn KeyValueStore>,
     /// What agents that are granted a capability have of the host.
@@ -94,7 +94,7 @@ impl Executor {
         Ok(Self {
             loader: Loader::new(Arc::clone(&host), compiler)?,
             host,
-            rooms: InstancePool::new(agents, spare),
+            pool: InstancePool::new(agents, spare),
             housekeeping: options.housekeeping,
             keyvalue: options.capabilities.keyvalue,
             backends,
@@ -164,11 +164,11 @@ impl Executor {
         config: AgentConfig,
         backends: Backends,
     ) -> Layer4Result<Agent> {
-        let blueprint = self.blueprint(genome, config, backends)?;
-        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, Arc::default()).await
+        let template = self.template(genome, config, backends)?;
+        Agent::spawn(Arc::clone(&self.host), template, &self.pool, Arc::default()).await
     }
 
-    fn blueprint(
+    fn template(
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
@@ -178,7 +178,7 @@ impl Executor {
         let (setup, quota) = setup::split(config);
         let limits = Arc::new(AgentLimits::new(quota, &self.supplies));
         let setup = Arc::new(setup);
-        Ok(self.blueprint_of(genome, setup, limits, backends))
+        Ok(self.template_of(genome, setup, limits, backends))
     }
 
     /// Makes the agent that takes over from `old` with another genome: set up
@@ -189,9 +189,9 @@ impl Executor {
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
         let limits = Arc::new(AgentLimits::new(old.quota(), &self.supplies));
-        let blueprint = self.blueprint_of(genome, old.setup(), limits, self.backends.clone());
+        let template = self.template_of(genome, old.setup(), limits, self.backends.clone());
         let totals = old.hand_over_totals();
-        Agent::spawn(Arc::clone(&self.host), blueprint, &self.rooms, totals).await
+        Agent::spawn(Arc::clone(&self.host), template, &self.pool, totals).await
     }
 
     /// A way to call into an instance of a genome in any order. Nothing is made
@@ -201,12 +201,12 @@ impl Executor {
     /// `InvalidRequest` when the configuration is out of range; `Host` when
     /// there is no room.
     pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
-        let blueprint = self.blueprint(genome, config, self.backends.apart())?;
-        let room = self.rooms.first(blueprint.genome.weight())?;
-        Ok(Probe::new(Arc::clone(&self.host), blueprint, room))
+        let template = self.template(genome, config, self.backends.apart())?;
+        let permit = self.pool.first(template.genome.weight())?;
+        Ok(Probe::new(Arc::clone(&self.host), template, permit))
     }
 
-    fn blueprint_of(
+    fn template_of(
         &self,
         genome: Arc<Genome>,
         setup: Arc<AgentSetup>,

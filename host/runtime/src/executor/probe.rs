@@ -24,10 +24,10 @@ use crate::sandbox::limits::run::{RunLimits, WallLimit};
 /// A genome and a configuration, with at the most one live instance.
 pub struct Probe {
     host: Arc<HostEngine>,
-    blueprint: InstanceTemplate,
+    template: InstanceTemplate,
     instance: Option<Instance>,
     /// Held as long as there may be an instance.
-    _room: InstancePermit,
+    _permit: InstancePermit,
 }
 
 /// What came of one call.
@@ -55,10 +55,10 @@ pub struct Called<T> {
 impl Probe {
     pub(super) fn new(
         host: Arc<HostEngine>,
-        blueprint: InstanceTemplate,
-        room: InstancePermit,
+        template: InstanceTemplate,
+        permit: InstancePermit,
     ) -> Self {
-        Self { host, blueprint, instance: None, _room: room }
+        Self { host, template, instance: None, _permit: permit }
     }
 
     /// Whether there is an instance to call: one was made, and no call has
@@ -73,8 +73,8 @@ impl Probe {
     pub async fn instantiate(&mut self) -> Called<()> {
         self.instance = None;
         let mut clock = Clock::start();
-        let (blueprint, wall) = (&self.blueprint, self.wall());
-        let made = Instance::instantiate(blueprint, &mut self.driver(&mut clock), wall).await;
+        let (template, wall) = (&self.template, self.wall());
+        let made = Instance::instantiate(template, &mut self.driver(&mut clock), wall).await;
         match made {
             Ok(instance) => self.ended(instance, Ok(()), &clock),
             Err(fault) => Called::without_instance(fault, &clock),
@@ -85,8 +85,8 @@ impl Probe {
     pub async fn init(&mut self) -> Called<()> {
         let mut clock = Clock::start();
         let Some(mut instance) = self.instance.take() else { return Called::no_instance() };
-        let (blueprint, wall) = (&self.blueprint, self.wall());
-        let answer = instance.init(blueprint, &mut self.driver(&mut clock), wall).await;
+        let (template, wall) = (&self.template, self.wall());
+        let answer = instance.init(template, &mut self.driver(&mut clock), wall).await;
         self.ended(instance, answer, &clock)
     }
 
@@ -104,10 +104,10 @@ impl Probe {
     pub async fn execute(&mut self, task: &Task, attempt: u32, payload: &str) -> Called<JsonText> {
         let mut clock = Clock::start();
         let Some(instance) = self.instance.take() else { return Called::no_instance() };
-        let quota = self.blueprint.quota_in_force();
+        let quota = self.template.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
-        let shares = Shares { agent: &self.blueprint.limits.share, task: Some(&limits.share) };
-        let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), Some(&limits));
+        let shares = Shares { agent: &self.template.limits.share, task: Some(&limits.share) };
+        let reach = self.template.reach(&Arc::default(), &Arc::default(), Some(&limits));
         let mut driver = CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach };
         let (metadata, payload) = (&BTreeMap::new(), Some(payload));
         let handed = HandedTask { task, attempt, metadata, payload };
@@ -191,13 +191,13 @@ impl Probe {
     }
 
     fn driver<'a>(&'a self, clock: &'a mut Clock) -> CallContext<'a> {
-        let shares = Shares { agent: &self.blueprint.limits.share, task: None };
-        let reach = self.blueprint.reach(&Arc::default(), &Arc::default(), None);
+        let shares = Shares { agent: &self.template.limits.share, task: None };
+        let reach = self.template.reach(&Arc::default(), &Arc::default(), None);
         CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach }
     }
 
     fn wall(&self) -> WallLimit {
-        WallLimit::housekeeping(self.blueprint.housekeeping)
+        WallLimit::housekeeping(self.template.housekeeping)
     }
 }
 

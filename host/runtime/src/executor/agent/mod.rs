@@ -46,10 +46,10 @@ pub struct RunOptions {
 /// One agent. Cheap to hold: an idle one is an instance and a page of words.
 pub struct Agent {
     host: Arc<HostEngine>,
-    blueprint: InstanceTemplate,
+    template: InstanceTemplate,
     capabilities: AgentCapabilities,
     /// Room for its instances in the engine, held as long as the agent lives.
-    _room: InstancePermit,
+    _permit: InstancePermit,
     slots: Semaphore,
     /// Whether its state is being handed to a successor.
     hushed: watch::Sender<bool>,
@@ -64,32 +64,32 @@ impl Agent {
     /// Makes the first instance, so that an agent that cannot start is known at once.
     pub(super) async fn spawn(
         host: Arc<HostEngine>,
-        blueprint: InstanceTemplate,
-        rooms: &InstancePool,
+        template: InstanceTemplate,
+        pool: &InstancePool,
         totals: Arc<Totals>,
     ) -> Layer4Result<Self> {
-        let InstanceTemplate { setup, limits, housekeeping, .. } = &blueprint;
-        let room = rooms.first(blueprint.genome.weight())?;
+        let InstanceTemplate { setup, limits, housekeeping, .. } = &template;
+        let permit = pool.first(template.genome.weight())?;
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
-        let reach = blueprint.reach(totals.traffic(), &Arc::default(), None);
+        let reach = template.reach(totals.traffic(), &Arc::default(), None);
         let mut driver = CallContext { host: &host, shares, cpu: &mut meter.cpu, reach };
         let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
-        let mut first = Instance::start(&blueprint, &mut driver, wall).await.map_err(failed)?;
+        let mut first = Instance::start(&template, &mut driver, wall).await.map_err(failed)?;
         let mut capabilities =
             first.capabilities(&mut driver, wall, MAX_INSTANCES).await.map_err(failed)?;
         check_environment(&capabilities, setup)?;
         drop(meter);
-        let (room, instances) = rooms.widen(room, capabilities.max_concurrent_tasks);
+        let (permit, instances) = pool.widen(permit, capabilities.max_concurrent_tasks);
         capabilities.max_concurrent_tasks = instances;
         Ok(Self {
             host,
-            blueprint,
+            template,
             slots: Semaphore::new(instances as usize),
             hushed: watch::Sender::new(false),
             capabilities,
-            _room: room,
+            _permit: permit,
             idle: Mutex::new(vec![first]),
             generation: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -100,11 +100,11 @@ impl Agent {
     /// How the operator set it up, but for the quota, which may change.
     #[must_use]
     pub fn config(&self) -> &AgentSetup {
-        &self.blueprint.setup
+        &self.template.setup
     }
 
     pub(super) fn setup(&self) -> Arc<AgentSetup> {
-        Arc::clone(&self.blueprint.setup)
+        Arc::clone(&self.template.setup)
     }
 
     /// The settings of another agent that is set up as this one is now.
@@ -116,7 +116,7 @@ impl Agent {
     /// The quota in force.
     #[must_use]
     pub fn quota(&self) -> ResourceQuota {
-        self.blueprint.limits.quota()
+        self.template.limits.quota()
     }
 
     /// Puts another quota in force, without a restart: the processor share at
@@ -132,7 +132,7 @@ impl Agent {
     /// `InvalidRequest` with every complaint at once.
     pub fn set_quota(&self, quota: ResourceQuota) -> Layer4Result<()> {
         check_quota(&quota)?;
-        self.blueprint.limits.change(quota);
+        self.template.limits.change(quota);
         Ok(())
     }
 
@@ -145,13 +145,13 @@ impl Agent {
     /// The genome that it runs.
     #[must_use]
     pub fn genome(&self) -> &Arc<Genome> {
-        &self.blueprint.genome
+        &self.template.genome
     }
 
     /// What it has done and used since it was spawned.
     #[must_use]
     pub fn totals(&self) -> TotalsNow {
-        let limits = &self.blueprint.limits;
+        let limits = &self.template.limits;
         let now = self.totals.now();
         let (paused, memory) = (now.paused + limits.share.paused(), limits.memory.held());
         TotalsNow { paused, memory, ..now }
@@ -159,7 +159,7 @@ impl Agent {
 
     /// The totals, to go on in an agent that takes over from this one.
     pub(super) fn hand_over_totals(&self) -> Arc<Totals> {
-        self.totals.paused_before(self.blueprint.limits.share.paused());
+        self.totals.paused_before(self.template.limits.share.paused());
         Arc::clone(&self.totals)
     }
 
@@ -222,14 +222,14 @@ impl Agent {
         cpu: &mut Duration,
     ) -> RunReport {
         let started = Instant::now();
-        let quota = self.blueprint.quota_in_force();
+        let quota = self.template.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
         let traffic = Arc::new(Traffic::default());
         // How an instance starts and ends is the agent's: with a tighter share of
         // the task's it might not be ready in time, which would count as the agent's
         // fault.
-        let own = Shares { agent: &self.blueprint.limits.share, task: None };
-        let own_reach = self.blueprint.reach(self.totals.traffic(), &traffic, None);
+        let own = Shares { agent: &self.template.limits.share, task: None };
+        let own_reach = self.template.reach(self.totals.traffic(), &traffic, None);
         let mut driver =
             CallContext { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
 
@@ -243,7 +243,7 @@ impl Agent {
         instance.watch(options.progress);
         let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
         driver.shares = Shares { task: Some(&limits.share), ..own };
-        driver.reach = self.blueprint.reach(self.totals.traffic(), &traffic, Some(&limits));
+        driver.reach = self.template.reach(self.totals.traffic(), &traffic, Some(&limits));
         let ended = instance.execute(task, &limits, &mut driver).await;
         (driver.shares, driver.reach) = (own, own_reach);
         let Ended { result, memory_peak, telemetry, held, instance, .. } = ended;
@@ -289,7 +289,7 @@ impl Agent {
         wall: WallLimit,
     ) -> Result<Instance, Fault> {
         let generation = self.generation.load(Ordering::Acquire);
-        let mut instance = Instance::start(&self.blueprint, driver, wall).await?;
+        let mut instance = Instance::start(&self.template, driver, wall).await?;
         instance.generation = generation;
         Ok(instance)
     }
@@ -297,11 +297,11 @@ impl Agent {
     /// What a call of the host's own, such as `shutdown`, may take.
     #[must_use]
     pub fn housekeeping_limit(&self) -> Duration {
-        self.blueprint.housekeeping
+        self.template.housekeeping
     }
 
     fn housekeeping(&self) -> WallLimit {
-        WallLimit::housekeeping(self.blueprint.housekeeping)
+        WallLimit::housekeeping(self.template.housekeeping)
     }
 
     /// Keeps the instance for the next task, or retires it.
@@ -361,7 +361,7 @@ impl Agent {
         let mut driver = self.driver(&mut meter.cpu);
         let fresh =
             self.start_instance(&mut driver, self.housekeeping()).await.map_err(|fault| {
-                Layer4Error::from_fault(self.config().agent_id, fault, self.blueprint.housekeeping)
+                Layer4Error::from_fault(self.config().agent_id, fault, self.template.housekeeping)
             })?;
         self.idle().push(fresh);
         Ok(())
@@ -409,8 +409,8 @@ impl Agent {
     }
 
     fn driver<'a>(&'a self, cpu: &'a mut Duration) -> CallContext<'a> {
-        let shares = Shares { agent: &self.blueprint.limits.share, task: None };
-        let reach = self.blueprint.reach(self.totals.traffic(), &Arc::default(), None);
+        let shares = Shares { agent: &self.template.limits.share, task: None };
+        let reach = self.template.reach(self.totals.traffic(), &Arc::default(), None);
         CallContext { host: &self.host, shares, cpu, reach }
     }
 

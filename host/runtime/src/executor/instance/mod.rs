@@ -128,12 +128,12 @@ pub(super) struct Ended {
 impl Instance {
     /// A new instance with its `init` done, each within `wall`.
     pub(super) async fn start(
-        blueprint: &InstanceTemplate,
+        template: &InstanceTemplate,
         driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let mut instance = Self::instantiate(blueprint, driver, wall).await?;
-        match instance.init(blueprint, driver, wall).await {
+        let mut instance = Self::instantiate(template, driver, wall).await?;
+        match instance.init(template, driver, wall).await {
             Ok(()) => Ok(instance),
             Err(fault) => Err(fault::with_last_words(fault, &instance.take_reported().0.log)),
         }
@@ -141,11 +141,11 @@ impl Instance {
 
     /// A new instance, of which nothing was asked yet.
     pub(super) async fn instantiate(
-        blueprint: &InstanceTemplate,
+        template: &InstanceTemplate,
         driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<Self, Fault> {
-        let InstanceTemplate { genome, setup, backends, limits, .. } = blueprint;
+        let InstanceTemplate { genome, setup, backends, limits, .. } = template;
         let engine = driver.host.engine();
         let bytes = usize::try_from(genome.inspection().instance_bytes).unwrap_or(usize::MAX);
         let mut store = Sandbox::store(engine, setup, backends, limits, bytes)?;
@@ -157,11 +157,11 @@ impl Instance {
 
     pub(super) async fn init(
         &mut self,
-        blueprint: &InstanceTemplate,
+        template: &InstanceTemplate,
         driver: &mut CallContext<'_>,
         wall: WallLimit,
     ) -> Result<(), Fault> {
-        let wire = bindings::config(&blueprint.setup, &blueprint.quota_in_force());
+        let wire = bindings::config(&template.setup, &template.quota_in_force());
         let _connected = self.begin(driver);
         let call = self.guest.lifecycle.call_init(&mut self.store, &wire);
         let said = driver.drive(call, Call::Init, wall).await?;
