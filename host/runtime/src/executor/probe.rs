@@ -107,8 +107,8 @@ impl Probe {
         let quota = self.template.quota_in_force();
         let limits = Arc::new(RunLimits::new(&quota, &task.resource_quota, task.deadline));
         let shares = Shares { agent: &self.template.limits.share, task: Some(&limits.share) };
-        let reach = self.template.reach(&Arc::default(), &Arc::default(), Some(&limits));
-        let mut driver = CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach };
+        let network = self.template.network(&Arc::default(), &Arc::default(), Some(&limits));
+        let mut driver = CallContext { host: &self.host, shares, cpu: &mut clock.cpu, network };
         let (metadata, payload) = (&BTreeMap::new(), Some(payload));
         let handed = HandedTask { task, attempt, metadata, payload };
         let ended = instance.execute(handed, &limits, &mut driver).await;
@@ -192,8 +192,8 @@ impl Probe {
 
     fn driver<'a>(&'a self, clock: &'a mut Clock) -> CallContext<'a> {
         let shares = Shares { agent: &self.template.limits.share, task: None };
-        let reach = self.template.reach(&Arc::default(), &Arc::default(), None);
-        CallContext { host: &self.host, shares, cpu: &mut clock.cpu, reach }
+        let network = self.template.network(&Arc::default(), &Arc::default(), None);
+        CallContext { host: &self.host, shares, cpu: &mut clock.cpu, network }
     }
 
     fn wall(&self) -> WallLimit {

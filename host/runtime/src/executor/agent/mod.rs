@@ -72,8 +72,8 @@ impl Agent {
         let permit = pool.first(template.genome.weight())?;
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
-        let reach = template.reach(totals.traffic(), &Arc::default(), None);
-        let mut driver = CallContext { host: &host, shares, cpu: &mut meter.cpu, reach };
+        let network = template.network(totals.traffic(), &Arc::default(), None);
+        let mut driver = CallContext { host: &host, shares, cpu: &mut meter.cpu, network };
         let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&template, &mut driver, wall).await.map_err(failed)?;
@@ -229,9 +229,9 @@ impl Agent {
         // the task's it might not be ready in time, which would count as the agent's
         // fault.
         let own = Shares { agent: &self.template.limits.share, task: None };
-        let own_reach = self.template.reach(self.totals.traffic(), &traffic, None);
+        let own_network = self.template.network(self.totals.traffic(), &traffic, None);
         let mut driver =
-            CallContext { host: &self.host, shares: own, cpu, reach: own_reach.clone() };
+            CallContext { host: &self.host, shares: own, cpu, network: own_network.clone() };
 
         let (mut instance, new_instance) = match self.instance(task.deadline, &mut driver).await {
             Ok(taken) => taken,
@@ -243,9 +243,9 @@ impl Agent {
         instance.watch(options.progress);
         let task = HandedTask { task, attempt, metadata: &options.metadata, payload: None };
         driver.shares = Shares { task: Some(&limits.share), ..own };
-        driver.reach = self.template.reach(self.totals.traffic(), &traffic, Some(&limits));
+        driver.network = self.template.network(self.totals.traffic(), &traffic, Some(&limits));
         let ended = instance.execute(task, &limits, &mut driver).await;
-        (driver.shares, driver.reach) = (own, own_reach);
+        (driver.shares, driver.network) = (own, own_network);
         let Ended { result, memory_peak, telemetry, held, instance, .. } = ended;
         let shutdown_fault = match instance {
             Some(instance) => self.give_back(instance, &mut driver).await.err(),
@@ -410,8 +410,8 @@ impl Agent {
 
     fn driver<'a>(&'a self, cpu: &'a mut Duration) -> CallContext<'a> {
         let shares = Shares { agent: &self.template.limits.share, task: None };
-        let reach = self.template.reach(self.totals.traffic(), &Arc::default(), None);
-        CallContext { host: &self.host, shares, cpu, reach }
+        let network = self.template.network(self.totals.traffic(), &Arc::default(), None);
+        CallContext { host: &self.host, shares, cpu, network }
     }
 
     /// The one used last, whose memory is warm.

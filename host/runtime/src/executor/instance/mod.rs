@@ -41,7 +41,7 @@ pub(super) struct CallContext<'a> {
     pub(super) shares: Shares<'a>,
     pub(super) cpu: &'a mut Duration,
     /// The network for each call, where the agent has one.
-    pub(super) reach: Option<NetworkAccess>,
+    pub(super) network: Option<NetworkAccess>,
 }
 
 impl CallContext<'_> {
@@ -85,7 +85,7 @@ impl InstanceTemplate {
     }
 
     /// The network for the calls of one run, or of housekeeping.
-    pub(super) fn reach(
+    pub(super) fn network(
         &self,
         total: &Arc<Traffic>,
         traffic: &Arc<Traffic>,
@@ -149,7 +149,7 @@ impl Instance {
         let engine = driver.host.engine();
         let bytes = usize::try_from(genome.inspection().instance_bytes).unwrap_or(usize::MAX);
         let mut store = Sandbox::store(engine, setup, backends, limits, bytes)?;
-        let _connected = store.data_mut().begin(driver.reach.clone());
+        let _connected = store.data_mut().begin(driver.network.clone());
         let instantiate = genome.linked.instantiate(&mut store);
         let guest = driver.drive(instantiate, Call::Instantiate, wall).await?;
         Ok(Self { store, guest, served: 0, generation: 0 })
@@ -295,6 +295,6 @@ impl Instance {
     /// moved on while the instance was idle.
     fn begin(&mut self, driver: &CallContext<'_>) -> Connected {
         self.store.set_epoch_deadline(1);
-        self.store.data_mut().begin(driver.reach.clone())
+        self.store.data_mut().begin(driver.network.clone())
     }
 }

@@ -32,13 +32,13 @@ pub(crate) struct NetworkAccess {
 /// The network as one call has it.
 #[derive(Debug)]
 pub(crate) struct Line {
-    reach: NetworkAccess,
+    access: NetworkAccess,
     cut: watch::Sender<bool>,
 }
 
 impl Line {
-    pub(crate) fn open(reach: NetworkAccess) -> Self {
-        Self { reach, cut: watch::Sender::new(false) }
+    pub(crate) fn open(access: NetworkAccess) -> Self {
+        Self { access, cut: watch::Sender::new(false) }
     }
 
     /// Ends every connection of the call.
@@ -62,19 +62,19 @@ impl Line {
 
     /// A descriptor of the agent's, for one more connection.
     pub(crate) fn descriptor(&self) -> Result<Taken, Short> {
-        self.reach.agent.descriptors.try_take(1)
+        self.access.agent.descriptors.try_take(1)
     }
 
     /// So many bytes that the host needs for a connection.
     pub(crate) fn hosts(&self, bytes: usize) -> Result<Hosted, OverMemory> {
-        Hosted::of(&self.reach.agent.memory, bytes)
+        Hosted::of(&self.access.agent.memory, bytes)
     }
 
     /// So many bytes passed.
     pub(crate) fn passed(&self, direction: Direction, bytes: usize) {
         let count = bytes as u64;
-        self.reach.traffic.passed(direction, count);
-        self.reach.total.passed(direction, count);
+        self.access.traffic.passed(direction, count);
+        self.access.total.passed(direction, count);
         self.bandwidth(direction).debit(bytes as f64);
     }
 
@@ -90,16 +90,16 @@ impl Line {
 
     /// Work that the guest caused on a thread that does not run it.
     pub(crate) fn took(&self, time: Duration) {
-        self.reach.traffic.took(time);
-        self.reach.total.took(time);
-        let agent = &self.reach.agent.share;
-        let task = self.reach.task.as_ref().map(|task| &task.share);
+        self.access.traffic.took(time);
+        self.access.total.took(time);
+        let agent = &self.access.agent.share;
+        let task = self.access.task.as_ref().map(|task| &task.share);
         Shares { agent, task }.debit(time.as_secs_f64());
     }
 
     fn bandwidth(&self, direction: Direction) -> Shares<'_> {
-        let agent = self.reach.agent.bandwidth.of(direction);
-        let task = self.reach.task.as_ref().map(|task| task.bandwidth.of(direction));
+        let agent = self.access.agent.bandwidth.of(direction);
+        let task = self.access.task.as_ref().map(|task| task.bandwidth.of(direction));
         Shares { agent, task }
     }
 }
@@ -145,18 +145,18 @@ mod tests {
         Arc::clone(&line).refilled(Direction::Sent).await;
         let waited = started.elapsed().as_secs_f64();
         assert!((waited - 1.0).abs() < 0.01, "{waited}");
-        assert_eq!(line.reach.traffic.sent(), 100_000 + BLOCK as u64);
-        assert_eq!((line.reach.total.sent(), line.reach.total.received()), (116_384, 0));
+        assert_eq!(line.access.traffic.sent(), 100_000 + BLOCK as u64);
+        assert_eq!((line.access.total.sent(), line.access.total.received()), (116_384, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_quota_that_changes_to_none_holds_what_passes() {
         let line = line(Some(8.0), Some(8.0));
         line.passed(Direction::Received, 60_000);
-        line.reach.agent.change(ResourceQuota { max_network_mbps: None, ..Default::default() });
+        line.access.agent.change(ResourceQuota { max_network_mbps: None, ..Default::default() });
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert!(line.is_full(Direction::Received));
-        line.reach.agent.change(ResourceQuota::default());
+        line.access.agent.change(ResourceQuota::default());
         Arc::clone(&line).refilled(Direction::Received).await;
     }
 

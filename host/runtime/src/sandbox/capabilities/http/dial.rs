@@ -186,19 +186,19 @@ mod tests {
 
     /// A request to `origin`, granted by itself, as names are resolved by `resolve`.
     async fn leads_to(origin: &str, resolve: Resolve) -> (Result<Vec<SocketAddr>, Error>, String) {
-        let reach = NetworkAccess {
+        let access = NetworkAccess {
             agent: Arc::new(AgentLimits::new(ResourceQuota::default(), &Supplies::new(8).unwrap())),
             task: None,
             traffic: Arc::default(),
             total: Arc::default(),
         };
-        let notes = Notes::new(Hosted::nothing(&reach.agent.memory));
+        let notes = Notes::new(Hosted::nothing(&access.agent.memory));
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let admitted = Admitted {
             origin: origin.parse().unwrap(),
             grant: origin.parse().unwrap(),
             network: Arc::new(Network { resolve, ..Network::new(None).unwrap() }),
-            line: Arc::new(Line::open(reach)),
+            line: Arc::new(Line::open(access)),
             look_ups: Arc::new(Semaphore::new(1)),
             permit: Arc::new(permit),
             notes,
