@@ -57,7 +57,7 @@ pub enum Party {
 pub struct Handover<'a> {
     old: &'a Agent,
     carried: Carried,
-    quiet: Option<Drained<'a>>,
+    drained: Option<Drained<'a>>,
 }
 
 impl Handover<'_> {
@@ -71,14 +71,14 @@ impl Handover<'_> {
     /// the answer is for how long none has begun.
     pub fn complete(self) -> Duration {
         self.old.stopping.store(true, Ordering::Release);
-        self.quiet.map_or(Duration::ZERO, |quiet| quiet.since.elapsed())
+        self.drained.map_or(Duration::ZERO, |drained| drained.since.elapsed())
     }
 }
 
 /// An agent in which no task runs and none begins.
 struct Drained<'a> {
     since: Instant,
-    _hush: PauseGuard<'a>,
+    _pause: PauseGuard<'a>,
     _slots: SemaphorePermit<'a>,
 }
 
@@ -88,14 +88,14 @@ struct PauseGuard<'a>(&'a Agent);
 
 impl<'a> PauseGuard<'a> {
     fn begin(agent: &'a Agent) -> Self {
-        agent.hushed.send_replace(true);
+        agent.paused.send_replace(true);
         Self(agent)
     }
 }
 
 impl Drop for PauseGuard<'_> {
     fn drop(&mut self) {
-        self.0.hushed.send_replace(false);
+        self.0.paused.send_replace(false);
     }
 }
 
@@ -108,15 +108,15 @@ impl Agent {
     /// long. This agent stays usable in any case; a trap or a breach in `save`,
     /// like one in a task, has cost it the instance.
     pub async fn hand_over(&self, to: &Agent, limit: Duration) -> Result<Handover<'_>, Fault> {
-        let nothing = |carried| Ok(Handover { old: self, carried, quiet: None });
+        let nothing = |carried| Ok(Handover { old: self, carried, drained: None });
         if let Some(reason) = self.keeps_from(to) {
             return nothing(reason);
         }
-        let quiet = self.fall_quiet(limit).await?;
+        let drained = self.drain(limit).await?;
         let Some(saved) = self.saved().await? else { return nothing(Carried::NoInstance) };
         to.go_on_from(&saved).await?;
         let carried = Carried::Bytes(saved.len() as u64);
-        Ok(Handover { old: self, carried, quiet: Some(quiet) })
+        Ok(Handover { old: self, carried, drained: Some(drained) })
     }
 
     /// Why there is nothing to carry, if so.
@@ -135,14 +135,14 @@ impl Agent {
     }
 
     /// Waits until the running tasks have finished, and holds all slots from then.
-    async fn fall_quiet(&self, limit: Duration) -> Result<Drained<'_>, Fault> {
-        let hush = PauseGuard::begin(self);
+    async fn drain(&self, limit: Duration) -> Result<Drained<'_>, Fault> {
+        let pause = PauseGuard::begin(self);
         let since = Instant::now();
         let all = self.slots.acquire_many(self.capabilities.max_concurrent_tasks);
         let slots = tokio::time::timeout(limit, all).await.map_err(|_| still_busy(limit))?;
         match slots {
             Ok(slots) if !self.stopping.load(Ordering::Acquire) => {
-                Ok(Drained { since, _hush: hush, _slots: slots })
+                Ok(Drained { since, _pause: pause, _slots: slots })
             }
             _ => Err(Fault::Stopped),
         }

@@ -52,7 +52,7 @@ pub struct Agent {
     _permit: InstancePermit,
     slots: Semaphore,
     /// Whether its state is being handed to a successor.
-    hushed: watch::Sender<bool>,
+    paused: watch::Sender<bool>,
     idle: Mutex<Vec<Instance>>,
     generation: AtomicU64,
     stopping: AtomicBool,
@@ -87,7 +87,7 @@ impl Agent {
             host,
             template,
             slots: Semaphore::new(instances as usize),
-            hushed: watch::Sender::new(false),
+            paused: watch::Sender::new(false),
             capabilities,
             _permit: permit,
             idle: Mutex::new(vec![first]),
@@ -206,11 +206,11 @@ impl Agent {
     async fn free_slot(&self) -> Option<SemaphorePermit<'_>> {
         loop {
             let slot = self.slots.acquire().await.ok()?;
-            if !*self.hushed.borrow() {
+            if !*self.paused.borrow() {
                 return Some(slot);
             }
             drop(slot);
-            self.hushed.subscribe().wait_for(|hushed| !hushed).await.ok()?;
+            self.paused.subscribe().wait_for(|paused| !paused).await.ok()?;
         }
     }
 
