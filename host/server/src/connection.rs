@@ -274,7 +274,7 @@ where
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let place = Arc::clone(&self.place);
-        let in_hand = place.request();
+        let in_flight = place.request();
         request.extensions_mut().insert(Client(Arc::clone(&place)));
         // One that asks first sends no body after a refusal.
         let lingers = !request.headers().contains_key(EXPECT);
@@ -288,7 +288,7 @@ where
                 }
                 answer.as_mut().poll(cx).map_err(Into::into)
             });
-            Ok(answer.await?.map(|body| While { body, _guard: in_hand }))
+            Ok(answer.await?.map(|body| While { body, _guard: in_flight }))
         })
     }
 }

@@ -23,7 +23,7 @@ impl Fabric {
         let status = self.status(&entries, queue.is_some());
         let queued = queue.map_or(0, |stats| pending(&stats));
         // What runs outside of the queue counts too.
-        let running: usize = entries.iter().map(|entry| entry.in_hand()).sum();
+        let running: usize = entries.iter().map(|entry| entry.in_flight()).sum();
         SystemHealth {
             status,
             timestamp: SystemTime::now(),

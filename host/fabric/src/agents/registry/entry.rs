@@ -16,7 +16,7 @@ use crate::telemetry::metrics::Runner;
 /// One agent with what the fabric knows of it.
 pub(crate) struct AgentEntry {
     pub(crate) agent: Agent,
-    in_hand: AtomicUsize,
+    in_flight: AtomicUsize,
     /// Tasks in flight over all agents of the type.
     of_type: Arc<AtomicUsize>,
     health: Mutex<AgentHealth>,
@@ -36,8 +36,8 @@ pub(crate) struct AgentPermit(pub(crate) Arc<AgentEntry>);
 impl AgentEntry {
     pub(super) fn new(agent: Agent, of_type: Arc<AtomicUsize>) -> Self {
         let health = Mutex::new(AgentHealth { status: HealthStatus::Healthy, message: None });
-        let in_hand = AtomicUsize::new(0);
-        Self { agent, in_hand, of_type, health, asking: Arc::default() }
+        let in_flight = AtomicUsize::new(0);
+        Self { agent, in_flight, of_type, health, asking: Arc::default() }
     }
 
     /// `None` while another caller is asking.
@@ -59,8 +59,8 @@ impl AgentEntry {
     }
 
     /// The task is counted for the type already.
-    pub(super) fn take_in_hand(self: &Arc<Self>) -> AgentPermit {
-        self.in_hand.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin_task(self: &Arc<Self>) -> AgentPermit {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         AgentPermit(Arc::clone(self))
     }
 
@@ -72,8 +72,8 @@ impl AgentEntry {
         self.agent.config().agent_id
     }
 
-    pub(crate) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::Relaxed)
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     pub(crate) fn health(&self) -> AgentHealth {
@@ -121,7 +121,7 @@ impl AgentEntry {
             genome: self.agent.genome().digest(),
             capabilities: self.agent.capabilities().clone(),
             health: self.health(),
-            tasks_in_hand: self.in_hand(),
+            tasks_in_hand: self.in_flight(),
             tasks_done: totals.tasks,
             faults: totals.faults,
             restarts: totals.restarts,
@@ -136,7 +136,7 @@ impl AgentEntry {
 
 impl Drop for AgentPermit {
     fn drop(&mut self) {
-        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.of_type.fetch_sub(1, Ordering::Relaxed);
     }
 }

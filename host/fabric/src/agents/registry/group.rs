@@ -17,7 +17,7 @@ pub(crate) type TrafficSplit = Arc<dyn Fn(&Task) -> TrafficArm + Send + Sync>;
 pub(super) struct AgentGroup {
     agents: Vec<Arc<AgentEntry>>,
     trial: Option<OnTrial>,
-    pub(super) in_hand: Arc<AtomicUsize>,
+    pub(super) in_flight: Arc<AtomicUsize>,
     /// Tasks that may run at once, over all of them.
     pub(super) room: usize,
     /// The type's name, shared with callers.
@@ -182,6 +182,6 @@ fn arm(entry: &Arc<AgentEntry>) -> Arm {
 /// the agents that run it count.
 fn least_busy(agents: &[Arc<AgentEntry>], on: Option<Digest>) -> Option<&Arc<AgentEntry>> {
     let runs = |entry: &&Arc<AgentEntry>| on.is_none_or(|genome| entry.genome() == genome);
-    let idle = agents.iter().find(|entry| entry.in_hand() == 0 && runs(entry));
-    idle.or_else(|| agents.iter().filter(runs).min_by_key(|entry| entry.in_hand()))
+    let idle = agents.iter().find(|entry| entry.in_flight() == 0 && runs(entry));
+    idle.or_else(|| agents.iter().filter(runs).min_by_key(|entry| entry.in_flight()))
 }

@@ -231,13 +231,13 @@ impl AgentRegistry {
         let of_type = registry.by_type.get(name)?;
         let taker = of_type.taker(task, on)?;
         // Counted first and taken back, since others are admitted meanwhile.
-        let in_hand = of_type.in_hand.fetch_add(1, Ordering::Relaxed);
-        if in_hand >= of_type.room.saturating_add(capacity) {
-            of_type.in_hand.fetch_sub(1, Ordering::Relaxed);
+        let in_flight = of_type.in_flight.fetch_add(1, Ordering::Relaxed);
+        if in_flight >= of_type.room.saturating_add(capacity) {
+            of_type.in_flight.fetch_sub(1, Ordering::Relaxed);
             let (agent_type, retry_after) = (name.to_owned(), Duration::from_secs(1));
             return Some(Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }));
         }
-        Some(Ok(taker.take_in_hand()))
+        Some(Ok(taker.begin_task()))
     }
 }
 
@@ -253,8 +253,8 @@ impl Registry {
 
     /// Enters an agent under its id, and replaces one that has the same id.
     fn enter(&mut self, agent: Agent) -> Arc<AgentEntry> {
-        let in_hand = Arc::clone(&self.of_type(&agent.config().agent_type).in_hand);
-        let entry = Arc::new(AgentEntry::new(agent, in_hand));
+        let in_flight = Arc::clone(&self.of_type(&agent.config().agent_type).in_flight);
+        let entry = Arc::new(AgentEntry::new(agent, in_flight));
         self.by_id.insert(entry.id(), Arc::clone(&entry));
         entry
     }

@@ -200,7 +200,7 @@ impl HostDirectoryEntryStream for View<'_, Files> {
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
         let listing = listing::of(&stream);
-        if let Some(next) = self.context.table.get_mut(&listing)?.in_hand() {
+        if let Some(next) = self.context.table.get_mut(&listing)?.buffered() {
             return next;
         }
         self.on_a_thread(move |reached| reached.table.get_mut(&listing)?.read_on()).await?

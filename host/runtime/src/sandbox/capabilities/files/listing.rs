@@ -58,7 +58,7 @@ impl Listing {
     }
 
     /// The next entry, where no reading is needed for it.
-    pub(super) fn in_hand(&mut self) -> Option<FsResult<Option<DirectoryEntry>>> {
+    pub(super) fn buffered(&mut self) -> Option<FsResult<Option<DirectoryEntry>>> {
         match self.block.pop_front() {
             Some(entry) => Some(entry.map(Some).map_err(FsError::from)),
             None if self.ended => Some(Ok(None)),
@@ -69,7 +69,7 @@ impl Listing {
     /// Reads the next block, and gives its first entry.
     pub(super) fn read_on(&mut self) -> FsResult<Option<DirectoryEntry>> {
         loop {
-            if let Some(next) = self.in_hand() {
+            if let Some(next) = self.buffered() {
                 return next;
             }
             self.read_block()?;
