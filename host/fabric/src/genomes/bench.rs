@@ -15,7 +15,7 @@ use chimera_layer4_core::{AgentConfig, Digest, JsonText, Layer4Error, Layer4Resu
 use chimera_layer4_runtime::{Agent, Genome, RunReport};
 
 use super::admission::GenomeRef;
-use super::idle_priority::aside;
+use super::idle_priority::at_idle_priority;
 use super::open::entry;
 use super::{Genomes, OpenGenomes};
 use crate::utils;
@@ -74,7 +74,7 @@ impl Genomes {
             (genomes.load(candidate).await?, self.bench_config(agent_type)),
         ];
         let sizes = sides.each_ref().map(|(genome, _)| genome.inspection().size_bytes);
-        let pairs = aside(Arc::clone(genomes).pairs(sides, tasks)).await??;
+        let pairs = at_idle_priority(Arc::clone(genomes).pairs(sides, tasks)).await??;
         let comparison = compare(&pairs, CONFIDENCE, &Margins::default());
         let fitness = Fitness::of_comparison(&comparison, sizes.into(), weights);
         let event = Event::Benchmarked {

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 /// Runs `work` on that thread. It stops where it is when the caller stops waiting.
-pub(super) async fn aside<T: Send + 'static>(
+pub(super) async fn at_idle_priority<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Layer4Result<T> {
     let (mut done, ended) = oneshot::channel();

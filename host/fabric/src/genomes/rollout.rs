@@ -184,9 +184,9 @@ impl OpenGenomes {
         let live = Arc::new(Live::new(agent_type, rollout, held_against));
         // Register the trial first, so that the candidate's first run counts.
         self.evidence.trials.insert(Arc::clone(&live));
-        let lanes = Arc::clone(&live);
-        let lanes = Arc::new(move |task: &_| lanes.lane(task));
-        let put = self.pool.agents.put_on_trial(agent_type, candidates, control, lanes);
+        let of_task = Arc::clone(&live);
+        let split = Arc::new(move |task: &_| of_task.arm(task));
+        let put = self.pool.agents.put_on_trial(agent_type, candidates, control, split);
         if let Err(error) = put {
             self.evidence.trials.remove(agent_type);
             live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));

@@ -99,7 +99,7 @@ impl Live {
     }
 
     /// Who runs this task.
-    pub(super) fn lane(&self, task: &Task) -> TrafficArm {
+    pub(super) fn arm(&self, task: &Task) -> TrafficArm {
         let rollout = self.rollout();
         match task.metadata.get(KEY) {
             Some(key) => rollout.lane(key),

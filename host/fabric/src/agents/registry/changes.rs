@@ -51,7 +51,7 @@ impl AgentRegistry {
     }
 
     /// Gives candidates and their control shares of their type's tasks, as
-    /// `lanes` says. They do not count against `max_agents`.
+    /// `split` says. They do not count against `max_agents`.
     ///
     /// # Errors
     /// `NotRunning` after the end.
@@ -60,7 +60,7 @@ impl AgentRegistry {
         name: &str,
         candidates: Vec<Agent>,
         control: Vec<Agent>,
-        lanes: TrafficSplit,
+        split: TrafficSplit,
     ) -> Layer4Result<()> {
         let mut registry = self.write();
         if registry.closed {
@@ -77,7 +77,7 @@ impl AgentRegistry {
         registry.on_trial += candidates.len() + control.len();
         let [candidates, control] = [candidates, control]
             .map(|agents| agents.into_iter().map(|agent| registry.enter(agent)).collect());
-        registry.of_type(name).put_on_trial(candidates, control, lanes);
+        registry.of_type(name).put_on_trial(candidates, control, split);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub(super) struct AgentGroup {
 struct OnTrial {
     candidates: Vec<Arc<AgentEntry>>,
     control: Vec<Arc<AgentEntry>>,
-    lanes: TrafficSplit,
+    split: TrafficSplit,
 }
 
 impl OnTrial {
@@ -96,9 +96,9 @@ impl AgentGroup {
         &mut self,
         candidates: Vec<Arc<AgentEntry>>,
         control: Vec<Arc<AgentEntry>>,
-        lanes: TrafficSplit,
+        split: TrafficSplit,
     ) {
-        self.trial = Some(OnTrial { candidates, control, lanes });
+        self.trial = Some(OnTrial { candidates, control, split });
         self.sum_up();
     }
 
@@ -125,7 +125,7 @@ impl AgentGroup {
             meant.sort_by_key(|genome| first != Some(*genome));
         }
         let Some(trial) = &self.trial else { return meant };
-        let is_candidates = task.is_some_and(|task| (trial.lanes)(task) == TrafficArm::Candidate);
+        let is_candidates = task.is_some_and(|task| (trial.split)(task) == TrafficArm::Candidate);
         let at = if is_candidates { 0 } else { meant.len() };
         meant.splice(at..at, candidate);
         meant
@@ -140,7 +140,7 @@ impl AgentGroup {
     ) -> Option<&Arc<AgentEntry>> {
         let others = || least_busy(&self.agents, on).or_else(|| least_busy(&self.agents, None));
         let Some(trial) = &self.trial else { return others() };
-        let one = match task.map_or(TrafficArm::Others, |task| (trial.lanes)(task)) {
+        let one = match task.map_or(TrafficArm::Others, |task| (trial.split)(task)) {
             // The side was chosen when the task was handed out.
             _ if on.is_some() && on == trial.candidate() => least_busy(&trial.candidates, None),
             TrafficArm::Candidate if on.is_none() => least_busy(&trial.candidates, None),
