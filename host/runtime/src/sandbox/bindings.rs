@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chimera_layer4_core as core;
 use chimera_layer4_core::{Call, GuestFault, ResourceQuota, Task};
 
-use super::guest_text::words;
+use super::guest_text::sanitize;
 use super::setup::AgentSetup;
 
 wasmtime::component::bindgen!({
@@ -99,15 +99,15 @@ fn unix_millis(time: SystemTime) -> u64 {
 pub(crate) fn agent_error(error: &types::AgentError, during: Call) -> GuestFault {
     match error {
         types::AgentError::InvalidInput(message) => {
-            GuestFault::InvalidInput { during, message: words(message) }
+            GuestFault::InvalidInput { during, message: sanitize(message) }
         }
         types::AgentError::Unavailable(unavailable) => GuestFault::Unavailable {
             during,
-            message: words(&unavailable.message),
+            message: sanitize(&unavailable.message),
             retry_after_ms: unavailable.retry_after_ms,
         },
         types::AgentError::Failed(message) => {
-            GuestFault::Failed { during, message: words(message) }
+            GuestFault::Failed { during, message: sanitize(message) }
         }
     }
 }
@@ -116,13 +116,13 @@ pub(crate) fn agent_error(error: &types::AgentError, during: Call) -> GuestFault
 const ENTRIES: usize = 64;
 
 pub(crate) fn capabilities(said: types::AgentCapabilities, most: u32) -> core::AgentCapabilities {
-    let list = |items: Vec<String>| items.iter().take(ENTRIES).map(|item| words(item)).collect();
+    let list = |items: Vec<String>| items.iter().take(ENTRIES).map(|item| sanitize(item)).collect();
     let needed = said.required_env_vars.iter().take(ENTRIES);
     core::AgentCapabilities {
         supported_task_types: list(said.supported_task_types),
         max_concurrent_tasks: said.max_concurrent_tasks.clamp(1, most),
         resource_quota: said.wanted_quota.map(wanted).filter(|quota| quota.complaints().is_empty()),
-        required_env_vars: needed.map(|(name, why)| (words(name), words(why))).collect(),
+        required_env_vars: needed.map(|(name, why)| (sanitize(name), sanitize(why))).collect(),
         features: list(said.features),
     }
 }
@@ -142,5 +142,5 @@ pub(crate) fn health(said: &types::AgentHealth) -> core::AgentHealth {
         types::HealthStatus::Degraded => core::HealthStatus::Degraded,
         types::HealthStatus::Unhealthy => core::HealthStatus::Unhealthy,
     };
-    core::AgentHealth { status, message: said.message.as_deref().map(words) }
+    core::AgentHealth { status, message: said.message.as_deref().map(sanitize) }
 }

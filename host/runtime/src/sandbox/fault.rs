@@ -12,7 +12,7 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
 use super::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
-use super::guest_text::{WORDS, words};
+use super::guest_text::{TEXT_BYTES, sanitize};
 use super::limits::ceilings::{BYTES_PER_HOST_CALL, FIELD_BYTES, HANDLES};
 use super::limits::cpu::HostPanic;
 use super::limits::memory::OverMemory;
@@ -131,7 +131,7 @@ fn of_engine_limit(error: &Error, during: Call) -> Option<Fault> {
         let detail = format!(
             "{}; one component may have {CORE_INSTANCES_PER_COMPONENT} core instances, \
              {MEMORIES_PER_COMPONENT} memories and {TABLES_PER_COMPONENT} tables",
-            words(&error.root_cause().to_string())
+            sanitize(&error.root_cause().to_string())
         );
         return Some(host_limit(QuotaKind::Instances, during, detail));
     }
@@ -171,7 +171,7 @@ fn trap_code(trap: Trap) -> TrapCode {
 fn trap_message(error: &Error, code: TrapCode) -> String {
     let mut parts = Vec::new();
     if code == TrapCode::Other {
-        parts.push(words(&error.root_cause().to_string()));
+        parts.push(sanitize(&error.root_cause().to_string()));
     }
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         let names: Vec<String> = backtrace
@@ -190,11 +190,11 @@ fn trap_message(error: &Error, code: TrapCode) -> String {
 
 /// A function's name as its author wrote it, where Rust's compiler wrote another.
 fn readable(symbol: &str) -> String {
-    let Ok(name) = rustc_demangle::try_demangle(symbol) else { return words(symbol) };
+    let Ok(name) = rustc_demangle::try_demangle(symbol) else { return sanitize(symbol) };
     let mut kept = Start(String::new());
-    // An error: there is more of it, and `words` says so.
+    // An error: there is more of it, and `sanitize` says so.
     let _ = write!(kept, "{name:#}");
-    words(&kept.0)
+    sanitize(&kept.0)
 }
 
 /// The start of a text. A few bytes of a symbol may stand for a long name.
@@ -202,7 +202,7 @@ struct Start(String);
 
 impl Write for Start {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() > WORDS {
+        if self.0.len() > TEXT_BYTES {
             return Err(fmt::Error);
         }
         self.0.push_str(text);
@@ -263,7 +263,7 @@ mod tests {
         }
         bomb.push('E');
         let name = readable(&bomb);
-        assert!(name.len() < WORDS + 128 && name.ends_with('…'), "{}: {name}", name.len());
+        assert!(name.len() < TEXT_BYTES + 128 && name.ends_with('…'), "{}: {name}", name.len());
     }
 
     /// As Rust writes the place that a backward reference names.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::sandbox::guest_text::{WORDS, words};
+use crate::sandbox::guest_text::{TEXT_BYTES, sanitize};
 use crate::sandbox::limits::hosted::Hosted;
 
 /// Bytes of each kind that are kept from the start of a run.
@@ -98,14 +98,14 @@ impl Log {
 
     /// Adds a line of the log.
     pub(crate) fn line(&self, level: LogLevel, message: &str) {
-        let line = words(message);
+        let line = sanitize(message);
         let mut room = self.lock();
         if !room.has(line.len()) {
             room.said.dropped += message.len() as u64;
             return;
         }
         let said = &mut room.said;
-        said.dropped += message.len().saturating_sub(WORDS) as u64;
+        said.dropped += message.len().saturating_sub(TEXT_BYTES) as u64;
         let has_room = said.room(Kind::Line) > 0;
         let entry = said.entry(Kind::Line, level, line.as_bytes());
         if has_room {
@@ -178,8 +178,8 @@ fn push_lines(same: &[Entry], lines: &mut Vec<LogLine>) -> u64 {
     }
     let mut dropped = 0;
     for line in text.lines() {
-        dropped += line.len().saturating_sub(WORDS) as u64;
-        lines.push(LogLine { level: *level, message: words(line) });
+        dropped += line.len().saturating_sub(TEXT_BYTES) as u64;
+        lines.push(LogLine { level: *level, message: sanitize(line) });
     }
     dropped
 }

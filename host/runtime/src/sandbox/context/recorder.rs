@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::{Dropped, Metric, Progress, RunTelemetry, Span};
 
-use crate::sandbox::guest_text::words;
+use crate::sandbox::guest_text::sanitize;
 use crate::sandbox::limits::hosted::Hosted;
 
 const METRICS: usize = 256;
@@ -228,7 +228,7 @@ impl Recorder {
 }
 
 fn cut(text: &str, bytes: usize) -> String {
-    let mut kept = words(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default());
+    let mut kept = sanitize(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default());
     kept.shrink_to_fit();
     kept
 }

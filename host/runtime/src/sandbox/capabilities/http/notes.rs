@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::sandbox::guest_text::words;
+use crate::sandbox::guest_text::sanitize;
 use crate::sandbox::limits::hosted::Hosted;
 
 /// Notes kept between two looks; the first ones say the most.
@@ -35,7 +35,7 @@ impl Notes {
 
     pub(super) fn add(&self, note: &str) {
         let mut noted = self.lock();
-        let note = words(note);
+        let note = sanitize(note);
         let kept: usize = noted.notes.iter().map(String::len).sum();
         if noted.notes.len() < NOTES && noted.held.cover(kept + note.len()).is_ok() {
             noted.notes.push(note);

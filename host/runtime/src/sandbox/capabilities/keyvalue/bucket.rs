@@ -8,7 +8,7 @@ use chimera_layer4_core::keyvalue::{ABSENT, Change, Entry, KeyValueError, Place}
 
 use super::Space;
 use super::failure::{Answer, Failure};
-use crate::sandbox::guest_text::words;
+use crate::sandbox::guest_text::sanitize;
 use crate::sandbox::limits::ceilings::BYTES_PER_HOST_CALL;
 use crate::sandbox::limits::memory::{Charge, InstanceMemory, OverMemory};
 use crate::sandbox::limits::pool::Taken;
@@ -208,7 +208,7 @@ fn check_key(key: &str) -> Answer<()> {
 }
 
 pub(super) fn check_bucket(name: &str) -> Answer<()> {
-    if name.len() <= BUCKET_BYTES && words(name) == name {
+    if name.len() <= BUCKET_BYTES && sanitize(name) == name {
         return Ok(());
     }
     Err(Failure::Other(format!(

@@ -24,7 +24,7 @@ use self::bucket::{Bucket, OPEN_BYTES, OpenBucket, check_bucket};
 use self::failure::{Answer, Failure};
 use crate::sandbox::capability::{Capability, Needs, Provides, View, ViewOf};
 use crate::sandbox::context::ContextBuilder;
-use crate::sandbox::guest_text::words;
+use crate::sandbox::guest_text::sanitize;
 use crate::sandbox::options::CapabilityOptions;
 
 mod bindings {
@@ -129,7 +129,7 @@ impl View<'_, KeyValue> {
 /// that would help, which stands first because a line of the log is cut at its end.
 fn denied(bucket: &str) -> String {
     let room = KeyValueGrant::default().max_mb;
-    let bucket = words(bucket);
+    let bucket = sanitize(bucket);
     format!(
         "the host denied a key-value store: `--keyvalue={room}` or `keyvalue = {{ max_mb = {room} }}` \
          grants one of {room} MiB; the bucket was \"{bucket}\""

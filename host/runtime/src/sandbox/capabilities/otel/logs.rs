@@ -6,7 +6,7 @@ use chimera_layer4_core::telemetry::LogLevel;
 
 use super::bindings::wasi::otel::logs::{Host, LogRecord};
 use super::{Otel, View, pairs, text};
-use crate::sandbox::guest_text::WORDS;
+use crate::sandbox::guest_text::TEXT_BYTES;
 
 impl Host for View<'_, Otel> {
     fn on_emit(&mut self, data: LogRecord) -> wasmtime::Result<()> {
@@ -16,7 +16,7 @@ impl Host for View<'_, Otel> {
             line = format!("{line}{colon}{}", text(body));
         }
         for (name, value) in pairs(data.attributes.as_deref().unwrap_or_default()) {
-            if line.len() > WORDS {
+            if line.len() > TEXT_BYTES {
                 break; // The log keeps no more of a line.
             }
             write!(line, " {name}={value}")?;
