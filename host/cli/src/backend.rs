@@ -29,7 +29,7 @@ const KEPT: [&str; 5] = ["chimera.db", "compiled", "genomes", "keyvalue.db", "ev
 pub(super) fn must_be_data_folder(config: &Layer4Config) -> Result<(), BadInput> {
     let Some(folder) = &config.data_dir else { return Ok(()) };
     let shown = folder.display();
-    let words = if !folder.exists() {
+    let message = if !folder.exists() {
         format!("there is no folder {shown}, and a command that only looks makes none")
     } else if !KEPT.iter().any(|name| folder.join(name).try_exists().unwrap_or(true)) {
         format!("{shown} is no data folder: it has none of {}", KEPT.join(", "))
@@ -37,7 +37,7 @@ pub(super) fn must_be_data_folder(config: &Layer4Config) -> Result<(), BadInput>
         return Ok(());
     };
     Err(BadInput(format!(
-        "{words}; check `data_dir` (--data-dir, LAYER4_DATA_DIR). `chimera serve`, `work`, `run` and \
+        "{message}; check `data_dir` (--data-dir, LAYER4_DATA_DIR). `chimera serve`, `work`, `run` and \
          `task submit` make one"
     )))
 }

@@ -27,7 +27,7 @@ pub(super) async fn patiently<T: Send + 'static>(
 /// # Errors
 /// It cannot be opened, or is a folder.
 pub(super) fn open(path: &Path, name: &str) -> Result<File, BadInput> {
-    let wrong = |words: String| BadInput(format!("{name}: {words}"));
+    let wrong = |message: String| BadInput(format!("{name}: {message}"));
     let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     if file.metadata().map_err(|error| wrong(error.to_string()))?.is_dir() {
         return Err(wrong("it is a folder; name a file or a pipe".into()));

@@ -57,8 +57,8 @@ async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
             [] => "nor does any other agent type".to_owned(),
             names => format!("agent types that do: {}", names.join(", ")),
         };
-        let words = format!("the agent type {agent_type:?} keeps nothing by key; {others}");
-        return Err(BadInput(words).into());
+        let message = format!("the agent type {agent_type:?} keeps nothing by key; {others}");
+        return Err(BadInput(message).into());
     }
     match door {
         Door::Host(client) => Ok(client.clear_kept_by_key(agent_type).await?),

@@ -15,9 +15,9 @@ const READ_BYTES: usize = 1 << 16;
 /// What is wrong with it. The caller says which line it is.
 pub(super) fn object<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     if line.starts_with(BYTE_ORDER_MARK) {
-        let words = "the line begins with a byte order mark (U+FEFF); save the file as UTF-8 \
+        let message = "the line begins with a byte order mark (U+FEFF); save the file as UTF-8 \
                      without one";
-        return Err(words.into());
+        return Err(message.into());
     }
     // Without this an array would pass for an object, its values in the order of the fields.
     let line_begins = line.trim_ascii_start();
@@ -34,8 +34,8 @@ pub(super) fn object<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
 /// What is wrong with a line of a file: it has a number of its own there, and is
 /// not the first of itself.
 fn in_words(error: &serde_json::Error) -> String {
-    let words = error.to_string();
-    let what = words.rsplit_once(" at line ").map_or(&*words, |(what, _)| what);
+    let message = error.to_string();
+    let what = message.rsplit_once(" at line ").map_or(&*message, |(what, _)| what);
     let column = error.column();
     if what.starts_with("number out of range") {
         return format!("a number is out of range at column {column}; allowed is up to ±1.8e308");

@@ -117,8 +117,8 @@ async fn submit(
     let Some(submission) = submission else { return Ok(Exit::Success) };
     if wait {
         let QueueBackend::Remote(client) = queue else {
-            let words = "--wait: no host serves this data folder; start `chimera serve`";
-            return Err(BadInput(words.into()).into());
+            let message = "--wait: no host serves this data folder; start `chimera serve`";
+            return Err(BadInput(message.into()).into());
         };
         let id = queue.submit(submission).await?;
         return follow::to_its_end(client, id, output).await;
@@ -386,8 +386,8 @@ async fn may_purge(count: usize, output: &Output) -> anyhow::Result<()> {
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }
-    let words = "nothing was purged: the answer was not `y`; --yes purges without asking";
-    Err(BadInput(words.into()).into())
+    let message = "nothing was purged: the answer was not `y`; --yes purges without asking";
+    Err(BadInput(message.into()).into())
 }
 
 /// What may be done to tasks: its name, and to which it may.

@@ -120,8 +120,8 @@ pub(super) fn agent(
     }
     config.parameters = parameters(&grants.param)?;
     let folders = grants.dir.iter().map(|typed| folder(typed)).collect::<Result<Vec<_>, _>>()?;
-    if let Some((_, words)) = FolderGrant::given_twice(&folders).into_iter().next() {
-        return Err(BadInput(format!("--dir: {words}")));
+    if let Some((_, message)) = FolderGrant::given_twice(&folders).into_iter().next() {
+        return Err(BadInput(format!("--dir: {message}")));
     }
     let keyvalue = grants.keyvalue.map(|max_mb| KeyValueGrant { max_mb }.check());
     let keyvalue =

@@ -21,7 +21,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 #[derive(Debug, PartialEq, Eq)]
 struct Warning {
     code: &'static str,
-    words: String,
+    message: String,
 }
 
 /// Logs what is to be warned of.
@@ -36,15 +36,15 @@ pub(super) fn tell(settings: &Settings, data: Option<&OwnFolder>) {
         unbounded_memory(&cgroup, Path::new(CGROUPS)),
         data.and_then(remote_disk),
     ];
-    for Warning { code, words } in warnings.into_iter().flatten() {
-        tracing::warn!(code, "{words}");
+    for Warning { code, message } in warnings.into_iter().flatten() {
+        tracing::warn!(code, "{message}");
     }
 }
 
 fn as_root(us: u32) -> Option<Warning> {
-    let words = "the host runs as root: a fault in the sandbox would open the whole machine; run it as \
+    let message = "the host runs as root: a fault in the sandbox would open the whole machine; run it as \
                  a user of its own, as host/deploy/systemd/chimera.service does";
-    (us == ROOT).then(|| Warning { code: "running-as-root", words: words.into() })
+    (us == ROOT).then(|| Warning { code: "running-as-root", message: message.into() })
 }
 
 /// The token, and what agents are given as variables.
@@ -60,22 +60,22 @@ fn readable_secrets(settings: &Settings, us: u32, accounts: &Accounts) -> Option
         None => return None,
     };
     let (who, mode) = who_may(READ, Path::new(file), us, accounts)?;
-    let words = format!(
+    let message = format!(
         "{file} holds {secret} and can be read by {who} (mode {mode:o}); `chmod 600` it, or 640 with \
          a group that only the host's user is in"
     );
-    Some(Warning { code: "secrets-readable", words })
+    Some(Warning { code: "secrets-readable", message })
 }
 
 fn writable_settings(settings: &Settings, us: u32, accounts: &Accounts) -> Option<Warning> {
     const WRITE: u32 = 0o022;
     let file = settings.layers.file();
     let (who, mode) = who_may(WRITE, Path::new(file), us, accounts)?;
-    let words = format!(
+    let message = format!(
         "{file} can be changed by {who} (mode {mode:o}), who could grant an agent whatever the host \
          may do; `chmod go-w` it"
     );
-    Some(Warning { code: "settings-writable", words })
+    Some(Warning { code: "settings-writable", message })
 }
 
 /// Who beside root and the host's user may do this with a file; `bits` are
@@ -105,12 +105,12 @@ fn open_to_users(settings: &Settings, us: u32, accounts: &Accounts) -> Option<Wa
     let people = accounts.people_but(us);
     let named: Vec<&str> = people.iter().copied().take(MOST_NAMES).collect();
     let others = if people.len() > MOST_NAMES { " and others" } else { "" };
-    let words = format!(
+    let message = format!(
         "no `api_token` is set, and this machine has other users ({}{others}): each can submit tasks \
          and replace agents; set one",
         named.join(", ")
     );
-    (!people.is_empty()).then_some(Warning { code: "no-token", words })
+    (!people.is_empty()).then_some(Warning { code: "no-token", message })
 }
 
 /// Guests have quotas; the compiler, the store's caches and the host itself have
@@ -125,20 +125,20 @@ fn unbounded_memory(cgroup: &str, mounted: &Path) -> Option<Warning> {
         let file: PathBuf = mounted.join(above).join("memory.max");
         fs::read_to_string(file).is_ok_and(|limit| limit.trim() != "max")
     });
-    let words = "nothing bounds the memory of the host and its compilers but the machine's: set \
+    let message = "nothing bounds the memory of the host and its compilers but the machine's: set \
                  `MemoryMax=` in the unit (`systemctl edit chimera`), or a limit of the container";
-    (!bounded).then(|| Warning { code: "memory-unbounded", words: words.into() })
+    (!bounded).then(|| Warning { code: "memory-unbounded", message: message.into() })
 }
 
 fn remote_disk(data: &OwnFolder) -> Option<Warning> {
     let system = data.network_file_system()?;
     let may = if system == "FUSE" { ", which may be a network file system" } else { "" };
-    let words = format!(
+    let message = format!(
         "the data folder {} is on {system}{may}: SQLite's locks and log do not hold over a network, \
          so a crash or a second host may damage the queue; set `data_dir` to a local disk",
         data.path().display()
     );
-    Some(Warning { code: "data-on-network", words })
+    Some(Warning { code: "data-on-network", message })
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
         let accounts = Accounts::default();
         let token = format!("api_token = \"{}\"\n", "t".repeat(32));
         let variable = "[agents.a]\ncomponent = \"a.wasm\"\nenvironment = { KEY = \"k\" }\n";
-        for (text, mode, words) in [
+        for (text, mode, message) in [
             (&*token, 0o644, Some("holds `api_token` and can be read by every user (mode 644)")),
             (&*token, 0o640, Some("can be read by the group")),
             (&*token, 0o600, None),
@@ -175,9 +175,9 @@ mod tests {
         ] {
             let settings = settings(folder.path(), text, mode);
             let warned = readable_secrets(&settings, us, &accounts);
-            assert_eq!(warned.is_some(), words.is_some(), "{text} {mode:o} {warned:?}");
-            for (warned, words) in warned.iter().zip(words) {
-                assert!(warned.words.contains(words), "{warned:?}");
+            assert_eq!(warned.is_some(), message.is_some(), "{text} {mode:o} {warned:?}");
+            for (warned, message) in warned.iter().zip(message) {
+                assert!(warned.message.contains(message), "{warned:?}");
             }
         }
     }

@@ -166,8 +166,8 @@ async fn agents(
 ) -> anyhow::Result<Vec<NamedAgent>> {
     let (agents_given, most) = (args.agent.len(), config.max_agents);
     if agents_given > most {
-        let words = format!("--agent is given {agents_given} times, and `max_agents` is {most}");
-        return Err(BadInput(format!("{words}; set LAYER4_MAX_AGENTS={agents_given}")).into());
+        let message = format!("--agent is given {agents_given} times, and `max_agents` is {most}");
+        return Err(BadInput(format!("{message}; set LAYER4_MAX_AGENTS={agents_given}")).into());
     }
     let mut agents: Vec<NamedAgent> = Vec::new();
     for typed in &args.agent {

@@ -20,9 +20,9 @@ pub(super) fn types(subject: &mut Subject<'_>, works: &[Piece]) {
     let given = subject.options.samples.iter().filter_map(|sample| sample.task_type.as_deref());
     let lines = &mut subject.lines;
     if let Some(unknown) = given.into_iter().find(|name| !declared.iter().any(|d| d == name)) {
-        let words =
+        let message =
             format!("a sample is of the type {unknown:?}, which the agent does not declare");
-        lines.warn(Check::TaskTypes, words);
+        lines.warn(Check::TaskTypes, message);
     }
     let seen = |name: &String| {
         // Where there is one type only, every task is of it.

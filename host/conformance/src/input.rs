@@ -75,8 +75,8 @@ pub(super) async fn goes_on(subject: &mut Subject<'_>, works: &[Piece]) -> Layer
         let error = subject.execute(&mut probe, piece).await?;
         if let Answer::Broke(fault) = &error.answer {
             let name = &piece.payload.name;
-            let words = format!("{name} was answered with {code} before, and now {fault}");
-            subject.lines.fail(Check::GoesOn, words);
+            let message = format!("{name} was answered with {code} before, and now {fault}");
+            subject.lines.fail(Check::GoesOn, message);
             continue;
         }
         let when = format!("after the error {code}");
@@ -88,16 +88,16 @@ pub(super) async fn goes_on(subject: &mut Subject<'_>, works: &[Piece]) -> Layer
             Answer::Result | Answer::NotJson => seen.push(*code),
             answer => {
                 let (name, found) = (&next.payload.name, in_words(&answer));
-                let words = format!("{when} it no longer does {name}: {found}");
-                subject.lines.fail(Check::GoesOn, words);
+                let message = format!("{when} it no longer does {name}: {found}");
+                subject.lines.fail(Check::GoesOn, message);
             }
         }
     }
     match seen.as_slice() {
         [] => subject.lines.not_seen(Check::GoesOn, "no error came before a task"),
         seen => {
-            let words = format!("it does the next task after {}", seen.join(", "));
-            subject.lines.pass(Check::GoesOn, words);
+            let message = format!("it does the next task after {}", seen.join(", "));
+            subject.lines.pass(Check::GoesOn, message);
         }
     }
     Ok(())

@@ -71,8 +71,8 @@ impl Notes {
         match &self.capabilities {
             None => self.capabilities = Some(said.clone()),
             Some(first) if first != said => {
-                let words = || format!("{when} it answers {said:?}, and after init {first:?}");
-                self.changed.get_or_insert_with(words);
+                let text = || format!("{when} it answers {said:?}, and after init {first:?}");
+                self.changed.get_or_insert_with(text);
             }
             Some(_) => {}
         }
@@ -85,11 +85,11 @@ impl Notes {
     }
 
     pub(super) fn health(&mut self, said: AgentHealth, when: &str) {
-        let words = || format!("{when} it is {}", health_in_words(&said));
+        let text = || format!("{when} it is {}", health_in_words(&said));
         match said.status {
             HealthStatus::Healthy => {}
-            HealthStatus::Degraded => drop(self.degraded.get_or_insert_with(words)),
-            HealthStatus::Unhealthy => drop(self.unwell.get_or_insert_with(words)),
+            HealthStatus::Degraded => drop(self.degraded.get_or_insert_with(text)),
+            HealthStatus::Unhealthy => drop(self.unwell.get_or_insert_with(text)),
         }
     }
 

@@ -52,16 +52,16 @@ pub(super) async fn before_init(subject: &mut Subject<'_>) -> Layer4Result<()> {
 pub(super) async fn second_init(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
     let Some(mut probe) = subject.started().await? else { return Ok(()) };
     let any = subject.piece(Payload::of(&serde_json::Value::Null));
-    let words = match make(subject, &mut probe, Call::Init, &any).await? {
-        Found::Answered(words) => words,
+    let message = match make(subject, &mut probe, Call::Init, &any).await? {
+        Found::Answered(message) => message,
         Found::Obeyed => {
-            let words = "it was accepted; once in the life of an instance is enough";
-            subject.lines.warn(Check::SecondInit, words);
-            words.to_owned()
+            let message = "it was accepted; once in the life of an instance is enough";
+            subject.lines.warn(Check::SecondInit, message);
+            message.to_owned()
         }
         Found::Broke(fault) => {
-            let words = format!("{fault}; answer with an error instead");
-            subject.lines.fail(Check::SecondInit, words);
+            let message = format!("{fault}; answer with an error instead");
+            subject.lines.fail(Check::SecondInit, message);
             return Ok(());
         }
     };
@@ -71,7 +71,7 @@ pub(super) async fn second_init(subject: &mut Subject<'_>, works: &[Piece]) -> L
             subject.lines.fail(Check::SecondInit, format!("afterwards {fault}"));
         }
     }
-    subject.lines.pass(Check::SecondInit, words);
+    subject.lines.pass(Check::SecondInit, message);
     Ok(())
 }
 
@@ -162,7 +162,7 @@ struct Seen {
     broke: Vec<String>,
     obeyed: bool,
     /// The words for a task, which say the most.
-    words: Option<String>,
+    message: Option<String>,
     answered: u32,
 }
 
@@ -175,7 +175,7 @@ impl Seen {
                 return is_over_time(&fault);
             }
             Found::Obeyed => self.obeyed = true,
-            Found::Answered(words) if call == Call::Task => self.words = Some(words),
+            Found::Answered(message) if call == Call::Task => self.message = Some(message),
             Found::Answered(_) => self.answered += 1,
         }
         false
@@ -184,13 +184,13 @@ impl Seen {
     fn write(self, subject: &mut Subject<'_>, check: Check, though: &str) {
         let lines = &mut subject.lines;
         if !self.broke.is_empty() {
-            let words = self.broke.join("; ");
-            return lines.fail(check, format!("{words}; answer with an error instead"));
+            let message = self.broke.join("; ");
+            return lines.fail(check, format!("{message}; answer with an error instead"));
         }
         if self.obeyed {
             return lines.warn(check, format!("it did as if nothing were wrong, though {though}"));
         }
-        let (words, others) = (self.words.unwrap_or_default(), self.answered);
-        lines.pass(check, format!("{words}; {others} other calls were answered"));
+        let (message, others) = (self.message.unwrap_or_default(), self.answered);
+        lines.pass(check, format!("{message}; {others} other calls were answered"));
     }
 }

@@ -44,8 +44,8 @@ pub(super) async fn soak(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Re
     let tally = tasks(subject, &mut probe, &pieces, &mut growth).await?;
     if let Some(fault) = tally.broke {
         let (number, memory) = (tally.done, growth.in_words());
-        let words = format!("task {number} ended the instance: {fault}; memory: {memory}");
-        subject.lines.fail(Check::Soak, words);
+        let message = format!("task {number} ended the instance: {fault}; memory: {memory}");
+        subject.lines.fail(Check::Soak, message);
         return Ok(());
     }
     let when = format!("after {} tasks", tally.done);
@@ -162,8 +162,8 @@ fn judge_growth(subject: &mut Subject<'_>, growth: &Growth, later: &Later) {
             lines.warn(Check::Soak, format!("{grew} and settled at {mib:.0} MiB: {next}"));
         }
         Later::Cut => {
-            let words = "there was no time to see whether it settles";
-            lines.warn(Check::Soak, format!("{grew}, and {words}: {memory}"));
+            let message = "there was no time to see whether it settles";
+            lines.warn(Check::Soak, format!("{grew}, and {message}: {memory}"));
         }
     }
 }
@@ -172,26 +172,26 @@ fn judge_growth(subject: &mut Subject<'_>, growth: &Growth, later: &Later) {
 fn judge_answers(subject: &mut Subject<'_>, tally: &Tally, works: bool) {
     let (true, Some((number, fault))) = (works, &tally.first) else { return };
     let (errors, done) = (tally.errors, tally.done);
-    let words = format!("from task {number} on {errors} of {done} ended in an error: {fault}");
+    let message = format!("from task {number} on {errors} of {done} ended in an error: {fault}");
     if tally.last_failed {
-        subject.lines.fail(Check::Soak, words);
+        subject.lines.fail(Check::Soak, message);
     } else {
-        subject.lines.warn(Check::Soak, words);
+        subject.lines.warn(Check::Soak, message);
     }
 }
 
 fn sum_up(subject: &mut Subject<'_>, tally: &Tally, memory: &str) {
     let (done, wanted) = (tally.done, subject.options.soak_tasks);
-    let words = match tally.errors {
+    let message = match tally.errors {
         0 => format!("{done} tasks; memory: {memory}"),
         errors if errors == done => format!("{done} tasks, each refused; memory: {memory}"),
         errors => format!("{done} tasks, {errors} with an error; memory: {memory}"),
     };
     if done < wanted {
         let seconds = subject.options.soak_time.as_secs_f64();
-        let cut = format!("cut after {seconds} s, of {wanted} tasks: {words}");
+        let cut = format!("cut after {seconds} s, of {wanted} tasks: {message}");
         subject.lines.warn(Check::Soak, cut);
     } else {
-        subject.lines.pass(Check::Soak, words);
+        subject.lines.pass(Check::Soak, message);
     }
 }

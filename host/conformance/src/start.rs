@@ -40,8 +40,8 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
     let needed = can.required_env_vars.iter().filter(|(name, _)| !granted.contains_key(*name));
     let missing: Vec<String> = needed.map(|(name, why)| format!("{name} ({why})")).collect();
     if !missing.is_empty() {
-        let words = format!("it needs {}; grant it with --env", missing.join(" and "));
-        subject.lines.fail(Check::Start, words);
+        let text = format!("it needs {}; grant it with --env", missing.join(" and "));
+        subject.lines.fail(Check::Start, text);
         return Ok(None);
     }
     subject.health(&mut probe, "after init").await?;
@@ -60,8 +60,8 @@ pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
             Ok(()) => taken += 1,
             Err(fault) if is_contract_error(&fault) => refused += 1,
             Err(fault) => {
-                let words = format!("with {name}={value}: {fault}; refuse it with invalid-input");
-                subject.lines.fail(Check::OddParameters, words);
+                let text = format!("with {name}={value}: {fault}; refuse it with invalid-input");
+                subject.lines.fail(Check::OddParameters, text);
                 if is_over_time(&fault) {
                     break;
                 }
@@ -77,9 +77,9 @@ pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
                 subject.lines.fail(Check::BadParameters, format!("{name}={value} was accepted"));
             }
             Err(Fault::Guest(GuestFault::Unavailable { message, .. })) => {
-                let words = "refused as unavailable, which a host tries again";
-                let words = format!("{name}={value} was {words}: {message}");
-                subject.lines.warn(Check::BadParameters, words);
+                let how = "refused as unavailable, which a host tries again";
+                let text = format!("{name}={value} was {how}: {message}");
+                subject.lines.warn(Check::BadParameters, text);
             }
             Err(fault) if is_contract_error(&fault) => {}
             Err(fault) => {
@@ -138,8 +138,8 @@ pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> Layer4R
                 too_small = Some((memory, fault));
             }
             Err(fault) => {
-                let words = format!("with {memory} MiB: {fault}; say so with an error from init");
-                subject.lines.fail(Check::SmallQuota, words);
+                let text = format!("with {memory} MiB: {fault}; say so with an error from init");
+                subject.lines.fail(Check::SmallQuota, text);
                 return Ok(());
             }
         }
@@ -147,14 +147,14 @@ pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> Layer4R
             break;
         }
     }
-    let words = match (too_small, enough) {
+    let text = match (too_small, enough) {
         (Some((small, fault)), Some(enough)) => {
             format!("it starts with {enough} MiB; with {small} MiB: {fault}")
         }
         (Some((small, fault)), None) => format!("with {small} MiB: {fault}"),
         (None, _) => "it starts with 1 MiB, the least that a quota can be".into(),
     };
-    subject.lines.pass(Check::SmallQuota, words);
+    subject.lines.pass(Check::SmallQuota, text);
     Ok(())
 }
 

@@ -14,8 +14,8 @@ const FOREIGN: &[u8] = b"\xffchimera agent check: this is no state\x00";
 /// Saves, restores, and hands over what is no state.
 pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
     if !subject.genome.offers_state() {
-        let words = "it does not export `chimera:agent/state`, which is optional";
-        subject.lines.not_seen(Check::State, words);
+        let message = "it does not export `chimera:agent/state`, which is optional";
+        subject.lines.not_seen(Check::State, message);
         return Ok(());
     }
     let Some(saved) = save(subject, works).await? else { return Ok(()) };
@@ -28,13 +28,13 @@ pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4R
         let restored = probe.restore(foreign).await;
         match subject.heard(restored)?.answer {
             Ok(()) if foreign == FOREIGN => {
-                let words = format!("{name} was taken; refuse it with invalid-input");
-                subject.lines.warn(Check::State, words);
+                let message = format!("{name} was taken; refuse it with invalid-input");
+                subject.lines.warn(Check::State, message);
             }
             Ok(()) | Err(Fault::Guest(GuestFault::InvalidInput { .. })) => {}
             Err(fault) if is_contract_error(&fault) => {
-                let words = format!("{name}: {fault}; refuse it with invalid-input");
-                subject.lines.warn(Check::State, words);
+                let message = format!("{name}: {fault}; refuse it with invalid-input");
+                subject.lines.warn(Check::State, message);
             }
             Err(fault) => subject.lines.fail(Check::State, format!("{name}: {fault}")),
         }

@@ -44,8 +44,8 @@ pub(super) async fn samples(subject: &mut Subject<'_>) -> Layer4Result<Vec<Piece
             (answer, expected) => {
                 let (shown, found) = (&piece.payload.name, in_words(answer));
                 let wanted = wanted(expected);
-                let words = format!("sample {number}, {shown}: wanted was {wanted}, and {found}");
-                subject.lines.fail(Check::Tasks, words);
+                let message = format!("sample {number}, {shown}: wanted was {wanted}, and {found}");
+                subject.lines.fail(Check::Tasks, message);
             }
         }
         if matches!(&ran.answer, Answer::Broke(fault) if is_over_time(fault)) {
@@ -54,10 +54,10 @@ pub(super) async fn samples(subject: &mut Subject<'_>) -> Layer4Result<Vec<Piece
     }
     subject.ask(&mut probe, "after tasks").await?;
     let millis = slowest.as_secs_f64() * 1e3;
-    let words = format!(
+    let message = format!(
         "{results} with a result and {refused} with an error, as wanted; the slowest {millis:.1} ms"
     );
-    subject.lines.pass(Check::Tasks, words);
+    subject.lines.pass(Check::Tasks, message);
     Ok(works)
 }
 
@@ -79,8 +79,8 @@ async fn guessed(subject: &mut Subject<'_>, mut probe: Probe) -> Layer4Result<Ve
             Answer::Result => {
                 subject.ask(&mut probe, "after a task").await?;
                 let name = &piece.payload.name;
-                let words = format!("a guess, {name}, gave a result; give your own with --task");
-                subject.lines.pass(Check::Tasks, words);
+                let message = format!("a guess, {name}, gave a result; give your own with --task");
+                subject.lines.pass(Check::Tasks, message);
                 return Ok(vec![piece]);
             }
             // What it is to answer is a line of its own.

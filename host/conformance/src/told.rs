@@ -12,9 +12,9 @@ impl Notes {
         self.write_capabilities(lines);
         self.write_health(lines);
         match &self.not_json {
-            Some(words) => {
+            Some(message) => {
                 let next = "return text that parses as one JSON value";
-                lines.fail(Check::Output, format!("{words}; {next}"));
+                lines.fail(Check::Output, format!("{message}; {next}"));
             }
             None => lines.pass(Check::Output, format!("of {} tasks", self.executed)),
         }
@@ -38,9 +38,9 @@ impl Notes {
 
     fn write_capabilities(&self, lines: &mut Lines) {
         let Some(said) = &self.capabilities else { return };
-        if let Some(words) = &self.changed {
+        if let Some(message) = &self.changed {
             let next = "they may depend on the configuration alone";
-            return lines.fail(Check::Capabilities, format!("{words}; {next}"));
+            return lines.fail(Check::Capabilities, format!("{message}; {next}"));
         }
         let types = &said.supported_task_types;
         let repeated =
@@ -60,11 +60,11 @@ impl Notes {
 
     fn write_health(&self, lines: &mut Lines) {
         match (&self.unwell, &self.degraded) {
-            (Some(words), _) => {
+            (Some(message), _) => {
                 let next = "a host restarts an agent that says so";
-                lines.fail(Check::Health, format!("{words}; {next}"));
+                lines.fail(Check::Health, format!("{message}; {next}"));
             }
-            (None, Some(words)) => lines.pass(Check::Health, words),
+            (None, Some(message)) => lines.pass(Check::Health, message),
             (None, None) => lines.pass(Check::Health, "healthy whenever it was asked"),
         }
     }
@@ -94,8 +94,8 @@ impl Notes {
         if dropped.is_empty() {
             return lines.pass(Check::Telemetry, "nothing had to be dropped");
         }
-        let words =
+        let message =
             format!("dropped were {}; a host keeps so much of each call", dropped.join(", "));
-        lines.warn(Check::Telemetry, words);
+        lines.warn(Check::Telemetry, message);
     }
 }

@@ -42,8 +42,8 @@ impl From<anyhow::Error> for Unfit {
 }
 
 impl From<Unfit> for Refusal {
-    fn from(Unfit(words): Unfit) -> Self {
-        let found = format!("it is a core module, of which no component can be made: {words}");
+    fn from(Unfit(message): Unfit) -> Self {
+        let found = format!("it is a core module, of which no component can be made: {message}");
         Self::NotAComponent { found }
     }
 }

@@ -11,7 +11,7 @@ const LAST_CHARS: usize = 200;
 /// The first complaints, and the number of the others.
 pub(crate) fn first_of(complaints: &[String]) -> String {
     let mut listed: Vec<String> =
-        complaints.iter().take(MOST_LISTED).map(|words| shortened(words)).collect();
+        complaints.iter().take(MOST_LISTED).map(|message| shortened(message)).collect();
     let more = complaints.len() - listed.len();
     if more > 0 {
         listed.push(format!("and {more} more"));
@@ -19,13 +19,13 @@ pub(crate) fn first_of(complaints: &[String]) -> String {
     listed.join("; ")
 }
 
-fn shortened(words: &str) -> String {
-    let count = words.chars().count();
+fn shortened(message: &str) -> String {
+    let count = message.chars().count();
     if count <= MOST_CHARS {
-        return words.to_owned();
+        return message.to_owned();
     }
-    let first: String = words.chars().take(FIRST_CHARS).collect();
-    let last: String = words.chars().skip(count - LAST_CHARS).collect();
+    let first: String = message.chars().take(FIRST_CHARS).collect();
+    let last: String = message.chars().skip(count - LAST_CHARS).collect();
     format!("{first}…{last}")
 }
 

@@ -353,10 +353,10 @@ mod tests {
         ];
         let mut codes: Vec<_> = errors.iter().map(Layer4Error::code).collect();
         let all: String = errors.iter().map(|error| format!("{error}\n")).collect();
-        for words in
+        for expected in
             ["known: parrot", "raise the setting", "submit again in 2 s", "a is wrong; so is b"]
         {
-            assert!(all.contains(words), "{words}\n{all}");
+            assert!(all.contains(expected), "{expected}\n{all}");
         }
         codes.sort_unstable();
         codes.dedup();
@@ -398,13 +398,13 @@ mod tests {
     #[test]
     fn an_error_of_a_part_keeps_its_words() {
         let store = StoreError::Failed { reason: "the disk".into() };
-        let words = store.to_string();
+        let text = store.to_string();
         let error = Layer4Error::from(store);
-        assert_eq!((error.code(), error.to_string()), ("store-failed", words));
+        assert_eq!((error.code(), error.to_string()), ("store-failed", text));
         let refusal = Refusal::TooLarge { bytes: 2, limit: 1 };
-        let (code, words) = (refusal.code(), refusal.to_string());
+        let (code, text) = (refusal.code(), refusal.to_string());
         let error = Layer4Error::from(refusal);
-        assert_eq!((error.code(), error.to_string()), (code, words));
+        assert_eq!((error.code(), error.to_string()), (code, text));
         let host = HostFault::Internal { message: "-".into() };
         assert_eq!(of(host.clone()).to_string(), Fault::Host(host).to_string());
     }

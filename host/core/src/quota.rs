@@ -82,8 +82,8 @@ impl ResourceQuota {
         match self.max_network_mbps {
             Some(rate) if !(MIN_NETWORK_MBPS..=MAX_NETWORK_MBPS).contains(&rate) => {
                 let (least, most) = (MIN_NETWORK_MBPS, MAX_NETWORK_MBPS);
-                let words = out_of_range("max_network_mbps", rate, least, most);
-                complaints.push(format!("{words}, or nothing for no network"));
+                let message = out_of_range("max_network_mbps", rate, least, most);
+                complaints.push(format!("{message}, or nothing for no network"));
             }
             _ => {}
         }

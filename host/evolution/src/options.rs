@@ -136,7 +136,7 @@ impl EvolutionOptions {
                 MOST_PATIENCE.as_secs()
             ));
         }
-        if matches!(&self.generator, Generator::Command(words) if words.is_empty()) {
+        if matches!(&self.generator, Generator::Command(command) if command.is_empty()) {
             complaints.push("the generator's command is empty; name a program".to_owned());
         }
         complaints
@@ -145,9 +145,9 @@ impl EvolutionOptions {
     fn complaints_of_pointers(&self) -> Vec<String> {
         let pointers = self.objective.iter().chain(self.axes.iter().map(|one| &one.pointer));
         let wrong = pointers.filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/'));
-        let words = |pointer: &String| {
+        let message = |pointer: &String| {
             format!("{pointer:?} is no JSON pointer; it starts with `/`, as in `/score`")
         };
-        wrong.map(words).collect()
+        wrong.map(message).collect()
     }
 }

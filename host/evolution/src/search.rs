@@ -156,8 +156,8 @@ impl Evolution {
         if fabric.agents().active().iter().all(|agent| agent.agent_type != *name) {
             return Ok(());
         }
-        let words = format!("an agent of type {name:?} runs on the fabric; give one of its own");
-        Err(EvolutionError::Options(vec![words]))
+        let message = format!("an agent of type {name:?} runs on the fabric; give one of its own");
+        Err(EvolutionError::Options(vec![message]))
     }
 
     fn at_an_end(&self, state: &State) -> Option<Why> {

@@ -41,8 +41,8 @@ impl Steps<'_> {
         let (through, capabilities) = tried.map_err(|end| match end {
             End::Fell(_, why) => EvolutionError::Start(why),
             End::OutOfBudget => {
-                let words = "its own run takes all of the budget; give more (`--cpu-budget`)";
-                EvolutionError::Start(words.to_owned())
+                let message = "its own run takes all of the budget; give more (`--cpu-budget`)";
+                EvolutionError::Start(message.to_owned())
             }
             End::Host(error) => error.into(),
         })?;

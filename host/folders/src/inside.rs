@@ -151,8 +151,8 @@ impl OwnFolder {
                     }
                     _ => {
                         let shown = shown.display();
-                        let words = format!("{shown} is neither a file nor a folder; remove it");
-                        return Err(FolderError::Unsafe(words));
+                        let message = format!("{shown} is neither a file nor a folder; remove it");
+                        return Err(FolderError::Unsafe(message));
                     }
                 }
             }

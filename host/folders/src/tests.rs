@@ -36,10 +36,10 @@ fn give_away(path: &Path, uid: Option<u32>, gid: Option<u32>) -> bool {
 }
 
 #[track_caller]
-fn refused(path: &Path, access: Access, words: &[&str]) {
+fn refused(path: &Path, access: Access, phrases: &[&str]) {
     let error = OwnFolder::make(path, access).unwrap_err();
     assert!(matches!(error, FolderError::Unsafe(_)), "{error}");
-    for word in words {
+    for word in phrases {
         assert!(error.to_string().contains(word), "lacks {word:?}: {error}");
     }
 }
@@ -84,10 +84,11 @@ fn an_ancestor_that_all_users_can_write_to_is_refused_without_the_sticky_bit() {
     let (base, inner) = scene();
     chmod(&inner, 0o700);
     chmod(&base.path().join("a"), 0o777);
-    let words = ["/a can be written to by every user", "put another in its place", "`chmod go-w`"];
-    refused(&inner, Access::Private, &words);
-    refused(&inner.join("deeper"), Access::Private, &words);
-    refused(&base.path().join("a/new"), Access::Private, &words);
+    let phrases =
+        ["/a can be written to by every user", "put another in its place", "`chmod go-w`"];
+    refused(&inner, Access::Private, &phrases);
+    refused(&inner.join("deeper"), Access::Private, &phrases);
+    refused(&base.path().join("a/new"), Access::Private, &phrases);
     assert!(!base.path().join("a/new").exists(), "nothing is made there");
     chmod(&base.path().join("a"), 0o1777);
     OwnFolder::open(&inner, Access::Private).unwrap();
@@ -99,8 +100,8 @@ fn the_sticky_bit_does_not_help_where_the_next_part_is_anothers() {
     let (base, inner) = scene();
     chmod(&base.path().join("a"), 0o1777);
     if give_away(&inner, Some(OTHER), None) {
-        let words = ["b belongs to user 54321", "could put anything in its place"];
-        refused(&inner.join("data"), Access::Private, &words);
+        let phrases = ["b belongs to user 54321", "could put anything in its place"];
+        refused(&inner.join("data"), Access::Private, &phrases);
     }
 }
 
@@ -109,8 +110,8 @@ fn an_ancestor_of_another_user_is_refused_however_far_up() {
     let (base, inner) = scene();
     if give_away(&base.path().join("a"), Some(OTHER), None) {
         for path in [inner.clone(), inner.join("x/y/z")] {
-            let words = ["/a belongs to user 54321", "the host would run the code in it as user"];
-            refused(&path, Access::Private, &words);
+            let phrases = ["/a belongs to user 54321", "the host would run the code in it as user"];
+            refused(&path, Access::Private, &phrases);
         }
     }
 }

@@ -47,19 +47,19 @@ impl Guard {
     fn check(&self, request: &Request) -> Result<(), Problem> {
         match &*self.0 {
             Rule::Token(token) if !shows(request, token.reveal()) => {
-                let words = "this host wants `Authorization: Bearer` with its `api_token`";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, code::UNAUTHORIZED, words))
+                let message = "this host wants `Authorization: Bearer` with its `api_token`";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, code::UNAUTHORIZED, message))
             }
             Rule::Local(address) if !means(request, *address) => {
-                let words = format!(
+                let message = format!(
                     "the request is for another host than {address}; ask for that, or set \
                      `api_token` to be reachable under other names"
                 );
-                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_HOST, words))
+                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_HOST, message))
             }
             Rule::Local(address) if is_foreign(request, *address) => {
-                let words = "a page of another site may not send requests here; set `api_token`";
-                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_ORIGIN, words))
+                let message = "a page of another site may not send requests here; set `api_token`";
+                Err(Problem::new(StatusCode::FORBIDDEN, code::FOREIGN_ORIGIN, message))
             }
             Rule::Token(_) | Rule::Local(_) => Ok(()),
         }

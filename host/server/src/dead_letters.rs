@@ -59,8 +59,8 @@ async fn show(State(app): State<App>, Id(id): Id<TaskId>) -> Json<TaskRecord> {
     if record.state == TaskState::Dead {
         return Ok(Answer(record));
     }
-    let words = format!("task {id} is no dead letter, it is {}", record.state);
-    Err(Problem::new(StatusCode::NOT_FOUND, code::TASK_NOT_DEAD, words))
+    let message = format!("task {id} is no dead letter, it is {}", record.state);
+    Err(Problem::new(StatusCode::NOT_FOUND, code::TASK_NOT_DEAD, message))
 }
 
 /// Puts dead letters back in the queue, with all their attempts.
@@ -104,9 +104,9 @@ impl Step {
     async fn each(self, fabric: &Fabric, pick: Pick) -> Result<Vec<TaskId>, Problem> {
         let OfType { agent_type, reason } = match pick {
             Pick::These(These { ids }) if ids.len() > MOST_ITEMS => {
-                let words =
+                let message =
                     format!("{} ids are given; allowed are {MOST_ITEMS} at once", ids.len());
-                return Err(Problem::invalid(words));
+                return Err(Problem::invalid(message));
             }
             Pick::These(These { ids }) => return Ok(self.take(fabric, ids).await?),
             Pick::Every(Every { all }) => all,

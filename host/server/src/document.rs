@@ -78,8 +78,8 @@ fn named(plain: &Object) -> Object {
             Some(members) => union(name, members, &mut all),
         };
         let mut schema = schema;
-        if let (Some(words), Some(object)) = (described, schema.as_object_mut()) {
-            object.insert("description".to_owned(), words);
+        if let (Some(description), Some(object)) = (described, schema.as_object_mut()) {
+            object.insert("description".to_owned(), description);
         }
         all.insert(name.clone(), schema);
     }
@@ -135,10 +135,10 @@ fn merged(one: &Value, other: &Value) -> Value {
     // Names of properties; one that is in both is named once.
     let needed: BTreeSet<String> =
         needed.filter_map(|name| name.as_str().map(str::to_owned)).collect();
-    let words = other.get("description").or(one.get("description"));
+    let description = other.get("description").or(one.get("description"));
     let mut whole = json!({ "type": "object", "properties": both, "required": needed });
-    if let (Some(words), Some(whole)) = (words, whole.as_object_mut()) {
-        whole.insert("description".to_owned(), words.clone());
+    if let (Some(description), Some(whole)) = (description, whole.as_object_mut()) {
+        whole.insert("description".to_owned(), description.clone());
     }
     whole
 }
@@ -208,8 +208,8 @@ fn constant(member: &mut Value) {
 fn own_name(member: &Value, tag: Option<&str>) -> Option<String> {
     let properties = member.get("properties")?.as_object()?;
     let others = properties.keys().map(String::as_str).filter(|name| Some(*name) != tag);
-    let words = tag.into_iter().chain(others).filter_map(|name| word(member, name));
-    let name: String = words.map(pascal).collect();
+    let parts = tag.into_iter().chain(others).filter_map(|name| word(member, name));
+    let name: String = parts.map(pascal).collect();
     match properties.keys().next() {
         Some(only) if name.is_empty() && properties.len() == 1 => Some(pascal(only)),
         _ => Some(name).filter(|name| !name.is_empty()),

@@ -116,11 +116,11 @@ impl Uploads {
     pub(super) async fn read(&self, request: Request, most: u64) -> Result<Vec<u8>, Problem> {
         must_be_plain(request.headers())?;
         let too_large = || {
-            let words = format!(
+            let message = format!(
                 "the component is larger than {} MiB (setting `max_component_mb`)",
                 most >> 20
             );
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, words)
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, message)
         };
         let said = announced(request.headers());
         if said.is_some_and(|length| length > most) {
@@ -155,16 +155,16 @@ fn late(patience: Duration) -> Problem {
 }
 
 fn busy() -> Problem {
-    let words = "too many large requests at once; send it again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, words).after(1.0)
+    let message = "too many large requests at once; send it again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, message).after(1.0)
 }
 
 fn too_large() -> Problem {
-    let words = format!(
+    let message = format!(
         "the body is larger than {} MiB; send fewer tasks at once, or grant the agent a folder",
         MOST_BYTES >> 20
     );
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, words)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, message)
 }
 
 /// A body of JSON.
@@ -188,9 +188,9 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
-    let words =
+    let message =
         format!("the content type is {:?}; allowed is application/json", kind.unwrap_or_default());
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_JSON, words))
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_JSON, message))
 }
 
 /// Nothing is unpacked here: a little that is sent would be much in memory.
@@ -198,18 +198,18 @@ fn must_be_plain(headers: &HeaderMap) -> Result<(), Problem> {
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     let packed = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let Some(packed) = packed else { return Ok(()) };
-    let words = format!(
+    let message = format!(
         "the content encoding is {:?}; allowed is identity: send the body as it is, without that \
          header",
         String::from_utf8_lossy(packed.as_bytes())
     );
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    Err(Problem::new(status, code::UNSUPPORTED_ENCODING, words))
+    Err(Problem::new(status, code::UNSUPPORTED_ENCODING, message))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let wrong =
-        |words: String| Problem::invalid(format!("the body is not what it should be: {words}"));
+        |message: String| Problem::invalid(format!("the body is not what it should be: {message}"));
     let depth = nesting(bytes);
     if depth > MOST_DEPTH + AROUND {
         return Err(wrong(format!(
@@ -306,11 +306,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(query)| Params(query)).map_err(|error| {
-            let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            let message = error.source().map_or_else(|| error.to_string(), ToString::to_string);
             // Where a value is wrong, the words begin with its name.
-            let value = words.split_once(": ").and_then(|(name, _)| value(&parts.uri, name));
+            let value = message.split_once(": ").and_then(|(name, _)| value(&parts.uri, name));
             let value = value.map(|value| format!(" ({value:?})")).unwrap_or_default();
-            Problem::invalid(format!("the query is not what it should be: {words}{value}"))
+            Problem::invalid(format!("the query is not what it should be: {message}{value}"))
         })
     }
 }

@@ -85,13 +85,13 @@ async fn push(
     for (name, text, most) in texts {
         if text.chars().count() > most || (name == "agent_type" && text.is_empty()) {
             let length = text.chars().count();
-            let words = format!("{name} has {length} characters; allowed are up to {most}");
-            return Err(Problem::invalid(words));
+            let message = format!("{name} has {length} characters; allowed are up to {most}");
+            return Err(Problem::invalid(message));
         }
     }
     if said.samples > MOST_SAMPLES {
-        let words = format!("samples is {}; allowed is 0 to {MOST_SAMPLES}", said.samples);
-        return Err(Problem::invalid(words));
+        let message = format!("samples is {}; allowed is 0 to {MOST_SAMPLES}", said.samples);
+        return Err(Problem::invalid(message));
     }
     let source = said.source.as_deref().map_or(Ok(Source::Api), str::parse);
     let source = source.map_err(Problem::invalid)?;
@@ -100,12 +100,12 @@ async fn push(
     let bytes: Arc<[u8]> = app.uploads.read(request, most).await?.into();
     let typed = headers.get(header::CONTENT_TYPE).and_then(|typed| typed.to_str().ok());
     if !typed.is_some_and(|typed| BYTES.contains(&typed)) {
-        let words = format!(
+        let message = format!(
             "the content type is {:?}; allowed are {}",
             typed.unwrap_or_default(),
             BYTES.join(" and ")
         );
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_WASM, words));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::NOT_WASM, message));
     }
     let _turn = client.turn_to_work()?;
     let allow = said.allow.split(',').map(str::trim).filter(|name| !name.is_empty());

@@ -79,8 +79,10 @@ async fn livez() -> StatusCode {
 )]
 async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
     if !app.ready.load(Ordering::Acquire) {
-        let words = "agents are being loaded; ask again";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::LOADING, words).after(1.0));
+        let message = "agents are being loaded; ask again";
+        return Err(
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::LOADING, message).after(1.0)
+        );
     }
     app.fabric.check_running()?;
     // Asked of the store too: one that does not answer takes no tasks.

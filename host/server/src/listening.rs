@@ -22,9 +22,9 @@ use super::turns::{Client, LATER};
 /// over.
 pub(super) async fn takes_a_turn(client: Client, request: Request, next: Next) -> Response {
     let Some(turn) = client.turn() else {
-        let words = "as many clients wait or listen as may at once, three quarters of the \
+        let message = "as many clients wait or listen as may at once, three quarters of the \
                      connections; raise `max_connections` or the limit on open files";
-        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::TOO_MANY_LISTENERS, words);
+        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::TOO_MANY_LISTENERS, message);
         return full.after(LATER).into_response();
     };
     let answer = next.run(request).await;

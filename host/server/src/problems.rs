@@ -21,10 +21,10 @@ const BODY: [(u16, &str); 3] = [
 ];
 
 fn problems(own: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let problem = |(status, words): &(u16, &str)| {
+    let problem = |(status, description): &(u16, &str)| {
         let schema = Ref::from_schema_name("Problem");
         let content = Content::new(Some(schema));
-        let response = ResponseBuilder::new().description(*words);
+        let response = ResponseBuilder::new().description(*description);
         let response = response.content("application/problem+json", content).build();
         (status.to_string(), RefOr::T(response))
     };

@@ -385,8 +385,8 @@ impl Address for Origin {
 
 impl AddrListener<Seated, Origin> for Door {
     async fn bind_to(Origin(address): Origin) -> io::Result<Self> {
-        let words = format!("{address} is bound before a server is made");
-        Err(io::Error::new(io::ErrorKind::Unsupported, words))
+        let message = format!("{address} is bound before a server is made");
+        Err(io::Error::new(io::ErrorKind::Unsupported, message))
     }
 
     async fn accept_stream(&self) -> io::Result<(Seated, Origin)> {

@@ -161,23 +161,23 @@ async fn knows_its_query(
 }
 
 async fn no_such_route(request: Request) -> Problem {
-    let words = format!(
+    let message = format!(
         "there is no {}; {} lists what there is",
         request.uri().path().escape_default().take(LONGEST_PATH).collect::<String>(),
         paths::OPENAPI
     );
-    Problem::new(StatusCode::NOT_FOUND, code::NO_SUCH_ROUTE, words)
+    Problem::new(StatusCode::NOT_FOUND, code::NO_SUCH_ROUTE, message)
 }
 
 async fn no_such_method(method: Method) -> Problem {
-    let words = format!("{method} is not for this path; {} lists what is", paths::OPENAPI);
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, code::NO_SUCH_METHOD, words)
+    let message = format!("{method} is not for this path; {} lists what is", paths::OPENAPI);
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, code::NO_SUCH_METHOD, message)
 }
 
 fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
     // The panic itself is in the log already.
-    let words = "something failed in the host; its log says what";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, words).into_response()
+    let message = "something failed in the host; its log says what";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message).into_response()
 }
 
 /// The headers that name a trace; none where two do, since which of them counts would be

@@ -157,8 +157,8 @@ async fn submit_many(
     wait: Option<Waiting>,
 ) -> Result<Response, Problem> {
     if key.is_some() {
-        let words = "Idempotency-Key is for one task; give each its own `idempotency_key`";
-        return Err(Problem::invalid(words));
+        let message = "Idempotency-Key is for one task; give each its own `idempotency_key`";
+        return Err(Problem::invalid(message));
     }
     let count = requests.len();
     let quota = app.fabric.default_quota();
@@ -308,6 +308,6 @@ async fn forget(State(app): State<App>, Id(id): Id<TaskId>) -> Result<StatusCode
         return Ok(StatusCode::NO_CONTENT);
     }
     let state = app.fabric.tasks().get(id).await?.state;
-    let words = format!("task {id} is {state}; cancel it first");
-    Err(Problem::new(StatusCode::CONFLICT, code::TASK_NOT_ENDED, words))
+    let message = format!("task {id} is {state}; cancel it first");
+    Err(Problem::new(StatusCode::CONFLICT, code::TASK_NOT_ENDED, message))
 }

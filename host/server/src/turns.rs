@@ -55,10 +55,10 @@ impl FromRequestParts<App> for Client {
 
 /// The answer where there is no turn for what cannot be answered without.
 pub(super) fn busy() -> Problem {
-    let words = "as many requests wait or take long as may at once, three quarters of the \
+    let message = "as many requests wait or take long as may at once, three quarters of the \
                  connections; send it again later, or raise `max_connections` or the limit on \
                  open files";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, words).after(LATER)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, message).after(LATER)
 }
 
 /// A turn, which is given back when it is dropped.

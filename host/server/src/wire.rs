@@ -60,8 +60,8 @@ pub(super) fn wait_for(Wait { wait }: &Wait) -> Result<Option<Duration>, Problem
 pub(super) fn filter(list: List, state: Option<TaskState>) -> Result<(Filter, usize), Problem> {
     let limit = list.limit.unwrap_or(PAGE);
     if !(1..=MOST_ON_A_PAGE).contains(&limit) {
-        let words = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");
-        return Err(Problem::invalid(words));
+        let message = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");
+        return Err(Problem::invalid(message));
     }
     let place = |cursor: &str| {
         read_cursor(cursor).ok_or_else(|| {

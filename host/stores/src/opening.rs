@@ -48,9 +48,9 @@ impl From<Error> for Refusal {
 
 impl Refusal {
     /// The message for the operator who can repair it.
-    pub(super) fn words(self) -> String {
+    pub(super) fn message(self) -> String {
         match self {
-            Self::Words(words) => words,
+            Self::Words(message) => message,
             Self::Sqlite(error) if is_damage(&error) => damaged(&error.to_string()),
             Self::Sqlite(error) => format!("cannot be opened: {error}"),
         }
@@ -65,7 +65,7 @@ pub(super) fn is_damaged(path: &Path, kind: &Kind) -> bool {
 
 /// The file exists from now on, closed to others, if only as an empty one.
 pub(super) fn touch(path: &Path) -> Result<(), String> {
-    check_files(path).map_err(Refusal::words)?;
+    check_files(path).map_err(Refusal::message)?;
     let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -55,8 +55,8 @@ fn fetch(project: &Project, progress: &mut dyn FnMut(Step)) -> Result<(), BuildE
     if ended.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&ended.stderr);
-    let why: String = words.trim().lines().last().unwrap_or_default().chars().take(300).collect();
+    let message = String::from_utf8_lossy(&ended.stderr);
+    let why: String = message.trim().lines().last().unwrap_or_default().chars().take(300).collect();
     Err(BuildError::MissingTool {
         tool: format!("a module that go.mod names ({why})"),
         language: "Go",

@@ -95,8 +95,8 @@ fn read(folder: &Path) -> Result<(String, Options), BuildError> {
     })?;
     let options = package.chimera;
     if options.http && matches!(options.engine, Engine::QuickJs) {
-        let words = "`http` is true, and QuickJS has no `fetch`; take the engine starlingmonkey";
-        return Err(files(&path, words));
+        let message = "`http` is true, and QuickJS has no `fetch`; take the engine starlingmonkey";
+        return Err(files(&path, message));
     }
     Ok((main, options))
 }

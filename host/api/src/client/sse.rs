@@ -69,8 +69,8 @@ impl<R: BufRead> Events<R> {
         let mut bytes = Vec::new();
         *left -= (&mut self.from).take(*left).read_until(b'\n', &mut bytes)? as u64;
         if *left == 0 {
-            let words = format!("an event is longer than {} MiB", MOST_BYTES >> 20);
-            return Err(io::Error::new(ErrorKind::InvalidData, words));
+            let message = format!("an event is longer than {} MiB", MOST_BYTES >> 20);
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
         }
         if bytes.is_empty() {
             return Ok(None);

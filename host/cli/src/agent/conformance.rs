@@ -49,7 +49,7 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
     let text = input::all(input::open(path, &name)?, &name)?;
     let numbered = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, line): (u32, &str)| {
-        let wrong = |words: String| BadInput(format!("{name}, line {number}: {words}"));
+        let wrong = |message: String| BadInput(format!("{name}, line {number}: {message}"));
         let sample = lines::object(line.as_bytes()).map_err(|why| {
             let form = "{\"payload\": …, \"type\": …, \"metadata\": {…}, \"expect\": …}";
             wrong(format!("{why}; a line is like {form}"))

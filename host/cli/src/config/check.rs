@@ -26,11 +26,11 @@ pub(super) async fn complaints(settings: &Settings, output: Output) -> Vec<Strin
         Err(Layer4Error::Configuration(more)) => complaints.extend(more),
         Err(error) => complaints.push(error.to_string()),
     }
-    let complaints = complaints.into_iter().map(|words| layers.with_origin(words));
+    let complaints = complaints.into_iter().map(|message| layers.with_origin(message));
     let of_agents = of_agents
         .into_iter()
-        .map(|(name, words)| format!("agents.{name} in {}: {words}", layers.file()));
-    complaints.chain(of_agents).map(|words| shown(&words)).collect()
+        .map(|(name, message)| format!("agents.{name} in {}: {message}", layers.file()));
+    complaints.chain(of_agents).map(|message| shown(&message)).collect()
 }
 
 /// An agent type, and what is wrong with it.
@@ -75,7 +75,7 @@ fn grants(agents: &BTreeMap<String, AgentDeclaration>, defaults: &ResourceQuota)
             Err(Layer4Error::InvalidRequest(wrong)) => wrong,
             Err(error) => vec![error.to_string()],
         };
-        wrong.into_iter().map(|words| (name.clone(), words)).collect::<Vec<_>>()
+        wrong.into_iter().map(|message| (name.clone(), message)).collect::<Vec<_>>()
     };
     agents.iter().flat_map(wrong).collect()
 }
@@ -91,11 +91,11 @@ async fn components(
     for (name, agent) in agents {
         bar.say(name);
         if let Err(reason) = component(fabric, config, &agent.component).await {
-            let words = format!(
+            let message = format!(
                 "component is {}: {reason}; give the file of a component, or the digest of a genome",
                 agent.component.display()
             );
-            complaints.push((name.clone(), words));
+            complaints.push((name.clone(), message));
         }
     }
     complaints
@@ -112,7 +112,7 @@ async fn component(fabric: &Fabric, config: &Layer4Config, component: &Path) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("there is none".into()),
         Err(error) => return Err(error.to_string()),
     }
-    let words = |error: Layer4Error| error.to_string();
-    let bytes = read_component(component, config.max_component_bytes()).await.map_err(words)?;
-    fabric.agents().load(&bytes).await.map(drop).map_err(words)
+    let message = |error: Layer4Error| error.to_string();
+    let bytes = read_component(component, config.max_component_bytes()).await.map_err(message)?;
+    fabric.agents().load(&bytes).await.map(drop).map_err(message)
 }

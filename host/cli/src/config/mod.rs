@@ -42,8 +42,8 @@ fn check(settings: &Settings, output: &Output) -> anyhow::Result<()> {
     if output.is_json() {
         return output.value(&json!({ "ok": true, "agents": names }));
     }
-    let words = format!("the settings are good; {} agent types are declared", names.len());
-    Ok(output.line(&words)?)
+    let message = format!("the settings are good; {} agent types are declared", names.len());
+    Ok(output.line(&message)?)
 }
 
 fn as_json(Settings { config, agents, layers }: &Settings) -> Map<String, Value> {
@@ -114,9 +114,9 @@ fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota)
         format!("agents.{name} = {}, {instances} of it", component.display()),
         format!("agents.{name}.quota = {}", quota_as_text(&quota.or(defaults))),
     ];
-    let mut list = |what: &str, words: Vec<String>| {
-        if !words.is_empty() {
-            lines.push(format!("agents.{name}.{what} = {}", words.join(", ")));
+    let mut list = |what: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            lines.push(format!("agents.{name}.{what} = {}", items.join(", ")));
         }
     };
     // Their values may be secrets.

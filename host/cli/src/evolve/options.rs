@@ -53,16 +53,16 @@ fn generator(args: &EvolveArgs) -> Result<Generator, BadInput> {
         let wrong = |error| BadInput(format!("--candidates {}: {error}", folder.display()));
         return found.map(Generator::Folder).map_err(wrong);
     }
-    let mut words = args.command.clone();
-    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+    let mut command = args.command.clone();
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
         let found = PathBuf::from(&**program).canonicalize();
         let found = found.map_err(|error| BadInput(format!("--command {program}: {error}")))?;
         *program = found.into_os_string().into_string().map_err(|path| {
             BadInput(format!("--command {}: the path is not UTF-8", path.display()))
         })?;
     }
-    words.extend(args.arguments.iter().cloned());
-    Ok(Generator::Command(words))
+    command.extend(args.arguments.iter().cloned());
+    Ok(Generator::Command(command))
 }
 
 /// Tasks that were trained on say nothing of others.
@@ -70,9 +70,9 @@ async fn held_out(args: &EvolveArgs) -> anyhow::Result<Vec<BenchTask>> {
     let Some(file) = &args.held_out else { return Ok(Vec::new()) };
     let is_same = file.canonicalize().ok().zip(args.tasks.canonicalize().ok());
     if is_same.is_some_and(|(one, other)| one == other) {
-        let words =
+        let message =
             format!("--held-out {}: it is the file of --tasks; give others", file.display());
-        return Err(BadInput(words).into());
+        return Err(BadInput(message).into());
     }
     genome::read_tasks("--held-out", file).await
 }

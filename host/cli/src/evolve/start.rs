@@ -28,8 +28,8 @@ pub(super) async fn component(
     let blob = data.join("genomes/blobs/sha256").join(genome.hex());
     let bytes = read_component(&blob, most).await?;
     if Digest::of(&bytes) != genome {
-        let words = "it is damaged; `chimera genome verify` puts it aside";
-        return Err(BadInput(format!("{}: {words}", blob.display())).into());
+        let message = "it is damaged; `chimera genome verify` puts it aside";
+        return Err(BadInput(format!("{}: {message}", blob.display())).into());
     }
     Ok(bytes.into())
 }
@@ -46,6 +46,6 @@ async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Di
 }
 
 fn none_in_charge(agent_type: &str) -> anyhow::Error {
-    let words = format!("no genome is in charge of {agent_type:?} here; give --start COMPONENT");
-    BadInput(words).into()
+    let message = format!("no genome is in charge of {agent_type:?} here; give --start COMPONENT");
+    BadInput(message).into()
 }

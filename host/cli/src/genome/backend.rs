@@ -55,8 +55,8 @@ impl Genomes {
         match self {
             Genomes::Host(client) => Ok(client),
             Genomes::Folder(_) => {
-                let words = "no host serves this data folder; start `chimera serve`";
-                Err(BadInput(words.into()).into())
+                let message = "no host serves this data folder; start `chimera serve`";
+                Err(BadInput(message.into()).into())
             }
         }
     }
@@ -70,7 +70,7 @@ impl Genomes {
             return Ok(digest);
         }
         let digits = typed.strip_prefix("sha256:").unwrap_or(typed);
-        let wrong = |words: String| anyhow::Error::from(BadInput(words));
+        let wrong = |message: String| anyhow::Error::from(BadInput(message));
         if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(wrong(format!(
                 "{typed:?} is no genome; give its digest, or the first {FEWEST_DIGITS} digits or more"

@@ -65,13 +65,13 @@ pub(super) async fn run(
         }
         GenomeCommand::Pin(args) => {
             genomes.pin(genomes.named(&args.genome).await?, true).await?;
-            let words = "kept until it is unpinned";
-            tell(&json!({ "pinned": true }), output, || Ok(output.line(words)?))?;
+            let message = "kept until it is unpinned";
+            tell(&json!({ "pinned": true }), output, || Ok(output.line(message)?))?;
         }
         GenomeCommand::Unpin(args) => {
             genomes.pin(genomes.named(&args.genome).await?, false).await?;
-            let words = "kept no longer than others";
-            tell(&json!({ "pinned": false }), output, || Ok(output.line(words)?))?;
+            let message = "kept no longer than others";
+            tell(&json!({ "pinned": false }), output, || Ok(output.line(message)?))?;
         }
         GenomeCommand::Verify { .. } => {
             let done = genomes.verify().await?;
@@ -106,13 +106,13 @@ async fn open(config: Layer4Config, command: &GenomeCommand) -> anyhow::Result<G
     }
 }
 
-/// What was done: the document for a program, or `words` for a reader.
+/// What was done: the document for a program, or what `show` prints for a reader.
 pub(super) fn tell(
     done: &impl Serialize,
     output: &Output,
-    words: impl FnOnce() -> anyhow::Result<()>,
+    show: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    if output.is_json() { output.value(&in_order(done)?) } else { words() }
+    if output.is_json() { output.value(&in_order(done)?) } else { show() }
 }
 
 async fn push(
@@ -192,7 +192,7 @@ fn tasks(name: &str, file: &Path) -> Result<Vec<BenchTask>, BadInput> {
     let text = input::all(input::open(file, name)?, name)?;
     let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
-        let wrong = |words: String| BadInput(format!("{name}, line {}: {words}", index + 1));
+        let wrong = |message: String| BadInput(format!("{name}, line {}: {message}", index + 1));
         let Line { payload, expected } =
             lines::object(line.as_bytes()).map_err(|why| wrong(format!("{why}; {TASK}")))?;
         let payload = payload.ok_or_else(|| wrong(format!("there is no `payload`; {TASK}")))?;

@@ -42,13 +42,13 @@ fn title(view: &View) -> Paragraph<'_> {
         "degraded" | "draining" => Color::Yellow,
         _ => Color::Red,
     };
-    let words = format!(
+    let message = format!(
         " · {} agents · {} tasks waiting or running · up {}",
         health.active_agents,
         health.pending_tasks,
         span(health.uptime_seconds)
     );
-    Paragraph::new(Line::from_iter([health.status.as_str().fg(color).bold(), words.into()]))
+    Paragraph::new(Line::from_iter([health.status.as_str().fg(color).bold(), message.into()]))
 }
 
 fn tasks(view: &View) -> Table<'_> {

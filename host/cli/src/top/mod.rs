@@ -41,8 +41,8 @@ pub(super) async fn run(
         return Ok(Exit::Success);
     }
     if !std::io::stdout().is_terminal() {
-        let words = "standard output is no terminal; `chimera top --once` prints one view";
-        return Err(BadInput(words.into()).into());
+        let message = "standard output is no terminal; `chimera top --once` prints one view";
+        return Err(BadInput(message.into()).into());
     }
     let mut terminal = ratatui::try_init()?;
     let shown = show(&client, first, &mut terminal).await;

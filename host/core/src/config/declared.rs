@@ -39,9 +39,9 @@ pub fn declared(
         let one = declaration(&mut reader, beside);
         agents += one.instances as usize;
         let quota = one.quota.or(defaults).complaints();
-        reader.complaints.extend(quota.into_iter().map(|words| format!("quota.{words}")));
+        reader.complaints.extend(quota.into_iter().map(|message| format!("quota.{message}")));
         let said = reader.complaints.into_iter();
-        complaints.extend(said.map(|words| format!("{}: {words}", origin(name, layers))));
+        complaints.extend(said.map(|message| format!("{}: {message}", origin(name, layers))));
         declared.insert(name.clone(), one);
     }
     if agents > max_agents {
@@ -172,8 +172,8 @@ mod tests {
         let complaints = read(text).unwrap_err();
         assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
         let all = complaints.join("\n");
-        for words in expected {
-            assert!(all.contains(words), "{words}\n{all}");
+        for message in expected {
+            assert!(all.contains(message), "{message}\n{all}");
         }
     }
 
@@ -275,7 +275,7 @@ mod tests {
         let named = &read(text).unwrap()["one"].parameters;
         assert_eq!(named["a"], serde_json::json!({ key: "1979-05-27" }));
         assert_eq!(named["b"], serde_json::json!([{ key: "xx" }]));
-        for (field, words) in [
+        for (field, message) in [
             ("component", "component has the wrong form"),
             ("http", "http has the wrong form"),
             ("quota", "unknown field `quota.$__toml_private_datetime`"),
@@ -286,13 +286,13 @@ mod tests {
             let component = if field == "component" { "" } else { "component = \"one.wasm\"\n" };
             let text =
                 format!("[agents.one]\n{component}{field} = {{ \"{key}\" = \"1979-05-27\" }}");
-            refuses(&text, &[words]);
+            refuses(&text, &[message]);
         }
     }
 
     #[test]
     fn a_date_is_no_text() {
-        for (line, words) in [
+        for (line, message) in [
             ("component = 1979-05-27", "component is a date or a time, which is not allowed here"),
             ("component = \"a\"\nhttp = [07:32:00]", "http is a date or a time"),
             ("component = \"a\"\nquota = 1979-05-27", "quota is a date or a time"),
@@ -306,7 +306,7 @@ mod tests {
                 "folders[0].host is a date or a time",
             ),
         ] {
-            refuses(&format!("[agents.one]\n{line}"), &[words]);
+            refuses(&format!("[agents.one]\n{line}"), &[message]);
         }
     }
 

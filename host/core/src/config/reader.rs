@@ -20,8 +20,8 @@ impl Reader {
         let value = self.table.remove(field)?;
         // `toml` hands a date over as text, and nothing here is a date.
         if is_date(&value) {
-            let words = "is a date or a time, which is not allowed here; text stands in quotes";
-            self.complain(field, words.into());
+            let message = "is a date or a time, which is not allowed here; text stands in quotes";
+            self.complain(field, message.into());
             return None;
         }
         match value.try_into() {
@@ -64,8 +64,8 @@ impl Reader {
         self.take(field)
     }
 
-    pub(super) fn complain(&mut self, field: &str, words: String) {
-        self.complaints.push(format!("{}{field} {words}", self.within));
+    pub(super) fn complain(&mut self, field: &str, message: String) {
+        self.complaints.push(format!("{}{field} {message}", self.within));
     }
 
     pub(super) fn complain_of_the_rest(&mut self, known: &[AgentKey], within: &[String]) {

@@ -29,7 +29,7 @@ pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
     }
     // What only settings together can have wrong. One that did not parse has its
     // default here, of which there is nothing to complain.
-    complaints.extend(config.complaints().into_iter().map(|words| layers.with_origin(words)));
+    complaints.extend(config.complaints().into_iter().map(|message| layers.with_origin(message)));
     if complaints.is_empty() { Ok(config) } else { Err(complaints) }
 }
 
@@ -97,12 +97,12 @@ mod tests {
         let complaints = resolve(&layers).unwrap_err();
         assert_eq!(complaints.len(), 3, "{complaints:#?}");
         let all = complaints.join("\n");
-        for words in [
+        for message in [
             "max_agents in chimera.toml is \"0\"; allowed",
             "LAYER4_BIND_ADDRESS is 0.0.0.0, which others can reach",
             "OTEL_EXPORTER_OTLP_ENDPOINT is \"ftp://somewhere\"; allowed",
         ] {
-            assert!(all.contains(words), "{words}\n{all}");
+            assert!(all.contains(message), "{message}\n{all}");
         }
     }
 

@@ -25,9 +25,9 @@ impl Secret {
     pub(super) fn complaint(&self) -> Option<String> {
         let fits =
             self.0.len() >= LEAST_TOKEN && self.0.bytes().all(|byte| byte.is_ascii_graphic());
-        let words =
+        let message =
             format!("does not fit in a header or is too short; allowed are {}", Allowed::Token);
-        (!fits).then_some(words)
+        (!fits).then_some(message)
     }
 }
 

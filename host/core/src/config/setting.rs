@@ -134,7 +134,7 @@ impl fmt::Display for Allowed {
             Allowed::Token => {
                 write!(f, "{LEAST_TOKEN} or more printable ASCII characters without spaces")
             }
-            Allowed::Words(words) => f.write_str(words),
+            Allowed::Words(text) => f.write_str(text),
         }
     }
 }

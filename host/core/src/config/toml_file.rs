@@ -31,10 +31,10 @@ impl NotToml {
         }
     }
 
-    fn at(start: usize, text: &str, words: &str) -> Self {
+    fn at(start: usize, text: &str, message: &str) -> Self {
         let line = text.get(..start).map(|before| before.matches('\n').count() + 1);
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        Self(format!("{place}{words}"))
+        Self(format!("{place}{message}"))
     }
 }
 
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_reported_with_its_line() {
-        for (text, words) in [
+        for (text, message) in [
             ("a = 1\nb = ", "line 2: "),
             ("a = 1\nb = [9223372036854775808]", "line 2: this number is too large"),
             ("a = 1\na = 2", "line 2: duplicate key"),
         ] {
             let NotToml(said) = table(text).unwrap_err();
-            assert!(said.starts_with(words), "{said}");
+            assert!(said.starts_with(message), "{said}");
         }
     }
 }

@@ -31,8 +31,8 @@ fn room_by_key_is_a_mebibyte_to_64_gibibytes() {
         assert_eq!(of(max_mb).check(), Ok(of(max_mb)));
     }
     for max_mb in [0, 65_537, u32::MAX] {
-        let words = format!("{max_mb} MiB; allowed is 1 to 65536");
-        assert_eq!(of(max_mb).check(), Err(words));
+        let message = format!("{max_mb} MiB; allowed is 1 to 65536");
+        assert_eq!(of(max_mb).check(), Err(message));
     }
     assert_eq!(KeyValueGrant::default().max_bytes(), 16 * 1024 * 1024);
     assert_eq!(of(u32::MAX).max_bytes(), u64::from(u32::MAX) * 1024 * 1024);

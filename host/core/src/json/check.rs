@@ -52,16 +52,16 @@ pub(super) fn depth(text: &str) -> Result<usize, InvalidJson> {
     let mut json = serde_json::Deserializer::from_str(text);
     let depth = Depth.deserialize(&mut json).and_then(|depth| json.end().map(|()| depth));
     depth.map_err(|error| {
-        let words = error.to_string();
-        if words.starts_with("recursion limit exceeded") {
+        let message = error.to_string();
+        if message.starts_with("recursion limit exceeded") {
             InvalidJson::Beyond(format!(
                 "recursion limit exceeded: it is nested {} levels deep; allowed are {MOST_DEPTH}",
                 nesting(text.as_bytes())
             ))
-        } else if words.starts_with("number out of range") {
-            InvalidJson::Beyond(format!("{words}; allowed is up to ±1.8e308"))
+        } else if message.starts_with("number out of range") {
+            InvalidJson::Beyond(format!("{message}; allowed is up to ±1.8e308"))
         } else {
-            InvalidJson::Malformed(words)
+            InvalidJson::Malformed(message)
         }
     })
 }

@@ -40,8 +40,8 @@ fn a_text_inside_another_is_as_deep_as_it_is_itself() {
     let read: Around = serde_json::from_str(&format!("{{\"payload\":{deepest}}}")).unwrap();
     assert_eq!((read.payload.depth(), read.payload.as_str()), (127, deepest.as_str()));
     assert_eq!(JsonText::from(read.payload.to_value()).depth(), 127);
-    let Err(InvalidJson::Beyond(words)) = JsonText::parse(&nested(128)) else { panic!() };
-    assert!(words.contains("recursion limit") && words.contains("128 levels"), "{words}");
+    let Err(InvalidJson::Beyond(message)) = JsonText::parse(&nested(128)) else { panic!() };
+    assert!(message.contains("recursion limit") && message.contains("128 levels"), "{message}");
 }
 
 #[test]

@@ -288,7 +288,9 @@ mod tests {
         late.task.deadline = Some(at(998));
         assert_eq!(late.complaints_of_form(), [""; 0]);
         assert_eq!(late.too_late(at(997)), None);
-        assert!(late.too_late(at(998)).is_some_and(|words| words.starts_with("deadline is over")));
+        assert!(
+            late.too_late(at(998)).is_some_and(|message| message.starts_with("deadline is over"))
+        );
         assert_eq!(submission().too_late(at(u64::MAX >> 2)), None);
     }
 

@@ -26,11 +26,11 @@ const MOST_WORDS: u64 = 2 << 10;
 /// # Errors
 /// What it did instead, in words for the operator.
 pub(super) async fn run(
-    words: &[String],
+    command: &[String],
     document: Vec<u8>,
     patience: Duration,
 ) -> Result<PathBuf, String> {
-    let mut running = Running::start(words)?;
+    let mut running = Running::start(command)?;
     let talked = tokio::time::timeout(patience, running.talk(&document)).await;
     let (printed, complaint, status) = talked.map_err(|_| {
         let secs = patience.as_secs_f64();
@@ -49,8 +49,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(words: &[String]) -> Result<Self, String> {
-        let Some((program, arguments)) = words.split_first() else {
+    fn start(command: &[String]) -> Result<Self, String> {
+        let Some((program, arguments)) = command.split_first() else {
             return Err("no program is named".to_owned());
         };
         let child = Command::new(program)
@@ -77,12 +77,12 @@ impl Running {
             }
             Ok(())
         };
-        let ((), printed, words) = tokio::try_join!(write, printed(stdout), words_of(stderr))
+        let ((), printed, message) = tokio::try_join!(write, printed(stdout), words_of(stderr))
             .map_err(|why: String| why)?;
         self.ended().await;
         self.kill_group();
         let status = self.child.wait().await.map_err(|error| error.to_string())?;
-        Ok((printed, words, status))
+        Ok((printed, message, status))
     }
 
     /// Waits for the program's end and leaves it a zombie, so that the system gives
@@ -129,15 +129,15 @@ async fn printed(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Stri
 /// that the program can go on.
 async fn words_of(stderr: Option<impl AsyncRead + Unpin>) -> Result<String, String> {
     let Some(mut stderr) = stderr else { return Ok(String::new()) };
-    let mut words = Vec::new();
-    let read = (&mut stderr).take(MOST_WORDS).read_to_end(&mut words).await;
+    let mut message = Vec::new();
+    let read = (&mut stderr).take(MOST_WORDS).read_to_end(&mut message).await;
     read.map_err(|error| error.to_string())?;
     let rest = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
     rest.map_err(|error| error.to_string())?;
-    let words = String::from_utf8_lossy(&words);
+    let message = String::from_utf8_lossy(&message);
     let plain = |c: char| if is_deceptive(c) { ' ' } else { c };
-    let words: String = words.trim().chars().map(plain).collect();
-    Ok(if words.is_empty() { words } else { format!(": {words}") })
+    let message: String = message.trim().chars().map(plain).collect();
+    Ok(if message.is_empty() { message } else { format!(": {message}") })
 }
 
 /// The path, which must be the only line.
@@ -159,14 +159,14 @@ mod tests {
     use super::*;
 
     async fn of_shell(script: &str, patience: Duration) -> Result<PathBuf, String> {
-        let words = ["sh", "-c", script].map(str::to_owned);
-        run(&words, b"{}".to_vec(), patience).await
+        let command = ["sh", "-c", script].map(str::to_owned);
+        run(&command, b"{}".to_vec(), patience).await
     }
 
     #[tokio::test]
     async fn what_it_does_instead_is_the_reason() {
         let long = Duration::from_secs(60);
-        for (script, words) in [
+        for (script, expected) in [
             ("cat > /dev/null", "it printed nothing"),
             ("echo a; echo b", "it printed 2 lines"),
             ("echo why >&2; exit 1", "ended with exit status: 1: why"),
@@ -176,10 +176,10 @@ mod tests {
             ("exec >&- 2>&-; while :; do :; done", "still at it after 0.2 s"),
             ("sleep 3600 & wait", "still at it after 0.2 s"),
         ] {
-            let short = words.starts_with("still");
+            let short = expected.starts_with("still");
             let patience = if short { Duration::from_millis(200) } else { long };
             let why = of_shell(script, patience).await.unwrap_err();
-            assert!(why.contains(words), "{script}: {why}");
+            assert!(why.contains(expected), "{script}: {why}");
         }
         let none = run(&["/no/such/program".to_owned()], Vec::new(), long).await.unwrap_err();
         assert!(none.contains("cannot be started"), "{none}");

@@ -66,12 +66,12 @@ pub(super) async fn next(
             let component = read(&path.join(&file), most_bytes).await;
             Ok(Some(Made { parents: Vec::new(), file: Some(file), component }))
         }
-        Generator::Command(words) => {
+        Generator::Command(command) => {
             let request = request(options, folder, state)?;
             let parents = request.parents.iter().map(|parent| parent.digest).collect();
             let document =
                 serde_json::to_vec(&request).map_err(chimera_layer4_core::Layer4Error::from)?;
-            let component = match command::run(words, document, options.generator_timeout).await {
+            let component = match command::run(command, document, options.generator_timeout).await {
                 Ok(path) => read(&path, most_bytes).await,
                 Err(why) => Err(why),
             };

@@ -187,11 +187,11 @@ impl Fabric {
         if wanted <= most {
             return Ok(());
         }
-        let words = format!(
+        let message = format!(
             "{wanted} agents are declared, and this host was started with `max_agents` {most}; \
              restart it"
         );
-        Err(Layer4Error::InvalidRequest(vec![words]))
+        Err(Layer4Error::InvalidRequest(vec![message]))
     }
 
     async fn apply_one(

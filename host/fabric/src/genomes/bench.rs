@@ -63,8 +63,8 @@ impl Genomes {
         let genomes = self.opened().await?;
         let champion = genomes.active_or_running(agent_type).await?;
         let champion = champion.filter(|champion| *champion != candidate).ok_or_else(|| {
-            let words = format!("there is no other genome of {agent_type:?} to hold it against");
-            Layer4Error::RolloutConflict(words)
+            let message = format!("there is no other genome of {agent_type:?} to hold it against");
+            Layer4Error::RolloutConflict(message)
         })?;
         let tasks = genomes.bench_tasks(agent_type, tasks).await?;
         let turn = genomes.benching.acquire().await;
@@ -105,8 +105,8 @@ impl OpenGenomes {
     ) -> Layer4Result<Vec<BenchTask>> {
         let tasks = if given.is_empty() { self.recorded(agent_type).await? } else { given };
         if tasks.is_empty() {
-            let words = format!("no task of {agent_type:?} is recorded yet; hand some in");
-            return Err(Layer4Error::InvalidRequest(vec![words]));
+            let message = format!("no task of {agent_type:?} is recorded yet; hand some in");
+            return Err(Layer4Error::InvalidRequest(vec![message]));
         }
         Ok(tasks)
     }

@@ -164,8 +164,8 @@ impl OpenGenomes {
         self.check_no_rollout(agent_type)?;
         let entries = self.entries_of(agent_type).await?;
         let none = || {
-            let words = format!("no other genome was in charge of {agent_type:?} before");
-            Layer4Error::RolloutConflict(words)
+            let message = format!("no other genome was in charge of {agent_type:?} before");
+            Layer4Error::RolloutConflict(message)
         };
         let (from, to) = before_the_last(&entries, agent_type).ok_or_else(none)?;
         let event = entry(from, Some(agent_type), Event::RolledBack { to, why });
@@ -184,8 +184,8 @@ impl OpenGenomes {
         // After a fault agents may run another one than the lineage says.
         let runs_it = |entry: &Arc<AgentEntry>| entry.agent.genome().digest() == to;
         if from == Some(to) && self.pool.agents.in_charge(agent_type).iter().all(runs_it) {
-            let words = format!("{to} is in charge of {agent_type:?} already");
-            return Err(Layer4Error::RolloutConflict(words));
+            let message = format!("{to} is in charge of {agent_type:?} already");
+            return Err(Layer4Error::RolloutConflict(message));
         }
         entries.push(entry(to, Some(agent_type), Event::Promoted { from, how }));
         self.switch(agent_type, to, entries, Unfit::Refuse).await

@@ -126,10 +126,10 @@ impl Genomes {
 
     fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
         self.evidence.trials.get(agent_type).ok_or_else(|| {
-            let words = format!(
+            let message = format!(
                 "no rollout of {agent_type:?} is under way; its history has those that ended"
             );
-            Layer4Error::RolloutConflict(words)
+            Layer4Error::RolloutConflict(message)
         })
     }
 }
@@ -151,8 +151,9 @@ impl OpenGenomes {
         let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
         let champion = self.pool.agents.genome_of(agent_type).ok_or_else(|| {
-            let words = format!("agents of {agent_type:?} run several genomes; promote one first");
-            Layer4Error::RolloutConflict(words)
+            let message =
+                format!("agents of {agent_type:?} run several genomes; promote one first");
+            Layer4Error::RolloutConflict(message)
         })?;
         let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
         self.begin(agent_type, rollout).await
@@ -166,8 +167,8 @@ impl OpenGenomes {
         let (champion, candidate) = (rollout.champion(), rollout.candidate());
         let champions = self.pool.agents.in_charge(agent_type);
         let Some(like) = champions.first() else {
-            let words = format!("no agent of {agent_type:?} runs to hold it against");
-            return Err(Layer4Error::RolloutConflict(words));
+            let message = format!("no agent of {agent_type:?} runs to hold it against");
+            return Err(Layer4Error::RolloutConflict(message));
         };
         let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
         let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);

@@ -64,7 +64,7 @@ impl OpenGenomes {
         let name = live.agent_type.as_str();
         let Closing { champion, candidate, tasks, verdict } = closing(live, &state);
         let mut outcome = state.word();
-        let mut why = words(&state);
+        let mut why = reason(&state);
         let taken_over = match &state {
             RolloutState::Promoted { how } => {
                 Some(self.promote(name, candidate, how.clone(), vec![verdict.clone()]).await)
@@ -142,7 +142,7 @@ fn closing(live: &Live, state: &RolloutState) -> Closing {
 }
 
 /// Why it ended as it did.
-fn words(state: &RolloutState) -> String {
+fn reason(state: &RolloutState) -> String {
     match state {
         RolloutState::RolledBack { findings } => {
             findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")

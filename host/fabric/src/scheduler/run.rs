@@ -159,8 +159,8 @@ async fn announce(
             }
         }
         Ok(_) => {
-            let (mut words, attempt) = (String::new(), claimed.counts.attempt);
-            shared.observe(task, now, goes_on(settlement, attempt, &mut words));
+            let (mut message, attempt) = (String::new(), claimed.counts.attempt);
+            shared.observe(task, now, goes_on(settlement, attempt, &mut message));
             if let Settlement::Retry { at, .. } = settlement {
                 shared.timer.schedule(Some(*at));
             }

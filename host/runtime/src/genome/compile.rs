@@ -332,16 +332,16 @@ mod tests {
     async fn a_compiler_that_panics_is_refused_like_one_that_is_ended() {
         // It reads all that it is sent first, so that the pipe is not broken.
         let error = refusal_of("/bin/sh", &["-c", "cat >/dev/null; exit 101"]).await;
-        for words in ["want of more than 1024 MiB", "`compile_memory_mb`"] {
-            assert!(error.contains(words), "{error}");
+        for message in ["want of more than 1024 MiB", "`compile_memory_mb`"] {
+            assert!(error.contains(message), "{error}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_compiler_that_does_not_end_is_ended_and_the_setting_named() {
         let error = refusal_of("/bin/sleep", &["100000"]).await;
-        for words in ["still at it after 66 s, which is the limit", "`compile_cpu_secs`"] {
-            assert!(error.contains(words), "{error}");
+        for message in ["still at it after 66 s, which is the limit", "`compile_cpu_secs`"] {
+            assert!(error.contains(message), "{error}");
         }
     }
 }

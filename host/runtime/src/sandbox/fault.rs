@@ -97,12 +97,12 @@ fn last_words(log: &[LogLine]) -> String {
     let is_panic = |line: &&str| PANICS.iter().any(|panic| line.contains(panic));
     let start = newest.iter().position(is_panic).unwrap_or(0);
     let report = newest.iter().take(start + 1).rev().take(PANIC_LINES);
-    let words = report.copied().collect::<Vec<_>>().join(" ");
-    if words.is_empty() {
-        return words;
+    let text = report.copied().collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        return text;
     }
-    let kept = words.get(..words.floor_char_boundary(LAST_WORDS_BYTES)).unwrap_or_default();
-    let more = if kept.len() < words.len() { "…" } else { "" };
+    let kept = text.get(..text.floor_char_boundary(LAST_WORDS_BYTES)).unwrap_or_default();
+    let more = if kept.len() < text.len() { "…" } else { "" };
     format!("it last wrote: {kept}{more}")
 }
 
@@ -224,8 +224,8 @@ mod tests {
         let trap = GuestFault::Trap { during, code: TrapCode::Unreachable, message: String::new() };
         let exited = GuestFault::Exited { during, status: 2, message: String::new() };
         for fault in [trap, exited] {
-            let words = with_last_words(fault.into(), &log).to_string();
-            assert!(words.ends_with(expected), "{words}");
+            let text = with_last_words(fault.into(), &log).to_string();
+            assert!(text.ends_with(expected), "{text}");
         }
     }
 

@@ -132,7 +132,7 @@ impl File<'_> {
 
 fn open(path: &Path) -> Result<Connection, KeyValueError> {
     opening::touch(path).map_err(|reason| failed(path, &reason))?;
-    opening::prepare(path, &KIND).map_err(|refusal| failed(path, &refusal.words()))
+    opening::prepare(path, &KIND).map_err(|refusal| failed(path, &refusal.message()))
 }
 
 fn failed(path: &Path, reason: &str) -> KeyValueError {

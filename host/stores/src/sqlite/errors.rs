@@ -7,7 +7,7 @@ pub(super) use crate::opening::is_final;
 
 /// The error as the store's callers know it.
 pub(super) fn explain(error: &Error) -> StoreError {
-    let reason = words(error);
+    let reason = describe(error);
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Unavailable {
             reason: format!("{reason}; make room on the disk, or purge tasks that have ended"),
@@ -26,7 +26,7 @@ pub(super) fn explain(error: &Error) -> StoreError {
     }
 }
 
-fn words(error: &Error) -> String {
+fn describe(error: &Error) -> String {
     match error {
         Error::UnwindingPanic => {
             "the host has a bug, and its log says where; this command was left out".into()

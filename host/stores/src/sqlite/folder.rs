@@ -49,10 +49,10 @@ impl Folder {
     /// It cannot be made, or its log lies there without it.
     pub(super) fn database(&self) -> Result<PathBuf, StoreError> {
         let database = self.folder.path().join("chimera.db");
-        let refused = |words: String| StoreError::Failed {
-            reason: format!("{} {words}", database.display()),
+        let refused = |message: String| StoreError::Failed {
+            reason: format!("{} {message}", database.display()),
         };
-        opening::check_files(&database).map_err(|refusal| refused(refusal.words()))?;
+        opening::check_files(&database).map_err(|refusal| refused(refusal.message()))?;
         let length = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
         let log = self.folder.path().join("chimera.db-wal");
         // SQLite would take the log for a stranger's and remove it.

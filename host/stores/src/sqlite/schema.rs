@@ -47,7 +47,7 @@ pub(super) fn pages(bytes: u64) -> u64 {
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     read_ahead(path);
     opening::prepare(path, &KIND).map_err(|refusal| StoreError::Failed {
-        reason: format!("{} {}", path.display(), refusal.words()),
+        reason: format!("{} {}", path.display(), refusal.message()),
     })
 }
 

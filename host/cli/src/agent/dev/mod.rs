@@ -39,8 +39,8 @@ pub(crate) async fn run(
     match args.task.as_deref() {
         // Standard input can be read once, and each version is to have the task.
         Some("-") => {
-            let words = "--task is -, and dev runs the task again and again; give JSON or @FILE";
-            return Err(BadInput(words.into()).into());
+            let message = "--task is -, and dev runs the task again and again; give JSON or @FILE";
+            return Err(BadInput(message.into()).into());
         }
         Some(typed) => tokio::select! {
             biased;

@@ -24,17 +24,17 @@ impl Reporter {
     }
 
     /// The event for a program, the text for a user at a terminal.
-    fn say(&self, event: &impl Serialize, words: &str) -> anyhow::Result<()> {
+    fn say(&self, event: &impl Serialize, message: &str) -> anyhow::Result<()> {
         if self.0.is_json() {
             return self.0.event(event);
         }
-        self.0.note(words);
+        self.0.note(message);
         Ok(())
     }
 
     pub(super) fn watching(&self, folder: &Path) -> anyhow::Result<()> {
-        let words = format!("watching {}; Ctrl-C ends", folder.display());
-        self.say(&json!({ "event": "watching", "folder": folder }), &words)
+        let message = format!("watching {}; Ctrl-C ends", folder.display());
+        self.say(&json!({ "event": "watching", "folder": folder }), &message)
     }
 
     pub(super) fn changed(&self, files: &[PathBuf]) -> anyhow::Result<()> {
@@ -44,18 +44,18 @@ impl Reporter {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let words = format!("\nchanged: {}{more}", named.join(", "));
-        self.say(&json!({ "event": "changed", "files": named, "count": files.len() }), &words)
+        let message = format!("\nchanged: {}{more}", named.join(", "));
+        self.say(&json!({ "event": "changed", "files": named, "count": files.len() }), &message)
     }
 
     pub(super) fn built(&self, took: Duration, bytes: u64) -> anyhow::Result<()> {
         let seconds = took.as_secs_f64();
-        let words = format!("built in {} · {}", time(seconds), size(bytes));
-        self.say(&json!({ "event": "built", "seconds": seconds, "bytes": bytes }), &words)
+        let message = format!("built in {} · {}", time(seconds), size(bytes));
+        self.say(&json!({ "event": "built", "seconds": seconds, "bytes": bytes }), &message)
     }
 
     pub(super) fn put(&self, put: &Put) -> anyhow::Result<()> {
-        let words = match put {
+        let message = match put {
             Put::Started { genome } => format!("{} runs", short(*genome)),
             Put::Swapped { genome, state } => {
                 let state = crate::genome::what_became_of_state(state);
@@ -65,7 +65,7 @@ impl Reporter {
                 format!("the component is the same; {} goes on", short(*genome))
             }
         };
-        self.say(put, &words)
+        self.say(put, &message)
     }
 
     /// A task's output goes to standard output, all else to standard error.
@@ -110,10 +110,10 @@ impl Reporter {
             Some(genome) => format!("{} goes on", short(genome)),
             None => "nothing runs yet".into(),
         };
-        let words = format!("error: {error}\n{next}; the next change is tried again");
+        let message = format!("error: {error}\n{next}; the next change is tried again");
         let event =
             json!({ "event": "failed", "during": during, "error": error, "running": running });
-        self.say(&event, &words)
+        self.say(&event, &message)
     }
 }
 

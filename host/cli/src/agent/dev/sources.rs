@@ -47,8 +47,8 @@ impl Sources {
     /// It is no folder, or the system watches nothing more.
     pub(super) fn watch(folder: &Path) -> anyhow::Result<Self> {
         if !folder.is_dir() {
-            let words = format!("{} is not a folder; give an agent's project", folder.display());
-            return Err(BadInput(words).into());
+            let message = format!("{} is not a folder; give an agent's project", folder.display());
+            return Err(BadInput(message).into());
         }
         let happened = Arc::new(Notify::new());
         let tell = Arc::clone(&happened);

@@ -39,7 +39,7 @@ fn a_value_says_where_it_was_typed() {
 #[test]
 fn a_date_or_an_array_is_no_setting() {
     let private = "{ \"$__toml_private_datetime\" = \"1979-05-27\" }";
-    for (text, words) in [
+    for (text, message) in [
         (
             "data_dir = 1979-05-27".to_owned(),
             "data_dir in chimera.toml is a date or a time; allowed is",
@@ -50,7 +50,7 @@ fn a_date_or_an_array_is_no_setting() {
     ] {
         let said = complaints(&file(&text));
         let [one] = &said[..] else { panic!("{said:#?}") };
-        assert!(one.contains(words), "{one}");
+        assert!(one.contains(message), "{one}");
     }
 }
 

@@ -65,7 +65,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
 pub(in super::super) fn complaints(config: &Layer4Config) -> Vec<String> {
     let mut complaints = Vec::new();
     if let Some(token) = &config.api_token {
-        complaints.extend(token.complaint().map(|words| format!("api_token {words}")));
+        complaints.extend(token.complaint().map(|message| format!("api_token {message}")));
     }
     if !config.bind_address.is_loopback() && config.api_token.is_none() {
         complaints.push(format!(

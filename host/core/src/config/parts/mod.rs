@@ -82,7 +82,7 @@ pub(super) fn complaints(config: &Layer4Config) -> Vec<String> {
     let mut complaints: Vec<String> =
         ranges.filter_map(|setting| setting.out_of_range(config)).collect();
     let of_quota = config.default_resource_quota.complaints();
-    complaints.extend(of_quota.into_iter().map(|words| format!("{quota}{words}")));
+    complaints.extend(of_quota.into_iter().map(|message| format!("{quota}{message}")));
     complaints.extend(http::complaints(config));
     complaints.extend(telemetry::complaints(config));
     complaints

@@ -120,10 +120,10 @@ enum Fate {
 
 impl Fate {
     /// Of one that is active again it is no longer so that it was rolled back.
-    fn words(self, is_active: bool) -> Option<String> {
+    fn text(self, is_active: bool) -> Option<String> {
         match self {
             Fate::RolledBack(_) if is_active => None,
-            Fate::RolledBack(words) | Fate::Other(words) => Some(words),
+            Fate::RolledBack(text) | Fate::Other(text) => Some(text),
         }
     }
 }
@@ -143,7 +143,7 @@ fn notes(entries: &[Entry], agent_type: &str) -> BTreeMap<Digest, String> {
         let parts = [
             known.stored,
             known.score,
-            known.fate.and_then(|fate| fate.words(active == Some(genome))),
+            known.fate.and_then(|fate| fate.text(active == Some(genome))),
             mark(candidate == Some(genome), "in rollout"),
             mark(known.collected, "collected"),
             mark(pinned.contains(&genome), "pinned"),
@@ -178,8 +178,8 @@ impl Known {
                 });
             }
             Event::Verdict { verdict, tasks, .. } => {
-                let words = format!("{} after {tasks} tasks", brief(&verdict.to_string()));
-                self.fate = Some(Fate::Other(words));
+                let text = format!("{} after {tasks} tasks", brief(&verdict.to_string()));
+                self.fate = Some(Fate::Other(text));
             }
             Event::RolledBack { why, .. } => {
                 self.fate = Some(Fate::RolledBack(brief(&format!("rolled back: {why}"))));

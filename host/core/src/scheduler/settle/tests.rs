@@ -73,32 +73,32 @@ fn number(fault: &Fault) -> usize {
 }
 const KINDS: usize = 24;
 
-fn words() -> String {
+fn text() -> String {
     "m".to_owned()
 }
 
 fn breach(quota: QuotaKind) -> Fault {
     let (during, set_by) = (Call::ExecuteTask, LimitSource::Agent);
-    Breach { quota, during, set_by, detail: words() }.into()
+    Breach { quota, during, set_by, detail: text() }.into()
 }
 
 /// A limit that the submitter set.
 fn of_the_task(quota: QuotaKind) -> Fault {
     let (during, set_by) = (Call::ExecuteTask, LimitSource::Task);
-    Breach { quota, during, set_by, detail: words() }.into()
+    Breach { quota, during, set_by, detail: text() }.into()
 }
 
 fn unavailable(retry_after_ms: Option<u64>) -> Fault {
-    GuestFault::Unavailable { during: Call::Init, message: words(), retry_after_ms }.into()
+    GuestFault::Unavailable { during: Call::Init, message: text(), retry_after_ms }.into()
 }
 
 fn trap() -> Fault {
     let code = TrapCode::Unreachable;
-    GuestFault::Trap { during: Call::ExecuteTask, code, message: words() }.into()
+    GuestFault::Trap { during: Call::ExecuteTask, code, message: text() }.into()
 }
 
 fn host_fault() -> Fault {
-    HostFault::Internal { message: words() }.into()
+    HostFault::Internal { message: text() }.into()
 }
 
 /// Each fault, what it leads to in a first attempt of three, and whether it
@@ -108,12 +108,12 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
     let over_quota = Kind::Dead(DeadReason::OverQuota);
     vec![
         (
-            GuestFault::InvalidInput { during, message: words() }.into(),
+            GuestFault::InvalidInput { during, message: text() }.into(),
             Kind::Dead(DeadReason::InvalidInput),
             Some(false),
         ),
         (
-            GuestFault::Failed { during, message: words() }.into(),
+            GuestFault::Failed { during, message: text() }.into(),
             Kind::Dead(DeadReason::Failed),
             Some(true),
         ),
@@ -125,9 +125,9 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
             Kind::Retry,
             Some(true),
         ),
-        (GuestFault::BadOutput { during, reason: words() }.into(), Kind::Retry, Some(true)),
+        (GuestFault::BadOutput { during, reason: text() }.into(), Kind::Retry, Some(true)),
         (
-            GuestFault::RefusedOutput { during, reason: words() }.into(),
+            GuestFault::RefusedOutput { during, reason: text() }.into(),
             Kind::Dead(DeadReason::Failed),
             None,
         ),
@@ -142,12 +142,12 @@ fn table() -> Vec<(Fault, Kind, Option<bool>)> {
         (breach(QuotaKind::Handles), over_quota, Some(true)),
         (breach(QuotaKind::Descriptors), over_quota, Some(true)),
         (breach(QuotaKind::Instances), over_quota, Some(true)),
-        (HostFault::NoRoom { message: words() }.into(), Kind::HostRetry, None),
-        (HostFault::Folder { path: words(), reason: words() }.into(), Kind::HostRetry, None),
-        (HostFault::NoDescriptors { message: words() }.into(), Kind::HostRetry, None),
+        (HostFault::NoRoom { message: text() }.into(), Kind::HostRetry, None),
+        (HostFault::Folder { path: text(), reason: text() }.into(), Kind::HostRetry, None),
+        (HostFault::NoDescriptors { message: text() }.into(), Kind::HostRetry, None),
         (HostFault::Crashed { times: 1 }.into(), Kind::HostRetry, None),
-        (HostFault::NoAgent { message: words() }.into(), Kind::HostRetry, None),
-        (HostFault::Unreadable { reason: words() }.into(), Kind::HostRetry, None),
+        (HostFault::NoAgent { message: text() }.into(), Kind::HostRetry, None),
+        (HostFault::Unreadable { reason: text() }.into(), Kind::HostRetry, None),
         (host_fault(), Kind::HostRetry, None),
         (Fault::Stopped, Kind::GiveBack, None),
         (Fault::Cancelled, Kind::Cancelled, None),
@@ -211,8 +211,8 @@ fn every_fault_leads_where_the_table_says() {
 fn beside_others_a_genome_fails_at_what_it_refuses_and_at_answers_that_are_too_large() {
     let during = Call::ExecuteTask;
     let rows = [
-        (GuestFault::InvalidInput { during, message: words() }.into(), Some(true)),
-        (GuestFault::RefusedOutput { during, reason: words() }.into(), Some(true)),
+        (GuestFault::InvalidInput { during, message: text() }.into(), Some(true)),
+        (GuestFault::RefusedOutput { during, reason: text() }.into(), Some(true)),
         (breach(QuotaKind::HostMemory), Some(true)),
         (breach(QuotaKind::Memory), Some(true)),
         (trap(), Some(true)),

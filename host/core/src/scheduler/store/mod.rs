@@ -202,13 +202,13 @@ mod tests {
     #[test]
     fn an_error_of_a_store_has_a_code_and_says_what_it_was() {
         let reason = || "the disk is full".to_owned();
-        for (error, code, words) in [
+        for (error, code, message) in [
             (StoreError::Unavailable { reason: reason() }, "store-unavailable", "try again later"),
             (StoreError::Failed { reason: reason() }, "store-failed", "the disk is full"),
             (StoreError::Closed, "store-closed", "closed"),
         ] {
             assert_eq!(error.code(), code);
-            assert!(error.to_string().contains(words), "{error}");
+            assert!(error.to_string().contains(message), "{error}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn to(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
 }
 
 fn build(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
-    let wrong = |words: String| Layer4Error::Configuration(vec![words]);
+    let wrong = |message: String| Layer4Error::Configuration(vec![message]);
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(Client::new(otlp).map_err(wrong)?)

@@ -92,10 +92,10 @@ impl RunTrace {
             // A parent is always opened before what is inside it.
             let inside = parent.and_then(|index| told.get(index)).unwrap_or(&self.at);
             let (began, ended) = (from + *start, from + *start + *duration);
-            let words = attributes.iter();
-            let words = words.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+            let pairs = attributes.iter();
+            let pairs = pairs.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
             let span =
-                SpanBuilder::from_name(name.clone()).with_start_time(began).with_attributes(words);
+                SpanBuilder::from_name(name.clone()).with_start_time(began).with_attributes(pairs);
             let span = self.guest.build_with_context(span, inside);
             let inside = inside.with_span(span);
             inside.span().end_with_timestamp(ended);

@@ -199,27 +199,27 @@ impl Variables<'_> {
         let name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
         let endpoint = self.get(name).filter(|_| !self.is_disabled());
         let wrong = endpoint.filter(|endpoint| !is_web_address(endpoint));
-        let words = |endpoint| {
+        let message = |endpoint| {
             format!(
                 "{name} is {:?}; allowed is an address as http://127.0.0.1:4318/v1/traces",
                 without_userinfo(endpoint)
             )
         };
-        wrong.map(words).into_iter().collect()
+        wrong.map(message).into_iter().collect()
     }
 
     /// The variables that are set and have no effect, each with the reason.
     pub(super) fn without_effect(&self) -> Vec<String> {
         let set = self.0.iter().filter(|(name, _)| self.get(name).is_some());
-        let mut words: Vec<String> = set
+        let mut complaints: Vec<String> = set
             .filter(|(name, _)| !TAKEN.contains(&name.as_str()))
             .map(|(name, _)| {
                 let known = NONE_HERE.iter().find(|(start, _)| name.starts_with(start));
                 format!("{name} has no effect: {}", known.map_or(UNKNOWN, |(_, why)| why))
             })
             .collect();
-        words.sort();
-        words
+        complaints.sort();
+        complaints
     }
 
     /// The variables that would take effect if traces were sent, and `named` does not
@@ -238,7 +238,7 @@ impl Variables<'_> {
         let acts = ["OTEL_SDK_DISABLED", "OTEL_PROPAGATORS", always];
         let is_named = |name: &str| {
             let begin = format!("{name} ");
-            named.iter().any(|words| words.starts_with(&begin))
+            named.iter().any(|complaint| complaint.starts_with(&begin))
         };
         let set = self.0.iter().map(|(name, _)| name.as_str());
         let idle = set.filter(|name| self.get(name).is_some() && TAKEN.contains(name));
@@ -248,10 +248,10 @@ impl Variables<'_> {
 
     /// The values that are not allowed, each with what is.
     pub(super) fn wrong_values(&self) -> Vec<String> {
-        let mut words = Vec::new();
+        let mut complaints = Vec::new();
         let mut must_be = |name: &str, allowed: &str, fits: &dyn Fn(&str) -> bool| {
             if let Some(value) = self.get(name).filter(|value| !fits(value)) {
-                words.push(format!(
+                complaints.push(format!(
                     "{name} is {value:?}, which has no effect: allowed is {allowed}"
                 ));
             }
@@ -283,26 +283,26 @@ impl Variables<'_> {
                 value.parse::<u64>().is_ok()
             });
         }
-        words.extend(self.wrong_for_the_library());
-        words.extend(self.wrong_ratio());
-        words.extend(self.wrong_entries());
+        complaints.extend(self.wrong_for_the_library());
+        complaints.extend(self.wrong_ratio());
+        complaints.extend(self.wrong_entries());
         let [certificate, key] =
             ["CLIENT_CERTIFICATE", "CLIENT_KEY"].map(|end| self.of_traces(end));
         if let (Some((name, _)), None) | (None, Some((name, _))) = (certificate, key) {
-            words.push(format!(
+            complaints.push(format!(
                 "{name} has no effect: a certificate and its key are named together"
             ));
         }
-        words.sort();
-        words
+        complaints.sort();
+        complaints
     }
 
     /// Of those that OpenTelemetry's library reads, which takes no white space.
     fn wrong_for_the_library(&self) -> Vec<String> {
-        let mut words = Vec::new();
+        let mut complaints = Vec::new();
         let mut must_be = |name: &str, allowed: &str, fits: &dyn Fn(&str) -> bool| {
             if let Some(value) = self.unchanged(name).filter(|value| !fits(value)) {
-                words.push(format!(
+                complaints.push(format!(
                     "{name} is {value:?}, which has no effect: allowed is {allowed}"
                 ));
             }
@@ -324,7 +324,7 @@ impl Variables<'_> {
                 ["gzip", "none"].iter().any(|word| value.eq_ignore_ascii_case(word))
             });
         }
-        words
+        complaints
     }
 
     /// A ratio has no effect without a sampler that takes one. The library brings
@@ -355,7 +355,7 @@ impl Variables<'_> {
             ("OTEL_EXPORTER_OTLP_HEADERS", true),
             ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", true),
         ];
-        let mut words = Vec::new();
+        let mut complaints = Vec::new();
         for (list, of_headers) in lists {
             let fits = if of_headers { is_header } else { is_attribute };
             let entries = self.get(list).unwrap_or_default().split(',').map(str::trim);
@@ -364,7 +364,7 @@ impl Variables<'_> {
                 let parts = entry.split_once('=');
                 !parts.is_some_and(|(name, value)| fits(name.trim(), value.trim()))
             });
-            words.extend(wrong.map(|(index, _)| {
+            complaints.extend(wrong.map(|(index, _)| {
                 format!(
                     "{list} has an entry that has no effect, the one at place {}: allowed is \
                      NAME=VALUE, with commas between entries",
@@ -372,7 +372,7 @@ impl Variables<'_> {
                 )
             }));
         }
-        words
+        complaints
     }
 }
 
@@ -494,9 +494,12 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
         ];
         for pair in pairs {
-            let words = told(&[pair]);
-            assert_eq!(words.len(), 1, "{words:?}");
-            assert!(words[0].starts_with(pair.0) && !words[0].contains("hush"), "{words:?}");
+            let complaints = told(&[pair]);
+            assert_eq!(complaints.len(), 1, "{complaints:?}");
+            assert!(
+                complaints[0].starts_with(pair.0) && !complaints[0].contains("hush"),
+                "{complaints:?}"
+            );
         }
         assert_eq!(told(&pairs).len(), pairs.len());
     }
@@ -525,9 +528,9 @@ mod tests {
     fn a_ratio_out_of_range_is_reported_with_what_it_counts_as() {
         for (ratio, counts_as) in [("7", "1"), ("-1", "0"), ("half", "1"), ("nan", "0")] {
             let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
-            let words = told(&[sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+            let complaints = told(&[sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
             let expected = format!("is {ratio:?}, which counts as {counts_as}: allowed is ");
-            assert!(words.len() == 1 && words[0].contains(&expected), "{words:?}");
+            assert!(complaints.len() == 1 && complaints[0].contains(&expected), "{complaints:?}");
         }
     }
 

@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn small_steps_are_counted_by_larger_ones() {
         let agent = AgentMemory::new(0);
-        let mut words = Hosted::nothing(&agent);
-        words.cover(1).unwrap();
-        assert_eq!(words.bytes, STEP_BYTES as u64);
-        words.cover(STEP_BYTES).unwrap();
-        assert_eq!(words.bytes, STEP_BYTES as u64);
+        let mut text = Hosted::nothing(&agent);
+        text.cover(1).unwrap();
+        assert_eq!(text.bytes, STEP_BYTES as u64);
+        text.cover(STEP_BYTES).unwrap();
+        assert_eq!(text.bytes, STEP_BYTES as u64);
     }
 }

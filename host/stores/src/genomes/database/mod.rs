@@ -38,7 +38,7 @@ impl Database {
     /// `Database`: it is not ours, of a later version, damaged, or cannot be written.
     pub(super) fn open(path: PathBuf, kind: &Kind) -> GenomeStoreResult<Self> {
         let opened =
-            touch(&path).and_then(|()| prepare(&path, kind).map_err(|error| error.words()));
+            touch(&path).and_then(|()| prepare(&path, kind).map_err(|error| error.message()));
         match opened {
             Ok(connection) => Ok(Self { path, connection, failed: None }),
             Err(reason) => Err(GenomeStoreError::Database { path, reason }),
@@ -96,7 +96,7 @@ impl Database {
 pub(super) fn open_reader(path: &Path, kind: &Kind) -> GenomeStoreResult<Connection> {
     prepare_reader(path, kind).map_err(|refusal| GenomeStoreError::Database {
         path: path.to_path_buf(),
-        reason: refusal.words(),
+        reason: refusal.message(),
     })
 }
 

@@ -56,8 +56,8 @@ enum Refusal {
 }
 
 impl From<String> for Refusal {
-    fn from(words: String) -> Self {
-        Self::Words(words)
+    fn from(message: String) -> Self {
+        Self::Words(message)
     }
 }
 

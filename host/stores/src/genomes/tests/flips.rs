@@ -108,12 +108,12 @@ fn a_damaged_component_is_put_aside_and_may_come_again() {
         let kept = folder.path().join("quarantine").join(genome.hex());
         if missing { fs::remove_file(&path) } else { fs::write(&path, "other") }.unwrap();
         let refused = store.get(&genome).unwrap_err();
-        let words = refused.to_string();
+        let message = refused.to_string();
         if missing {
-            assert!(words.contains("component of the genome") && words.contains("is missing"));
+            assert!(message.contains("component of the genome") && message.contains("is missing"));
         } else {
             assert_eq!(fs::read(&kept).unwrap(), b"other");
-            assert!(words.contains(&kept.display().to_string()), "{words}");
+            assert!(message.contains(&kept.display().to_string()), "{message}");
         }
         assert!(matches!(store.get(&genome), Err(GenomeStoreError::Unknown(_))));
         assert!(store.verify().unwrap().is_sound());

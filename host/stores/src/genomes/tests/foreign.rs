@@ -93,10 +93,10 @@ fn what_is_no_single_whole_component_is_refused() {
     let foreign = Foreign::new();
     let read =
         |max_bytes| read_layout(foreign.path(), None, NOW, max_bytes).map(|(bytes, _)| bytes);
-    let refused = |words: &str| {
+    let refused = |message: &str| {
         let refused = read(MAX_BYTES).unwrap_err();
         assert_eq!(refused.code(), "oci-layout-unusable");
-        assert!(refused.to_string().contains(words), "{refused}");
+        assert!(refused.to_string().contains(message), "{refused}");
     };
     refused("index.json cannot be read");
     foreign.index(&[]);

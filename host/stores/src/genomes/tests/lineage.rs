@@ -99,7 +99,7 @@ fn nothing_of_it_can_be_changed_removed_or_replaced() {
     let lineage = Lineage::open(&store).unwrap();
     lineage.append(entry("a", "1", 10, promoted())).unwrap();
     let other = Connection::open(folder.path().join("lineage.db")).unwrap();
-    for (sql, words) in [
+    for (sql, message) in [
         ("UPDATE entries SET at = 0", "nothing is changed"),
         ("DELETE FROM entries", "nothing is removed"),
         (
@@ -108,7 +108,7 @@ fn nothing_of_it_can_be_changed_removed_or_replaced() {
         ),
     ] {
         let refused = other.execute(sql, []).unwrap_err().to_string();
-        assert!(refused.contains(words), "{refused}");
+        assert!(refused.contains(message), "{refused}");
     }
     let large = Event::RolledBack { to: Digest::of(b"0"), why: "x".repeat(5 << 20) };
     let both = [entry("a", "2", 11, promoted()), entry("a", "1", 12, large)];

@@ -135,12 +135,12 @@ async fn a_mended_row_says_what_its_task_does_and_is_put_back() {
     let (store, _) = open(folder.path()).await;
     let record = store.get(id).await.unwrap().unwrap();
     let reason = record.unreadable.unwrap().reason;
-    for words in [
+    for message in [
         "priority is 77, allowed is 0 to 4",
         "id has 1 bytes, allowed are 16",
         "agent_type is 99, which is the number of no agent type",
     ] {
-        assert!(reason.contains(words), "{reason}");
+        assert!(reason.contains(message), "{reason}");
     }
     let dead = Filter { limit: 9, ..Filter::of(Some(TaskState::Dead)) };
     let listed = &store.list(dead).await.unwrap()[0];

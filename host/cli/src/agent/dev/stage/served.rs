@@ -33,17 +33,17 @@ impl Served {
         allow: &[String],
     ) -> anyhow::Result<Self> {
         let Some(client) = client::of(&config).await? else {
-            let words = "--type: no host serves this data folder; start `chimera serve`, or leave \
+            let message = "--type: no host serves this data folder; start `chimera serve`, or leave \
                          out --type for a host of this command's own";
-            return Err(BadInput(words.into()).into());
+            return Err(BadInput(message.into()).into());
         };
         let types = client.agent_types().await?;
         let names: Vec<&str> = types.iter().map(|one| one.name.as_str()).collect();
         if !names.contains(&agent_type) {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let words =
+            let message =
                 format!("--type: the host has no agent type {agent_type:?}; it has {known}");
-            return Err(BadInput(words).into());
+            return Err(BadInput(message).into());
         }
         let mut served = Self {
             client,

@@ -48,9 +48,9 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
         Some((index, reader.inside(&format!("folders[{index}]."), table, folder)?))
     });
     let (places, folders): (Vec<usize>, Vec<FolderGrant>) = read.unzip();
-    for (index, words) in FolderGrant::given_twice(&folders) {
+    for (index, message) in FolderGrant::given_twice(&folders) {
         let place = places.get(index).unwrap_or(&index);
-        reader.complain(&format!("folders[{place}].guest:"), words);
+        reader.complain(&format!("folders[{place}].guest:"), message);
     }
     folders
 }
@@ -63,12 +63,12 @@ fn folder(reader: &mut Reader) -> Option<FolderGrant> {
     // A relative path could start at the file's folder or at the host's working
     // directory. So the grant has to give an absolute path.
     if let Some(host) = host.as_ref().filter(|host| !host.is_absolute()) {
-        let words = format!("is {host:?}; allowed is an absolute path, as /srv/data");
-        reader.complain("host", words);
+        let message = format!("is {host:?}; allowed is an absolute path, as /srv/data");
+        reader.complain("host", message);
     }
     if let Some(guest) = guest.as_ref().filter(|guest| !is_plain(guest)) {
-        let words = format!("is {guest:?}; allowed is a plain absolute path, as /data");
-        reader.complain("guest", words);
+        let message = format!("is {guest:?}; allowed is a plain absolute path, as /data");
+        reader.complain("guest", message);
     }
     Some(FolderGrant { host: host?, guest: guest?, access })
 }

@@ -102,8 +102,8 @@ impl HostDescriptor for View<'_, Files> {
             FsResult::Ok(opened.ok_or(path))
         });
         opened.await??.map_err(|path| {
-            let words = format!("{path:?} is no file or folder; the host opens nothing else");
-            self.context.log.line(LogLevel::Warn, &words);
+            let message = format!("{path:?} is no file or folder; the host opens nothing else");
+            self.context.log.line(LogLevel::Warn, &message);
             ErrorCode::NotPermitted.into()
         })
     }

@@ -77,7 +77,7 @@ impl Capability for Files {
             }
         }
         let twice = FolderGrant::given_twice(&grants.folders).into_iter();
-        wrong.extend(twice.map(|(_, words)| format!("granted folder {words}")));
+        wrong.extend(twice.map(|(_, message)| format!("granted folder {message}")));
     }
 
     fn state((): &(), instance: &mut ContextBuilder) -> Result<Opened, Fault> {

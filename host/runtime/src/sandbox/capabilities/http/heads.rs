@@ -89,8 +89,8 @@ fn bytes_of(entry: &mut (dyn std::any::Any + Send)) -> usize {
         let method = if let Method::Other(method) = method { method.len() } else { 0 };
         let scheme = if let Some(Scheme::Other(scheme)) = scheme { scheme.len() } else { 0 };
         let body = if body.is_some() { BODY_BYTES } else { 0 };
-        let words = method + scheme + long(authority) + long(path_with_query);
-        return words + body + of_fields(headers);
+        let names = method + scheme + long(authority) + long(path_with_query);
+        return names + body + of_fields(headers);
     }
     match entry.downcast_ref::<HostFutureIncomingResponse>() {
         Some(HostFutureIncomingResponse::Ready(Ok((response, _)))) => of_fields(response.headers()),

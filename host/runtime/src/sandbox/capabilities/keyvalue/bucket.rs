@@ -107,9 +107,9 @@ impl Bucket {
                 std::str::from_utf8(&entry.value).ok()?.parse().ok()
             });
             let Some(new) = old.and_then(&add) else {
-                let words =
+                let message =
                     "the value is no number that can be counted on with, or would be too large";
-                return Err(Failure::Other(words.into()));
+                return Err(Failure::Other(message.into()));
             };
             let change = Change {
                 key: key.clone(),
@@ -122,8 +122,8 @@ impl Bucket {
                 Err(error) => return Err(error.into()),
             }
         }
-        let words = format!("others changed the key {TRIES} times meanwhile; try again later");
-        Err(Failure::Other(words))
+        let message = format!("others changed the key {TRIES} times meanwhile; try again later");
+        Err(Failure::Other(message))
     }
 
     pub(super) async fn version(&self, key: &str) -> Answer<u64> {

@@ -87,7 +87,7 @@ impl batch::Host for View<'_, KeyValue> {
 fn wit_error(failure: Failure) -> wasmtime::Result<Error> {
     match failure {
         Failure::AccessDenied => Ok(Error::AccessDenied),
-        Failure::Other(words) => Ok(Error::Other(words)),
+        Failure::Other(message) => Ok(Error::Other(message)),
         Failure::Trap(error) => Err(error),
     }
 }

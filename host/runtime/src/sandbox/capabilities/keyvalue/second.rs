@@ -44,8 +44,8 @@ impl HostBucket for View<'_, KeyValue> {
         cursor: Option<String>,
     ) -> Answer<KeyResponse> {
         let Ok(after) = cursor.map_or(Ok(0), |cursor| cursor.parse()) else {
-            let words = "the cursor is none of this host's; begin without one";
-            return Err(Failure::Other(words.into()));
+            let message = "the cursor is none of this host's; begin without one";
+            return Err(Failure::Other(message.into()));
         };
         let Page { keys, cursor } = self.bucket(&bucket)?.list(after).await?;
         Ok(KeyResponse { keys, cursor: cursor.map(|cursor| cursor.to_string()) })
@@ -121,7 +121,7 @@ impl batch::Host for View<'_, KeyValue> {
 fn wit_error(failure: Failure) -> wasmtime::Result<Error> {
     match failure {
         Failure::AccessDenied => Ok(Error::AccessDenied),
-        Failure::Other(words) => Ok(Error::Other(words)),
+        Failure::Other(message) => Ok(Error::Other(message)),
         Failure::Trap(error) => Err(error),
     }
 }
