@@ -10,7 +10,7 @@ const THIS: &str = "tests/tidy/words.rs";
 const DATA: [&str; 2] = ["tests/data/", "agents/text-stats/data/"];
 
 /// Names in code that a reader of other queues and hosts would have to learn.
-const NAMES: [(&str, &str); 25] = [
+const NAMES: [(&str, &str); 35] = [
     ("Desk", "TaskQueue"),
     ("Rota", "FairQueue"),
     ("SHARES", "WEIGHTS"),
@@ -36,6 +36,16 @@ const NAMES: [(&str, &str); 25] = [
     ("Notice", "AddressFile"),
     ("Reach", "NetworkAccess"),
     ("Driver", "CallContext"),
+    ("put_down", "remove"),
+    ("take_in_hand", "begin_task"),
+    ("wanted_back", "cancelled"),
+    ("tell_again", "notify_again"),
+    ("untold", "unsent"),
+    ("dismiss", "close"),
+    ("hushed", "paused"),
+    ("fall_quiet", "drain"),
+    ("blueprint", "template"),
+    ("lanes", "split"),
 ];
 
 /// Words and phrases in any text: comments, docs, messages, `--help`, names of tests.
