@@ -139,15 +139,15 @@ impl Task {
 /// Whether what a submitter may fill at will stays within so many bytes.
 fn fits(task: &Task, most: usize) -> bool {
     let Some(most) = most.checked_sub(task.payload.as_str().len()) else { return false };
-    let mut room = Room(most);
-    serde_json::to_writer(&mut room, &task.metadata).is_ok()
-        && serde_json::to_writer(&mut room, &task.source_layer).is_ok()
+    let mut budget = ByteBudget(most);
+    serde_json::to_writer(&mut budget, &task.metadata).is_ok()
+        && serde_json::to_writer(&mut budget, &task.source_layer).is_ok()
 }
 
 /// Takes so many bytes and forgets them.
-struct Room(usize);
+struct ByteBudget(usize);
 
-impl Write for Room {
+impl Write for ByteBudget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(bytes.len())

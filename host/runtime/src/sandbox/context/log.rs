@@ -27,11 +27,11 @@ const ENTRY_BYTES: usize = 64;
 
 /// What one instance said since it was last looked at.
 #[derive(Clone, Debug)]
-pub(crate) struct Log(Arc<Mutex<Room>>);
+pub(crate) struct Log(Arc<Mutex<Kept>>);
 
 /// What was said, and what that is charged.
 #[derive(Debug)]
-struct Room {
+struct Kept {
     said: Said,
     held: Hosted,
 }
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-impl Room {
+impl Kept {
     /// Whether the agent may hold so much more of words, which is charged then.
     fn has(&mut self, more: usize) -> bool {
         let Said { taken: [lines, streams], last_bytes, .. } = self.said;
@@ -93,22 +93,22 @@ impl Room {
 impl Log {
     /// An empty one, whose words are charged on `held`.
     pub(crate) fn new(held: Hosted) -> Self {
-        Self(Arc::new(Mutex::new(Room { said: Said::default(), held })))
+        Self(Arc::new(Mutex::new(Kept { said: Said::default(), held })))
     }
 
     /// Adds a line of the log.
     pub(crate) fn line(&self, level: LogLevel, message: &str) {
         let line = sanitize(message);
-        let mut room = self.lock();
-        if !room.has(line.len()) {
-            room.said.dropped += message.len() as u64;
+        let mut kept = self.lock();
+        if !kept.has(line.len()) {
+            kept.said.dropped += message.len() as u64;
             return;
         }
-        let said = &mut room.said;
+        let said = &mut kept.said;
         said.dropped += message.len().saturating_sub(TEXT_BYTES) as u64;
-        let has_room = said.room(Kind::Line) > 0;
+        let has_space = said.space(Kind::Line) > 0;
         let entry = said.entry(Kind::Line, level, line.as_bytes());
-        if has_room {
+        if has_space {
             said.add_first(entry);
         } else {
             said.add_last(entry);
@@ -120,13 +120,14 @@ impl Log {
         if bytes.is_empty() {
             return;
         }
-        let mut room = self.lock();
-        if !room.has(bytes.len()) {
-            room.said.dropped += bytes.len() as u64;
+        let mut kept = self.lock();
+        if !kept.has(bytes.len()) {
+            kept.said.dropped += bytes.len() as u64;
             return;
         }
-        let said = &mut room.said;
-        let (first, rest) = bytes.split_at_checked(said.room(Kind::Stream)).unwrap_or((bytes, &[]));
+        let said = &mut kept.said;
+        let (first, rest) =
+            bytes.split_at_checked(said.space(Kind::Stream)).unwrap_or((bytes, &[]));
         if !first.is_empty() {
             let entry = said.entry(Kind::Stream, level, first);
             said.add_first(entry);
@@ -143,13 +144,13 @@ impl Log {
     /// Takes the lines so far, the number of bytes that were left out, and what
     /// the lines are charged.
     pub(crate) fn take(&self) -> (Vec<LogLine>, u64, Hosted) {
-        let mut room = self.lock();
-        let held = room.held.take();
-        if room.said.count == 0 && room.said.dropped == 0 {
+        let mut kept = self.lock();
+        let held = kept.held.take();
+        if kept.said.count == 0 && kept.said.dropped == 0 {
             return (Vec::new(), 0, held);
         }
-        let mut said = std::mem::take(&mut room.said);
-        drop(room);
+        let mut said = std::mem::take(&mut kept.said);
+        drop(kept);
         said.trim();
         let Said { first: mut entries, last, mut dropped, .. } = said;
         entries.extend(last);
@@ -161,7 +162,7 @@ impl Log {
         (lines, dropped, held)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Room> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock()
     }
 }
@@ -186,7 +187,7 @@ fn push_lines(same: &[Entry], lines: &mut Vec<LogLine>) -> u64 {
 
 impl Said {
     /// Bytes of a kind that may still be added to `first`.
-    fn room(&self, kind: Kind) -> usize {
+    fn space(&self, kind: Kind) -> usize {
         let [lines, streams] = self.taken;
         FIRST_BYTES.saturating_sub(if kind == Kind::Line { lines } else { streams })
     }
