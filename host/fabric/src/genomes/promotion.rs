@@ -19,7 +19,7 @@ use tracing::field::display;
 use super::Genomes;
 use super::admission::GenomeRef;
 use super::open::{OpenGenomes, entry};
-use super::state::{Handovers, Told, Unfit, hand_over, micros};
+use super::state::{Handovers, StateSummary, Unfit, hand_over, micros};
 use crate::agents::pool::OVERLAPPING;
 use crate::agents::registry::{AgentEntry, AgentSource};
 use crate::telemetry::events::EventKind;
@@ -120,13 +120,13 @@ struct TakenOver {
     behind: Vec<AgentId>,
     /// The longest that tasks waited for it.
     switch: Duration,
-    told: Told,
+    state: StateSummary,
 }
 
 impl TakenOver {
     fn swapped(self, agent_type: String, from: Option<Digest>, to: Digest) -> Swapped {
-        let Self { agents, behind, switch, told } = self;
-        let (switch_micros, state) = (micros(switch), told.outcome());
+        let Self { agents, behind, switch, state } = self;
+        let (switch_micros, state) = (micros(switch), state.outcome());
         Swapped { agent_type, agents, behind, from, to, switch_micros, state }
     }
 }
@@ -138,9 +138,9 @@ impl OpenGenomes {
         &self,
         what: impl Future<Output = Layer4Result<T>> + Send + 'static,
     ) -> Layer4Result<T> {
-        let (tell, told) = oneshot::channel();
-        self.ending.spawn(async move { drop(tell.send(what.await)) });
-        told.await.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+        let (answer, answered) = oneshot::channel();
+        self.ending.spawn(async move { drop(answer.send(what.await)) });
+        answered.await.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
     }
 
     async fn update(
@@ -282,7 +282,7 @@ impl OpenGenomes {
         let began = Instant::now();
         let left = self.pool.agents.take_over(successors)?;
         done.switch = done.switch.max(began.elapsed());
-        state.complete(&mut done.told);
+        state.complete(&mut done.state);
         done.agents.extend(old.iter().map(|entry| entry.id()));
         self.retire(left.replaced);
         self.end_unused(left.unwanted).await;

@@ -62,18 +62,18 @@ pub(super) async fn hand_over<'a>(
 
 impl Handovers<'_> {
     /// The successors are in charge.
-    pub(super) fn complete(self, told: &mut Told) {
-        told.lost = told.lost.take().or(self.lost);
+    pub(super) fn complete(self, summary: &mut StateSummary) {
+        summary.lost = summary.lost.take().or(self.lost);
         for handover in self.each {
             let carried = handover.carried();
-            told.add(carried, handover.complete());
+            summary.add(carried, handover.complete());
         }
     }
 }
 
 /// What is known of all waves of agents.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct StateSummary {
     agents: usize,
     carried: usize,
     bytes: u64,
@@ -84,7 +84,7 @@ pub(super) struct Told {
     lost: Option<String>,
 }
 
-impl Told {
+impl StateSummary {
     fn add(&mut self, carried: Carried, paused: Duration) {
         self.agents += 1;
         self.paused = self.paused.max(paused);
@@ -128,19 +128,19 @@ mod tests {
 
     #[test]
     fn an_agent_that_started_anew_is_reported_with_the_reason() {
-        let why = |told: &Told| match told.outcome() {
+        let why = |summary: &StateSummary| match summary.outcome() {
             StateCarried::StartedAnew { why } => why,
-            StateCarried::Carried { .. } => panic!("{:?}", told.outcome()),
+            StateCarried::Carried { .. } => panic!("{:?}", summary.outcome()),
         };
-        let mut told = Told::default();
-        assert_eq!(why(&told), "no agent of the type ran");
-        told.add(Carried::Bytes(5), Duration::from_micros(7));
-        told.add(Carried::Bytes(6), Duration::from_micros(3));
+        let mut summary = StateSummary::default();
+        assert_eq!(why(&summary), "no agent of the type ran");
+        summary.add(Carried::Bytes(5), Duration::from_micros(7));
+        summary.add(Carried::Bytes(6), Duration::from_micros(3));
         let all = StateCarried::Carried { bytes: 11, paused_micros: 7 };
-        assert_eq!(told.outcome(), all);
-        told.add(Carried::NotOffered { by: Party::New }, Duration::ZERO);
+        assert_eq!(summary.outcome(), all);
+        summary.add(Carried::NotOffered { by: Party::New }, Duration::ZERO);
         assert_eq!(
-            why(&told),
+            why(&summary),
             "2 of 3 agents carried theirs: the new genome does not export `chimera:agent/state`"
         );
     }
