@@ -48,8 +48,8 @@ mod soak;
 mod start;
 mod state;
 mod subject;
+mod summary;
 mod tasks;
-mod told;
 
 use std::time::Instant;
 
