@@ -28,8 +28,8 @@ use super::error::{Code, Problem};
 use super::extract::must_be_known;
 use super::limits::Refusal;
 use super::{
-    App, agents, auth, dead_letters, document, events, evolution, genomes, health, keyvalue,
-    layers, listening, reload, rollouts, tasks,
+    App, agents, auth, dead_letters, document, events, evolution, genomes, health, integrations,
+    keyvalue, listening, reload, rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -97,7 +97,7 @@ fn every_route(none: OpenApiRouter<App>, app: &App) -> OpenApiRouter<App> {
     none.merge(tasks::routes())
         .merge(dead_letters::routes())
         .merge(agents::routes())
-        .merge(layers::routes())
+        .merge(integrations::routes())
         .merge(events::routes().layer(listeners))
         .merge(health::routes())
         .merge(genomes::routes())
