@@ -43,8 +43,6 @@ mod broken;
 mod clients;
 #[path = "scheduler/component.rs"]
 mod component;
-#[path = "scheduler/door.rs"]
-mod door;
 #[path = "scheduler/genomes.rs"]
 mod genomes;
 #[path = "scheduler/host.rs"]
@@ -65,6 +63,8 @@ mod runner;
 mod scene;
 #[path = "scheduler/shares.rs"]
 mod shares;
+#[path = "scheduler/submitter.rs"]
+mod submitter;
 #[path = "scheduler/table.rs"]
 mod table;
 

@@ -6,12 +6,12 @@ use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::utils;
 use serde_json::json;
 
-use crate::door::Door;
 use crate::host::{self, AgentSpec};
 use crate::load::Manner::Tracked;
 use crate::load::{Done, Load, Manner};
 use crate::runner::{Kind, Runner};
 use crate::scene::{Queue, Scene, batch, folder};
+use crate::submitter::Submitter;
 use crate::table::{Figure, Goal, Report, Table, say};
 
 const SLOTS: usize = 1024;
@@ -76,8 +76,8 @@ async fn without_agents(scene: &Scene, beside: bool) -> Result<Round> {
         queue.scheduler.submit_batch(batch("failing", FAILING)).await?;
     }
     queue.scheduler.start();
-    let door = Door::Queue(queue.scheduler.clone());
-    let load = Load { door, kind: "noop", manner: MANNER, clients: CLIENTS };
+    let submitter = Submitter::Queue(queue.scheduler.clone());
+    let load = Load { submitter, kind: "noop", manner: MANNER, clients: CLIENTS };
     let done = load.measure(scene.spans()).await?;
     drop(load);
     queue.end().await;
@@ -102,8 +102,8 @@ async fn with_agents(
         let trap = || utils::default_task("hostile", json!({ "do": "trap" })).into();
         fabric.tasks().submit_batch((0..FAILING).map(|_| trap()).collect()).await?;
     }
-    let door = Door::Fabric(fabric.clone());
-    let load = Load { door, kind: "echo", manner: MANNER, clients: CLIENTS };
+    let submitter = Submitter::Fabric(fabric.clone());
+    let load = Load { submitter, kind: "echo", manner: MANNER, clients: CLIENTS };
     let done = load.measure(scene.spans()).await?;
     let agents = fabric.agents().active();
     let faults = agents.iter().map(|agent| agent.faults).sum();

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use crate::door::Door;
 use crate::load::Manner::{Executes, Singles};
 use crate::load::{Done, Load, Manner};
 use crate::runner::Runner;
 use crate::scene::{Queue, Scene};
+use crate::submitter::Submitter;
 use crate::table::{Figure, Goal, Report, Table};
 
 const SLOTS: usize = 1024;
@@ -47,8 +47,8 @@ pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
 async fn point(scene: &Scene, clients: usize, manner: Manner) -> Result<Done> {
     let queue = Queue::durable(Runner::good(SLOTS)).await?;
     queue.scheduler.start();
-    let door = Door::Queue(queue.scheduler.clone());
-    let done = Load { door, kind: "noop", manner, clients }.measure(scene.spans()).await?;
+    let submitter = Submitter::Queue(queue.scheduler.clone());
+    let done = Load { submitter, kind: "noop", manner, clients }.measure(scene.spans()).await?;
     queue.end().await;
     Ok(done)
 }

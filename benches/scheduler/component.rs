@@ -4,11 +4,11 @@ use anyhow::Result;
 use chimera_layer4::InstancePolicy;
 use chimera_layer4::config::TaskStoreKind;
 
-use crate::door::Door;
 use crate::host::{self, AgentSpec};
 use crate::load::Manner::{Direct, Tracked};
 use crate::load::{Done, Load, Manner};
 use crate::scene::{Scene, folder};
+use crate::submitter::Submitter;
 use crate::table::{Figure, Goal, Report, Table};
 
 /// Agents of the type. More than the machine has processors, since the next
@@ -33,9 +33,14 @@ pub(crate) fn ask(scene: &Scene, report: &mut Report) -> Result<()> {
                 let spec = AgentSpec { name: "echo", component: &echo, agents, instances };
                 let kind = TaskStoreKind::Embedded;
                 let fabric = scene.runtime.block_on(host::open(data.path(), kind, &[spec]))?;
-                let door = Door::Fabric(fabric.clone());
+                let submitter = Submitter::Fabric(fabric.clone());
                 let measure = |manner: Manner| {
-                    let load = Load { door: door.clone(), kind: "echo", manner, clients: CLIENTS };
+                    let load = Load {
+                        submitter: submitter.clone(),
+                        kind: "echo",
+                        manner,
+                        clients: CLIENTS,
+                    };
                     scene.runtime.block_on(load.measure(scene.spans()))
                 };
                 queued.push(measure(Tracked(BATCH))?);

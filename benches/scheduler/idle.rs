@@ -9,12 +9,12 @@ use chimera_layer4::config::TaskStoreKind;
 use chimera_layer4::scheduler::{Placement, RunTask};
 
 use crate::bare::{self, Blocks};
-use crate::door::Door;
 use crate::host::{self, AgentSpec};
 use crate::load::Manner::{Direct, Executes, Singles};
 use crate::load::{Load, Manner, Tally};
 use crate::runner::Runner;
 use crate::scene::{Queue, Scene, folder, task};
+use crate::submitter::Submitter;
 use crate::table::{Figure, Report, Table, quantile};
 
 /// Of one side before it is the next one's turn.
@@ -44,15 +44,15 @@ fn durable(scene: &Scene) -> Result<()> {
         queue.scheduler.start();
         anyhow::Ok(queue)
     })?;
-    let door = Door::Queue(queue.scheduler.clone());
+    let submitter = Submitter::Queue(queue.scheduler.clone());
     let sides = vec![
         ("4 KiB written and synced", Side::Disk(Blocks::open(folder.path())?)),
         ("bare SQLite, one row", Side::Bare(bare::Table::open(folder.path())?)),
-        ("execute", client(&door, "noop", Executes)),
-        ("submit and wait", client(&door, "noop", Singles)),
+        ("execute", client(&submitter, "noop", Executes)),
+        ("submit and wait", client(&submitter, "noop", Singles)),
     ];
     compare(scene, "idle, on SQLite, no-op runner", sides)?;
-    drop(door);
+    drop(submitter);
     scene.runtime.block_on(queue.end());
     Ok(())
 }
@@ -64,14 +64,14 @@ fn in_memory(scene: &Scene) -> Result<()> {
         queue.scheduler.start();
         queue
     });
-    let door = Door::Queue(queue.scheduler.clone());
+    let submitter = Submitter::Queue(queue.scheduler.clone());
     let sides = vec![
         ("the runner alone", Side::Runner(runner)),
-        ("execute", client(&door, "noop", Executes)),
-        ("submit and wait", client(&door, "noop", Singles)),
+        ("execute", client(&submitter, "noop", Executes)),
+        ("submit and wait", client(&submitter, "noop", Singles)),
     ];
     compare(scene, "idle, in memory, no-op runner", sides)?;
-    drop(door);
+    drop(submitter);
     scene.runtime.block_on(queue.end());
     Ok(())
 }
@@ -84,11 +84,11 @@ fn component(scene: &Scene) -> Result<()> {
         let instances = InstancePolicy::default();
         let spec = AgentSpec { name: "echo", component: &echo, agents: 2, instances };
         let fabric = scene.runtime.block_on(host::open(data.path(), store, &[spec]))?;
-        let door = Door::Fabric(fabric.clone());
+        let submitter = Submitter::Fabric(fabric.clone());
         let sides = vec![
-            ("run_task", client(&door, "echo", Direct)),
-            ("execute", client(&door, "echo", Executes)),
-            ("submit and wait", client(&door, "echo", Singles)),
+            ("run_task", client(&submitter, "echo", Direct)),
+            ("execute", client(&submitter, "echo", Executes)),
+            ("submit and wait", client(&submitter, "echo", Singles)),
         ];
         compare(scene, &format!("idle, {name}, echo"), sides)?;
         scene.runtime.block_on(fabric.shutdown())?;
@@ -96,8 +96,8 @@ fn component(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-fn client(door: &Door, kind: &'static str, manner: Manner) -> Side {
-    Side::Client(Load { door: door.clone(), kind, manner, clients: 1 })
+fn client(submitter: &Submitter, kind: &'static str, manner: Manner) -> Side {
+    Side::Client(Load { submitter: submitter.clone(), kind, manner, clients: 1 })
 }
 
 /// Times all sides in turns; the first is what the others are compared with.

@@ -10,9 +10,9 @@ use chimera_layer4::ExecutionResult;
 use chimera_layer4::queue::Submission;
 use tokio::task::JoinSet;
 
-use crate::door::Door;
 use crate::machine::Spent;
 use crate::scene::{batch, task};
+use crate::submitter::Submitter;
 use crate::table::{Figure, median};
 
 /// How a client goes about it.
@@ -66,7 +66,7 @@ pub(crate) struct Tally {
 /// So many clients of one manner, for tasks of one type.
 #[derive(Clone)]
 pub(crate) struct Load {
-    pub(crate) door: Door,
+    pub(crate) submitter: Submitter,
     pub(crate) kind: &'static str,
     pub(crate) manner: Manner,
     pub(crate) clients: usize,
@@ -108,22 +108,22 @@ impl Load {
     pub(crate) async fn once(&self, tally: &Tally) -> Result<()> {
         match self.manner {
             Manner::Batches(size) => {
-                for id in self.door.submit_batch(batch(self.kind, size)).await? {
-                    tally.count(&self.door.wait(id?).await?)?;
+                for id in self.submitter.submit_batch(batch(self.kind, size)).await? {
+                    tally.count(&self.submitter.wait(id?).await?)?;
                 }
             }
             Manner::Tracked(size) => {
-                for task in self.door.submit_tracked(batch(self.kind, size)).await? {
+                for task in self.submitter.submit_tracked(batch(self.kind, size)).await? {
                     tally.count(&task?.result().await?)?;
                 }
             }
             Manner::Singles => {
-                let id = self.door.submit(self.one()).await?;
-                tally.count(&self.door.wait(id).await?)?;
+                let id = self.submitter.submit(self.one()).await?;
+                tally.count(&self.submitter.wait(id).await?)?;
             }
-            Manner::Executes => tally.count(&self.door.execute(self.one()).await?)?,
+            Manner::Executes => tally.count(&self.submitter.execute(self.one()).await?)?,
             Manner::Direct => {
-                self.door.direct(&self.one()).await?;
+                self.submitter.direct(&self.one()).await?;
                 tally.done.fetch_add(1, Ordering::Relaxed);
             }
         }

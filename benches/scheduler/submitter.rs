@@ -9,19 +9,19 @@ use chimera_layer4::{ExecutionResult, Fabric, Layer4Result, TaskHandle, TaskId};
 
 /// Where clients hand tasks in.
 #[derive(Clone)]
-pub(crate) enum Door {
+pub(crate) enum Submitter {
     Queue(Arc<Scheduler>),
     Fabric(Arc<Fabric>),
 }
 
-impl Door {
+impl Submitter {
     pub(crate) async fn submit_batch(
         &self,
         all: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
         match self {
-            Door::Queue(queue) => queue.submit_batch(all).await,
-            Door::Fabric(fabric) => fabric.tasks().submit_batch(all).await,
+            Submitter::Queue(queue) => queue.submit_batch(all).await,
+            Submitter::Fabric(fabric) => fabric.tasks().submit_batch(all).await,
         }
     }
 
@@ -30,34 +30,34 @@ impl Door {
         all: Vec<Submission>,
     ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
         match self {
-            Door::Queue(queue) => queue.submit_tracked(all).await,
-            Door::Fabric(fabric) => fabric.tasks().submit_tracked(all).await,
+            Submitter::Queue(queue) => queue.submit_tracked(all).await,
+            Submitter::Fabric(fabric) => fabric.tasks().submit_tracked(all).await,
         }
     }
 
     pub(crate) async fn submit(&self, one: Submission) -> Layer4Result<TaskId> {
         match self {
-            Door::Queue(queue) => queue.submit(one).await,
-            Door::Fabric(fabric) => fabric.tasks().submit(one).await,
+            Submitter::Queue(queue) => queue.submit(one).await,
+            Submitter::Fabric(fabric) => fabric.tasks().submit(one).await,
         }
     }
 
     pub(crate) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
         match self {
-            Door::Queue(queue) => queue.wait(id).await,
-            Door::Fabric(fabric) => fabric.tasks().wait(id).await,
+            Submitter::Queue(queue) => queue.wait(id).await,
+            Submitter::Fabric(fabric) => fabric.tasks().wait(id).await,
         }
     }
 
     pub(crate) async fn execute(&self, one: Submission) -> Layer4Result<ExecutionResult> {
         match self {
-            Door::Queue(queue) => queue.execute(one).await,
-            Door::Fabric(fabric) => fabric.tasks().execute(one).await,
+            Submitter::Queue(queue) => queue.execute(one).await,
+            Submitter::Fabric(fabric) => fabric.tasks().execute(one).await,
         }
     }
 
     pub(crate) async fn direct(&self, one: &Submission) -> Result<()> {
-        let Door::Fabric(fabric) = self else { bail!("there is nothing behind the queue") };
+        let Submitter::Fabric(fabric) = self else { bail!("there is nothing behind the queue") };
         let report = fabric.tasks().run_once(&one.task).await?;
         ensure!(report.result.is_ok(), "a task failed: {:?}", report.result);
         Ok(())
