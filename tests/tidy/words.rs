@@ -10,7 +10,7 @@ const THIS: &str = "tests/tidy/words.rs";
 const DATA: [&str; 2] = ["tests/data/", "agents/text-stats/data/"];
 
 /// Names in code that a reader of other queues and hosts would have to learn.
-const NAMES: [(&str, &str); 35] = [
+const NAMES: [(&str, &str); 36] = [
     ("Desk", "TaskQueue"),
     ("Rota", "FairQueue"),
     ("SHARES", "WEIGHTS"),
@@ -36,6 +36,7 @@ const NAMES: [(&str, &str); 35] = [
     ("Notice", "AddressFile"),
     ("Reach", "NetworkAccess"),
     ("Driver", "CallContext"),
+    ("Door", "Backend, Submitter, Listener"),
     ("put_down", "remove"),
     ("take_in_hand", "begin_task"),
     ("wanted_back", "cancelled"),

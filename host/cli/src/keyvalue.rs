@@ -6,7 +6,7 @@ use chimera_layer4_core::keyvalue::KeptByKey;
 
 use super::args::KeyValueCommand;
 use super::exit::{BadInput, Exit};
-use super::genome::backend::Genomes as Door;
+use super::genome::backend::Genomes as Backend;
 use super::output::Output;
 
 pub(super) async fn run(
@@ -14,12 +14,12 @@ pub(super) async fn run(
     command: KeyValueCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let door = Door::open_to_look(config).await?;
+    let backend = Backend::open_to_look(config).await?;
     let line =
         |kept: &KeptByKey| output.line(&format!("{}: {} bytes", kept.agent_type, kept.bytes));
     match command {
         KeyValueCommand::List { .. } => {
-            let kept = list(&door).await?;
+            let kept = list(&backend).await?;
             if output.is_json() {
                 output.value(&kept)?;
             } else if kept.is_empty() {
@@ -29,7 +29,7 @@ pub(super) async fn run(
             }
         }
         KeyValueCommand::Clear { agent_type, .. } => {
-            let cleared = clear(&door, &agent_type).await?;
+            let cleared = clear(&backend, &agent_type).await?;
             if output.is_json() {
                 output.value(&cleared)?;
             } else {
@@ -41,17 +41,17 @@ pub(super) async fn run(
     Ok(Exit::Success)
 }
 
-async fn list(door: &Door) -> anyhow::Result<Vec<KeptByKey>> {
-    match door {
-        Door::Host(client) => Ok(client.kept_by_key().await?),
-        Door::Folder(fabric) => Ok(fabric.keyvalue().kept().await?),
+async fn list(backend: &Backend) -> anyhow::Result<Vec<KeptByKey>> {
+    match backend {
+        Backend::Host(client) => Ok(client.kept_by_key().await?),
+        Backend::Folder(fabric) => Ok(fabric.keyvalue().kept().await?),
     }
 }
 
 /// # Errors
 /// It keeps nothing; a name that was mistyped would seem to be cleared.
-async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
-    let names: Vec<String> = list(door).await?.into_iter().map(|kept| kept.agent_type).collect();
+async fn clear(backend: &Backend, agent_type: &str) -> anyhow::Result<KeptByKey> {
+    let names: Vec<String> = list(backend).await?.into_iter().map(|kept| kept.agent_type).collect();
     if !names.iter().any(|name| name == agent_type) {
         let others = match &names[..] {
             [] => "nor does any other agent type".to_owned(),
@@ -60,8 +60,8 @@ async fn clear(door: &Door, agent_type: &str) -> anyhow::Result<KeptByKey> {
         let message = format!("the agent type {agent_type:?} keeps nothing by key; {others}");
         return Err(BadInput(message).into());
     }
-    match door {
-        Door::Host(client) => Ok(client.clear_kept_by_key(agent_type).await?),
-        Door::Folder(fabric) => Ok(fabric.keyvalue().clear(agent_type).await?),
+    match backend {
+        Backend::Host(client) => Ok(client.clear_kept_by_key(agent_type).await?),
+        Backend::Folder(fabric) => Ok(fabric.keyvalue().clear(agent_type).await?),
     }
 }

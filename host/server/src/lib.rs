@@ -48,7 +48,7 @@ use self::auth::Guard;
 use self::connection::Welcome;
 use self::extract::{Bodies, Uploads};
 use self::limits::Refusals;
-use self::room::{Connections, Door, Origin};
+use self::room::{Connections, LimitedListener, Origin};
 use self::router::Scope;
 use chimera_layer4_fabric::Fabric;
 
@@ -173,10 +173,11 @@ impl Server {
         let handle = Handle::<Origin>::new();
         let _connections = EndConnections(handle.clone());
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        let mut server = axum_server::Server::from_listener(Door { listener, connections })
-            .acceptor(Welcome)
-            .handle(handle.clone())
-            .first_request_timeout(HEAD_TIMEOUT);
+        let mut server =
+            axum_server::Server::from_listener(LimitedListener { listener, connections })
+                .acceptor(Welcome)
+                .handle(handle.clone())
+                .first_request_timeout(HEAD_TIMEOUT);
         server
             .http_builder()
             .http1()

@@ -365,7 +365,7 @@ impl Drop for Rest {
 
 /// The listener, which gives each connection its place as it comes.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct LimitedListener {
     pub(super) listener: TcpListener,
     pub(super) connections: Connections,
 }
@@ -380,10 +380,10 @@ pub(super) struct Seated(pub(super) Arc<Place>);
 
 impl Address for Origin {
     type Stream = Seated;
-    type Listener = Door;
+    type Listener = LimitedListener;
 }
 
-impl AddrListener<Seated, Origin> for Door {
+impl AddrListener<Seated, Origin> for LimitedListener {
     async fn bind_to(Origin(address): Origin) -> io::Result<Self> {
         let message = format!("{address} is bound before a server is made");
         Err(io::Error::new(io::ErrorKind::Unsupported, message))
