@@ -41,7 +41,7 @@ pub(crate) struct OpenGenomes {
     /// One benchmark at a time, so that all have the share of one.
     pub(super) benching: tokio::sync::Semaphore,
     /// Rollouts that are seen through.
-    pub(super) keepers: BackgroundTasks,
+    pub(super) controllers: BackgroundTasks,
     /// Agents that were replaced, and end.
     pub(super) ending: BackgroundTasks,
     /// For an agent's own `shutdown`.
@@ -86,7 +86,7 @@ impl OpenGenomes {
             evidence,
             turns: Mutex::default(),
             benching: tokio::sync::Semaphore::new(1),
-            keepers: BackgroundTasks::default(),
+            controllers: BackgroundTasks::default(),
             ending: BackgroundTasks::default(),
             agent_timeout: config.agent_timeout(),
             closed: OnceCell::new(),
@@ -153,7 +153,7 @@ impl OpenGenomes {
 
     /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
     pub(super) async fn shut_down(&self, limit: Duration) {
-        self.keepers.take().abort_all();
+        self.controllers.take().abort_all();
         self.evidence.trials.end_all();
         let mut ending = self.ending.take();
         let ended = async { while ending.join_next().await.is_some() {} };

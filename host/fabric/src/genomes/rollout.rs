@@ -193,7 +193,7 @@ impl OpenGenomes {
             live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
             return Err(error);
         }
-        self.keepers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
+        self.controllers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
         tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
         let share = view.share;
         let agent_type = agent_type.to_owned();
