@@ -78,7 +78,7 @@ async fn keep_in_step(shared: &Shared) -> bool {
                     "the system's clock was set, or the machine slept; what waits for a time goes with it"
                 );
             }
-            shared.time.told(set);
+            shared.time.reported(set);
             // The first claim waits for it.
             shared.work.notify_one();
             // Times from before mean nothing now; a sweep says what is due.

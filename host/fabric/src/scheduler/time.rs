@@ -31,9 +31,9 @@ static BEGIN: LazyLock<Instant> = LazyLock::new(|| {
 pub(super) struct Time {
     clock: Clock,
     /// Nanoseconds by which the system's clock is ahead of the steady one: as the
-    /// times for the store take it, as the store heard last, and at first.
+    /// times for the store take it, as reported to the store last, and at first.
     ahead: AtomicI64,
-    told: AtomicI64,
+    reported: AtomicI64,
     ahead_at_first: i64,
     /// Whether this clock was reported to the store at all.
     is_known: AtomicBool,
@@ -63,7 +63,7 @@ impl Time {
         Self {
             clock,
             ahead: AtomicI64::new(ahead),
-            told: AtomicI64::new(ahead),
+            reported: AtomicI64::new(ahead),
             ahead_at_first: ahead,
             is_known: AtomicBool::new(false),
             writes: RwLock::default(),
@@ -118,7 +118,7 @@ impl Time {
     /// and then by how much it was set. It is followed where it is only not
     /// exact.
     pub(super) fn was_set(&self) -> Option<Set> {
-        let (was, is) = (self.told.load(Ordering::Acquire), look(&self.clock));
+        let (was, is) = (self.reported.load(Ordering::Acquire), look(&self.clock));
         let [was_ms, is_ms] = [was, is].map(|ahead| ahead.div_euclid(NANOS_IN_MS));
         if self.is_known() && is_ms.abs_diff(was_ms) < FOLLOWED_MS {
             self.ahead.store(is, Ordering::Release);
@@ -128,9 +128,9 @@ impl Time {
     }
 
     /// It was reported to the store.
-    pub(super) fn told(&self, set: Set) {
+    pub(super) fn reported(&self, set: Set) {
         self.ahead.store(set.ahead, Ordering::Release);
-        self.told.store(set.ahead, Ordering::Release);
+        self.reported.store(set.ahead, Ordering::Release);
         self.is_known.store(true, Ordering::Release);
     }
 
