@@ -269,6 +269,37 @@ fn pages_that_pages_link_are_there() {
     assert!(gone.is_empty(), "no such page: {gone:?}");
 }
 
+/// A rendered book has its own pages alone: it turns a link to `x.md` into one to `x.html`.
+#[test]
+fn links_of_the_book_stay_in_the_book() {
+    let book = pages().into_iter().filter(|(page, _)| page.starts_with("docs/src/"));
+    let mut out = Vec::new();
+    for (page, text) in book {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let leaving = links.filter(|link| link.contains("../"));
+        out.extend(leaving.map(|link| (page.clone(), link.to_owned())));
+    }
+    assert!(out.is_empty(), "name the file between backticks, or include it in a page: {out:?}");
+}
+
+#[test]
+fn files_that_the_book_includes_are_there() {
+    let mut included = Vec::new();
+    for (_, text) in pages() {
+        let files = text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next());
+        included.extend(files.map(str::to_owned));
+    }
+    let folder = root().join("docs/src");
+    let gone: Vec<&String> = included.iter().filter(|file| !folder.join(file).exists()).collect();
+    assert!(gone.is_empty(), "no such file: {gone:?}");
+    // A new decision gets a line of docs/src/decisions.md.
+    for entry in std::fs::read_dir(root().join("docs/decisions")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let file = format!("../decisions/{name}");
+        assert!(name == "README.md" || included.contains(&file), "the book lacks {name}");
+    }
+}
+
 #[test]
 fn every_page_is_in_the_summary() {
     let summary = read("docs/src/SUMMARY.md");

@@ -85,8 +85,9 @@ impl Layer4Fabric {
     }
 
     /// Begins all components. With the feature `http` it opens `metrics_port` first,
-    /// which answers `/metrics`, `/health`, `/scheduler/stats` and `/agents/status`, and
-    /// changes nothing. Started twice is the same as once.
+    /// which answers `/metrics`, `/health`, `/livez`, `/readyz`, `/scheduler/stats`,
+    /// `/agents/status` and `/openapi.json`, and changes nothing. Started twice is the
+    /// same as once.
     ///
     /// # Errors
     /// As [`Fabric::start`]; `Communication` where the port cannot be had, and nothing
@@ -127,7 +128,7 @@ impl Layer4Fabric {
         self.fabric.tasks().execute(task).await
     }
 
-    /// Layer 2's entry: takes a task to be run in its turn.
+    /// The entry for layer 2 (discovery): takes a task to be run in its turn.
     ///
     /// # Errors
     /// As [`Tasks::submit`](crate::Tasks::submit).
@@ -174,7 +175,8 @@ impl Layer4Fabric {
         self.fabric.agents().restart(agent_id).await
     }
 
-    /// Layer 7's entry: another genome takes over in one agent.
+    /// The entry for layer 7 (improvement of genomes): another genome takes over in one
+    /// agent.
     ///
     /// # Errors
     /// As [`Genomes::update_agent`](crate::Genomes::update_agent).

@@ -1,4 +1,4 @@
-//! Who may ask.
+//! Authorization: the token, or on loopback without one the names of this machine.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Room for connections: so many at once, and those that wait for their clients make way.
+//! The limit on connections, with eviction: a new one takes the place of one that waits for
+//! its client.
 //!
 //! A connection is a file descriptor, so there is a share for them, and
 //! `max_connections` may be less. When all are taken and another one comes, one that

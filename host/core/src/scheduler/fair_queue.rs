@@ -1,4 +1,4 @@
-//! Whose turn it is.
+//! Weighted round robin over priorities, and round robin over agent types.
 //!
 //! Strict priorities starve, so each class has credits, 16:8:4:2:1, and is
 //! served in order of urgency while its credits last; when no class that could

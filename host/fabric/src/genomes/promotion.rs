@@ -26,8 +26,9 @@ use crate::telemetry::events::EventKind;
 use chimera_layer4_stores::genomes::{Entries, GenomeStoreResult, NewEntry};
 
 impl Genomes {
-    /// Layer 7's entry: another genome takes over in one agent. It is admitted
-    /// for the agent's type first. Running tasks finish on the old one.
+    /// The entry for layer 7 (improvement of genomes): another genome takes over in one
+    /// agent. It is admitted for the agent's type first. Running tasks finish on the old
+    /// one.
     ///
     /// # Errors
     /// `AgentNotFound`; as [`push`](Self::push); what the new

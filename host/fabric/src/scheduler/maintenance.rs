@@ -1,4 +1,4 @@
-//! The loop that does what time brings: heartbeats, delays, deadlines, retention.
+//! The maintenance loop: heartbeats, delays, deadlines, retention.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The trial, tried: simulated candidates of every kind, all seeded, looked at
-//! after every run. `--nocapture` prints how many tasks each one took.
+//! Simulations of trials: candidates of every kind, all seeded, judged after every
+//! run. `--nocapture` prints how many tasks each one took.
 
 use std::f64::consts::TAU;
 use std::time::Duration;

@@ -138,9 +138,9 @@ pub trait TaskStore: Send + Sync + 'static {
     /// Nothing was changed.
     async fn purge(&self, ids: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError>;
 
-    /// Does what time brings: delayed tasks that are due wait, leases that are
-    /// over are lost, deadlines that have passed end their tasks. Bounded; more
-    /// may be left.
+    /// The maintenance sweep: delayed tasks that are due wait, leases that are over
+    /// are lost, deadlines that have passed end their tasks. Bounded; more may be
+    /// left.
     ///
     /// # Errors
     /// Nothing was changed.

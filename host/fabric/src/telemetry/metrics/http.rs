@@ -1,4 +1,7 @@
 //! Requests to the HTTP API.
+//!
+//! The server reports each answer, and the families are here: the fabric alone may use
+//! prometheus (`deny.toml`).
 
 use std::time::Duration;
 

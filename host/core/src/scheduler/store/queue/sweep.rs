@@ -1,5 +1,5 @@
-//! What time brings: tasks that are due, deadlines and leases that are over, records that
-//! are kept no longer.
+//! The maintenance sweep: moves tasks that are due, ends deadlines and leases that are
+//! over, and deletes records that are kept no longer.
 
 use super::{TaskQueue, attempt_without_run};
 use crate::scheduler::machine::{Bounds, Loss, TaskState};
@@ -15,7 +15,7 @@ use crate::scheduler::time::Timestamp;
 const SWEEP: usize = 256;
 
 impl<R: Rows> TaskQueue<R> {
-    /// Does what time brings; see [`TaskStore::sweep`](crate::scheduler::store::TaskStore::sweep).
+    /// Moves what is due or over; see [`TaskStore::sweep`](crate::scheduler::store::TaskStore::sweep).
     ///
     /// # Errors
     /// The rows failed.

@@ -1,4 +1,4 @@
-//! Whose turn it is, and what a claim hands out.
+//! Claims: in which order they hand out tasks, and what they hand out.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What time brings: what is due, what is lost, what is over.
+//! Maintenance sweeps: tasks that are due, leases that are lost, deadlines that are over.
 
 use super::{
     LEASE, accept, at, claim_all, claim_one, given, id, ids, numbered, record, retry, run_one,
