@@ -12,6 +12,7 @@ mod dead_letters;
 mod document;
 mod error;
 mod events;
+#[cfg(feature = "evolution")]
 mod evolution;
 mod extract;
 mod genomes;

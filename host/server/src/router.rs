@@ -28,8 +28,8 @@ use super::error::{Code, Problem};
 use super::extract::must_be_known;
 use super::limits::Refusal;
 use super::{
-    App, agents, auth, dead_letters, document, events, evolution, genomes, health, integrations,
-    keyvalue, listening, reload, rollouts, tasks,
+    App, agents, auth, dead_letters, document, events, genomes, health, integrations, keyvalue,
+    listening, reload, rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -94,6 +94,8 @@ pub(super) fn router(app: App, address: SocketAddr, scope: Scope) -> Layer4Resul
 
 fn every_route(none: OpenApiRouter<App>, app: &App) -> OpenApiRouter<App> {
     let listeners = middleware::from_fn_with_state(app.clone(), listening::takes_a_turn);
+    #[cfg(feature = "evolution")]
+    let none = none.merge(super::evolution::routes());
     none.merge(tasks::routes())
         .merge(dead_letters::routes())
         .merge(agents::routes())
@@ -102,7 +104,6 @@ fn every_route(none: OpenApiRouter<App>, app: &App) -> OpenApiRouter<App> {
         .merge(health::routes())
         .merge(genomes::routes())
         .merge(rollouts::routes())
-        .merge(evolution::routes())
         .merge(keyvalue::routes())
         .merge(reload::routes())
 }
