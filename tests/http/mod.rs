@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use chimera_layer4::config::{AgentDeclaration, PartialQuota};
 use chimera_layer4::http::Server;
-use chimera_layer4::{AgentConfig, Fabric, Layer4Config, Layer4Result};
+use chimera_layer4::{AgentConfig, Fabric, Grants, Layer4Config, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -159,9 +159,7 @@ pub(crate) fn declared(name: &str, component: PathBuf) -> BTreeMap<String, Agent
         quota: PartialQuota::default(),
         environment: BTreeMap::new(),
         parameters: BTreeMap::new(),
-        folders: Vec::new(),
-        http: Vec::new(),
-        keyvalue: None,
+        grants: Grants::default(),
         fresh: false,
         tasks_per_instance: None,
     };

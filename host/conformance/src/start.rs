@@ -1,6 +1,7 @@
 //! Starting: with the given configuration, with odd and bad ones, with too
 //! little memory.
 
+use chimera_layer4_core::config::GRANT_KEYS;
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{AgentConfig, Fault, GuestFault, Layer4Result, QuotaKind, ResourceQuota};
 use serde_json::{Value, json};
@@ -24,13 +25,14 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
     if let Err(fault) = init.answer {
         let next = match &fault {
             Fault::Guest(GuestFault::InvalidInput { .. }) => {
-                "; give it what it needs with --param, --env, --dir, --http or --keyvalue"
+                let grants = GRANT_KEYS.map(|grant| grant.flag).join(", ");
+                format!("; give it what it needs: --param, --env, {grants}")
             }
             Fault::Guest(_)
             | Fault::OverQuota(_)
             | Fault::Host(_)
             | Fault::Stopped
-            | Fault::Cancelled => "",
+            | Fault::Cancelled => String::new(),
         };
         subject.lines.fail(Check::Start, format!("{fault}{next}"));
         return Ok(None);

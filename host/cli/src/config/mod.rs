@@ -4,9 +4,9 @@ mod check;
 
 use std::fmt::Display;
 
-use chimera_layer4_core::config::{AgentDeclaration, SETTINGS};
+use chimera_layer4_core::config::{AgentDeclaration, GRANT_KEYS, GrantKey, SETTINGS};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{FolderGrant, KeyValueGrant, Layer4Error, ResourceQuota};
+use chimera_layer4_core::{Layer4Error, ResourceQuota};
 use serde_json::{Map, Value, json};
 
 use super::args::ConfigCommand;
@@ -66,24 +66,23 @@ fn agent_as_json(agent: &AgentDeclaration, defaults: &ResourceQuota) -> Value {
         quota,
         environment,
         parameters,
-        folders,
-        http,
-        keyvalue,
+        grants,
         fresh,
         tasks_per_instance,
     } = agent;
-    json!({
+    let mut shown = json!({
         "component": component.display().to_string(),
         "instances": instances,
         "quota": quota.or(defaults),
         "environment": environment.keys().collect::<Vec<_>>(),
         "parameters": parameters.keys().collect::<Vec<_>>(),
-        "folders": folders,
-        "http": http,
-        "keyvalue": keyvalue,
         "fresh": fresh,
         "tasks_per_instance": tasks_per_instance,
-    })
+    });
+    if let (Value::Object(shown), Value::Object(grants)) = (&mut shown, json!(grants)) {
+        shown.extend(grants);
+    }
+    shown
 }
 
 fn as_text(Settings { config, agents, layers }: &Settings) -> Vec<String> {
@@ -104,9 +103,7 @@ fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota)
         quota,
         environment,
         parameters,
-        folders,
-        http,
-        keyvalue,
+        grants,
         fresh,
         tasks_per_instance,
     } = agent;
@@ -122,10 +119,9 @@ fn agent_as_text(name: &str, agent: &AgentDeclaration, defaults: &ResourceQuota)
     // Their values may be secrets.
     list("environment", environment.keys().cloned().collect());
     list("parameters", parameters.keys().cloned().collect());
-    list("folders", folders.iter().map(folder).collect());
-    list("http", http.iter().map(ToString::to_string).collect());
-    let room = |KeyValueGrant { max_mb }: &KeyValueGrant| format!("max_mb {max_mb}");
-    list("keyvalue", keyvalue.iter().map(room).collect());
+    for GrantKey { key, shown, .. } in GRANT_KEYS {
+        list(key.key, shown(grants));
+    }
     list("fresh", fresh.then(|| "true".to_owned()).into_iter().collect());
     list("tasks_per_instance", tasks_per_instance.iter().map(ToString::to_string).collect());
     lines
@@ -140,8 +136,4 @@ fn quota_as_text(quota: &ResourceQuota) -> String {
         ("max_network_mbps", network.map_or(&"none", |rate| rate as &dyn Display)),
     ];
     parts.map(|(name, value)| format!("{name} {value}")).join(", ")
-}
-
-fn folder(FolderGrant { host, guest, access }: &FolderGrant) -> String {
-    format!("{} as {guest} ({access})", host.display())
 }

@@ -1,7 +1,7 @@
 //! Every key of `[agents.NAME]`, by which `docs/src/settings.md` is made.
 
 use super::parts::MOST_AGENTS;
-use super::parts::capabilities::{files, http, keyvalue};
+use super::parts::capabilities::GRANT_KEYS;
 use super::setting::{AgentKey, Allowed};
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
 use crate::quota::{
@@ -9,8 +9,19 @@ use crate::quota::{
     MIN_NETWORK_MBPS,
 };
 
-/// Every key of `[agents.NAME]`.
-pub const AGENT_KEYS: [AgentKey; 10] = [
+/// Every key of `[agents.NAME]`: those of any agent, and then those that grant something.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would not go past an end")]
+pub const AGENT_KEYS: [AgentKey; OF_ANY.len() + GRANT_KEYS.len()] = {
+    let mut keys = [GRANT_KEYS[0].key; OF_ANY.len() + GRANT_KEYS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = if at < OF_ANY.len() { OF_ANY[at] } else { GRANT_KEYS[at - OF_ANY.len()].key };
+        at += 1;
+    }
+    keys
+};
+
+const OF_ANY: [AgentKey; 7] = [
     AgentKey {
         key: "component",
         help: "The agent's code; a relative path begins in the folder of `chimera.toml`.",
@@ -52,9 +63,6 @@ pub const AGENT_KEYS: [AgentKey; 10] = [
         example: r#"{ threshold = 3, names = ["a"] }"#,
         keys: &[],
     },
-    files::KEY,
-    http::KEY,
-    keyvalue::KEY,
     AgentKey {
         key: "fresh",
         help: "Whether each task has an instance of its own.",
@@ -111,9 +119,10 @@ pub(super) const OF_THE_QUOTA: [AgentKey; 4] = [
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::capabilities::GrantKey;
     use super::super::{AgentDeclaration, Layers, declared};
     use super::*;
-    use crate::ResourceQuota;
+    use crate::{Grants, ResourceQuota};
 
     fn read(text: &str) -> Result<AgentDeclaration, Vec<String>> {
         let text = format!("[agents.a]\n{text}");
@@ -128,6 +137,20 @@ mod tests {
         read(&format!("{component}{key} = {value}"))
     }
 
+    /// The keys inside the table, or each of the tables, that a key grants by.
+    fn granted(key: &str) -> &'static [AgentKey] {
+        GRANT_KEYS.iter().find(|grant| grant.key.key == key).unwrap().key.keys
+    }
+
+    #[test]
+    fn what_is_granted_is_shown_and_what_is_not_is_not() {
+        for GrantKey { key, shown, .. } in GRANT_KEYS {
+            assert_eq!(shown(&Grants::default()), [""; 0], "{}", key.key);
+            let read = with(key.key, key.example).unwrap().grants;
+            assert!(!shown(&read).is_empty(), "{} = {}", key.key, key.example);
+        }
+    }
+
     #[test]
     fn the_example_of_each_key_is_taken_and_says_something() {
         let plain = with("component", "\"other.wasm\"").unwrap();
@@ -139,9 +162,10 @@ mod tests {
             assert_ne!(read, plain, "quota.{key} = {example}");
         }
         let texts =
-            files::KEY.keys.iter().map(|inner| format!("{} = {}", inner.key, inner.example));
+            granted("folders").iter().map(|inner| format!("{} = {}", inner.key, inner.example));
         let folder = texts.collect::<Vec<_>>().join(", ");
-        assert_eq!(with("folders", &format!("[{{ {folder} }}]")).unwrap().folders.len(), 1);
+        let read = with("folders", &format!("[{{ {folder} }}]")).unwrap();
+        assert_eq!(read.grants.folders.len(), 1);
     }
 
     #[test]
@@ -163,7 +187,7 @@ mod tests {
         }
         let inside =
             |key: &str, value: &str| format!("{{ {} = {value} }}", key.split('.').nth(1).unwrap());
-        for (table, keys) in [("quota", &OF_THE_QUOTA[..]), ("keyvalue", keyvalue::KEY.keys)] {
+        for (table, keys) in [("quota", &OF_THE_QUOTA[..]), ("keyvalue", granted("keyvalue"))] {
             for AgentKey { key, allowed, .. } in keys {
                 check(&format!("{table}.{key}"), *allowed, inside);
             }

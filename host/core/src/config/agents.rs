@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
-use crate::{
-    AgentConfig, AgentId, FolderGrant, Grants, HttpGrant, InstancePolicy, KeyValueGrant,
-    ResourceQuota,
-};
+use crate::{AgentConfig, AgentId, Grants, InstancePolicy, ResourceQuota};
 
 /// One `[agents.NAME]` of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +22,8 @@ pub struct AgentDeclaration {
     pub environment: BTreeMap<String, String>,
     /// Parameters, handed to `init`.
     pub parameters: BTreeMap<String, Value>,
-    /// Folders granted, both paths absolute.
-    pub folders: Vec<FolderGrant>,
-    /// Origins granted.
-    pub http: Vec<HttpGrant>,
-    /// Room in the key-value store granted.
-    pub keyvalue: Option<KeyValueGrant>,
+    /// What is granted beside variables; all paths are absolute.
+    pub grants: Grants,
     /// Whether each task gets an instance of its own.
     pub fresh: bool,
     /// Tasks that an instance serves before it is replaced.
@@ -77,11 +70,7 @@ impl AgentDeclaration {
             resource_quota: self.quota.or(defaults),
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
-            grants: Grants {
-                folders: self.folders.clone(),
-                http: self.http.clone(),
-                keyvalue: self.keyvalue,
-            },
+            grants: self.grants.clone(),
             instances: if self.fresh { InstancePolicy::Fresh } else { resident },
         }
     }

@@ -9,12 +9,12 @@ use toml::Value;
 use super::agent_keys::{AGENT_KEYS, OF_THE_QUOTA};
 use super::agents::{AgentDeclaration, PartialQuota};
 use super::layers::Layers;
-use super::parts::capabilities::{files, http, keyvalue};
+use super::parts::capabilities::GRANT_KEYS;
 use super::reader::Reader;
 use crate::json::Tree;
 use crate::scheduler::submission::MOST_NAME_BYTES;
 use crate::telemetry::shown;
-use crate::{Digest, ResourceQuota};
+use crate::{Digest, Grants, ResourceQuota};
 
 /// A name that is far too long is not repeated in full.
 const SHOWN_CHARS: usize = 100;
@@ -78,15 +78,21 @@ fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
         quota: quota(reader),
         environment: environment(reader),
         parameters: parameters(reader),
-        folders: files::read(reader),
-        http: http::read(reader),
-        keyvalue: keyvalue::read(reader),
+        grants: grants(reader),
         fresh: reader.take("fresh").unwrap_or_default(),
         tasks_per_instance: reader.take("tasks_per_instance"),
     };
     let of_the_quota = OF_THE_QUOTA.map(|inner| format!("quota.{}", inner.key));
     reader.complain_of_the_rest(&AGENT_KEYS, &of_the_quota);
     declaration
+}
+
+fn grants(reader: &mut Reader) -> Grants {
+    let mut granted = Grants::default();
+    for grant in GRANT_KEYS {
+        (grant.read)(reader, &mut granted);
+    }
+    granted
 }
 
 /// One by default. A wrong value counts as none, since it has its own complaint.
@@ -210,7 +216,7 @@ mod tests {
         let origins: Vec<_> = config.grants.http.iter().map(ToString::to_string).collect();
         assert_eq!(origins, ["https://*.example.com", "http://127.0.0.1:8080"]);
         assert_eq!(config.grants.keyvalue, Some(KeyValueGrant { max_mb: 4 }));
-        assert_eq!(echo.keyvalue, None);
+        assert_eq!(echo.grants, Grants::default());
     }
 
     #[test]

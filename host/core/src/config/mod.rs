@@ -34,6 +34,7 @@ pub use agent_keys::AGENT_KEYS;
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
+pub use parts::capabilities::{GRANT_KEYS, GrantKey};
 pub use parts::{
     DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
     DEFAULT_DEAD_LETTER_RETENTION_COUNT, DEFAULT_DEAD_LETTER_RETENTION_SECS,

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::GrantKey;
 use crate::config::reader::Reader;
 use crate::config::setting::{AgentKey, Allowed};
-use crate::{FolderAccess, FolderGrant};
+use crate::{FolderAccess, FolderGrant, Grants};
 
-pub(in crate::config) const KEY: AgentKey = AgentKey {
+pub(super) const GRANT_KEY: GrantKey = GrantKey { key: KEY, flag: "--dir", shown, read };
+
+const KEY: AgentKey = AgentKey {
     key: "folders",
     help: "Folders of the host that the agent sees under paths of their own.",
     allowed: Allowed::Words("an array of tables"),
@@ -40,8 +43,14 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
     ],
 };
 
-/// Reads the grants.
-pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
+fn shown(grants: &Grants) -> Vec<String> {
+    let folder = |FolderGrant { host, guest, access }: &FolderGrant| {
+        format!("{} as {guest} ({access})", host.display())
+    };
+    grants.folders.iter().map(folder).collect()
+}
+
+fn read(reader: &mut Reader, grants: &mut Grants) {
     let tables = reader.take_tables("folders").unwrap_or_default();
     let each = tables.into_iter().enumerate();
     let read = each.filter_map(|(index, table)| {
@@ -52,7 +61,7 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Vec<FolderGrant> {
         let place = places.get(index).unwrap_or(&index);
         reader.complain(&format!("folders[{place}].guest:"), message);
     }
-    folders
+    grants.folders = folders;
 }
 
 fn folder(reader: &mut Reader) -> Option<FolderGrant> {

@@ -1,9 +1,9 @@
 //! `http`: origins that agents may send requests to, and the authorities that HTTPS trusts.
 
-use crate::HttpGrant;
+use super::GrantKey;
 use crate::config::reader::Reader;
 use crate::config::setting::{AgentKey, Allowed, Setting, put_some, shown_path};
-use crate::telemetry::shown;
+use crate::{Grants, HttpGrant, telemetry};
 
 pub(super) const SETTINGS: &[Setting] = &[Setting {
     key: "http_ca_file",
@@ -17,7 +17,9 @@ pub(super) const SETTINGS: &[Setting] = &[Setting {
     set: |c, text| put_some(&mut c.http_ca_file, text),
 }];
 
-pub(in crate::config) const KEY: AgentKey = AgentKey {
+pub(super) const GRANT_KEY: GrantKey = GrantKey { key: KEY, flag: "--http", shown, read };
+
+const KEY: AgentKey = AgentKey {
     key: "http",
     help: "Origins that the agent may send HTTP requests to.",
     allowed: Allowed::Words(
@@ -28,15 +30,19 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
     keys: &[],
 };
 
-/// Reads the grants.
-pub(in crate::config) fn read(reader: &mut Reader) -> Vec<HttpGrant> {
+fn shown(grants: &Grants) -> Vec<String> {
+    grants.http.iter().map(ToString::to_string).collect()
+}
+
+fn read(reader: &mut Reader, grants: &mut Grants) {
     let typed: Vec<String> = reader.take("http").unwrap_or_default();
-    let mut granted = Vec::new();
     for (index, typed) in typed.iter().enumerate() {
         match typed.parse::<HttpGrant>() {
-            Ok(grant) => granted.push(grant),
-            Err(error) => reader.complain(&format!("http[{index}]"), shown(&error.to_string())),
+            Ok(grant) => grants.http.push(grant),
+            Err(error) => {
+                let message = telemetry::shown(&error.to_string());
+                reader.complain(&format!("http[{index}]"), message);
+            }
         }
     }
-    granted
 }

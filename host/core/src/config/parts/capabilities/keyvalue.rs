@@ -1,10 +1,13 @@
 //! `keyvalue`: room in the host's key-value store.
 
-use crate::KeyValueGrant;
+use super::GrantKey;
 use crate::config::reader::Reader;
 use crate::config::setting::{AgentKey, Allowed};
+use crate::{Grants, KeyValueGrant};
 
-pub(in crate::config) const KEY: AgentKey = AgentKey {
+pub(super) const GRANT_KEY: GrantKey = GrantKey { key: KEY, flag: "--keyvalue", shown, read };
+
+const KEY: AgentKey = AgentKey {
     key: "keyvalue",
     help: "Room in the key-value store, which the agents of the type share.",
     allowed: Allowed::Words("a table, which may be empty"),
@@ -20,10 +23,13 @@ pub(in crate::config) const KEY: AgentKey = AgentKey {
     }],
 };
 
-/// Reads the grant.
-pub(in crate::config) fn read(reader: &mut Reader) -> Option<KeyValueGrant> {
-    let table = reader.take_table("keyvalue")?;
-    reader.inside("keyvalue.", table, |keyvalue| {
+fn shown(grants: &Grants) -> Vec<String> {
+    grants.keyvalue.iter().map(|KeyValueGrant { max_mb }| format!("max_mb {max_mb}")).collect()
+}
+
+fn read(reader: &mut Reader, grants: &mut Grants) {
+    let Some(table) = reader.take_table("keyvalue") else { return };
+    grants.keyvalue = reader.inside("keyvalue.", table, |keyvalue| {
         let max_mb = keyvalue.take("max_mb").unwrap_or(KeyValueGrant::default().max_mb);
         keyvalue.complain_of_the_rest(KEY.keys, &[]);
         let grant = KeyValueGrant { max_mb };
@@ -31,5 +37,5 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Option<KeyValueGrant> {
             keyvalue.complain("max_mb", format!("is {wrong}"));
         }
         Some(grant)
-    })
+    });
 }

@@ -1,10 +1,30 @@
-//! What agents may use: a file for each capability that is granted or set.
+//! What agents may use: a file for each capability that is granted or set, and the list
+//! of what an operator may grant.
 
-pub(in crate::config) mod files;
-pub(in crate::config) mod http;
-pub(in crate::config) mod keyvalue;
+mod files;
+mod http;
+mod keyvalue;
 
-use super::super::setting::Setting;
+use crate::Grants;
+use crate::config::reader::Reader;
+use crate::config::setting::{AgentKey, Setting};
 
 /// Settings of the host, beside what `[agents.NAME]` grants to each.
 pub(super) const SETTINGS: &[Setting] = http::SETTINGS;
+
+/// Every key of `[agents.NAME]` that grants something, in the order in which
+/// `chimera config show` prints them.
+pub const GRANT_KEYS: [GrantKey; 3] = [files::GRANT_KEY, http::GRANT_KEY, keyvalue::GRANT_KEY];
+
+/// Something that an operator may grant to an agent type.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantKey {
+    /// Its key of `[agents.NAME]`.
+    pub key: AgentKey,
+    /// The flag of `chimera run` that grants it.
+    pub flag: &'static str,
+    /// What is granted, a text for each; none where nothing is.
+    pub shown: fn(&Grants) -> Vec<String>,
+    /// Takes the key from an agent's table.
+    pub(in crate::config) read: fn(&mut Reader, &mut Grants),
+}
