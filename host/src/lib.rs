@@ -28,7 +28,9 @@
 //! ```
 //!
 //! With the feature `http` (on by default) `start` opens `metrics_port`;
-//! [`Layer4Fabric::builder`] can leave it closed.
+//! [`Layer4Fabric::builder`] can leave it closed. With `evolution` an `http::Server`
+//! shows evolutions too, and with `store-suite` there are the tests that each task
+//! store must pass.
 //!
 //! Components are compiled by the program `chimera` in a process of its own.
 //! It is looked for beside the running program;
