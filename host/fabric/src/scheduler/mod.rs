@@ -2,7 +2,7 @@
 //!
 //! What is decided is decided in [`chimera_layer4_core::scheduler`], without a clock; here are
 //! the loops that wait. One loop claims and hands out (`dispatch`), each task in flight is a
-//! future of its own (`run`), and one loop does what time brings
+//! future of its own (`run`), and one loop does what is due by time
 //! (`maintenance`). The scheduler knows its store and its runner as traits.
 
 mod arms;

@@ -31,7 +31,7 @@ impl SubmissionMeta {
         }
     }
 
-    /// When time brings something to a submission that is queued.
+    /// When something is due for a submission that is queued.
     pub(super) fn due(submission: &Submission) -> Option<Timestamp> {
         let deadline = submission.task.deadline.map(Timestamp::from);
         [deadline, submission.not_before()].into_iter().flatten().min()
