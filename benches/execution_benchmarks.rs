@@ -16,7 +16,7 @@
 //! alone, of that many agents; `-- --languages FOLDER` asks what one agent costs
 //! in each of several languages.
 //!
-//! [`Fabric`]: chimera_layer4::Fabric
+//! [`Fabric`]: chimera_layer4::fabric::Fabric
 
 mod baseline;
 mod compare;

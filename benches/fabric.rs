@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::{
     AgentId, Fabric, Genome, InstancePolicy, Layer4Config, ResourceQuota, Task, utils,
 };
 use serde_json::Value;
@@ -38,7 +38,8 @@ pub(crate) async fn spawn(
     genome: &Arc<Genome>,
     instances: InstancePolicy,
 ) -> Result<AgentId> {
-    let config = chimera_layer4::AgentConfig { instances, ..utils::agent_config(ECHO, quota()) };
+    let config =
+        chimera_layer4::fabric::AgentConfig { instances, ..utils::agent_config(ECHO, quota()) };
     Ok(fabric.agents().spawn_genome(Arc::clone(genome), config).await?)
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use chimera_layer4::InstancePolicy;
+use chimera_layer4::fabric::InstancePolicy;
 
 use crate::baseline::Bare;
 use crate::fabric;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use chimera_layer4::InstancePolicy;
+use chimera_layer4::fabric::InstancePolicy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chimera_layer4::{Fabric, Genome, InstancePolicy};
+use chimera_layer4::fabric::{Fabric, Genome, InstancePolicy};
 use criterion::Criterion;
 use serde_json::{Value, json};
 use tempfile::TempDir;

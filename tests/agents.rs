@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use chimera_layer4::{FolderGrant, ResourceQuota};
+use chimera_layer4::fabric::{FolderGrant, ResourceQuota};
 use serde_json::{Value, json};
 
 use crate::harness::{config_of, execute, fabric, guest, root, settings, small_quota, task};

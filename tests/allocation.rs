@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::{
+use chimera_layer4::fabric::{
     AgentId, AgentSource, AllocationTarget, Breach, ExecutionResult, Fabric, Fault, FolderAccess,
     FolderGrant, Layer4Error, Layer4Result, LimitSource, QuotaKind, ResourceAllocation,
     ResourceQuota, Task, utils,

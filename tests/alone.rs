@@ -16,7 +16,7 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::{Fault, Layer4Config, QuotaKind, ResourceQuota, Task};
+use chimera_layer4::fabric::{Fault, Layer4Config, QuotaKind, ResourceQuota, Task};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};

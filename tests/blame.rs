@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use chimera_layer4::queue::BreakerState;
-use chimera_layer4::{Breach, ExecutionResult, Fault, LimitSource, QuotaKind, ResourceQuota, Task};
+use chimera_layer4::fabric::queue::BreakerState;
+use chimera_layer4::fabric::{
+    Breach, ExecutionResult, Fault, LimitSource, QuotaKind, ResourceQuota, Task,
+};
 use serde_json::json;
 
 use crate::harness::{execute, fabric, settings, small_quota, spawn, task};
@@ -35,7 +37,8 @@ async fn no_submitter_can_have_a_healthy_genome_rest() {
     ];
     for (order, quota, set_by) in rows {
         for _ in 0..25 {
-            let again = Task { id: chimera_layer4::utils::generate_task_id(), ..order.clone() };
+            let again =
+                Task { id: chimera_layer4::fabric::utils::generate_task_id(), ..order.clone() };
             let result = Box::pin(fabric.tasks().execute(again)).await.unwrap();
             let breach = breached(&result);
             assert_eq!((breach.quota, breach.set_by), (quota, set_by), "{breach}");
@@ -55,7 +58,7 @@ async fn no_submitter_can_have_a_healthy_genome_rest() {
 async fn who_asks_for_no_network_is_who_had_none() {
     let fabric = fabric(settings()).await;
     let wide = ResourceQuota { max_network_mbps: Some(100.0), ..small_quota() };
-    let mut config = chimera_layer4::utils::agent_config("courier", wide.clone());
+    let mut config = chimera_layer4::fabric::utils::agent_config("courier", wide.clone());
     config.grants.http = vec!["http://127.0.0.1:9".parse().unwrap()];
     fabric.agents().spawn(&crate::harness::guest("courier"), config).await.unwrap();
     let errand = json!({"to": "127.0.0.1:9", "must": true});
@@ -78,7 +81,7 @@ async fn who_asks_for_no_network_is_who_had_none() {
 async fn who_asks_for_a_tight_share_is_who_ran_out_of_time() {
     let fabric = fabric(settings()).await;
     let quick = ResourceQuota { max_execution_time_secs: 1, ..small_quota() };
-    let config = chimera_layer4::utils::agent_config("hostile", quick);
+    let config = chimera_layer4::fabric::utils::agent_config("hostile", quick);
     fabric.agents().spawn(&crate::harness::guest("hostile"), config).await.unwrap();
     let mut order = task("hostile", json!({"do": "burn-ms", "amount": 5000}));
     order.resource_quota.max_cpu_cores = 0.01;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chimera_layer4::{AgentConfig, Fabric, Layer4Config};
+use chimera_layer4::fabric::{AgentConfig, Fabric, Layer4Config};
 use chimera_layer4_conformance::{Check, Expected, Options, Report, Sample, Verdict, check};
 use serde_json::{Value, json};
 

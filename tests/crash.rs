@@ -11,8 +11,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use chimera_layer4::queue::TaskState;
-use chimera_layer4::{TaskId, utils};
+use chimera_layer4::fabric::queue::TaskState;
+use chimera_layer4::fabric::{TaskId, utils};
 use serde_json::{Value, json};
 
 use crate::harness::{guest_path, program};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::{
     AgentSource, ExecutionResult, Fabric, Fault, HealthStatus, InstancePolicy, Layer4Config,
     Layer4Error, LimitSource, NewGenome, QuotaKind, SystemStatus, Task, TaskState, utils,
 };
@@ -278,10 +278,10 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
     let folder = tempfile::tempdir().unwrap();
     let fabric = Arc::new(fabric(settings()).await);
     let config = config_of("hostile", |config| {
-        config.grants.folders.push(chimera_layer4::FolderGrant {
+        config.grants.folders.push(chimera_layer4::fabric::FolderGrant {
             host: folder.path().into(),
             guest: "/data".into(),
-            access: chimera_layer4::FolderAccess::ReadWrite,
+            access: chimera_layer4::fabric::FolderAccess::ReadWrite,
         });
     });
     fabric.agents().spawn(&guest("hostile"), config).await.unwrap();
@@ -343,7 +343,7 @@ async fn an_agent_has_what_was_granted_and_nothing_else() {
     std::fs::write(folder.path().join("secret"), "granted").unwrap();
     let config = config_of("granted", |config| {
         config.environment.insert("TOKEN".into(), "t".into());
-        config.grants.folders.push(chimera_layer4::FolderGrant {
+        config.grants.folders.push(chimera_layer4::fabric::FolderGrant {
             host: folder.path().into(),
             guest: "/data".into(),
             access: Default::default(),
@@ -363,7 +363,7 @@ async fn a_bad_agent_configuration_is_refused_with_every_complaint() {
     let config = config_of("", |config| {
         config.resource_quota.max_cpu_cores = -1.0;
         config.environment.insert("A=B".into(), String::new());
-        config.grants.folders.push(chimera_layer4::FolderGrant {
+        config.grants.folders.push(chimera_layer4::fabric::FolderGrant {
             host: "/no/such/folder".into(),
             guest: "data".into(),
             access: Default::default(),

@@ -1,10 +1,10 @@
 //! What an agent reaches through the standard's drafts: its settings, its log,
 //! and what it keeps by key.
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::genome::lineage::Source;
-use chimera_layer4::telemetry::LogLevel;
-use chimera_layer4::{AgentConfig, Fabric, KeyValueGrant, Layer4Config, NewGenome};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::genome::lineage::Source;
+use chimera_layer4::fabric::telemetry::LogLevel;
+use chimera_layer4::fabric::{AgentConfig, Fabric, KeyValueGrant, Layer4Config, NewGenome};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;

@@ -1,7 +1,7 @@
 //! Agents that misbehave, each beside one that does not: the one gets its own
 //! typed error, the other goes on as if nothing had happened.
 
-use chimera_layer4::{
+use chimera_layer4::fabric::{
     Breach, Call, ExecutionResult, Fabric, Fault, GuestFault, Layer4Error, LimitSource, QuotaKind,
     ResourceQuota, TrapCode,
 };
@@ -160,7 +160,7 @@ async fn what_an_agent_says_of_its_failure_reaches_the_submitter() {
 
 /// The error of an agent whose `init` does `what`.
 async fn spawn_error(what: &str) -> Layer4Error {
-    let settings = chimera_layer4::Layer4Config { agent_timeout_secs: 1, ..settings() };
+    let settings = chimera_layer4::fabric::Layer4Config { agent_timeout_secs: 1, ..settings() };
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
     let config = config_of("hostile", |config| {
@@ -198,7 +198,8 @@ async fn a_trap_in_shutdown_is_reported_and_changes_nothing_else() {
     spawn(&fabric, "echo").await;
     let config = config_of("hostile", |config| {
         config.parameters.insert("in_shutdown".into(), json!("trap"));
-        config.instances = chimera_layer4::InstancePolicy::Resident { tasks_per_instance: 1 };
+        config.instances =
+            chimera_layer4::fabric::InstancePolicy::Resident { tasks_per_instance: 1 };
     });
     fabric.agents().spawn(&guest("hostile"), config).await.unwrap();
     let order = task("hostile", json!({"do": "nothing"}));

@@ -1,6 +1,6 @@
 //! Components that are hostile before they run, or that no toolchain makes.
 
-use chimera_layer4::{
+use chimera_layer4::fabric::{
     Breach, Fabric, Fault, GuestFault, Layer4Config, Layer4Error, QuotaKind, Refusal,
 };
 use serde_json::json;

@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use chimera_layer4::keyvalue::{KeyValueStore, Place};
-use chimera_layer4::stores::keyvalue::SqliteKeyValue;
+use chimera_layer4::fabric::keyvalue::{KeyValueStore, Place};
+use chimera_layer4::fabric::stores::keyvalue::SqliteKeyValue;
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;

@@ -1,7 +1,7 @@
 //! The queue as an operator meets it: `chimera task` and `dead-letters`, and what
 //! they say when the store cannot be had.
 
-use chimera_layer4::queue::DeadReason;
+use chimera_layer4::fabric::queue::DeadReason;
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;

@@ -4,7 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use chimera_layer4::config::SETTINGS;
+use chimera_layer4::fabric::config::SETTINGS;
 
 use crate::cli::Chimera;
 use crate::harness::{guests_target, program, root};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use chimera_layer4::Layer4Config;
-use chimera_layer4::config::{AGENT_KEYS, AgentKey, PARTS, SETTINGS, Setting};
+use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::config::{AGENT_KEYS, AgentKey, PARTS, SETTINGS, Setting};
 
 use crate::cli::Chimera;
 use crate::harness::root;

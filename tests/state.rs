@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chimera_layer4::events::EventKind;
-use chimera_layer4::genome::Plan;
-use chimera_layer4::{
+use chimera_layer4::fabric::events::EventKind;
+use chimera_layer4::fabric::genome::Plan;
+use chimera_layer4::fabric::{
     AgentSource, Digest, Fabric, Fault, Layer4Config, Layer4Error, NewGenome, ResourceQuota,
     StateCarried, Swapped, Task, utils,
 };
@@ -266,7 +266,7 @@ async fn a_save_that_fails_leaves_the_old_one_in_charge() {
         assert_eq!(fabric.agents().active()[0].genome, genome);
         assert_eq!(count(&fabric).await, (left + 1, 1), "{words}");
         let history = fabric.genomes().history(TYPE).await.unwrap();
-        let promoted = |entry: &chimera_layer4::genome::Entry| {
+        let promoted = |entry: &chimera_layer4::fabric::genome::Entry| {
             format!("{:?}", entry.event).contains("Promoted")
         };
         assert!(!history.iter().any(promoted), "nothing is recorded that did not happen");

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::queue::store::Filter;
-use chimera_layer4::queue::{DeadReason, SubmitOptions, TaskState};
-use chimera_layer4::{
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::queue::store::Filter;
+use chimera_layer4::fabric::queue::{DeadReason, SubmitOptions, TaskState};
+use chimera_layer4::fabric::{
     AgentSource, Fault, Layer4Config, Layer4Error, Priority, Submission, Task, utils,
 };
 use serde_json::json;

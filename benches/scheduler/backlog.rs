@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use chimera_layer4::queue::store::{Durability, SubmitTerms, Submitted, TaskStore};
+use chimera_layer4::fabric::queue::store::{Durability, SubmitTerms, Submitted, TaskStore};
 use tempfile::TempDir;
 
 use crate::reopen::{self, FIGURES};

@@ -1,9 +1,9 @@
 //! What an agent type that fails each task costs one that does not.
 
 use anyhow::Result;
-use chimera_layer4::InstancePolicy;
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::utils;
+use chimera_layer4::fabric::InstancePolicy;
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::utils;
 use serde_json::json;
 
 use crate::host::{self, AgentSpec};

@@ -1,8 +1,8 @@
 //! Lifecycles in a second of tasks that a component runs.
 
 use anyhow::Result;
-use chimera_layer4::InstancePolicy;
-use chimera_layer4::config::TaskStoreKind;
+use chimera_layer4::fabric::InstancePolicy;
+use chimera_layer4::fabric::config::TaskStoreKind;
 
 use crate::host::{self, AgentSpec};
 use crate::load::Manner::{Direct, Tracked};

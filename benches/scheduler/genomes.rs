@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::events::EventKind;
-use chimera_layer4::genome::{Plan, Policy, Weights};
-use chimera_layer4::{BenchTask, Fabric, InstancePolicy, JsonText, NewGenome, Validation, utils};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::events::EventKind;
+use chimera_layer4::fabric::genome::{Plan, Policy, Weights};
+use chimera_layer4::fabric::{
+    BenchTask, Fabric, InstancePolicy, JsonText, NewGenome, Validation, utils,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{AgentConfig, Fabric, InstancePolicy, Layer4Config, utils};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::{AgentConfig, Fabric, InstancePolicy, Layer4Config, utils};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 
 use crate::scene::{CAPACITY, target};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use chimera_layer4::InstancePolicy;
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::scheduler::{Placement, RunTask};
+use chimera_layer4::fabric::InstancePolicy;
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::scheduler::{Placement, RunTask};
 
 use crate::bare::{self, Blocks};
 use crate::host::{self, AgentSpec};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use chimera_layer4::ExecutionResult;
-use chimera_layer4::queue::Submission;
+use chimera_layer4::fabric::ExecutionResult;
+use chimera_layer4::fabric::queue::Submission;
 use tokio::task::JoinSet;
 
 use crate::machine::Spent;

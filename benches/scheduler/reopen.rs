@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chimera_layer4::Digest;
-use chimera_layer4::queue::Settlement;
-use chimera_layer4::queue::store::{ClaimRequest, Settled, TaskStore, TypeSlots};
-use chimera_layer4::stores::sqlite::SqliteStore;
+use chimera_layer4::fabric::Digest;
+use chimera_layer4::fabric::queue::Settlement;
+use chimera_layer4::fabric::queue::store::{ClaimRequest, Settled, TaskStore, TypeSlots};
+use chimera_layer4::fabric::stores::sqlite::SqliteStore;
 
 use crate::backlog::TYPES;
 use crate::machine::memory;

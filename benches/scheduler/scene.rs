@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use chimera_layer4::queue::store::{Keep, MemoryStore, Retention, TaskStore};
-use chimera_layer4::queue::{Bounds, Owner, Submission, Timestamp};
-use chimera_layer4::scheduler::{Scheduler, SchedulerOptions};
-use chimera_layer4::stores::sqlite::{SqliteOptions, SqliteStore};
-use chimera_layer4::{Priority, Task, utils};
+use chimera_layer4::fabric::queue::store::{Keep, MemoryStore, Retention, TaskStore};
+use chimera_layer4::fabric::queue::{Bounds, Owner, Submission, Timestamp};
+use chimera_layer4::fabric::scheduler::{Scheduler, SchedulerOptions};
+use chimera_layer4::fabric::stores::sqlite::{SqliteOptions, SqliteStore};
+use chimera_layer4::fabric::{Priority, Task, utils};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

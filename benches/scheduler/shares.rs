@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chimera_layer4::Priority;
-use chimera_layer4::queue::store::{ClaimRequest, Durability, SubmitTerms, TaskStore, TypeSlots};
-use chimera_layer4::queue::{Submission, fair_queue::WEIGHTS};
+use chimera_layer4::fabric::Priority;
+use chimera_layer4::fabric::queue::store::{
+    ClaimRequest, Durability, SubmitTerms, TaskStore, TypeSlots,
+};
+use chimera_layer4::fabric::queue::{Submission, fair_queue::WEIGHTS};
 
 use crate::runner::{REMEMBERED, Runner};
 use crate::scene::{CAPACITY, Queue, Scene, folder, now, owner, sqlite, task};

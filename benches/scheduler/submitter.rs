@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
-use chimera_layer4::queue::Submission;
-use chimera_layer4::scheduler::Scheduler;
-use chimera_layer4::{ExecutionResult, Fabric, Layer4Result, TaskHandle, TaskId};
+use chimera_layer4::fabric::queue::Submission;
+use chimera_layer4::fabric::scheduler::Scheduler;
+use chimera_layer4::fabric::{ExecutionResult, Fabric, Layer4Result, TaskHandle, TaskId};
 
 /// Where clients hand tasks in.
 #[derive(Clone)]

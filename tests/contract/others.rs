@@ -1,6 +1,6 @@
 //! Components of other versions and other worlds.
 
-use chimera_layer4::Refusal;
+use chimera_layer4::fabric::Refusal;
 use serde_json::json;
 
 use super::{agent_of, checked, contract_with, refused, texts};
@@ -214,7 +214,9 @@ async fn an_import_from_another_wasi_is_refused_by_name() {
             ),
         );
         let refusal = fabric(settings()).await.agents().load(&bytes).await.unwrap_err();
-        let chimera_layer4::Layer4Error::Refused(refusal) = refusal else { panic!("{refusal}") };
+        let chimera_layer4::fabric::Layer4Error::Refused(refusal) = refusal else {
+            panic!("{refusal}")
+        };
         assert!(matches!(refusal, Refusal::NotGranted { .. }));
     }
 }

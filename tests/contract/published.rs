@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use chimera_layer4::{Fabric, Fault, HealthStatus, Layer4Error, Priority, Task};
+use chimera_layer4::fabric::{Fabric, Fault, HealthStatus, Layer4Error, Priority, Task};
 use serde_json::{Value, json};
 use wit_component::semver_check;
 use wit_parser::{PackageId, Resolve, SourceMap};

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use chimera_layer4::queue::retry::LONGEST_ASKED_DELAY;
-use chimera_layer4::queue::settle::{Counts, blames_agent, settle, without_run};
-use chimera_layer4::queue::submission::MOST_TASK_BYTES;
-use chimera_layer4::queue::{
+use chimera_layer4::fabric::queue::retry::LONGEST_ASKED_DELAY;
+use chimera_layer4::fabric::queue::settle::{Counts, blames_agent, settle, without_run};
+use chimera_layer4::fabric::queue::submission::MOST_TASK_BYTES;
+use chimera_layer4::fabric::queue::{
     BreakerPolicy, Moment, Ran, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
-use chimera_layer4::telemetry::LogTail;
-use chimera_layer4::{
+use chimera_layer4::fabric::telemetry::LogTail;
+use chimera_layer4::fabric::{
     Breach, Call, Fault, GuestFault, HostFault, InstancePolicy, Layer4Config, LimitSource,
     QuotaKind, ResourceQuota, TrapCode, utils,
 };

@@ -1,7 +1,7 @@
 //! `chimera wit`: the contract in the program is the one in the repository, in
 //! a form that other tools take.
 
-use chimera_layer4::wit::VERSION;
+use chimera_layer4::fabric::wit::VERSION;
 use serde_json::Value;
 use wit_parser::Resolve;
 

@@ -9,8 +9,8 @@ mod program;
 use std::path::Path;
 use std::time::Duration;
 
-use chimera_layer4::BenchTask;
-use chimera_layer4::genome::Weights;
+use chimera_layer4::fabric::BenchTask;
+use chimera_layer4::fabric::genome::Weights;
 use chimera_layer4_evolution::{Candidate, Fate, Generator, Outcome, Progress, Stage};
 use chimera_layer4_evolution::{Evolution, EvolutionError, EvolutionOptions};
 use serde_json::{Value, json};

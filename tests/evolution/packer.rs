@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use chimera_layer4::Digest;
-use chimera_layer4::genome::Axis;
+use chimera_layer4::fabric::Digest;
+use chimera_layer4::fabric::genome::Axis;
 use chimera_layer4_evolution::EvolutionOptions;
 use chimera_layer4_evolution::{Feature, Generator, Why};
 

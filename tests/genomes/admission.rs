@@ -1,7 +1,7 @@
 //! What a genome goes through before it may run.
 
-use chimera_layer4::genome::lineage::{Event, Stage};
-use chimera_layer4::{Digest, Layer4Error, NewGenome};
+use chimera_layer4::fabric::genome::lineage::{Event, Stage};
+use chimera_layer4::fabric::{Digest, Layer4Error, NewGenome};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::json;
 

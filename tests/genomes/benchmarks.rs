@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chimera_layer4::genome::Weights;
-use chimera_layer4::{BenchTask, Digest, NewGenome};
+use chimera_layer4::fabric::genome::Weights;
+use chimera_layer4::fabric::{BenchTask, Digest, NewGenome};
 use serde_json::json;
 
 use super::host_of;

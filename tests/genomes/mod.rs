@@ -11,8 +11,8 @@ pub(crate) mod variants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::events::{Event, EventKind};
-use chimera_layer4::{AgentSource, Digest, Fabric, Layer4Config, utils};
+use chimera_layer4::fabric::events::{Event, EventKind};
+use chimera_layer4::fabric::{AgentSource, Digest, Fabric, Layer4Config, utils};
 use tokio::sync::broadcast::Receiver;
 
 use self::variants::Variant;

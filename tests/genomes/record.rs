@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::genome::Plan;
-use chimera_layer4::genome::lineage::{Event, Retention};
-use chimera_layer4::{Digest, Layer4Config, NewGenome};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::genome::Plan;
+use chimera_layer4::fabric::genome::lineage::{Event, Retention};
+use chimera_layer4::fabric::{Digest, Layer4Config, NewGenome};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

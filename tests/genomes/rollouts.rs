@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chimera_layer4::genome::{Event, Margins, Plan, Policy, WhenUnsure};
-use chimera_layer4::queue::BreakerState;
-use chimera_layer4::{Digest, Fabric, Submission, SubmitOptions, Validation, utils};
+use chimera_layer4::fabric::genome::{Event, Margins, Plan, Policy, WhenUnsure};
+use chimera_layer4::fabric::queue::BreakerState;
+use chimera_layer4::fabric::{Digest, Fabric, Submission, SubmitOptions, Validation, utils};
 use serde_json::json;
 use tokio::task::JoinHandle;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chimera_layer4::{Digest, Fabric};
+use chimera_layer4::fabric::{Digest, Fabric};
 use serde_json::json;
 
 use super::variants::{BROKEN, Variant};
@@ -54,9 +54,9 @@ async fn swaps_under_load_lose_nothing_and_double_nothing() {
     // Each ended once, in one try: nothing was lost, nothing was run twice.
     assert_eq!((of_type.succeeded, of_type.failed, of_type.retried), (done as u64, 0, 0));
     let history = fabric.genomes().history("variant").await.unwrap();
-    let promoted = history
-        .iter()
-        .filter(|entry| matches!(entry.event, chimera_layer4::genome::Event::Promoted { .. }));
+    let promoted = history.iter().filter(|entry| {
+        matches!(entry.event, chimera_layer4::fabric::genome::Event::Promoted { .. })
+    });
     assert_eq!(promoted.count(), 40);
     fabric.shutdown().await.unwrap();
 }
@@ -101,8 +101,10 @@ async fn a_rollback_brings_back_what_was_in_charge_before() {
     let tree = fabric.genomes().tree("variant").await.unwrap();
     assert!(tree.contains("● active") && tree.contains("rolled back: by ada"), "{tree}");
     // What is in charge is kept, whatever else is collected.
-    let retention =
-        chimera_layer4::genome::lineage::Retention { ancestors: 0, quiet_for: Duration::ZERO };
+    let retention = chimera_layer4::fabric::genome::lineage::Retention {
+        ancestors: 0,
+        quiet_for: Duration::ZERO,
+    };
     let collected = fabric.genomes().collect(retention).await.unwrap();
     assert!(!collected.removed.contains(&digests[0]), "{collected:?}");
     assert!(collected.removed.contains(&digests[2]), "{collected:?}");

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{Layer4Config, NewGenome};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::{Layer4Config, NewGenome};
 
 use super::variants::Variant;
 use crate::harness::{fabric, settings};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use chimera_layer4::{
+use chimera_layer4::fabric::{
     AgentConfig, AgentId, ExecutionResult, Fabric, Layer4Config, ResourceQuota, Task,
     config::TaskStoreKind, utils,
 };

@@ -1,7 +1,7 @@
 //! The rest of the API, and what it says of mistakes.
 
-use chimera_layer4::Layer4Config;
-use chimera_layer4::config::Secret;
+use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
 use super::Api;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use chimera_layer4::Layer4Config;
+use chimera_layer4::fabric::Layer4Config;
 
 use super::Api;
 use crate::harness::settings;

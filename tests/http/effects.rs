@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::{AgentConfig, KeyValueGrant, Layer4Config};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::{AgentConfig, KeyValueGrant, Layer4Config};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, call};

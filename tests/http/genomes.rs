@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use chimera_layer4::Digest;
+use chimera_layer4::fabric::Digest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -25,9 +25,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::config::{AgentDeclaration, PartialQuota};
-use chimera_layer4::http::Server;
-use chimera_layer4::{AgentConfig, Fabric, Grants, Layer4Config, Layer4Result};
+use chimera_layer4::fabric::config::{AgentDeclaration, PartialQuota};
+use chimera_layer4::fabric::http::Server;
+use chimera_layer4::fabric::{AgentConfig, Fabric, Grants, Layer4Config, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

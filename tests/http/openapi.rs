@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
-use chimera_layer4::Layer4Config;
-use chimera_layer4::config::Secret;
+use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
 use super::Api;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4::{AgentSource, Layer4Config, Submission, SubmitOptions, Task, utils};
+use chimera_layer4::fabric::{AgentSource, Layer4Config, Submission, SubmitOptions, Task, utils};
 use serde_json::{Value, json};
 
 use super::{Api, declared};

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use chimera_layer4::Layer4Config;
+use chimera_layer4::fabric::Layer4Config;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::{Value, json};
 

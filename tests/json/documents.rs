@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use chimera_layer4::config::TaskStoreKind;
-use chimera_layer4::json::{MOST_DEPTH, tree};
-use chimera_layer4::{Fabric, JsonText, Layer4Config, Submission, utils};
+use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::json::{MOST_DEPTH, tree};
+use chimera_layer4::fabric::{Fabric, JsonText, Layer4Config, Submission, utils};
 use fastrand::Rng;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::Read;
 
-use chimera_layer4::json::tree;
+use chimera_layer4::fabric::json::tree;
 use serde_json::{Value, json};
 
 use super::mirror;

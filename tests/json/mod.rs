@@ -3,7 +3,7 @@
 mod documents;
 mod inputs;
 
-use chimera_layer4::{Layer4Config, utils};
+use chimera_layer4::fabric::{Layer4Config, utils};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -60,11 +60,11 @@ async fn keys_with_a_private_meaning_are_keys() {
     {
         let answer = submit(&api, "/v1/tasks?wait=30s", &payload).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        let expected: Value = chimera_layer4::json::tree(&payload).unwrap();
-        let told = chimera_layer4::json::tree(&answer.body).unwrap();
+        let expected: Value = chimera_layer4::fabric::json::tree(&payload).unwrap();
+        let told = chimera_layer4::fabric::json::tree(&answer.body).unwrap();
         assert_eq!(told["result"]["output"], expected);
         let shown = api.get(&format!("/v1/tasks/{}", told["id"].as_str().unwrap())).await;
-        let shown = chimera_layer4::json::tree(&shown.body).unwrap();
+        let shown = chimera_layer4::fabric::json::tree(&shown.body).unwrap();
         assert_eq!((&shown["task"]["payload"], &shown["result"]["output"]), (&expected, &expected));
     }
     let numbers = "[12345678901234567890123,-0,1E5]";

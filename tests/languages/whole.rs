@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use chimera_layer4::JsonText;
+use chimera_layer4::fabric::JsonText;
 use chimera_layer4_conformance::{Check, Options, Sample, Verdict, check};
 use serde_json::{Value, json};
 

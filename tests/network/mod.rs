@@ -6,7 +6,9 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::{AgentConfig, Fabric, HttpGrant, ResourceQuota, RunReport, Task, utils};
+use chimera_layer4::fabric::{
+    AgentConfig, Fabric, HttpGrant, ResourceQuota, RunReport, Task, utils,
+};
 use serde_json::{Value, json};
 
 use self::server::Server;
@@ -181,8 +183,8 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     // Wall time ends what is slow.
     let id = fabric.agents().active()[0].agent_id;
     let tight = ResourceQuota { max_execution_time_secs: 1, ..quota(Some(0.1)) };
-    let change = chimera_layer4::ResourceAllocation {
-        target: chimera_layer4::AllocationTarget::Agent(id),
+    let change = chimera_layer4::fabric::ResourceAllocation {
+        target: chimera_layer4::fabric::AllocationTarget::Agent(id),
         resource_quota: tight,
     };
     fabric.agents().allocate(change).unwrap();

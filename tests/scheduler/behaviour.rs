@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chimera_layer4::queue::store::Filter;
-use chimera_layer4::queue::{AttemptError, DeadReason, SubmitOptions, TaskState};
-use chimera_layer4::{Call, Fault, GuestFault, Layer4Error, Priority, QuotaKind, Task, utils};
+use chimera_layer4::fabric::queue::store::Filter;
+use chimera_layer4::fabric::queue::{AttemptError, DeadReason, SubmitOptions, TaskState};
+use chimera_layer4::fabric::{
+    Call, Fault, GuestFault, Layer4Error, Priority, QuotaKind, Task, utils,
+};
 use serde_json::json;
 use tokio::time::Instant;
 

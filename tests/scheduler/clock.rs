@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use chimera_layer4::Task;
-use chimera_layer4::queue::store::{Keep, Retention};
-use chimera_layer4::queue::{DeadReason, SubmitOptions, TaskState};
+use chimera_layer4::fabric::Task;
+use chimera_layer4::fabric::queue::store::{Keep, Retention};
+use chimera_layer4::fabric::queue::{DeadReason, SubmitOptions, TaskState};
 use tokio::time::Instant;
 
 use super::runner::{End, Step, trap, unavailable};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use chimera_layer4::queue::{
+use chimera_layer4::fabric::queue::{
     AttemptError, BreakerPolicy, BreakerState, DeadReason, RetryPolicy, Submission, SubmitOptions,
     TaskState,
 };
-use chimera_layer4::{
+use chimera_layer4::fabric::{
     Breach, Call, Digest, Fault, GuestFault, HostFault, LimitSource, Priority, QuotaKind, Task,
 };
 use tokio::time::Instant;

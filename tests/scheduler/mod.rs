@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4::queue::{Submission, SubmitOptions, TaskRecord, TaskState};
-use chimera_layer4::scheduler::{Clock, Scheduler, SchedulerOptions};
-use chimera_layer4::{ExecutionResult, Layer4Result, Priority, Task, TaskId, utils};
+use chimera_layer4::fabric::queue::{Submission, SubmitOptions, TaskRecord, TaskState};
+use chimera_layer4::fabric::scheduler::{Clock, Scheduler, SchedulerOptions};
+use chimera_layer4::fabric::{ExecutionResult, Layer4Result, Priority, Task, TaskId, utils};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chimera_layer4::queue::Ran;
-use chimera_layer4::scheduler::{Arm, Capacity, Placement, RunTask};
-use chimera_layer4::telemetry::LogTail;
-use chimera_layer4::{
+use chimera_layer4::fabric::queue::Ran;
+use chimera_layer4::fabric::scheduler::{Arm, Capacity, Placement, RunTask};
+use chimera_layer4::fabric::telemetry::LogTail;
+use chimera_layer4::fabric::{
     AgentId, Call, Digest, ExecutionResult, Fault, GuestFault, JsonText, Priority, ResourceUsage,
     Task, TaskId, TrapCode,
 };

@@ -9,11 +9,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::queue::store::{Filter, TaskStore};
-use chimera_layer4::queue::{
+use chimera_layer4::fabric::queue::store::{Filter, TaskStore};
+use chimera_layer4::fabric::queue::{
     BreakerPolicy, RetryPolicy, Submission, SubmitOptions, TaskRecord, TaskState,
 };
-use chimera_layer4::{Priority, ResourceQuota, Task, TaskId};
+use chimera_layer4::fabric::{Priority, ResourceQuota, Task, TaskId};
 use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::runtime::Builder;

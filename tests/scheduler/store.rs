@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chimera_layer4::queue::machine::TransitionError;
-use chimera_layer4::queue::record::{TaskRecord, TaskSummary};
-use chimera_layer4::queue::store::{
+use chimera_layer4::fabric::queue::machine::TransitionError;
+use chimera_layer4::fabric::queue::record::{TaskRecord, TaskSummary};
+use chimera_layer4::fabric::queue::store::{
     CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, MemoryStore, Retention, SET_MS,
     Settled, StoreError, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
 };
-use chimera_layer4::queue::{Bounds, Submission, Timestamp};
-use chimera_layer4::{Digest, TaskId};
+use chimera_layer4::fabric::queue::{Bounds, Submission, Timestamp};
+use chimera_layer4::fabric::{Digest, TaskId};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::pass;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chimera_layer4::queue::Submission;
-use chimera_layer4::scheduler::{Scheduler, TaskHandle};
-use chimera_layer4::{
+use chimera_layer4::fabric::queue::Submission;
+use chimera_layer4::fabric::scheduler::{Scheduler, TaskHandle};
+use chimera_layer4::fabric::{
     Breach, Call, ExecutionResult, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TaskId,
 };
 use fastrand::Rng;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use chimera_layer4::queue::store::{StoreError, TaskStore};
-use chimera_layer4::queue::{AttemptError, DeadReason, TaskState};
-use chimera_layer4::{Fault, HostFault, Layer4Error, Task};
+use chimera_layer4::fabric::queue::store::{StoreError, TaskStore};
+use chimera_layer4::fabric::queue::{AttemptError, DeadReason, TaskState};
+use chimera_layer4::fabric::{Fault, HostFault, Layer4Error, Task};
 use tokio::time::Instant;
 
 use super::log::Log;

@@ -2,7 +2,7 @@
 
 /// A store that stays open.
 mod sqlite {
-    use chimera_layer4::queue::store::suite::Test;
+    use chimera_layer4::fabric::queue::store::suite::Test;
 
     use crate::stores::{disk, run};
 
@@ -14,12 +14,12 @@ mod sqlite {
         });
     }
 
-    chimera_layer4::queue::store::suite::task_store_tests!(on_sqlite);
+    chimera_layer4::fabric::queue::store::suite::task_store_tests!(on_sqlite);
 }
 
 /// A store that is opened anew before each step.
 mod sqlite_reopened {
-    use chimera_layer4::queue::store::suite::Test;
+    use chimera_layer4::fabric::queue::store::suite::Test;
 
     use crate::stores::disk::Reopened;
     use crate::stores::run;
@@ -28,5 +28,5 @@ mod sqlite_reopened {
         run(async { test.on(&Reopened::new().await).await });
     }
 
-    chimera_layer4::queue::store::suite::task_store_tests!(on_sqlite_reopened);
+    chimera_layer4::fabric::queue::store::suite::task_store_tests!(on_sqlite_reopened);
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use chimera_layer4::queue::record::TaskSummary;
-use chimera_layer4::queue::store::{
+use chimera_layer4::fabric::queue::record::TaskSummary;
+use chimera_layer4::fabric::queue::store::{
     CancelAnswer, Claim, ClaimRequest, Extension, Filter, Lease, Retention, Settled, StoreError,
     StoreStats, SubmitTerms, Submitted, Swept, TaskStore, Verdict,
 };
-use chimera_layer4::queue::{
+use chimera_layer4::fabric::queue::{
     Bounds, Submission, TaskRecord, TaskState, Timestamp, TransitionError,
 };
-use chimera_layer4::stores::sqlite::{Recovered, SqliteOptions, SqliteStore};
-use chimera_layer4::{Digest, TaskId};
+use chimera_layer4::fabric::stores::sqlite::{Recovered, SqliteOptions, SqliteStore};
+use chimera_layer4::fabric::{Digest, TaskId};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 

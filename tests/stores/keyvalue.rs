@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chimera_layer4::keyvalue::{
+use chimera_layer4::fabric::keyvalue::{
     ABSENT, Change, KeyValueError, KeyValueStore, MemoryKeyValue, Place, weight,
 };
-use chimera_layer4::stores::keyvalue::SqliteKeyValue;
+use chimera_layer4::fabric::stores::keyvalue::SqliteKeyValue;
 use proptest::prelude::*;
 
 const MOST: u64 = 1 << 20;

@@ -14,7 +14,7 @@ mod power_loss;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use chimera_layer4::queue::store::suite::{
+use chimera_layer4::fabric::queue::store::suite::{
     CLASSES, Given, ROOMY, accept, all_in, at, check_counts, claim, claim_one, dead, failed, given,
     id, ms, owner, record, result, retry, room, settle, success,
 };

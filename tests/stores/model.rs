@@ -6,18 +6,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chimera_layer4::queue::record::TaskSummary;
-use chimera_layer4::queue::settle::Counts;
-use chimera_layer4::queue::store::{
+use chimera_layer4::fabric::queue::record::TaskSummary;
+use chimera_layer4::fabric::queue::settle::Counts;
+use chimera_layer4::fabric::queue::store::{
     CancelAnswer, ClaimRequest, Claimed, Durability, Extension, Filter, Keep, Lease, MemoryStore,
     Order, Retention, Settled, StoreStats, SubmitTerms, Submitted, Swept, TaskStore, TypeSlots,
     Verdict,
 };
-use chimera_layer4::queue::{
+use chimera_layer4::fabric::queue::{
     Bounds, DeadReason, Settlement, TaskRecord, TaskState, Timestamp, TransitionError,
 };
-use chimera_layer4::stores::sqlite::Recovered;
-use chimera_layer4::{Digest, TaskId};
+use chimera_layer4::fabric::stores::sqlite::Recovered;
+use chimera_layer4::fabric::{Digest, TaskId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use chimera_layer4::queue::store::{Lease, TaskStore, TypeSlots};
-use chimera_layer4::queue::{Bounds, Settlement, TaskRecord, TaskState};
-use chimera_layer4::{Digest, TaskId};
+use chimera_layer4::fabric::queue::store::{Lease, TaskStore, TypeSlots};
+use chimera_layer4::fabric::queue::{Bounds, Settlement, TaskRecord, TaskState};
+use chimera_layer4::fabric::{Digest, TaskId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -19,8 +19,8 @@
 //! # on_my_store(suite::TESTS[0]);
 //! ```
 //!
-//! In the crate `chimera_layer4` this module is `chimera_layer4::queue::store::suite`, and the
-//! macro is `chimera_layer4::queue::store::suite::task_store_tests!`.
+//! In the crate `chimera_layer4` this module is `chimera_layer4::fabric::queue::store::suite`,
+//! and the macro is `chimera_layer4::fabric::queue::store::suite::task_store_tests!`.
 //!
 //! The macro makes one `#[test]` of each promise. [`TESTS`] lists them for a harness of another
 //! kind. Time is handed to a store, so no test waits for it: a test says when each thing happens,
