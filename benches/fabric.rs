@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::{
-    AgentId, Fabric, Genome, InstancePolicy, Layer4Config, ResourceQuota, Task, utils,
+    AgentId, Fabric, FabricConfig, Genome, InstancePolicy, ResourceQuota, Task, utils,
 };
 use serde_json::Value;
 
@@ -19,14 +19,14 @@ const ECHO: &str = "echo";
 pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Fabric> {
     // A host refuses a data folder that others can enter.
     fs::set_permissions(data, Permissions::from_mode(0o700))?;
-    let fabric = Fabric::new(Layer4Config {
+    let fabric = Fabric::new(FabricConfig {
         max_agents: usize::try_from(max_agents)?,
         data_dir: Some(data.to_path_buf()),
         // No task is queued, and a fabric that makes way for the next is only dropped.
         task_store: TaskStoreKind::Memory,
         compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
         heartbeat_interval_secs: 86_400, // None while something is measured.
-        ..Layer4Config::default()
+        ..FabricConfig::default()
     })?;
     fabric.start().await?;
     Ok(fabric)

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chimera_layer4::fabric::{AgentConfig, Fabric, Layer4Config};
+use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig};
 use chimera_layer4_conformance::{Check, Expected, Options, Report, Sample, Verdict, check};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::harness::{config_of, guest, guest_path, root, settings};
 
 /// With so much time for each call.
 async fn checked(component: &[u8], options: &Options, secs: u64) -> Report {
-    let settings = Layer4Config { agent_timeout_secs: secs, ..settings() };
+    let settings = FabricConfig { agent_timeout_secs: secs, ..settings() };
     let mut options = options.clone();
     options.config.resource_quota.max_execution_time_secs = secs;
     let fabric = Fabric::new(settings).unwrap();

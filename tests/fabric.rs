@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::{
-    AgentSource, ExecutionResult, Fabric, Fault, HealthStatus, InstancePolicy, Layer4Config,
+    AgentSource, ExecutionResult, Fabric, FabricConfig, Fault, HealthStatus, InstancePolicy,
     Layer4Error, LimitSource, NewGenome, QuotaKind, SystemStatus, Task, TaskState, utils,
 };
 use serde_json::json;
@@ -60,7 +60,7 @@ async fn what_is_refused_is_refused_before_the_task_is_taken() {
 
 #[tokio::test]
 async fn a_configuration_out_of_range_is_refused_with_every_complaint() {
-    let config = Layer4Config { max_agents: 0, agent_timeout_secs: 0, ..settings() };
+    let config = FabricConfig { max_agents: 0, agent_timeout_secs: 0, ..settings() };
     let error = Fabric::new(config).err().unwrap();
     let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
     assert_eq!(complaints.len(), 2, "{complaints:?}");
@@ -68,7 +68,7 @@ async fn a_configuration_out_of_range_is_refused_with_every_complaint() {
 
 #[tokio::test]
 async fn no_more_agents_than_allowed() {
-    let fabric = fabric(Layer4Config { max_agents: 2, ..settings() }).await;
+    let fabric = fabric(FabricConfig { max_agents: 2, ..settings() }).await;
     spawn(&fabric, "echo").await;
     spawn(&fabric, "echo").await;
     let config = config_of("echo", |_| {});
@@ -79,7 +79,7 @@ async fn no_more_agents_than_allowed() {
 
 #[tokio::test]
 async fn one_agent_is_ended_and_its_place_is_free() {
-    let fabric = fabric(Layer4Config { max_agents: 1, ..settings() }).await;
+    let fabric = fabric(FabricConfig { max_agents: 1, ..settings() }).await;
     let id = spawn(&fabric, "echo").await;
     fabric.agents().shutdown(id).await.unwrap();
     assert_eq!(fabric.agents().shutdown(id).await.unwrap_err().code(), "agent-not-found");
@@ -101,7 +101,7 @@ async fn an_identity_is_given_once() {
 
 #[tokio::test]
 async fn a_registered_type_starts_with_its_first_task() {
-    let fabric = fabric(Layer4Config { max_agents: 2, ..settings() }).await;
+    let fabric = fabric(FabricConfig { max_agents: 2, ..settings() }).await;
     let source = AgentSource::File(guest_path("echo"));
     fabric.agents().register_type("parrot", source, config_of("-", |_| {})).unwrap();
     assert!(fabric.agents().active().is_empty());
@@ -124,7 +124,7 @@ async fn a_registered_type_starts_with_its_first_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_bounded_and_says_so() {
-    let fabric = fabric(Layer4Config { task_queue_capacity: 1, ..settings() }).await;
+    let fabric = fabric(FabricConfig { task_queue_capacity: 1, ..settings() }).await;
     spawn(&fabric, "hostile").await;
     let fabric = Arc::new(fabric);
     let busy = |fabric: Arc<Fabric>| {
@@ -177,7 +177,7 @@ async fn a_restart_keeps_the_identity_and_forgets_the_state() {
 
 #[tokio::test]
 async fn an_unhealthy_agent_is_restarted_by_its_heartbeat() {
-    let fabric = fabric(Layer4Config { heartbeat_interval_secs: 1, ..settings() }).await;
+    let fabric = fabric(FabricConfig { heartbeat_interval_secs: 1, ..settings() }).await;
     spawn(&fabric, "hostile").await;
     execute(&fabric, "hostile", json!({"do": "fall-ill"})).await;
     while fabric.agents().active()[0].restarts == 0 {
@@ -193,7 +193,7 @@ async fn an_unhealthy_agent_is_restarted_by_its_heartbeat() {
 
 #[tokio::test]
 async fn an_agent_that_hangs_when_asked_holds_up_no_other_heartbeat() {
-    let quick = Layer4Config { heartbeat_interval_secs: 1, agent_timeout_secs: 30, ..settings() };
+    let quick = FabricConfig { heartbeat_interval_secs: 1, agent_timeout_secs: 30, ..settings() };
     let fabric = fabric(quick).await;
     let mute = config_of("mute", |_| {});
     fabric.agents().spawn(&guest("hostile"), mute).await.unwrap();
@@ -307,7 +307,7 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
 #[tokio::test(flavor = "multi_thread")]
 async fn once_a_host_has_ended_its_folder_is_anothers() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = Layer4Config {
+    let kept = FabricConfig {
         data_dir: Some(folder.path().join("data")),
         task_store: TaskStoreKind::Embedded,
         ..settings()
@@ -387,7 +387,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 async fn compiled_code_is_kept_and_an_unsafe_folder_refused() {
     use std::os::unix::fs::PermissionsExt;
     let data = crate::folders::data_folder();
-    let settings = || Layer4Config { data_dir: Some(data.path().into()), ..settings() };
+    let settings = || FabricConfig { data_dir: Some(data.path().into()), ..settings() };
     let cold = fabric(settings()).await.agents().load(&guest("echo")).await.unwrap();
     assert!(!cold.loading().cached && !cold.loading().compile.is_zero());
     let warm = fabric(settings()).await.agents().load(&guest("echo")).await.unwrap();

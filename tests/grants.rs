@@ -4,7 +4,7 @@
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::genome::lineage::Source;
 use chimera_layer4::fabric::telemetry::LogLevel;
-use chimera_layer4::fabric::{AgentConfig, Fabric, KeyValueGrant, Layer4Config, NewGenome};
+use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, KeyValueGrant, NewGenome};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -12,7 +12,7 @@ use crate::harness::{config_of, execute, fabric, guest, guest_path, root, settin
 use crate::http::service::Service;
 
 /// A host with an agent of each of these types, which may keep so much.
-async fn host(settings: Layer4Config, agents: &[(&str, Option<u32>)]) -> Fabric {
+async fn host(settings: FabricConfig, agents: &[(&str, Option<u32>)]) -> Fabric {
     let fabric = fabric(settings).await;
     for (name, max_mb) in agents {
         fabric.agents().spawn(&guest("keeper"), keeper(name, *max_mb)).await.unwrap();
@@ -170,7 +170,7 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
     let data = crate::folders::data_folder();
-    let durable = || Layer4Config {
+    let durable = || FabricConfig {
         data_dir: Some(data.path().to_path_buf()),
         task_store: TaskStoreKind::Embedded,
         ..settings()

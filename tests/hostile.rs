@@ -160,7 +160,7 @@ async fn what_an_agent_says_of_its_failure_reaches_the_submitter() {
 
 /// The error of an agent whose `init` does `what`.
 async fn spawn_error(what: &str) -> Layer4Error {
-    let settings = chimera_layer4::fabric::Layer4Config { agent_timeout_secs: 1, ..settings() };
+    let settings = chimera_layer4::fabric::FabricConfig { agent_timeout_secs: 1, ..settings() };
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
     let config = config_of("hostile", |config| {

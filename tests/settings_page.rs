@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::FabricConfig;
 use chimera_layer4::fabric::config::{AGENT_KEYS, AgentKey, PARTS, SETTINGS, Setting};
 
 use crate::cli::Chimera;
@@ -69,7 +69,7 @@ fn settings() -> String {
 
 fn row(setting: &Setting) -> String {
     let Setting { key, variable, flag, help, allowed, default_note, show, .. } = setting;
-    let default = match show(&Layer4Config::default()).as_str() {
+    let default = match show(&FabricConfig::default()).as_str() {
         "" | "none" => "none".to_owned(),
         value => format!("`{value}`"),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chimera_layer4::fabric::events::EventKind;
 use chimera_layer4::fabric::genome::Plan;
 use chimera_layer4::fabric::{
-    AgentSource, Digest, Fabric, Fault, Layer4Config, Layer4Error, NewGenome, ResourceQuota,
+    AgentSource, Digest, Fabric, FabricConfig, Fault, Layer4Error, NewGenome, ResourceQuota,
     StateCarried, Swapped, Task, utils,
 };
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Counter {
 /// A host with one agent of these bytes.
 async fn host_of(bytes: Vec<u8>) -> Arc<Fabric> {
     let fabric =
-        harness::fabric(Layer4Config { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
+        harness::fabric(FabricConfig { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
     let config = || utils::agent_config(TYPE, small_quota());
     let source = AgentSource::Bytes(bytes.clone().into());
     fabric.agents().register_type(TYPE, source, config()).unwrap();

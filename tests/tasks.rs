@@ -9,7 +9,7 @@ use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::queue::store::Filter;
 use chimera_layer4::fabric::queue::{DeadReason, SubmitOptions, TaskState};
 use chimera_layer4::fabric::{
-    AgentSource, Fault, Layer4Config, Layer4Error, Priority, Submission, Task, utils,
+    AgentSource, FabricConfig, Fault, Layer4Error, Priority, Submission, Task, utils,
 };
 use serde_json::json;
 
@@ -17,8 +17,8 @@ use crate::folders::data_folder;
 use crate::harness::{config_of, fabric, guest, settings, small_quota, spawn, task};
 
 /// Settings with a durable queue in this folder.
-fn durable(folder: &Path) -> Layer4Config {
-    Layer4Config {
+fn durable(folder: &Path) -> FabricConfig {
+    FabricConfig {
         data_dir: Some(folder.to_path_buf()),
         task_store: TaskStoreKind::Embedded,
         ..settings()
@@ -136,7 +136,7 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_gives_back_what_did_not_end_in_time() {
     let folder = data_folder();
-    let impatient = Layer4Config { drain_timeout_secs: 0, ..durable(folder.path()) };
+    let impatient = FabricConfig { drain_timeout_secs: 0, ..durable(folder.path()) };
     let id = {
         let fabric = Arc::new(fabric(impatient).await);
         spawn(&fabric, "hostile").await;
@@ -183,7 +183,7 @@ async fn an_agent_that_cannot_start_costs_no_attempt() {
 
 #[tokio::test]
 async fn a_full_queue_says_when_to_come_back() {
-    let fabric = fabric(Layer4Config { task_queue_capacity: 3, ..settings() }).await;
+    let fabric = fabric(FabricConfig { task_queue_capacity: 3, ..settings() }).await;
     let missing = AgentSource::File("/nowhere/ghost.wasm".into());
     fabric.agents().register_type("ghost", missing, config_of("ghost", |_| {})).unwrap();
     let later = SubmitOptions {

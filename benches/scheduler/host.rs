@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use chimera_layer4::fabric::config::TaskStoreKind;
-use chimera_layer4::fabric::{AgentConfig, Fabric, InstancePolicy, Layer4Config, utils};
+use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, InstancePolicy, utils};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 
 use crate::scene::{CAPACITY, target};
@@ -41,7 +41,7 @@ pub(crate) async fn open(
     }
     // A host refuses a data folder that others can enter.
     fs::set_permissions(data, Permissions::from_mode(0o700))?;
-    let fabric = Fabric::new(Layer4Config {
+    let fabric = Fabric::new(FabricConfig {
         max_agents: specs.iter().map(|spec| spec.agents).sum(),
         data_dir: Some(data.to_path_buf()),
         compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
@@ -49,7 +49,7 @@ pub(crate) async fn open(
         task_queue_capacity: CAPACITY,
         result_retention_count: CAPACITY as u64,
         dead_letter_retention_count: CAPACITY as u64,
-        ..Layer4Config::default()
+        ..FabricConfig::default()
     })?;
     fabric.start().await?;
     for spec in specs {

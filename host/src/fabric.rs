@@ -16,11 +16,11 @@ pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
-    ExecutionResult, Fault, FolderAccess, FolderGrant, Grants, GuestFault, HealthStatus, HostFault,
-    HttpGrant, InstancePolicy, JsonText, KeyValueGrant, KpiReport, Layer4Config, Layer4Error,
-    Layer4Result, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation, ResourceQuota,
-    ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json, keyvalue,
-    telemetry,
+    ExecutionResult, FabricConfig, Fault, FolderAccess, FolderGrant, Grants, GuestFault,
+    HealthStatus, HostFault, HttpGrant, InstancePolicy, JsonText, KeyValueGrant, KpiReport,
+    Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation,
+    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json,
+    keyvalue, telemetry,
 };
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};

@@ -50,3 +50,4 @@ mod port;
 
 pub use self::fabric::*;
 pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
+pub use chimera_layer4_core::FabricConfig as Layer4Config;

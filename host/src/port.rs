@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
 use chimera_layer4_fabric::Fabric;
 use chimera_layer4_server::Server;
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ enum State {
     /// It stays shut, since that was asked for or it has been open.
     Shut,
     /// The next start opens it.
-    Closed(Box<Layer4Config>),
+    Closed(Box<FabricConfig>),
     Open(Open),
 }
 
@@ -39,7 +39,7 @@ impl Drop for Open {
 }
 
 impl Port {
-    pub(crate) fn of(config: Layer4Config) -> Self {
+    pub(crate) fn of(config: FabricConfig) -> Self {
         Self::new(State::Closed(Box::new(config)))
     }
 

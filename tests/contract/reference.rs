@@ -11,7 +11,7 @@ use chimera_layer4::fabric::queue::{
 };
 use chimera_layer4::fabric::telemetry::LogTail;
 use chimera_layer4::fabric::{
-    Breach, Call, Fault, GuestFault, HostFault, InstancePolicy, Layer4Config, LimitSource,
+    Breach, Call, FabricConfig, Fault, GuestFault, HostFault, InstancePolicy, LimitSource,
     QuotaKind, ResourceQuota, TrapCode, utils,
 };
 use wit_parser::Resolve;
@@ -127,7 +127,7 @@ fn it_describes_every_function() {
 fn its_figures_are_those_of_the_code() {
     let words: Vec<String> = reference().split_whitespace().map(str::to_owned).collect();
     let text = words.join(" ");
-    let config = Layer4Config::default();
+    let config = FabricConfig::default();
     let (retry, breaker) = (RetryPolicy::default(), BreakerPolicy::default());
     for figure in [
         format!("`agent_timeout_secs` ({} s)", config.agent_timeout_secs),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::fabric::events::{Event, EventKind};
-use chimera_layer4::fabric::{AgentSource, Digest, Fabric, Layer4Config, utils};
+use chimera_layer4::fabric::{AgentSource, Digest, Fabric, FabricConfig, utils};
 use tokio::sync::broadcast::Receiver;
 
 use self::variants::Variant;
@@ -20,10 +20,10 @@ use crate::harness::{self, settings, small_quota};
 
 /// A host whose type `variant` runs this genome.
 async fn host_of(variant: Variant) -> (Arc<Fabric>, Digest) {
-    host_with(variant, Layer4Config { task_queue_capacity: 100_000, ..settings() }).await
+    host_with(variant, FabricConfig { task_queue_capacity: 100_000, ..settings() }).await
 }
 
-async fn host_with(variant: Variant, config: Layer4Config) -> (Arc<Fabric>, Digest) {
+async fn host_with(variant: Variant, config: FabricConfig) -> (Arc<Fabric>, Digest) {
     let fabric = harness::fabric(config).await;
     let bytes = variant.bytes();
     let digest = Digest::of(&bytes);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::genome::Plan;
 use chimera_layer4::fabric::genome::lineage::{Event, Retention};
-use chimera_layer4::fabric::{Digest, Layer4Config, NewGenome};
+use chimera_layer4::fabric::{Digest, FabricConfig, NewGenome};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,10 +19,10 @@ use crate::harness::{config_of, execute, guest, guest_path, settings};
 use crate::http::declared;
 use crate::http::service::Service;
 
-pub(super) fn durable() -> (TempDir, Layer4Config) {
+pub(super) fn durable() -> (TempDir, FabricConfig) {
     let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
-    let config = Layer4Config { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
+    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
     (folder, config)
 }
 

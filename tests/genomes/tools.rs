@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use chimera_layer4::fabric::config::TaskStoreKind;
-use chimera_layer4::fabric::{Layer4Config, NewGenome};
+use chimera_layer4::fabric::{FabricConfig, NewGenome};
 
 use super::variants::Variant;
 use crate::harness::{fabric, settings};
@@ -12,7 +12,7 @@ use crate::harness::{fabric, settings};
 #[ignore = "needs skopeo; .ci/run installs it"]
 async fn skopeo_copies_a_genome_out_by_its_digest() {
     let data = tempfile::tempdir().unwrap();
-    let config = Layer4Config {
+    let config = FabricConfig {
         data_dir: Some(data.path().join("data")),
         task_store: TaskStoreKind::Embedded,
         ..settings()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use chimera_layer4::fabric::{
-    AgentConfig, AgentId, ExecutionResult, Fabric, Layer4Config, ResourceQuota, Task,
+    AgentConfig, AgentId, ExecutionResult, Fabric, FabricConfig, ResourceQuota, Task,
     config::TaskStoreKind, utils,
 };
 use chimera_layer4_toolchain::{self as toolchain, Stop};
@@ -47,18 +47,18 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 }
 
 /// The settings of a test: small, and with the compiled code kept between tests.
-pub(crate) fn settings() -> Layer4Config {
-    Layer4Config {
+pub(crate) fn settings() -> FabricConfig {
+    FabricConfig {
         data_dir: Some(guests_target().join("data")),
         compile_program: Some(program().to_path_buf()),
         // Only one host can have the durable store of a folder open.
         task_store: TaskStoreKind::Memory,
-        ..Layer4Config::default()
+        ..FabricConfig::default()
     }
 }
 
 /// A fabric that is running.
-pub(crate) async fn fabric(settings: Layer4Config) -> Fabric {
+pub(crate) async fn fabric(settings: FabricConfig) -> Fabric {
     let fabric = Fabric::new(settings).unwrap();
     fabric.start().await.unwrap();
     fabric

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chimera_layer4::fabric::config::TaskStoreKind;
-use chimera_layer4::fabric::{AgentConfig, KeyValueGrant, Layer4Config};
+use chimera_layer4::fabric::{AgentConfig, FabricConfig, KeyValueGrant};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, call};
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 5;
 async fn api(guests: &[&str]) -> (tempfile::TempDir, Api) {
     let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
-    let config = Layer4Config { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
+    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
     let keeps = |config: &mut AgentConfig| {
         config.grants.keyvalue = Some(KeyValueGrant { max_mb: 1 });
     };
@@ -237,7 +237,7 @@ async fn a_task_that_has_ended_is_a_sample() {
 /// Another check is under way: the answer is the state after that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_asks_anew_also_while_another_asks() {
-    let config = Layer4Config { agent_timeout_secs: 1, ..settings() };
+    let config = FabricConfig { agent_timeout_secs: 1, ..settings() };
     let api = Api::with(config, &["hostile"]).await;
     let body = json!({ "target_agent_type": "hostile", "payload": { "do": "fall-mute" } });
     well(api.post("/v1/tasks?wait=30s", body)).await;

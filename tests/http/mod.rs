@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use chimera_layer4::fabric::config::{AgentDeclaration, PartialQuota};
 use chimera_layer4::fabric::http::Server;
-use chimera_layer4::fabric::{AgentConfig, Fabric, Grants, Layer4Config, Layer4Result};
+use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, Grants, Layer4Result};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -69,17 +69,17 @@ impl Answer {
 
 impl Api {
     /// Serves with these settings, and an agent of each of these guests.
-    pub(crate) async fn with(config: Layer4Config, guests: &[&str]) -> Self {
+    pub(crate) async fn with(config: FabricConfig, guests: &[&str]) -> Self {
         let agents = guests.iter().map(|guest| harness::config_of(guest, |_| {}));
         Self::with_agents(config, agents).await
     }
 
     /// Serves with these settings, and an agent of the guest that is each one's type.
     pub(crate) async fn with_agents(
-        config: Layer4Config,
+        config: FabricConfig,
         agents: impl IntoIterator<Item = AgentConfig>,
     ) -> Self {
-        let config = Layer4Config { metrics_port: 0, ..config };
+        let config = FabricConfig { metrics_port: 0, ..config };
         let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
         let fabric = Arc::new(harness::fabric(config.clone()).await);
         for agent in agents {

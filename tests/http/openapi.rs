@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
-use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::FabricConfig;
 use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ async fn the_document_says_where_the_host_is_and_what_it_wants_to_see() {
     open.end().await.unwrap();
 
     let token = "0123456789abcdef0123456789abcdef";
-    let config = Layer4Config { api_token: Some(Secret::new(token.to_owned())), ..settings() };
+    let config = FabricConfig { api_token: Some(Secret::new(token.to_owned())), ..settings() };
     let closed = Api::with(config, &[]).await;
     let document = closed.get("/openapi.json").await.json();
     assert_eq!(document["security"], json!([{ "token": [] }]));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4::fabric::{AgentSource, Layer4Config, Submission, SubmitOptions, Task, utils};
+use chimera_layer4::fabric::{AgentSource, FabricConfig, Submission, SubmitOptions, Task, utils};
 use serde_json::{Value, json};
 
 use super::{Api, declared};
@@ -297,7 +297,7 @@ async fn dead_letters_are_looked_at_put_back_and_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_says_when_to_come_back() {
-    let config = Layer4Config { task_queue_capacity: 1, ..settings() };
+    let config = FabricConfig { task_queue_capacity: 1, ..settings() };
     let api = Api::with(config, &["echo", "hostile"]).await;
     let mut later = echo(json!(1));
     later["not_before"] = json!("2999-01-01T00:00:00Z");

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use chimera_layer4::fabric::Layer4Config;
+use chimera_layer4::fabric::FabricConfig;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::{Value, json};
 
@@ -82,8 +82,8 @@ async fn until_waited_for(api: &Api) {
     tokio::time::timeout(SOON, waited).await.unwrap();
 }
 
-fn few(max_connections: usize) -> Layer4Config {
-    Layer4Config { max_connections, ..settings() }
+fn few(max_connections: usize) -> FabricConfig {
+    FabricConfig { max_connections, ..settings() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::json::{MOST_DEPTH, tree};
-use chimera_layer4::fabric::{Fabric, JsonText, Layer4Config, Submission, utils};
+use chimera_layer4::fabric::{Fabric, FabricConfig, JsonText, Submission, utils};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
@@ -283,7 +283,7 @@ async fn by_http(api: &Api, documents: &[Document]) {
 
 async fn by_library_and_http(count: usize) {
     let folder = crate::folders::data_folder();
-    let config = Layer4Config {
+    let config = FabricConfig {
         data_dir: Some(folder.path().to_owned()),
         task_store: TaskStoreKind::Embedded,
         metrics_port: 0,

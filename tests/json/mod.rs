@@ -3,7 +3,7 @@
 mod documents;
 mod inputs;
 
-use chimera_layer4::fabric::{Layer4Config, utils};
+use chimera_layer4::fabric::{FabricConfig, utils};
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
@@ -25,7 +25,7 @@ fn mirror() -> Vec<u8> {
 
 /// A host that serves with the mirror as its one agent.
 async fn api() -> Api {
-    let api = Api::with(Layer4Config { max_agents: 16, ..settings() }, &[]).await;
+    let api = Api::with(FabricConfig { max_agents: 16, ..settings() }, &[]).await;
     api.fabric
         .agents()
         .spawn(&mirror(), utils::agent_config("mirror", small_quota()))

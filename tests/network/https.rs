@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chimera_layer4::fabric::{Fabric, Layer4Config, Layer4Error};
+use chimera_layer4::fabric::{Fabric, FabricConfig, Layer4Error};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
@@ -38,7 +38,7 @@ async fn authority(folder: &Path) -> (PathBuf, Server) {
 }
 
 async fn host(http_ca_file: Option<PathBuf>, port: u16) -> Fabric {
-    let fabric = fabric(Layer4Config { http_ca_file, ..settings() }).await;
+    let fabric = fabric(FabricConfig { http_ca_file, ..settings() }).await;
     let origins = [format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}")];
     let origins: Vec<_> = origins.iter().map(String::as_str).collect();
     fabric.agents().spawn(&guest("courier"), granted("courier", &origins)).await.unwrap();
@@ -78,7 +78,7 @@ async fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     std::fs::write(&empty, "no certificate").unwrap();
     for (file, words) in [(missing, "it cannot be read: "), (empty, "it holds no certificate")] {
         let shown = file.display().to_string();
-        let config = Layer4Config { http_ca_file: Some(file), ..settings() };
+        let config = FabricConfig { http_ca_file: Some(file), ..settings() };
         let error = Fabric::new(config).err().unwrap();
         let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
         assert!(complaints[0].starts_with(&format!("http_ca_file is {shown}: ")), "{complaints:?}");

@@ -73,7 +73,7 @@ fn named(folder: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>>
 }
 
 /// Where a folder's own file may stand in a circle. The rows of the settings read the fields
-/// of `Layer4Config`, whose defaults are constants beside the rows.
+/// of `FabricConfig`, whose defaults are constants beside the rows.
 const WITH_ITS_PARTS: [&str; 1] = ["host/core/src/config/"];
 
 const KINDS: [&str; 7] = ["struct", "enum", "trait", "fn", "const", "static", "type"];

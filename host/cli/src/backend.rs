@@ -10,7 +10,7 @@ use chimera_layer4_api::{Client, ClientError, Problem};
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{Layer4Config, Layer4Error, TaskId};
+use chimera_layer4_core::{FabricConfig, Layer4Error, TaskId};
 
 use super::client;
 use super::exit::BadInput;
@@ -26,7 +26,7 @@ const KEPT: [&str; 5] = ["chimera.db", "compiled", "genomes", "keyvalue.db", "ev
 ///
 /// # Errors
 /// There is no such folder, or nothing of a host's is in it.
-pub(super) fn must_be_data_folder(config: &Layer4Config) -> Result<(), BadInput> {
+pub(super) fn must_be_data_folder(config: &FabricConfig) -> Result<(), BadInput> {
     let Some(folder) = &config.data_dir else { return Ok(()) };
     let shown = folder.display();
     let message = if !folder.exists() {
@@ -61,7 +61,7 @@ pub(super) enum NotCancelled {
 impl QueueBackend {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
-    pub(super) async fn open(config: &Layer4Config) -> anyhow::Result<Self> {
+    pub(super) async fn open(config: &FabricConfig) -> anyhow::Result<Self> {
         match client::of(config).await? {
             Some(client) => Ok(QueueBackend::Remote(client)),
             None => {
@@ -75,7 +75,7 @@ impl QueueBackend {
     ///
     /// # Errors
     /// As [`open`](Self::open), or it is no data folder.
-    pub(super) async fn open_to_look(config: &Layer4Config) -> anyhow::Result<Self> {
+    pub(super) async fn open_to_look(config: &FabricConfig) -> anyhow::Result<Self> {
         must_be_data_folder(config)?;
         Self::open(config).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chimera_layer4_api::client::Host;
 use chimera_layer4_api::{Client, ClientError};
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_folders::OwnFolder;
 
 use super::exit::BadInput;
@@ -49,7 +49,7 @@ impl Drop for AddressFile {
 /// # Errors
 /// `NoAnswer`; or another user could change the folder: what it says of a host may be
 /// theirs, and their process would be shown the token.
-pub(super) async fn of(config: &Layer4Config) -> anyhow::Result<Option<Client>> {
+pub(super) async fn of(config: &FabricConfig) -> anyhow::Result<Option<Client>> {
     let Some(folder) = visit_data_folder(config)? else { return Ok(None) };
     let Some((pid, url)) = serving(&folder) else { return Ok(None) };
     match at(&url, &pid, config).await {
@@ -63,7 +63,7 @@ pub(super) async fn of(config: &Layer4Config) -> anyhow::Result<Option<Client>> 
 ///
 /// # Errors
 /// There is none, or as [`of`].
-pub(super) async fn required(config: &Layer4Config) -> anyhow::Result<Client> {
+pub(super) async fn required(config: &FabricConfig) -> anyhow::Result<Client> {
     of(config).await?.ok_or_else(|| {
         BadInput("no host serves this data folder; start `chimera serve`".into()).into()
     })
@@ -73,7 +73,7 @@ pub(super) async fn required(config: &Layer4Config) -> anyhow::Result<Client> {
 ///
 /// # Errors
 /// `NoAnswer`.
-async fn at(url: &str, pid: &str, config: &Layer4Config) -> Result<Client, ClientError> {
+async fn at(url: &str, pid: &str, config: &FabricConfig) -> Result<Client, ClientError> {
     let client = Client::new(Host {
         url: url.to_owned(),
         name: format!("the host at {url} (process {pid}), which serves the data folder,"),

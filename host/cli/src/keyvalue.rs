@@ -1,7 +1,7 @@
 //! `chimera keyvalue …`: what agent types keep by key in a data folder, through
 //! the host that serves it where there is one.
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::keyvalue::KeptByKey;
 
 use super::args::KeyValueCommand;
@@ -10,7 +10,7 @@ use super::genome::backend::Genomes as Backend;
 use super::output::Output;
 
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     command: KeyValueCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {

@@ -32,7 +32,7 @@ mod work;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -166,7 +166,7 @@ async fn until_signalled_twice(
     }
 }
 
-async fn one_shot(config: Layer4Config, command: Command, output: &Output) -> anyhow::Result<Exit> {
+async fn one_shot(config: FabricConfig, command: Command, output: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::run(config, args, output).await,
         Command::Agent { command } => agent::run(config, command, output).await,

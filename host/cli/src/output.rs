@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chimera_layer4_core::telemetry::is_deceptive;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::json::{self, Tree};
 use serde::Serialize;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -96,7 +96,7 @@ impl Output {
     /// The folder cannot be written to.
     pub(super) fn start_logging(
         &self,
-        config: &Layer4Config,
+        config: &FabricConfig,
         log: Log,
     ) -> anyhow::Result<Option<WorkerGuard>> {
         let filter = EnvFilter::new(log.levels(config.debug_mode));

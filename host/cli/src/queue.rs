@@ -10,7 +10,7 @@ use chimera_layer4_core::scheduler::fair_queue::WEIGHTS;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{Filter, Order};
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
-use chimera_layer4_core::{Layer4Config, Task, TaskId};
+use chimera_layer4_core::{FabricConfig, Task, TaskId};
 use serde_json::json;
 
 use super::args::{DeadLettersCommand, ListArgs, PageArgs, PickArgs, SubmitArgs, TaskCommand};
@@ -26,7 +26,7 @@ const PAGE: usize = 1000;
 const MOST_ANSWER_BYTES: u64 = 64;
 
 pub(super) async fn task(
-    config: Layer4Config,
+    config: FabricConfig,
     command: TaskCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -57,7 +57,7 @@ pub(super) async fn task(
 }
 
 pub(super) async fn dead_letters(
-    config: Layer4Config,
+    config: FabricConfig,
     command: DeadLettersCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -85,7 +85,7 @@ pub(super) async fn dead_letters(
     done
 }
 
-async fn submission(config: &Layer4Config, args: &SubmitArgs) -> anyhow::Result<Submission> {
+async fn submission(config: &FabricConfig, args: &SubmitArgs) -> anyhow::Result<Submission> {
     let payload = task::payload(&args.task).await?;
     let resource_quota = task::quota(&config.default_resource_quota, &args.quota)?;
     let now = SystemTime::now();

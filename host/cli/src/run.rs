@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::LogLevel;
 use chimera_layer4_core::{
-    AgentConfig, ExecutionResult, InstancePolicy, Layer4Config, Layer4Error, RunTelemetry, Task,
+    AgentConfig, ExecutionResult, FabricConfig, InstancePolicy, Layer4Error, RunTelemetry, Task,
 };
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ struct Runs {
 }
 
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     args: RunArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chimera_layer4_api::reload::{Reload, Reloaded};
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::config::AgentDeclaration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -76,7 +76,7 @@ async fn apply_reloads(
     hangup: &mut Signal,
     reloads: &Reloads,
     fabric: &Fabric,
-    config: &Layer4Config,
+    config: &FabricConfig,
     flags: &SettingsArgs,
 ) -> Infallible {
     loop {
@@ -138,7 +138,7 @@ async fn load(
 
 /// Applies the file as it is now. A file that cannot be read changes nothing; an
 /// agent type that fails stays as it was. Both are logged.
-async fn reload(fabric: &Fabric, config: &Layer4Config, flags: &SettingsArgs) -> ReloadDone {
+async fn reload(fabric: &Fabric, config: &FabricConfig, flags: &SettingsArgs) -> ReloadDone {
     fabric.check_running().map_err(|error| {
         let error = error.to_string();
         tracing::error!(error, "nothing was reloaded");
@@ -172,7 +172,7 @@ async fn reload(fabric: &Fabric, config: &Layer4Config, flags: &SettingsArgs) ->
 }
 
 /// `chimera reload`: has the host of the data folder do so.
-pub(super) async fn ask_for_reload(config: &Layer4Config, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn ask_for_reload(config: &FabricConfig, output: &Output) -> anyhow::Result<Exit> {
     let Reload { agents: done, needs_restart } = client::required(config).await?.reload().await?;
     let failed = done.iter().any(|one| one.error.is_some());
     if output.is_json() {

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use chimera_layer4_core::Layer4Error;
 use chimera_layer4_core::config::{
-    AgentDeclaration, Layer4Config, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
+    AgentDeclaration, FabricConfig, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
 };
 use chimera_layer4_folders::read_regular;
 
@@ -26,7 +26,7 @@ const TOO_LARGE: &str =
 
 /// The settings, the agents that the file declares, and where each is from.
 pub(super) struct Settings {
-    pub(super) config: Layer4Config,
+    pub(super) config: FabricConfig,
     pub(super) agents: BTreeMap<String, AgentDeclaration>,
     pub(super) layers: Layers,
 }

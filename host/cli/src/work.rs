@@ -8,7 +8,7 @@ use anyhow::Context;
 use chimera_layer4_api::tasks::labels;
 use chimera_layer4_core::scheduler::{SchedulerStats, Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
-    AgentConfig, ExecutionResult, InstancePolicy, JsonText, Layer4Config, Layer4Error,
+    AgentConfig, ExecutionResult, FabricConfig, InstancePolicy, JsonText, Layer4Error,
     Layer4Result, Priority, ResourceQuota, Task, TaskId,
 };
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ struct Terms<'a> {
 
 /// Runs what the queue holds, and what the input adds, until nothing is left.
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     args: WorkArgs,
     output: &Output,
     interrupted: impl Future<Output = ()>,
@@ -161,7 +161,7 @@ type NamedAgent = (String, Vec<u8>, AgentConfig);
 async fn agents(
     args: &WorkArgs,
     quota: &ResourceQuota,
-    config: &Layer4Config,
+    config: &FabricConfig,
     output: &Output,
 ) -> anyhow::Result<Vec<NamedAgent>> {
     let (agents_given, most) = (args.agent.len(), config.max_agents);

@@ -16,12 +16,12 @@
 //!
 //! ```no_run
 //! use chimera_layer4_conformance::{self as conformance, Options, Sample};
-//! use chimera_layer4_core::Layer4Config;
+//! use chimera_layer4_core::FabricConfig;
 //! use chimera_layer4_fabric::{Fabric, utils};
 //! use serde_json::json;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let fabric = Fabric::new(Layer4Config::default())?;
+//! let fabric = Fabric::new(FabricConfig::default())?;
 //! let config = utils::agent_config("echo", utils::default_resource_quota());
 //! let samples = vec![Sample::new(json!({ "text": "hello" }))];
 //! let options = Options { samples, ..Options::new(config) };

@@ -31,7 +31,7 @@ pub mod usage;
 
 pub use agent::{AgentCapabilities, AgentConfig, AgentHealth, HealthStatus, InstancePolicy};
 pub use allocation::{AllocationTarget, ResourceAllocation};
-pub use config::Layer4Config;
+pub use config::FabricConfig;
 pub use digest::Digest;
 pub use error::{Layer4Error, Layer4Result};
 pub use fault::{Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode};

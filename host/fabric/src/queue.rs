@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chimera_layer4_core::scheduler::store::{Keep, Retention};
 use chimera_layer4_core::scheduler::{Ran, Timestamp, settle};
 use chimera_layer4_core::telemetry::LogTail;
-use chimera_layer4_core::{Digest, Fault, Layer4Config, Layer4Result, Task};
+use chimera_layer4_core::{Digest, FabricConfig, Fault, Layer4Result, Task};
 use chimera_layer4_stores::Stores;
 
 use crate::scheduler::{Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions};
@@ -16,7 +16,7 @@ const HEARTBEATS_IN_LEASE: u32 = 3;
 
 /// Opens the task store of a host, and a scheduler on it.
 pub(crate) async fn open(
-    config: &Layer4Config,
+    config: &FabricConfig,
     stores: &Stores,
     runner: Arc<dyn RunTask>,
     observer: Arc<dyn Observe>,
@@ -31,7 +31,7 @@ pub(crate) async fn open(
 }
 
 fn scheduler_options(
-    config: &Layer4Config,
+    config: &FabricConfig,
     observer: Option<Arc<dyn Observe>>,
 ) -> SchedulerOptions {
     let defaults = SchedulerOptions::default();
@@ -55,7 +55,7 @@ fn now(options: &SchedulerOptions) -> Timestamp {
 /// # Errors
 /// `Configuration` without a data folder, or where another user could change it;
 /// `Store` when a host has it open, or the store cannot be opened.
-pub async fn open_queue(config: &Layer4Config) -> Layer4Result<Scheduler> {
+pub async fn open_queue(config: &FabricConfig) -> Layer4Result<Scheduler> {
     let options = scheduler_options(config, None);
     let store = Stores::open(config)?.idle_tasks(now(&options)).await?;
     Ok(Scheduler::new(store, Arc::new(NoopRunner), options))
@@ -80,7 +80,7 @@ impl RunTask for NoopRunner {
     }
 }
 
-fn retention(config: &Layer4Config) -> Retention {
+fn retention(config: &FabricConfig) -> Retention {
     Retention {
         ended: Keep { count: config.result_retention_count, age: config.result_retention() },
         dead: Keep {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{ExecutionResult, Layer4Config, Layer4Error, Layer4Result, Task, TaskId};
+use chimera_layer4_core::{ExecutionResult, FabricConfig, Layer4Error, Layer4Result, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use chimera_layer4_stores::Stores;
 use tokio::sync::OnceCell;
@@ -32,7 +32,7 @@ impl Tasks {
     /// Opens the store; no task runs before [`Scheduler::start`].
     pub(crate) async fn open(
         &self,
-        config: &Layer4Config,
+        config: &FabricConfig,
         stores: &Stores,
         telemetry: &Arc<Telemetry>,
     ) -> Layer4Result<&Scheduler> {

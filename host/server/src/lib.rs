@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum_server::Handle;
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
 
@@ -104,7 +104,7 @@ impl Server {
     ///
     /// # Errors
     /// `Communication` when it cannot be had.
-    pub fn bind(fabric: Arc<Fabric>, config: &Layer4Config) -> Layer4Result<Self> {
+    pub fn bind(fabric: Arc<Fabric>, config: &FabricConfig) -> Layer4Result<Self> {
         let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
             let why = match error.kind() {

@@ -9,7 +9,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
 use chimera_layer4_core::scheduler::store::{MemoryStore, TaskStore};
 use chimera_layer4_core::scheduler::{Bounds, Timestamp};
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
 use chimera_layer4_folders::OwnFolder;
 use tempfile::TempDir;
 
@@ -56,7 +56,7 @@ impl Stores {
     /// # Errors
     /// `Configuration` where another user could change the data folder, it cannot be
     /// had, or there is no temporary folder in its place.
-    pub fn open(config: &Layer4Config) -> Layer4Result<Self> {
+    pub fn open(config: &FabricConfig) -> Layer4Result<Self> {
         let data = data_folder::open(config)?;
         // From here on by the path without links, which no other user can change.
         let folder = data.as_ref().map(OwnFolder::path);

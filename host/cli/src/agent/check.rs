@@ -1,7 +1,7 @@
 //! `chimera agent check`: a component held against the contract.
 
 use chimera_layer4_contract::world as contract;
-use chimera_layer4_core::{Layer4Config, Layer4Error, Refusal};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Refusal};
 use serde::Serialize;
 
 use super::conformance;
@@ -33,7 +33,7 @@ struct Run<'a> {
 /// Says whether a component meets the contract, and with `--run` whether it
 /// keeps it.
 pub(super) async fn check(
-    mut config: Layer4Config,
+    mut config: FabricConfig,
     args: CheckArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chimera_layer4_core::{InstancePolicy, Layer4Config, Layer4Result, ResourceQuota, Task};
+use chimera_layer4_core::{FabricConfig, InstancePolicy, Layer4Result, ResourceQuota, Task};
 
 use crate::args::agent::CheckArgs;
 use crate::component::Component;
@@ -19,7 +19,7 @@ const CALL_SECS: u64 = 10;
 
 /// What was typed. The time for a task is that for every other call too.
 pub(super) async fn options(
-    config: &mut Layer4Config,
+    config: &mut FabricConfig,
     args: &CheckArgs,
 ) -> anyhow::Result<Options> {
     let defaults = &config.default_resource_quota;

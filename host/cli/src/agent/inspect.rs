@@ -1,6 +1,6 @@
 //! `chimera agent inspect`: what a component is, imports, needs and can do.
 
-use chimera_layer4_core::{AgentCapabilities, InstancePolicy, Layer4Config};
+use chimera_layer4_core::{AgentCapabilities, FabricConfig, InstancePolicy};
 use chimera_layer4_runtime::Inspection;
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ struct Inspected<'a> {
 
 /// Says what a component is, imports, needs and can do.
 pub(super) async fn inspect(
-    config: Layer4Config,
+    config: FabricConfig,
     args: InspectArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {

@@ -7,14 +7,14 @@ pub(super) mod dev;
 mod inspect;
 mod new;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 
 use super::args::agent::AgentCommand;
 use super::exit::Exit;
 use super::output::Output;
 
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     command: AgentCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {

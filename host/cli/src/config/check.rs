@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::config::{AgentDeclaration, TaskStoreKind};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{Digest, Layer4Config, Layer4Error, ResourceQuota};
+use chimera_layer4_core::{Digest, FabricConfig, Layer4Error, ResourceQuota};
 use chimera_layer4_runtime::executor;
 
 use crate::output::Output;
@@ -38,13 +38,13 @@ type OfAgent = (String, String);
 
 /// A fabric that loads components as `serve` would. A data folder that is not
 /// there is not made.
-fn fabric(config: &Layer4Config) -> Result<Fabric, Layer4Error> {
+fn fabric(config: &FabricConfig) -> Result<Fabric, Layer4Error> {
     let data_dir = config.data_dir.clone().filter(|folder| folder.exists());
-    let config = Layer4Config { data_dir, task_store: TaskStoreKind::Memory, ..config.clone() };
+    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Memory, ..config.clone() };
     Fabric::new(config)
 }
 
-fn folders(config: &Layer4Config) -> Vec<String> {
+fn folders(config: &FabricConfig) -> Vec<String> {
     let named = [("data_dir", &config.data_dir), ("log_dir", &config.log_dir)];
     let wrong = |(key, folder): (&str, &Option<PathBuf>)| {
         let folder = folder.as_ref()?;
@@ -82,7 +82,7 @@ fn grants(agents: &BTreeMap<String, AgentDeclaration>, defaults: &ResourceQuota)
 
 async fn components(
     fabric: &Fabric,
-    config: &Layer4Config,
+    config: &FabricConfig,
     agents: &BTreeMap<String, AgentDeclaration>,
     output: Output,
 ) -> Vec<OfAgent> {
@@ -102,7 +102,7 @@ async fn components(
 }
 
 /// Loads it. A digest is the name of a genome that may be pushed later.
-async fn component(fabric: &Fabric, config: &Layer4Config, component: &Path) -> Result<(), String> {
+async fn component(fabric: &Fabric, config: &FabricConfig, component: &Path) -> Result<(), String> {
     if component.to_str().is_some_and(|text| text.parse::<Digest>().is_ok()) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chimera_layer4_api::genomes::{RolloutRequest, RolloutView};
 use chimera_layer4_core::genome::lineage::Source;
 use chimera_layer4_core::genome::{Answer, Plan};
-use chimera_layer4_core::{Digest, Layer4Config};
+use chimera_layer4_core::{Digest, FabricConfig};
 use serde::Serialize;
 
 use crate::genome::backend::Genomes;
@@ -25,7 +25,7 @@ pub(super) enum Handed {
 }
 
 pub(super) async fn hand_over(
-    config: Layer4Config,
+    config: FabricConfig,
     outcome: &Outcome,
     component: Arc<[u8]>,
     start: Arc<[u8]>,

@@ -8,7 +8,7 @@ mod start;
 use std::sync::Arc;
 
 use chimera_layer4_core::config::TaskStoreKind;
-use chimera_layer4_core::{Digest, Layer4Config};
+use chimera_layer4_core::{Digest, FabricConfig};
 use serde::Serialize;
 
 use self::handover::Handed;
@@ -29,7 +29,7 @@ struct Report<'a> {
 
 /// Runs until it ends. If it is dropped, it resumes the next time.
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     args: EvolveArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -56,11 +56,11 @@ pub(super) async fn run(
 /// On a host of its own, which keeps nothing but compiled code: candidates
 /// never come near the queue or the store.
 async fn evolve(
-    config: &Layer4Config,
+    config: &FabricConfig,
     evolution: &mut Evolution,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    let config = Layer4Config { task_store: TaskStoreKind::Memory, ..config.clone() };
+    let config = FabricConfig { task_store: TaskStoreKind::Memory, ..config.clone() };
     let fabric = Fabric::new(config)?;
     fabric.start().await?;
     let mut shown = show::Shown::new(*output, evolution.candidates());

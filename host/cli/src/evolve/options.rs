@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::genome::Axis;
 
 use crate::args::evolve::EvolveArgs;
@@ -15,7 +15,7 @@ use chimera_layer4_fabric::BenchTask;
 /// Everything but the start's component, which is read when the rest is known
 /// to be in order.
 pub(super) async fn options(
-    config: &Layer4Config,
+    config: &FabricConfig,
     args: &EvolveArgs,
 ) -> anyhow::Result<EvolutionOptions> {
     let folder = config.data_dir.as_deref().map(folder_in);

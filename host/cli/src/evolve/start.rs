@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::{Digest, Layer4Config};
+use chimera_layer4_core::{Digest, FabricConfig};
 
 use crate::args::evolve::EvolveArgs;
 use crate::backend::must_be_data_folder;
@@ -14,7 +14,7 @@ use chimera_layer4_fabric::read_component;
 
 /// The component that was named, or the one in charge of the agent type.
 pub(super) async fn component(
-    config: &Layer4Config,
+    config: &FabricConfig,
     args: &EvolveArgs,
     output: Output,
 ) -> anyhow::Result<Arc<[u8]>> {
@@ -34,7 +34,7 @@ pub(super) async fn component(
     Ok(bytes.into())
 }
 
-async fn in_charge(config: &Layer4Config, agent_type: &str) -> anyhow::Result<Digest> {
+async fn in_charge(config: &FabricConfig, agent_type: &str) -> anyhow::Result<Digest> {
     // Nothing is in charge where nothing was ever kept, and looking makes no folder.
     if must_be_data_folder(config).is_err() {
         return Err(none_in_charge(agent_type));

@@ -11,7 +11,7 @@ use chimera_layer4_api::genomes::{
     Verified,
 };
 use chimera_layer4_core::genome::lineage::{Retention, Source};
-use chimera_layer4_core::{Digest, Layer4Config};
+use chimera_layer4_core::{Digest, FabricConfig};
 
 use crate::args::genome::GcArgs;
 use crate::backend::must_be_data_folder;
@@ -31,7 +31,7 @@ pub(crate) enum Genomes {
 impl Genomes {
     /// # Errors
     /// No host serves the folder, and it cannot be opened either.
-    pub(crate) async fn open(config: Layer4Config) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: FabricConfig) -> anyhow::Result<Self> {
         match client::of(&config).await? {
             Some(client) => Ok(Genomes::Host(client)),
             None => Ok(Genomes::Folder(Box::new(Fabric::new(config)?))),
@@ -42,7 +42,7 @@ impl Genomes {
     ///
     /// # Errors
     /// As [`open`](Self::open), or it is no data folder.
-    pub(crate) async fn open_to_look(config: Layer4Config) -> anyhow::Result<Self> {
+    pub(crate) async fn open_to_look(config: FabricConfig) -> anyhow::Result<Self> {
         must_be_data_folder(&config)?;
         Self::open(config).await
     }

@@ -7,7 +7,7 @@ pub(super) mod rollout;
 use std::path::Path;
 
 use chimera_layer4_api::genomes::{AdmittedGenome, BenchTask, Benchmark, BenchmarkRequest};
-use chimera_layer4_core::{JsonText, Layer4Config};
+use chimera_layer4_core::{FabricConfig, JsonText};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use chimera_layer4_fabric::NewGenome;
 
 /// Does what the command says.
 pub(super) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     command: GenomeCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -89,7 +89,7 @@ pub(super) async fn run(
 }
 
 /// Only a push makes a data folder that is not there.
-async fn open(config: Layer4Config, command: &GenomeCommand) -> anyhow::Result<Genomes> {
+async fn open(config: FabricConfig, command: &GenomeCommand) -> anyhow::Result<Genomes> {
     match command {
         GenomeCommand::Push(_) => Genomes::open(config).await,
         GenomeCommand::List { .. }

@@ -2,7 +2,7 @@
 
 use chimera_layer4_api::Client;
 use chimera_layer4_api::genomes::{RolloutRequest, RolloutView};
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::genome::{Plan, WhenUnsure};
 
 use super::backend::Genomes;
@@ -14,7 +14,7 @@ use crate::output::Output;
 
 /// Does what the command says, through the host that serves the folder.
 pub(crate) async fn run(
-    config: &Layer4Config,
+    config: &FabricConfig,
     command: RolloutCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {

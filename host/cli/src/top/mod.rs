@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use chimera_layer4_api::Client;
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
@@ -30,7 +30,7 @@ const HEIGHT: u16 = 40;
 
 /// Shows the host of the data folder until `q` is pressed, or once.
 pub(super) async fn run(
-    config: &Layer4Config,
+    config: &FabricConfig,
     args: &TopArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {

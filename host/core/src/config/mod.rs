@@ -1,7 +1,7 @@
 //! The host's settings.
 //!
 //! [`Layers`] holds what was typed, as text, with where it came from;
-//! [`resolve`] turns it into a [`Layer4Config`] or into every complaint at
+//! [`resolve`] turns it into a [`FabricConfig`] or into every complaint at
 //! once. Nothing here reads a file or the environment: the program hands both
 //! in, so a test needs neither.
 
@@ -81,7 +81,7 @@ impl FromStr for TaskStoreKind {
 
 /// The host's settings, complete and within range.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Layer4Config {
+pub struct FabricConfig {
     /// Agents that may run at once.
     pub max_agents: usize,
     /// The quota of an agent or task that brings none.
@@ -147,7 +147,7 @@ pub struct Layer4Config {
     pub debug_mode: bool,
 }
 
-impl Default for Layer4Config {
+impl Default for FabricConfig {
     fn default() -> Self {
         Self {
             max_agents: DEFAULT_MAX_AGENTS,
@@ -183,7 +183,7 @@ impl Default for Layer4Config {
     }
 }
 
-impl Layer4Config {
+impl FabricConfig {
     /// The time between two reports of key figures.
     #[must_use]
     pub fn kpi_reporting_interval(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! From text to values: one pass that collects every complaint.
 
-use super::Layer4Config;
+use super::FabricConfig;
 use super::layers::Layers;
 use super::parts::SETTINGS;
 use super::setting::Wrong;
@@ -12,9 +12,9 @@ const SHOWN_CHARS: usize = 100;
 ///
 /// # Errors
 /// Every complaint at once: where it was typed, the value and what is allowed.
-pub fn resolve(layers: &Layers) -> Result<Layer4Config, Vec<String>> {
+pub fn resolve(layers: &Layers) -> Result<FabricConfig, Vec<String>> {
     let mut complaints = layers.complaints().to_vec();
-    let mut config = Layer4Config::default();
+    let mut config = FabricConfig::default();
     for setting in SETTINGS {
         let Some(typed) = layers.get(setting.key) else { continue };
         match setting.read(typed.text.trim(), &mut config) {
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn nothing_typed_is_the_default() {
-        assert_eq!(resolve(&Layers::new()), Ok(Layer4Config::default()));
+        assert_eq!(resolve(&Layers::new()), Ok(FabricConfig::default()));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         let with = |key: &str, value: &str| {
             resolve(&Layers::new().with_flag(key, value.to_owned(), "a test")).unwrap()
         };
-        let before = Layer4Config::default();
+        let before = FabricConfig::default();
         for (key, value) in values {
             assert_eq!(before.changed(&with(key, value)), [key]);
         }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_setting_made_by_hand_is_held_to_the_same_ranges() {
-        let config = Layer4Config { max_agents: 0, ..Layer4Config::default() };
+        let config = FabricConfig { max_agents: 0, ..FabricConfig::default() };
         assert_eq!(config.complaints(), ["max_agents is 0; allowed is 1 to 10000"]);
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Layer4Config;
+use super::FabricConfig;
 
 /// Variables with this prefix are settings, or mistakes. A setting that others
 /// have named keeps the name that it is known by.
@@ -31,8 +31,8 @@ pub struct Setting {
     /// Whether a reload applies it; others need a restart.
     pub reloads: bool,
     /// Its value, as text; a secret is not shown.
-    pub show: fn(&Layer4Config) -> String,
-    pub(super) set: fn(&mut Layer4Config, &str) -> Result<(), Wrong>,
+    pub show: fn(&FabricConfig) -> String,
+    pub(super) set: fn(&mut FabricConfig, &str) -> Result<(), Wrong>,
 }
 
 /// A key of an agent's table, or of a table in it.
@@ -96,12 +96,12 @@ impl Setting {
     ///
     /// # Errors
     /// It is not allowed; the field is as it was.
-    pub(super) fn read(&self, text: &str, config: &mut Layer4Config) -> Result<(), Wrong> {
+    pub(super) fn read(&self, text: &str, config: &mut FabricConfig) -> Result<(), Wrong> {
         if self.allowed.takes(text) { (self.set)(config, text) } else { Err(Wrong::NotAllowed) }
     }
 
     /// The complaint about a whole number that was set by hand.
-    pub(super) fn out_of_range(&self, config: &Layer4Config) -> Option<String> {
+    pub(super) fn out_of_range(&self, config: &FabricConfig) -> Option<String> {
         let Allowed::Whole { least, most } = self.allowed else { return None };
         let (key, value) = (self.key, (self.show)(config));
         (!self.allowed.takes(&value))

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Each whole number: its key, the least and the most, and how it is read from a configuration.
-type Whole = (&'static str, u64, u64, fn(&Layer4Config) -> u64);
+type Whole = (&'static str, u64, u64, fn(&FabricConfig) -> u64);
 
 const WEEK: u64 = 7 * 24 * 3600;
 const DAY: u64 = 24 * 3600;
@@ -33,7 +33,7 @@ const WHOLE: [Whole; 18] = [
     ("recorded_tasks", 0, 100_000, |c| c.recorded_tasks as u64),
 ];
 
-fn with(key: &str, text: &str) -> Result<Layer4Config, Vec<String>> {
+fn with(key: &str, text: &str) -> Result<FabricConfig, Vec<String>> {
     resolve(&Layers::new().with_flag(key, text.into(), "--flag"))
 }
 
@@ -126,7 +126,7 @@ fn a_store_is_named_by_the_word_that_it_is_shown_with() {
 
 #[test]
 fn sizes_and_times_are_those_of_their_settings() {
-    let config = Layer4Config {
+    let config = FabricConfig {
         max_store_mb: 3,
         max_component_mb: 5,
         kpi_reporting_interval_secs: 7,
@@ -135,7 +135,7 @@ fn sizes_and_times_are_those_of_their_settings() {
         drain_timeout_secs: 17,
         result_retention_secs: 19,
         dead_letter_retention_secs: 23,
-        ..Layer4Config::default()
+        ..FabricConfig::default()
     };
     assert_eq!(config.max_store_bytes(), 3 * 1024 * 1024);
     assert_eq!(config.max_component_bytes(), 5 * 1024 * 1024);
@@ -147,14 +147,14 @@ fn sizes_and_times_are_those_of_their_settings() {
     assert_eq!(config.result_retention(), secs(19));
     assert_eq!(config.dead_letter_retention(), secs(23));
 
-    let largest = Layer4Config { max_store_mb: u64::MAX, ..config };
+    let largest = FabricConfig { max_store_mb: u64::MAX, ..config };
     assert_eq!(largest.max_store_bytes(), u64::MAX, "it does not wrap");
 }
 
 /// `docs/src/settings.md` promises them.
 #[test]
 fn what_is_not_set_has_the_documented_default() {
-    let config = Layer4Config::default();
+    let config = FabricConfig::default();
     assert_eq!(config.complaints(), [""; 0]);
     assert_eq!(config.result_retention(), Duration::from_secs(86_400));
     assert_eq!(config.dead_letter_retention(), Duration::from_secs(2_592_000));
@@ -167,7 +167,7 @@ fn an_address_that_others_reach_needs_a_token() {
     let token = || Some(Secret::new("0123456789abcdef".into()));
     let complaints = |address: &str, api_token| {
         let bind_address = address.parse().unwrap();
-        Layer4Config { bind_address, api_token, ..Layer4Config::default() }.complaints()
+        FabricConfig { bind_address, api_token, ..FabricConfig::default() }.complaints()
     };
     for (address, reached) in [
         ("127.0.0.1", false),
@@ -185,11 +185,11 @@ fn an_address_that_others_reach_needs_a_token() {
 
 #[test]
 fn a_configuration_made_by_hand_is_held_to_the_same_rules() {
-    let config = Layer4Config {
+    let config = FabricConfig {
         max_agents: 10_001,
         default_resource_quota: ResourceQuota { max_memory_mb: 0, ..ResourceQuota::default() },
         otlp_endpoint: Some("ftp://me:hush@there".into()),
-        ..Layer4Config::default()
+        ..FabricConfig::default()
     };
     assert_eq!(
         config.complaints(),
@@ -200,7 +200,7 @@ fn a_configuration_made_by_hand_is_held_to_the_same_rules() {
         ]
     );
     let endpoint = Some("http://there:4318".into());
-    let traced = Layer4Config { otlp_endpoint: endpoint, ..Layer4Config::default() };
+    let traced = FabricConfig { otlp_endpoint: endpoint, ..FabricConfig::default() };
     assert_eq!(traced.complaints(), [""; 0]);
 }
 

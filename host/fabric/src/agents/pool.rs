@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chimera_layer4_core::scheduler::Ran;
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
-    AgentConfig, AgentId, Digest, Fault, HostFault, Layer4Config, Layer4Error, Layer4Result, Task,
+    AgentConfig, AgentId, Digest, FabricConfig, Fault, HostFault, Layer4Error, Layer4Result, Task,
 };
 use chimera_layer4_runtime::executor::RunOptions;
 use chimera_layer4_runtime::genome::LoadedFrom;
@@ -60,7 +60,7 @@ pub(crate) struct AgentPool {
 impl AgentPool {
     pub(crate) fn new(
         executor: Executor,
-        config: &Layer4Config,
+        config: &FabricConfig,
         telemetry: Arc<Telemetry>,
         runs: Arc<dyn ObserveRuns>,
     ) -> Self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result, ResourceQuota};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result, ResourceQuota};
 use chimera_layer4_folders::OwnFolder;
 use chimera_layer4_runtime::Executor;
 use chimera_layer4_runtime::executor::ExecutorOptions;
@@ -51,7 +51,7 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// [`shutdown`](Self::shutdown). Every method may be called from many tasks at
 /// once.
 pub struct Fabric {
-    config: Arc<Layer4Config>,
+    config: Arc<FabricConfig>,
     stores: Arc<Stores>,
     life: Arc<Lifecycle>,
     pool: Arc<AgentPool>,
@@ -90,7 +90,7 @@ impl Fabric {
     /// # Errors
     /// `Configuration` with every complaint at once, or where another user could
     /// change the data folder; `WasmRuntime` when the engine cannot be made.
-    pub fn new(config: Layer4Config) -> Layer4Result<Self> {
+    pub fn new(config: FabricConfig) -> Layer4Result<Self> {
         let complaints = config.complaints();
         if !complaints.is_empty() {
             return Err(Layer4Error::Configuration(complaints));
@@ -300,7 +300,7 @@ impl Fabric {
     }
 }
 
-fn compile_limits(config: &Layer4Config) -> CompileLimits {
+fn compile_limits(config: &FabricConfig) -> CompileLimits {
     CompileLimits {
         address_space: config.compile_memory_mb.saturating_mul(MEBIBYTE),
         cpu: Duration::from_secs(config.compile_cpu_secs),

@@ -1,7 +1,7 @@
 //! Evidence about genomes from real traffic: each run counts in the trials under way,
 //! and a sample of tasks is recorded to judge the next genome by.
 
-use chimera_layer4_core::{Digest, Layer4Config, TaskId};
+use chimera_layer4_core::{Digest, FabricConfig, TaskId};
 
 use super::record::Recorder;
 use super::trials::Trials;
@@ -15,7 +15,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    pub(crate) fn new(config: &Layer4Config) -> Self {
+    pub(crate) fn new(config: &FabricConfig) -> Self {
         let recorder = Recorder::new(config.recorded_tasks > 0, config.recorded_redaction.clone());
         Self { trials: Trials::default(), recorder }
     }

@@ -24,7 +24,7 @@ mod trials;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
 use chimera_layer4_stores::Stores;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 
@@ -43,7 +43,7 @@ use crate::telemetry::Telemetry;
 
 /// The genomes of a fabric: stored, tried, put in charge, taken back.
 pub struct Genomes {
-    config: Arc<Layer4Config>,
+    config: Arc<FabricConfig>,
     stores: Arc<Stores>,
     pool: Arc<AgentPool>,
     telemetry: Arc<Telemetry>,
@@ -55,7 +55,7 @@ pub struct Genomes {
 
 impl Genomes {
     pub(crate) fn new(
-        config: Arc<Layer4Config>,
+        config: Arc<FabricConfig>,
         stores: Arc<Stores>,
         pool: Arc<AgentPool>,
         telemetry: Arc<Telemetry>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::genome::lineage::Event;
-use chimera_layer4_core::{Digest, Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, FabricConfig, Layer4Error, Layer4Result};
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_stores::genomes::{
     GenomeStore, GenomeStoreResult, Lineage, NewEntry, Recordings, RecordingsOptions,
@@ -58,7 +58,7 @@ impl OpenGenomes {
     /// Opens the store of the data folder, or one that goes with the fabric
     /// where the host keeps nothing.
     pub(super) fn open(
-        config: &Layer4Config,
+        config: &FabricConfig,
         stores: &Stores,
         pool: Arc<AgentPool>,
         telemetry: Arc<Telemetry>,

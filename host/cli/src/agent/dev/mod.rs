@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 
 use self::failed::Failed;
 use self::report::Reporter;
@@ -29,7 +29,7 @@ const BUILD: &str = "build";
 
 /// Runs until `interrupted`, and shuts down gracefully then.
 pub(crate) async fn run(
-    config: Layer4Config,
+    config: FabricConfig,
     args: DevArgs,
     output: &Output,
     interrupted: impl Future<Output = ()>,

@@ -1,6 +1,6 @@
 //! The HTTP API: its address, and its token.
 
-use super::super::Layer4Config;
+use super::super::FabricConfig;
 use super::super::secret::Secret;
 use super::super::setting::{Allowed, Setting, put};
 
@@ -62,7 +62,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
 ];
 
 /// What is wrong with them together.
-pub(in super::super) fn complaints(config: &Layer4Config) -> Vec<String> {
+pub(in super::super) fn complaints(config: &FabricConfig) -> Vec<String> {
     let mut complaints = Vec::new();
     if let Some(token) = &config.api_token {
         complaints.extend(token.complaint().map(|message| format!("api_token {message}")));

@@ -8,7 +8,7 @@ mod limits;
 mod queue;
 mod telemetry;
 
-use super::Layer4Config;
+use super::FabricConfig;
 use super::setting::Setting;
 
 pub use components::{
@@ -75,7 +75,7 @@ const fn all() -> [Setting; COUNT] {
 }
 
 /// What settings may not be, alone or together.
-pub(super) fn complaints(config: &Layer4Config) -> Vec<String> {
+pub(super) fn complaints(config: &FabricConfig) -> Vec<String> {
     let quota = "default_resource_quota.";
     // The quota has complaints of its own, as every quota.
     let ranges = SETTINGS.iter().filter(|setting| !setting.key.starts_with(quota));

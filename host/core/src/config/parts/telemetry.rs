@@ -1,6 +1,6 @@
 //! Logs, traces and key figures.
 
-use super::super::Layer4Config;
+use super::super::FabricConfig;
 use super::super::address::is_web_address;
 use super::super::secret::without_userinfo;
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
@@ -58,7 +58,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
 ];
 
 /// What is wrong with them together.
-pub(in super::super) fn complaints(config: &Layer4Config) -> Option<String> {
+pub(in super::super) fn complaints(config: &FabricConfig) -> Option<String> {
     let endpoint = config.otlp_endpoint.as_ref().filter(|endpoint| !is_web_address(endpoint))?;
     let endpoint = without_userinfo(endpoint);
     Some(format!("otlp_endpoint is {endpoint:?}; allowed is {COLLECTOR}"))

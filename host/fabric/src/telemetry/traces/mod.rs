@@ -14,7 +14,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chimera_layer4_core::{Layer4Config, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{
     SpanBuilder, SpanKind, Status, TraceContextExt, Tracer as _, TracerProvider as _,
@@ -45,7 +45,7 @@ struct Collected {
 impl Traces {
     /// # Errors
     /// `Configuration` when the collector's address is none.
-    pub(crate) fn new(config: &Layer4Config) -> Layer4Result<Self> {
+    pub(crate) fn new(config: &FabricConfig) -> Layer4Result<Self> {
         let variables = Variables(&config.otel_variables);
         let refused = variables.refused();
         if !refused.is_empty() {
@@ -93,7 +93,7 @@ impl Traces {
 
 /// The variables of OpenTelemetry's that are set and have no effect, each with the
 /// reason. A host that sends traces logs values that are not allowed itself.
-pub fn without_effect(config: &Layer4Config) -> Vec<String> {
+pub fn without_effect(config: &FabricConfig) -> Vec<String> {
     let variables = Variables(&config.otel_variables);
     let mut reasons = variables.without_effect();
     if variables.otlp(config.otlp_endpoint.as_deref()).is_none() {

@@ -1,6 +1,6 @@
 //! What is carried, and what counts as none.
 
-use chimera_layer4_core::Layer4Config;
+use chimera_layer4_core::FabricConfig;
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn carried(traces: &Traces, headers: &BTreeMap<String, String>) -> BTreeMap<Stri
 
 #[test]
 fn without_a_collector_the_submitters_trace_is_handed_on_as_it_came() {
-    let traces = Traces::new(&Layer4Config::default()).unwrap();
+    let traces = Traces::new(&FabricConfig::default()).unwrap();
     let metadata = carried(&traces, &headers(SENT));
     assert_eq!(metadata[TRACEPARENT], SENT);
     assert_eq!(metadata["tracestate"], "vendor=1");
@@ -31,7 +31,7 @@ fn without_a_collector_the_submitters_trace_is_handed_on_as_it_came() {
 
 #[test]
 fn a_trace_that_is_not_well_formed_counts_as_none() {
-    let traces = Traces::new(&Layer4Config::default()).unwrap();
+    let traces = Traces::new(&FabricConfig::default()).unwrap();
     let zeros = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
     let signed = SENT.replace("-0af", "-+af");
     let (flags, upper) = (SENT.replace("-01", "-+1"), SENT.replace("af", "AF"));
@@ -45,7 +45,7 @@ fn a_trace_that_is_not_well_formed_counts_as_none() {
 
 #[test]
 fn what_the_submitter_wrote_into_the_task_wins() {
-    let traces = Traces::new(&Layer4Config::default()).unwrap();
+    let traces = Traces::new(&FabricConfig::default()).unwrap();
     let own = SENT.replace(TRACE, &"1".repeat(32));
     let mut metadata = BTreeMap::from([(TRACEPARENT.to_owned(), own.clone())]);
     traces.request(&headers(SENT), "POST", "/v1/tasks").carry(&mut metadata);

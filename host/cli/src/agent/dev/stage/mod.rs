@@ -6,7 +6,7 @@ mod served;
 
 use chimera_layer4_api::genomes::StateCarried;
 use chimera_layer4_core::telemetry::RunTelemetry;
-use chimera_layer4_core::{Digest, ExecutionResult, JsonText, Layer4Config, ResourceQuota, Task};
+use chimera_layer4_core::{Digest, ExecutionResult, FabricConfig, JsonText, ResourceQuota, Task};
 use serde::Serialize;
 
 use self::own::Own;
@@ -46,7 +46,7 @@ impl Stage {
     /// # Errors
     /// No host can be made; with `--type`, none serves the folder or it does
     /// not know the type.
-    pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
+    pub(super) async fn open(config: FabricConfig, args: &DevArgs) -> anyhow::Result<Self> {
         let Some(agent_type) = &args.agent_type else {
             return Ok(Self::Own(Box::new(Own::open(config, args).await?)));
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chimera_layer4_core::genome::lineage::Retention;
-use chimera_layer4_core::{AgentConfig, AgentId, Digest, InstancePolicy, JsonText, Layer4Config};
+use chimera_layer4_core::{AgentConfig, AgentId, Digest, FabricConfig, InstancePolicy, JsonText};
 
 use super::{Put, Ran};
 use crate::agent::dev::failed::Failed;
@@ -29,7 +29,7 @@ struct Running {
 }
 
 impl Own {
-    pub(super) async fn open(config: Layer4Config, args: &DevArgs) -> anyhow::Result<Self> {
+    pub(super) async fn open(config: FabricConfig, args: &DevArgs) -> anyhow::Result<Self> {
         let quota = task::quota(&config.default_resource_quota, &args.quota)?;
         let agent = task::agent("agent", quota, &args.grants, InstancePolicy::default())?;
         let fabric = Fabric::new(config)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chimera_layer4_api::Client;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions};
-use chimera_layer4_core::{Digest, JsonText, Layer4Config, ResourceQuota};
+use chimera_layer4_core::{Digest, FabricConfig, JsonText, ResourceQuota};
 
 use super::{Put, Ran};
 use crate::agent::dev::failed::Failed;
@@ -28,7 +28,7 @@ pub(in crate::agent::dev) struct Served {
 
 impl Served {
     pub(super) async fn open(
-        config: Layer4Config,
+        config: FabricConfig,
         agent_type: &str,
         allow: &[String],
     ) -> anyhow::Result<Self> {
