@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::config::{ComponentSettings, TaskStoreKind};
 use chimera_layer4::fabric::{
     AgentId, Fabric, FabricConfig, Genome, InstancePolicy, ResourceQuota, Task, utils,
 };
@@ -24,7 +24,10 @@ pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Fabric> {
         data_dir: Some(data.to_path_buf()),
         // No task is queued, and a fabric that makes way for the next is only dropped.
         task_store: TaskStoreKind::Memory,
-        compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
+        components: ComponentSettings {
+            compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
+            ..ComponentSettings::default()
+        },
         heartbeat_interval_secs: 86_400, // None while something is measured.
         ..FabricConfig::default()
     })?;

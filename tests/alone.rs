@@ -16,12 +16,14 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4::fabric::{FabricConfig, Fault, QuotaKind, ResourceQuota, Task};
+use chimera_layer4::fabric::{Fault, QuotaKind, ResourceQuota, Task};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::harness::{config_of, execute, fabric, guest, settings, small_quota, spawn, task};
+use crate::harness::{
+    config_of, execute, fabric, guest, settings, settings_with, small_quota, spawn, task,
+};
 
 /// One test at a time.
 async fn alone() -> MutexGuard<'static, ()> {
@@ -58,7 +60,7 @@ async fn six_spinners_at_a_quarter_core_use_two_and_a_half_seconds_in_ten() {
 
 /// What each of six spinners used, at a quarter of a core for ten seconds.
 async fn spin_six() -> Vec<f64> {
-    let fabric = fabric(FabricConfig { max_agents: 6, ..settings() }).await;
+    let fabric = fabric(settings_with(|c| c.max_agents = 6)).await;
     let quota = ResourceQuota { max_cpu_cores: 0.25, max_execution_time_secs: 10, ..small_quota() };
     for n in 0..6 {
         let config =
@@ -170,7 +172,7 @@ async fn a_paused_guest_leaves_the_thread_to_others() {
 async fn ten_thousand_idle_agents_live_in_one_process() {
     let _alone = alone().await;
     let most = 10_000;
-    let fabric = fabric(FabricConfig { max_agents: most, ..settings() }).await;
+    let fabric = fabric(settings_with(|c| c.max_agents = most)).await;
     let genome = fabric.agents().load(&guest("echo")).await.unwrap();
     let before = anonymous_kib();
     for n in 0..most {

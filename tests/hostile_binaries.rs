@@ -7,7 +7,7 @@ use serde_json::json;
 use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
 
 use crate::handmade::{Parts, agent, componentize};
-use crate::harness::{config_of, execute, fabric, guest, settings, spawn};
+use crate::harness::{config_of, execute, fabric, guest, settings, settings_with, spawn};
 
 /// Tries to start an agent of these bytes while a neighbour works, who must
 /// not notice.
@@ -156,7 +156,7 @@ async fn an_import_without_a_grant_is_refused_by_name() {
 #[tokio::test]
 async fn a_component_that_is_too_large_is_refused_before_it_is_read() {
     let bytes = vec![0; (1 << 20) + 1];
-    let settings = FabricConfig { max_component_mb: 1, ..settings() };
+    let settings = settings_with(|c| c.components.max_component_mb = 1);
     let refusal = refusal_by(settings, &bytes).await;
     assert_eq!(refusal, Refusal::TooLarge { bytes: (1 << 20) + 1, limit: 1 << 20 });
 }
@@ -284,7 +284,7 @@ fn top_level_modules(component: &[u8]) -> u32 {
 
 #[tokio::test]
 async fn a_compile_bomb_is_stopped_in_its_own_process() {
-    let settings = FabricConfig { compile_cpu_secs: 1, ..settings() };
+    let settings = settings_with(|c| c.components.compile_cpu_secs = 1);
     let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
     assert!(bytes.len() < 1 << 20, "of one mebibyte that is begun, for which there are 3 s more");
     let refusal = refusal_by(settings, &bytes).await;
@@ -296,7 +296,7 @@ async fn a_compile_bomb_is_stopped_in_its_own_process() {
 
 #[tokio::test]
 async fn a_compiler_that_wants_too_much_memory_is_stopped() {
-    let settings = FabricConfig { compile_memory_mb: 256, ..settings() };
+    let settings = settings_with(|c| c.components.compile_memory_mb = 256);
     let bytes = with_module(agent(&Parts::default()), &slow_to_compile());
     let refusal = refusal_by(settings, &bytes).await;
     let Refusal::DoesNotCompile { reason } = &refusal else { panic!("{refusal}") };

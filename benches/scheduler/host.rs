@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use chimera_layer4::fabric::config::TaskStoreKind;
+use chimera_layer4::fabric::config::{ComponentSettings, TaskStoreKind};
 use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, InstancePolicy, utils};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 
@@ -44,7 +44,10 @@ pub(crate) async fn open(
     let fabric = Fabric::new(FabricConfig {
         max_agents: specs.iter().map(|spec| spec.agents).sum(),
         data_dir: Some(data.to_path_buf()),
-        compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
+        components: ComponentSettings {
+            compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
+            ..ComponentSettings::default()
+        },
         task_store,
         task_queue_capacity: CAPACITY,
         result_retention_count: CAPACITY as u64,

@@ -33,8 +33,8 @@
 //! store must pass.
 //!
 //! Components are compiled by the program `chimera` in a process of its own.
-//! It is looked for beside the running program;
-//! [`Layer4Config::compile_program`] names it otherwise.
+//! It is looked for beside the running program; the setting `compile_program` of
+//! [`ComponentSettings`](fabric::config::ComponentSettings) names it otherwise.
 
 #![forbid(unsafe_code)]
 

@@ -133,7 +133,7 @@ fn its_figures_are_those_of_the_code() {
         format!("`agent_timeout_secs` ({} s)", config.agent_timeout_secs),
         format!("`heartbeat_interval_secs` ({} s)", config.heartbeat_interval_secs),
         format!("of agent and task ({} s)", ResourceQuota::default().max_execution_time_secs),
-        format!("`max_component_mb` ({} MiB)", config.max_component_mb),
+        format!("`max_component_mb` ({} MiB)", config.components.max_component_mb),
         format!("payload and metadata together | {} MiB", MOST_TASK_BYTES >> 20),
         format!(
             "a random part of {} s, doubled with each attempt up to {} s",

@@ -48,13 +48,21 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// The settings of a test: small, and with the compiled code kept between tests.
 pub(crate) fn settings() -> FabricConfig {
-    FabricConfig {
+    let mut settings = FabricConfig {
         data_dir: Some(guests_target().join("data")),
-        compile_program: Some(program().to_path_buf()),
         // Only one host can have the durable store of a folder open.
         task_store: TaskStoreKind::Memory,
         ..FabricConfig::default()
-    }
+    };
+    settings.components.compile_program = Some(program().to_path_buf());
+    settings
+}
+
+/// The settings of a test that needs some of its own.
+pub(crate) fn settings_with(change: impl FnOnce(&mut FabricConfig)) -> FabricConfig {
+    let mut settings = settings();
+    change(&mut settings);
+    settings
 }
 
 /// A fabric that is running.

@@ -80,7 +80,7 @@ pub(super) async fn run(
     }
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let mut agent = task::agent("agent", quota, &args.grants, instances)?;
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     agent.agent_type = component.name.clone();
 

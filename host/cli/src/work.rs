@@ -175,7 +175,8 @@ async fn agents(
             Some((name, path)) => (Some(name.to_owned()), PathBuf::from(path)),
             None => (None, PathBuf::from(typed)),
         };
-        let component = component::read(&path, config.max_component_bytes(), *output).await?;
+        let component =
+            component::read(&path, config.components.max_component_bytes(), *output).await?;
         let name = name.unwrap_or(component.name);
         if agents.iter().any(|(other, ..)| *other == name) {
             return Err(BadInput(format!("--agent {name:?} is given twice; give it once")).into());

@@ -76,7 +76,7 @@ impl Stores {
             compiled,
             data,
             max_store_bytes: config.max_store_bytes(),
-            max_genome_bytes: config.max_component_bytes(),
+            max_genome_bytes: config.components.max_component_bytes(),
             _scratch: scratch,
         })
     }

@@ -42,7 +42,7 @@ pub(super) async fn check(
         true => Some(conformance::options(&mut config, &args).await?),
         false => None,
     };
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Fabric::new(config)?;
     let checked = match &mut options {

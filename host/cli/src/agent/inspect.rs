@@ -30,7 +30,7 @@ pub(super) async fn inspect(
 ) -> anyhow::Result<Exit> {
     let quota = config.default_resource_quota.clone();
     let agent = task::agent("inspected", quota, &args.grants, InstancePolicy::default())?;
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     let component = component::read(&args.agent, most, *output).await?;
     let fabric = Fabric::new(config)?;
     let genome = fabric.agents().load(&component.bytes).await?;

@@ -113,6 +113,8 @@ async fn component(fabric: &Fabric, config: &FabricConfig, component: &Path) -> 
         Err(error) => return Err(error.to_string()),
     }
     let message = |error: Layer4Error| error.to_string();
-    let bytes = read_component(component, config.max_component_bytes()).await.map_err(message)?;
+    let bytes = read_component(component, config.components.max_component_bytes())
+        .await
+        .map_err(message)?;
     fabric.agents().load(&bytes).await.map(drop).map_err(message)
 }

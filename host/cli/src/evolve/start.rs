@@ -18,7 +18,7 @@ pub(super) async fn component(
     args: &EvolveArgs,
     output: Output,
 ) -> anyhow::Result<Arc<[u8]>> {
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     if let Some(path) = &args.start {
         return Ok(component::read(path, most, output).await?.bytes.into());
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(
     command: GenomeCommand,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     let genomes = open(config, &command).await?;
     match &command {
         GenomeCommand::Push(args) => {

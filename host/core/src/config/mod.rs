@@ -36,13 +36,13 @@ pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
 pub use parts::capabilities::{GRANT_KEYS, GrantKey};
 pub use parts::{
-    DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
-    DEFAULT_DEAD_LETTER_RETENTION_COUNT, DEFAULT_DEAD_LETTER_RETENTION_SECS,
-    DEFAULT_DRAIN_TIMEOUT_SECS, DEFAULT_HEARTBEAT_INTERVAL_SECS,
-    DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS, DEFAULT_MAX_COMPONENT_MB,
-    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT, DEFAULT_RECORDED_TASKS,
-    DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS, DEFAULT_TASK_QUEUE_CAPACITY,
-    MOST_AGENTS, PARTS, Part, SETTINGS,
+    ComponentSettings, DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS,
+    DEFAULT_COMPILE_MEMORY_MB, DEFAULT_DEAD_LETTER_RETENTION_COUNT,
+    DEFAULT_DEAD_LETTER_RETENTION_SECS, DEFAULT_DRAIN_TIMEOUT_SECS,
+    DEFAULT_HEARTBEAT_INTERVAL_SECS, DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS,
+    DEFAULT_MAX_COMPONENT_MB, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT,
+    DEFAULT_RECORDED_TASKS, DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS,
+    DEFAULT_TASK_QUEUE_CAPACITY, MOST_AGENTS, PARTS, Part, SETTINGS,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
@@ -79,7 +79,7 @@ impl FromStr for TaskStoreKind {
     }
 }
 
-/// The host's settings, complete and within range.
+/// The host's settings, complete and within range. Those of one part of the host are a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FabricConfig {
     /// Agents that may run at once.
@@ -92,19 +92,11 @@ pub struct FabricConfig {
     pub heartbeat_interval_secs: u64,
     /// Seconds that `init`, `health` and `shutdown` may take.
     pub agent_timeout_secs: u64,
-    /// Mebibytes that a component may have.
-    pub max_component_mb: u64,
-    /// Seconds of processor time that compiling one component may take, and three
-    /// more for each mebibyte of it; of wall time, twice that, and 30 s at the least.
-    pub compile_cpu_secs: u64,
-    /// Mebibytes of address space that compiling one component may take.
-    pub compile_memory_mb: u64,
+    /// Components, and how they are compiled.
+    pub components: ComponentSettings,
     /// Where compiled code and tasks are kept; `None`: code in a folder that goes
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
-    /// The `chimera` program, which compiles components in a process of its
-    /// own; `None`: looked for beside the running program.
-    pub compile_program: Option<PathBuf>,
     /// Where tasks are kept.
     pub task_store: TaskStoreKind,
     /// Mebibytes that the embedded task store may have.
@@ -155,11 +147,8 @@ impl Default for FabricConfig {
             task_queue_capacity: DEFAULT_TASK_QUEUE_CAPACITY,
             heartbeat_interval_secs: DEFAULT_HEARTBEAT_INTERVAL_SECS,
             agent_timeout_secs: DEFAULT_AGENT_TIMEOUT_SECS,
-            max_component_mb: DEFAULT_MAX_COMPONENT_MB,
-            compile_cpu_secs: DEFAULT_COMPILE_CPU_SECS,
-            compile_memory_mb: DEFAULT_COMPILE_MEMORY_MB,
+            components: ComponentSettings::default(),
             data_dir: None,
-            compile_program: None,
             task_store: TaskStoreKind::default(),
             max_store_mb: DEFAULT_MAX_STORE_MB,
             drain_timeout_secs: DEFAULT_DRAIN_TIMEOUT_SECS,
@@ -224,12 +213,6 @@ impl FabricConfig {
     #[must_use]
     pub fn max_store_bytes(&self) -> u64 {
         self.max_store_mb.saturating_mul(crate::quota::MEBIBYTE)
-    }
-
-    /// The largest component, in bytes.
-    #[must_use]
-    pub fn max_component_bytes(&self) -> u64 {
-        self.max_component_mb.saturating_mul(crate::quota::MEBIBYTE)
     }
 
     /// The settings, by their keys, that have another value in `other` and need a restart.

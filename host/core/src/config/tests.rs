@@ -19,9 +19,9 @@ const WHOLE: [Whole; 18] = [
     ("task_queue_capacity", 1, 10_000_000, |c| c.task_queue_capacity as u64),
     ("heartbeat_interval_secs", 1, DAY, |c| c.heartbeat_interval_secs),
     ("agent_timeout_secs", 1, DAY, |c| c.agent_timeout_secs),
-    ("max_component_mb", 1, 1024, |c| c.max_component_mb),
-    ("compile_cpu_secs", 1, 600, |c| c.compile_cpu_secs),
-    ("compile_memory_mb", 256, 65_536, |c| c.compile_memory_mb),
+    ("max_component_mb", 1, 1024, |c| c.components.max_component_mb),
+    ("compile_cpu_secs", 1, 600, |c| c.components.compile_cpu_secs),
+    ("compile_memory_mb", 256, 65_536, |c| c.components.compile_memory_mb),
     ("max_store_mb", 16, 16_777_216, |c| c.max_store_mb),
     ("drain_timeout_secs", 0, WEEK, |c| c.drain_timeout_secs),
     ("result_retention_secs", 1, 315_360_000, |c| c.result_retention_secs),
@@ -78,7 +78,10 @@ fn a_share_and_a_rate_are_taken_from_their_least_to_their_most() {
 fn each_other_setting_is_taken_as_it_is_written() {
     let path = |text: &str| Some(PathBuf::from(text));
     assert_eq!(with("data_dir", " /var/lib/x ").unwrap().data_dir, path("/var/lib/x"));
-    assert_eq!(with("compile_program", "/bin/x").unwrap().compile_program, path("/bin/x"));
+    assert_eq!(
+        with("compile_program", "/bin/x").unwrap().components.compile_program,
+        path("/bin/x")
+    );
     assert_eq!(with("log_dir", "logs").unwrap().log_dir, path("logs"));
     assert_eq!(with("http_ca_file", "ca.pem").unwrap().http_ca_file, path("ca.pem"));
     assert_eq!(with("metrics_port", "0").unwrap().metrics_port, 0);
@@ -128,7 +131,7 @@ fn a_store_is_named_by_the_word_that_it_is_shown_with() {
 fn sizes_and_times_are_those_of_their_settings() {
     let config = FabricConfig {
         max_store_mb: 3,
-        max_component_mb: 5,
+        components: ComponentSettings { max_component_mb: 5, ..ComponentSettings::default() },
         kpi_reporting_interval_secs: 7,
         agent_timeout_secs: 11,
         heartbeat_interval_secs: 13,
@@ -138,7 +141,7 @@ fn sizes_and_times_are_those_of_their_settings() {
         ..FabricConfig::default()
     };
     assert_eq!(config.max_store_bytes(), 3 * 1024 * 1024);
-    assert_eq!(config.max_component_bytes(), 5 * 1024 * 1024);
+    assert_eq!(config.components.max_component_bytes(), 5 * 1024 * 1024);
     let secs = Duration::from_secs;
     assert_eq!(config.kpi_reporting_interval(), secs(7));
     assert_eq!(config.agent_timeout(), secs(11));

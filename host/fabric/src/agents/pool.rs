@@ -72,7 +72,7 @@ impl AgentPool {
             agents: Arc::default(),
             max_agents: config.max_agents,
             capacity: config.task_queue_capacity,
-            max_component_bytes: config.max_component_bytes(),
+            max_component_bytes: config.components.max_component_bytes(),
             agent_timeout: config.agent_timeout(),
         }
     }

@@ -104,7 +104,7 @@ impl Fabric {
             spare_instances: SPARE_INSTANCES,
             housekeeping: config.agent_timeout(),
             compiled: stores.compiled().to_path_buf(),
-            compile_program: program::find(config.compile_program.as_deref())?,
+            compile_program: program::find(config.components.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
             capabilities: CapabilityOptions {
                 keyvalue: Arc::clone(&keyvalue),
@@ -189,7 +189,7 @@ impl Fabric {
     /// The largest component that is taken, in bytes.
     #[must_use]
     pub fn max_component_bytes(&self) -> u64 {
-        self.config.max_component_bytes()
+        self.config.components.max_component_bytes()
     }
 
     /// Where this host keeps what it has; `None`: nowhere.
@@ -302,8 +302,8 @@ impl Fabric {
 
 fn compile_limits(config: &FabricConfig) -> CompileLimits {
     CompileLimits {
-        address_space: config.compile_memory_mb.saturating_mul(MEBIBYTE),
-        cpu: Duration::from_secs(config.compile_cpu_secs),
-        component: config.max_component_bytes(),
+        address_space: config.components.compile_memory_mb.saturating_mul(MEBIBYTE),
+        cpu: Duration::from_secs(config.components.compile_cpu_secs),
+        component: config.components.max_component_bytes(),
     }
 }

@@ -37,7 +37,7 @@ impl Genomes {
                 Ok(genomes.on_disk(move |genomes| genomes.store.get(&genome)).await?.into())
             }
             None => {
-                let most = self.config.max_component_bytes();
+                let most = self.config.components.max_component_bytes();
                 Ok(read_component(component, most).await?.into())
             }
         }

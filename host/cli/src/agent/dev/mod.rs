@@ -49,7 +49,7 @@ pub(crate) async fn run(
         },
         None => {}
     }
-    let most = config.max_component_bytes();
+    let most = config.components.max_component_bytes();
     let mut sources = Sources::watch(&args.folder)?;
     let mut stage = Stage::open(config, &args).await?;
     let reporter = Reporter::new(*output);

@@ -1,6 +1,9 @@
 //! Components: how large they may be, and what compiling one may take.
 
+use std::path::PathBuf;
+
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
+use crate::quota::MEBIBYTE;
 
 /// Larger than any Rust, Go or Python component seen; small enough to hold in memory.
 pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
@@ -9,6 +12,40 @@ pub const DEFAULT_MAX_COMPONENT_MB: u64 = 32;
 pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
 /// Address space of one compilation: the largest interpreter seen needs 400 MiB.
 pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
+
+/// How large components may be, and what compiling one may take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentSettings {
+    /// Mebibytes that a component may have.
+    pub max_component_mb: u64,
+    /// Seconds of processor time that compiling one component may take, and three
+    /// more for each mebibyte of it; of wall time, twice that, and 30 s at the least.
+    pub compile_cpu_secs: u64,
+    /// Mebibytes of address space that compiling one component may take.
+    pub compile_memory_mb: u64,
+    /// The `chimera` program, which compiles components in a process of its
+    /// own; `None`: looked for beside the running program.
+    pub compile_program: Option<PathBuf>,
+}
+
+impl Default for ComponentSettings {
+    fn default() -> Self {
+        Self {
+            max_component_mb: DEFAULT_MAX_COMPONENT_MB,
+            compile_cpu_secs: DEFAULT_COMPILE_CPU_SECS,
+            compile_memory_mb: DEFAULT_COMPILE_MEMORY_MB,
+            compile_program: None,
+        }
+    }
+}
+
+impl ComponentSettings {
+    /// The largest component, in bytes.
+    #[must_use]
+    pub fn max_component_bytes(&self) -> u64 {
+        self.max_component_mb.saturating_mul(MEBIBYTE)
+    }
+}
 
 pub(in super::super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -19,8 +56,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: 1024 },
         default_note: "",
         reloads: false,
-        show: |c| c.max_component_mb.to_string(),
-        set: |c, text| put(&mut c.max_component_mb, text),
+        show: |c| c.components.max_component_mb.to_string(),
+        set: |c, text| put(&mut c.components.max_component_mb, text),
     },
     Setting {
         key: "compile_cpu_secs",
@@ -30,8 +67,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: 600 },
         default_note: "",
         reloads: false,
-        show: |c| c.compile_cpu_secs.to_string(),
-        set: |c, text| put(&mut c.compile_cpu_secs, text),
+        show: |c| c.components.compile_cpu_secs.to_string(),
+        set: |c, text| put(&mut c.components.compile_cpu_secs, text),
     },
     Setting {
         key: "compile_memory_mb",
@@ -41,8 +78,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 256, most: 65_536 },
         default_note: "",
         reloads: false,
-        show: |c| c.compile_memory_mb.to_string(),
-        set: |c, text| put(&mut c.compile_memory_mb, text),
+        show: |c| c.components.compile_memory_mb.to_string(),
+        set: |c, text| put(&mut c.components.compile_memory_mb, text),
     },
     Setting {
         key: "compile_program",
@@ -52,7 +89,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words("a path"),
         default_note: ": the running program; a library looks beside it",
         reloads: false,
-        show: |c| shown_path(&c.compile_program),
-        set: |c, text| put_some(&mut c.compile_program, text),
+        show: |c| shown_path(&c.components.compile_program),
+        set: |c, text| put_some(&mut c.components.compile_program, text),
     },
 ];

@@ -12,7 +12,8 @@ use super::FabricConfig;
 use super::setting::Setting;
 
 pub use components::{
-    DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB, DEFAULT_MAX_COMPONENT_MB,
+    ComponentSettings, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
+    DEFAULT_MAX_COMPONENT_MB,
 };
 pub use genomes::DEFAULT_RECORDED_TASKS;
 pub use http::{DEFAULT_MAX_CONNECTIONS, DEFAULT_METRICS_PORT};
