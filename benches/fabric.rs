@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use chimera_layer4::fabric::config::{ComponentSettings, TaskStoreKind};
+use chimera_layer4::fabric::config::{ComponentSettings, QueueSettings, TaskStoreKind};
 use chimera_layer4::fabric::{
     AgentId, Fabric, FabricConfig, Genome, InstancePolicy, ResourceQuota, Task, utils,
 };
@@ -23,7 +23,7 @@ pub(crate) async fn start(max_agents: u32, data: &Path) -> Result<Fabric> {
         max_agents: usize::try_from(max_agents)?,
         data_dir: Some(data.to_path_buf()),
         // No task is queued, and a fabric that makes way for the next is only dropped.
-        task_store: TaskStoreKind::Memory,
+        queue: QueueSettings { task_store: TaskStoreKind::Memory, ..QueueSettings::default() },
         components: ComponentSettings {
             compile_program: Some(env!("CARGO_BIN_EXE_chimera-under-bench").into()),
             ..ComponentSettings::default()

@@ -13,7 +13,8 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::harness::{
-    config_of, execute, fabric, guest, guest_path, settings, small_quota, spawn, task,
+    config_of, execute, fabric, guest, guest_path, settings, settings_with, small_quota, spawn,
+    task,
 };
 
 #[tokio::test]
@@ -307,11 +308,10 @@ async fn shutdown_turns_the_waiting_away_and_lets_the_running_finish() {
 #[tokio::test(flavor = "multi_thread")]
 async fn once_a_host_has_ended_its_folder_is_anothers() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = FabricConfig {
-        data_dir: Some(folder.path().join("data")),
-        task_store: TaskStoreKind::Embedded,
-        ..settings()
-    };
+    let kept = settings_with(|c| {
+        c.data_dir = Some(folder.path().join("data"));
+        c.queue.task_store = TaskStoreKind::Embedded;
+    });
     let first = fabric(kept.clone()).await;
     spawn(&first, "echo").await;
     let done = execute(&first, "echo", json!("hello")).await;

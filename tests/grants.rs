@@ -8,7 +8,9 @@ use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, KeyValueGrant, N
 use serde_json::{Value, json};
 
 use crate::cli::Chimera;
-use crate::harness::{config_of, execute, fabric, guest, guest_path, root, settings, task};
+use crate::harness::{
+    config_of, execute, fabric, guest, guest_path, root, settings, settings_with, task,
+};
 use crate::http::service::Service;
 
 /// A host with an agent of each of these types, which may keep so much.
@@ -170,10 +172,11 @@ async fn nothing_is_kept_without_a_grant_and_no_more_than_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_agent_type_has_a_space_of_its_own_that_outlives_the_host() {
     let data = crate::folders::data_folder();
-    let durable = || FabricConfig {
-        data_dir: Some(data.path().to_path_buf()),
-        task_store: TaskStoreKind::Embedded,
-        ..settings()
+    let durable = || {
+        settings_with(|c| {
+            c.data_dir = Some(data.path().to_path_buf());
+            c.queue.task_store = TaskStoreKind::Embedded;
+        })
     };
     let agents = [("one", Some(1)), ("other", Some(1))];
     let fabric = host(durable(), &agents).await;

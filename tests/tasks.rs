@@ -14,15 +14,14 @@ use chimera_layer4::fabric::{
 use serde_json::json;
 
 use crate::folders::data_folder;
-use crate::harness::{config_of, fabric, guest, settings, small_quota, spawn, task};
+use crate::harness::{config_of, fabric, guest, settings, settings_with, small_quota, spawn, task};
 
 /// Settings with a durable queue in this folder.
 fn durable(folder: &Path) -> FabricConfig {
-    FabricConfig {
-        data_dir: Some(folder.to_path_buf()),
-        task_store: TaskStoreKind::Embedded,
-        ..settings()
-    }
+    settings_with(|c| {
+        c.data_dir = Some(folder.to_path_buf());
+        c.queue.task_store = TaskStoreKind::Embedded;
+    })
 }
 
 #[tokio::test]
@@ -136,7 +135,8 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_gives_back_what_did_not_end_in_time() {
     let folder = data_folder();
-    let impatient = FabricConfig { drain_timeout_secs: 0, ..durable(folder.path()) };
+    let mut impatient = durable(folder.path());
+    impatient.queue.drain_timeout_secs = 0;
     let id = {
         let fabric = Arc::new(fabric(impatient).await);
         spawn(&fabric, "hostile").await;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use chimera_layer4::fabric::config::{ComponentSettings, TaskStoreKind};
+use chimera_layer4::fabric::config::{ComponentSettings, QueueSettings, TaskStoreKind};
 use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, InstancePolicy, utils};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 
@@ -48,10 +48,13 @@ pub(crate) async fn open(
             compile_program: Some(PathBuf::from(env!("CARGO_BIN_EXE_chimera-under-bench"))),
             ..ComponentSettings::default()
         },
-        task_store,
         task_queue_capacity: CAPACITY,
-        result_retention_count: CAPACITY as u64,
-        dead_letter_retention_count: CAPACITY as u64,
+        queue: QueueSettings {
+            task_store,
+            result_retention_count: CAPACITY as u64,
+            dead_letter_retention_count: CAPACITY as u64,
+            ..QueueSettings::default()
+        },
         ..FabricConfig::default()
     })?;
     fabric.start().await?;

@@ -15,14 +15,17 @@ use tempfile::TempDir;
 use super::variants::Variant;
 use super::{host_of, host_with, running};
 use crate::cli::Chimera;
-use crate::harness::{config_of, execute, guest, guest_path, settings};
+use crate::harness::{config_of, execute, guest, guest_path, settings, settings_with};
 use crate::http::declared;
 use crate::http::service::Service;
 
 pub(super) fn durable() -> (TempDir, FabricConfig) {
     let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
-    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
+    let config = settings_with(|c| {
+        c.data_dir = data_dir;
+        c.queue.task_store = TaskStoreKind::Embedded;
+    });
     (folder, config)
 }
 

@@ -2,21 +2,20 @@
 
 use std::process::Command;
 
+use chimera_layer4::fabric::NewGenome;
 use chimera_layer4::fabric::config::TaskStoreKind;
-use chimera_layer4::fabric::{FabricConfig, NewGenome};
 
 use super::variants::Variant;
-use crate::harness::{fabric, settings};
+use crate::harness::{fabric, settings_with};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs skopeo; .ci/run installs it"]
 async fn skopeo_copies_a_genome_out_by_its_digest() {
     let data = tempfile::tempdir().unwrap();
-    let config = FabricConfig {
-        data_dir: Some(data.path().join("data")),
-        task_store: TaskStoreKind::Embedded,
-        ..settings()
-    };
+    let config = settings_with(|c| {
+        c.data_dir = Some(data.path().join("data"));
+        c.queue.task_store = TaskStoreKind::Embedded;
+    });
     let fabric = fabric(config).await;
     let [first, second] = [1, 2].map(|version| Variant::version(version).bytes());
     fabric.genomes().push(NewGenome::new(first)).await.unwrap();

@@ -48,12 +48,10 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// The settings of a test: small, and with the compiled code kept between tests.
 pub(crate) fn settings() -> FabricConfig {
-    let mut settings = FabricConfig {
-        data_dir: Some(guests_target().join("data")),
-        // Only one host can have the durable store of a folder open.
-        task_store: TaskStoreKind::Memory,
-        ..FabricConfig::default()
-    };
+    let mut settings =
+        FabricConfig { data_dir: Some(guests_target().join("data")), ..FabricConfig::default() };
+    // Only one host can have the durable store of a folder open.
+    settings.queue.task_store = TaskStoreKind::Memory;
     settings.components.compile_program = Some(program().to_path_buf());
     settings
 }

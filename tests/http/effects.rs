@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Api, call};
 use crate::genomes::variants::Variant;
-use crate::harness::{config_of, settings};
+use crate::harness::{config_of, settings, settings_with};
 
 /// Each change is made so often: what is only sometimes late is late once.
 const ROUNDS: u32 = 5;
@@ -18,7 +18,10 @@ const ROUNDS: u32 = 5;
 async fn api(guests: &[&str]) -> (tempfile::TempDir, Api) {
     let folder = crate::folders::data_folder();
     let data_dir = Some(folder.path().to_owned());
-    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Embedded, ..settings() };
+    let config = settings_with(|c| {
+        c.data_dir = data_dir;
+        c.queue.task_store = TaskStoreKind::Embedded;
+    });
     let keeps = |config: &mut AgentConfig| {
         config.grants.keyvalue = Some(KeyValueGrant { max_mb: 1 });
     };

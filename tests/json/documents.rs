@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::json::{MOST_DEPTH, tree};
-use chimera_layer4::fabric::{Fabric, FabricConfig, JsonText, Submission, utils};
+use chimera_layer4::fabric::{Fabric, JsonText, Submission, utils};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{body, mirror};
 use crate::cli::Chimera;
-use crate::harness::{settings, small_quota};
+use crate::harness::{settings_with, small_quota};
 use crate::http::Api;
 use crate::http::service::{Service, declare};
 
@@ -283,12 +283,11 @@ async fn by_http(api: &Api, documents: &[Document]) {
 
 async fn by_library_and_http(count: usize) {
     let folder = crate::folders::data_folder();
-    let config = FabricConfig {
-        data_dir: Some(folder.path().to_owned()),
-        task_store: TaskStoreKind::Embedded,
-        metrics_port: 0,
-        ..settings()
-    };
+    let config = settings_with(|c| {
+        c.data_dir = Some(folder.path().to_owned());
+        c.queue.task_store = TaskStoreKind::Embedded;
+        c.metrics_port = 0;
+    });
     let api = Api::with(config, &[]).await;
     let fabric = Arc::clone(&api.fabric);
     fabric.agents().spawn(&mirror(), utils::agent_config("mirror", small_quota())).await.unwrap();

@@ -118,7 +118,7 @@ async fn until_signalled(
             return until_signalled_twice(work, first, interrupted).await;
         }
         Command::Agent { command: AgentCommand::Dev(args) } => {
-            config.task_store = TaskStoreKind::Memory;
+            config.queue.task_store = TaskStoreKind::Memory;
             let dev = Box::pin(agent::dev::run(config, args, output, signalled));
             return until_signalled_twice(dev, first, interrupted).await;
         }
@@ -138,7 +138,7 @@ async fn until_signalled(
             | Command::Evolve(_)
     );
     if !kept {
-        config.task_store = TaskStoreKind::Memory;
+        config.queue.task_store = TaskStoreKind::Memory;
     }
     tokio::select! {
         // A signal that came first counts, also when the work ended by it.

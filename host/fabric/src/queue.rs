@@ -82,10 +82,13 @@ impl RunTask for NoopRunner {
 
 fn retention(config: &FabricConfig) -> Retention {
     Retention {
-        ended: Keep { count: config.result_retention_count, age: config.result_retention() },
+        ended: Keep {
+            count: config.queue.result_retention_count,
+            age: config.queue.result_retention(),
+        },
         dead: Keep {
-            count: config.dead_letter_retention_count,
-            age: config.dead_letter_retention(),
+            count: config.queue.dead_letter_retention_count,
+            age: config.queue.dead_letter_retention(),
         },
     }
 }

@@ -60,7 +60,7 @@ impl Stores {
         let data = data_folder::open(config)?;
         // From here on by the path without links, which no other user can change.
         let folder = data.as_ref().map(OwnFolder::path);
-        let kept = match (config.task_store, folder) {
+        let kept = match (config.queue.task_store, folder) {
             (TaskStoreKind::Embedded, Some(folder)) => Kept::Folder(folder.to_path_buf()),
             (TaskStoreKind::Embedded, None) | (TaskStoreKind::Memory, _) => Kept::Memory,
         };
@@ -75,7 +75,7 @@ impl Stores {
             kept,
             compiled,
             data,
-            max_store_bytes: config.max_store_bytes(),
+            max_store_bytes: config.queue.max_store_bytes(),
             max_genome_bytes: config.components.max_component_bytes(),
             _scratch: scratch,
         })

@@ -40,7 +40,8 @@ type OfAgent = (String, String);
 /// there is not made.
 fn fabric(config: &FabricConfig) -> Result<Fabric, Layer4Error> {
     let data_dir = config.data_dir.clone().filter(|folder| folder.exists());
-    let config = FabricConfig { data_dir, task_store: TaskStoreKind::Memory, ..config.clone() };
+    let mut config = FabricConfig { data_dir, ..config.clone() };
+    config.queue.task_store = TaskStoreKind::Memory;
     Fabric::new(config)
 }
 

@@ -60,7 +60,8 @@ async fn evolve(
     evolution: &mut Evolution,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    let config = FabricConfig { task_store: TaskStoreKind::Memory, ..config.clone() };
+    let mut config = config.clone();
+    config.queue.task_store = TaskStoreKind::Memory;
     let fabric = Fabric::new(config)?;
     fabric.start().await?;
     let mut shown = show::Shown::new(*output, evolution.candidates());

@@ -42,7 +42,7 @@ pub use parts::{
     DEFAULT_HEARTBEAT_INTERVAL_SECS, DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS,
     DEFAULT_MAX_COMPONENT_MB, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT,
     DEFAULT_RECORDED_TASKS, DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS,
-    DEFAULT_TASK_QUEUE_CAPACITY, MOST_AGENTS, PARTS, Part, SETTINGS,
+    DEFAULT_TASK_QUEUE_CAPACITY, MOST_AGENTS, PARTS, Part, QueueSettings, SETTINGS,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
@@ -97,20 +97,8 @@ pub struct FabricConfig {
     /// Where compiled code and tasks are kept; `None`: code in a folder that goes
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
-    /// Where tasks are kept.
-    pub task_store: TaskStoreKind,
-    /// Mebibytes that the embedded task store may have.
-    pub max_store_mb: u64,
-    /// Seconds that tasks may run on at shutdown.
-    pub drain_timeout_secs: u64,
-    /// Seconds that the result of a task is kept.
-    pub result_retention_secs: u64,
-    /// Results that are kept, the newest; as many again of cancelled tasks.
-    pub result_retention_count: u64,
-    /// Seconds that a dead letter is kept.
-    pub dead_letter_retention_secs: u64,
-    /// Dead letters that are kept, the newest.
-    pub dead_letter_retention_count: u64,
+    /// Where tasks are kept, and for how long.
+    pub queue: QueueSettings,
     /// Seconds between two reports of key figures.
     pub kpi_reporting_interval_secs: u64,
     /// The address that the HTTP API listens on.
@@ -149,13 +137,7 @@ impl Default for FabricConfig {
             agent_timeout_secs: DEFAULT_AGENT_TIMEOUT_SECS,
             components: ComponentSettings::default(),
             data_dir: None,
-            task_store: TaskStoreKind::default(),
-            max_store_mb: DEFAULT_MAX_STORE_MB,
-            drain_timeout_secs: DEFAULT_DRAIN_TIMEOUT_SECS,
-            result_retention_secs: DEFAULT_RESULT_RETENTION_SECS,
-            result_retention_count: DEFAULT_RESULT_RETENTION_COUNT,
-            dead_letter_retention_secs: DEFAULT_DEAD_LETTER_RETENTION_SECS,
-            dead_letter_retention_count: DEFAULT_DEAD_LETTER_RETENTION_COUNT,
+            queue: QueueSettings::default(),
             kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
             bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             metrics_port: DEFAULT_METRICS_PORT,
@@ -189,30 +171,6 @@ impl FabricConfig {
     #[must_use]
     pub fn heartbeat_interval(&self) -> Duration {
         Duration::from_secs(self.heartbeat_interval_secs)
-    }
-
-    /// What tasks may run on at shutdown.
-    #[must_use]
-    pub fn drain_timeout(&self) -> Duration {
-        Duration::from_secs(self.drain_timeout_secs)
-    }
-
-    /// How long results are kept.
-    #[must_use]
-    pub fn result_retention(&self) -> Duration {
-        Duration::from_secs(self.result_retention_secs)
-    }
-
-    /// How long dead letters are kept.
-    #[must_use]
-    pub fn dead_letter_retention(&self) -> Duration {
-        Duration::from_secs(self.dead_letter_retention_secs)
-    }
-
-    /// The largest task store, in bytes.
-    #[must_use]
-    pub fn max_store_bytes(&self) -> u64 {
-        self.max_store_mb.saturating_mul(crate::quota::MEBIBYTE)
     }
 
     /// The settings, by their keys, that have another value in `other` and need a restart.

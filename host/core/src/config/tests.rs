@@ -22,12 +22,12 @@ const WHOLE: [Whole; 18] = [
     ("max_component_mb", 1, 1024, |c| c.components.max_component_mb),
     ("compile_cpu_secs", 1, 600, |c| c.components.compile_cpu_secs),
     ("compile_memory_mb", 256, 65_536, |c| c.components.compile_memory_mb),
-    ("max_store_mb", 16, 16_777_216, |c| c.max_store_mb),
-    ("drain_timeout_secs", 0, WEEK, |c| c.drain_timeout_secs),
-    ("result_retention_secs", 1, 315_360_000, |c| c.result_retention_secs),
-    ("result_retention_count", 1, 100_000_000, |c| c.result_retention_count),
-    ("dead_letter_retention_secs", 1, 315_360_000, |c| c.dead_letter_retention_secs),
-    ("dead_letter_retention_count", 1, 100_000_000, |c| c.dead_letter_retention_count),
+    ("max_store_mb", 16, 16_777_216, |c| c.queue.max_store_mb),
+    ("drain_timeout_secs", 0, WEEK, |c| c.queue.drain_timeout_secs),
+    ("result_retention_secs", 1, 315_360_000, |c| c.queue.result_retention_secs),
+    ("result_retention_count", 1, 100_000_000, |c| c.queue.result_retention_count),
+    ("dead_letter_retention_secs", 1, 315_360_000, |c| c.queue.dead_letter_retention_secs),
+    ("dead_letter_retention_count", 1, 100_000_000, |c| c.queue.dead_letter_retention_count),
     ("kpi_reporting_interval_secs", 1, DAY, |c| c.kpi_reporting_interval_secs),
     ("max_connections", 1, 1_000_000, |c| c.max_connections as u64),
     ("recorded_tasks", 0, 100_000, |c| c.recorded_tasks as u64),
@@ -130,27 +130,30 @@ fn a_store_is_named_by_the_word_that_it_is_shown_with() {
 #[test]
 fn sizes_and_times_are_those_of_their_settings() {
     let config = FabricConfig {
-        max_store_mb: 3,
         components: ComponentSettings { max_component_mb: 5, ..ComponentSettings::default() },
         kpi_reporting_interval_secs: 7,
         agent_timeout_secs: 11,
         heartbeat_interval_secs: 13,
-        drain_timeout_secs: 17,
-        result_retention_secs: 19,
-        dead_letter_retention_secs: 23,
+        queue: QueueSettings {
+            max_store_mb: 3,
+            drain_timeout_secs: 17,
+            result_retention_secs: 19,
+            dead_letter_retention_secs: 23,
+            ..QueueSettings::default()
+        },
         ..FabricConfig::default()
     };
-    assert_eq!(config.max_store_bytes(), 3 * 1024 * 1024);
+    assert_eq!(config.queue.max_store_bytes(), 3 * 1024 * 1024);
     assert_eq!(config.components.max_component_bytes(), 5 * 1024 * 1024);
     let secs = Duration::from_secs;
     assert_eq!(config.kpi_reporting_interval(), secs(7));
     assert_eq!(config.agent_timeout(), secs(11));
     assert_eq!(config.heartbeat_interval(), secs(13));
-    assert_eq!(config.drain_timeout(), secs(17));
-    assert_eq!(config.result_retention(), secs(19));
-    assert_eq!(config.dead_letter_retention(), secs(23));
+    assert_eq!(config.queue.drain_timeout(), secs(17));
+    assert_eq!(config.queue.result_retention(), secs(19));
+    assert_eq!(config.queue.dead_letter_retention(), secs(23));
 
-    let largest = FabricConfig { max_store_mb: u64::MAX, ..config };
+    let largest = QueueSettings { max_store_mb: u64::MAX, ..config.queue };
     assert_eq!(largest.max_store_bytes(), u64::MAX, "it does not wrap");
 }
 
@@ -159,9 +162,9 @@ fn sizes_and_times_are_those_of_their_settings() {
 fn what_is_not_set_has_the_documented_default() {
     let config = FabricConfig::default();
     assert_eq!(config.complaints(), [""; 0]);
-    assert_eq!(config.result_retention(), Duration::from_secs(86_400));
-    assert_eq!(config.dead_letter_retention(), Duration::from_secs(2_592_000));
-    assert_eq!(config.max_store_mb, 16_384);
+    assert_eq!(config.queue.result_retention(), Duration::from_secs(86_400));
+    assert_eq!(config.queue.dead_letter_retention(), Duration::from_secs(2_592_000));
+    assert_eq!(config.queue.max_store_mb, 16_384);
     assert!(config.bind_address.is_loopback());
 }
 

@@ -262,7 +262,7 @@ impl Fabric {
     /// whose own `shutdown` failed; all are ended all the same, and the log names
     /// each that failed.
     pub async fn shutdown(&self) -> Layer4Result<()> {
-        let drain = self.config.drain_timeout();
+        let drain = self.config.queue.drain_timeout();
         let drained_by = Instant::now().checked_add(drain);
         let ran = {
             let started = self.started.lock();

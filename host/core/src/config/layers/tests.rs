@@ -32,7 +32,7 @@ fn a_value_says_where_it_was_typed() {
         assert_eq!(layers.source(key), source);
     }
     let config = resolve(&layers).unwrap();
-    let read = (config.max_agents, config.agent_timeout_secs, config.max_store_mb);
+    let read = (config.max_agents, config.agent_timeout_secs, config.queue.max_store_mb);
     assert_eq!(read, (2, 4, 200));
 }
 

@@ -1,7 +1,10 @@
 //! The queue: where tasks are kept, how many, and for how long.
 
+use std::time::Duration;
+
+use super::super::TaskStoreKind;
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
-use crate::quota::MAX_EXECUTION_TIME_SECS;
+use crate::quota::{MAX_EXECUTION_TIME_SECS, MEBIBYTE};
 
 /// Tasks that may wait.
 pub const DEFAULT_TASK_QUEUE_CAPACITY: usize = 1000;
@@ -17,6 +20,65 @@ pub const DEFAULT_DEAD_LETTER_RETENTION_SECS: u64 = 30 * 24 * 3600;
 pub const DEFAULT_DEAD_LETTER_RETENTION_COUNT: u64 = 100_000;
 /// Room for millions of small tasks; a bound, so that a flood does not fill the disk.
 pub const DEFAULT_MAX_STORE_MB: u64 = 16 * 1024;
+
+/// Where tasks are kept, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueSettings {
+    /// Where tasks are kept.
+    pub task_store: TaskStoreKind,
+    /// Mebibytes that the embedded task store may have.
+    pub max_store_mb: u64,
+    /// Seconds that tasks may run on at shutdown.
+    pub drain_timeout_secs: u64,
+    /// Seconds that the result of a task is kept.
+    pub result_retention_secs: u64,
+    /// Results that are kept, the newest; as many again of cancelled tasks.
+    pub result_retention_count: u64,
+    /// Seconds that a dead letter is kept.
+    pub dead_letter_retention_secs: u64,
+    /// Dead letters that are kept, the newest.
+    pub dead_letter_retention_count: u64,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            task_store: TaskStoreKind::default(),
+            max_store_mb: DEFAULT_MAX_STORE_MB,
+            drain_timeout_secs: DEFAULT_DRAIN_TIMEOUT_SECS,
+            result_retention_secs: DEFAULT_RESULT_RETENTION_SECS,
+            result_retention_count: DEFAULT_RESULT_RETENTION_COUNT,
+            dead_letter_retention_secs: DEFAULT_DEAD_LETTER_RETENTION_SECS,
+            dead_letter_retention_count: DEFAULT_DEAD_LETTER_RETENTION_COUNT,
+        }
+    }
+}
+
+impl QueueSettings {
+    /// What tasks may run on at shutdown.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout_secs)
+    }
+
+    /// How long results are kept.
+    #[must_use]
+    pub fn result_retention(&self) -> Duration {
+        Duration::from_secs(self.result_retention_secs)
+    }
+
+    /// How long dead letters are kept.
+    #[must_use]
+    pub fn dead_letter_retention(&self) -> Duration {
+        Duration::from_secs(self.dead_letter_retention_secs)
+    }
+
+    /// The largest task store, in bytes.
+    #[must_use]
+    pub fn max_store_bytes(&self) -> u64 {
+        self.max_store_mb.saturating_mul(MEBIBYTE)
+    }
+}
 
 const TEN_YEARS_SECS: u64 = 10 * 365 * 86_400;
 const MOST_KEPT: u64 = 100_000_000;
@@ -41,8 +103,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words("`embedded` or `memory`"),
         default_note: "",
         reloads: false,
-        show: |c| c.task_store.to_string(),
-        set: |c, text| put(&mut c.task_store, text),
+        show: |c| c.queue.task_store.to_string(),
+        set: |c, text| put(&mut c.queue.task_store, text),
     },
     Setting {
         key: "max_store_mb",
@@ -52,8 +114,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 16, most: 16_777_216 },
         default_note: "",
         reloads: false,
-        show: |c| c.max_store_mb.to_string(),
-        set: |c, text| put(&mut c.max_store_mb, text),
+        show: |c| c.queue.max_store_mb.to_string(),
+        set: |c, text| put(&mut c.queue.max_store_mb, text),
     },
     Setting {
         key: "task_queue_capacity",
@@ -74,8 +136,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 0, most: MAX_EXECUTION_TIME_SECS },
         default_note: "",
         reloads: false,
-        show: |c| c.drain_timeout_secs.to_string(),
-        set: |c, text| put(&mut c.drain_timeout_secs, text),
+        show: |c| c.queue.drain_timeout_secs.to_string(),
+        set: |c, text| put(&mut c.queue.drain_timeout_secs, text),
     },
     Setting {
         key: "result_retention_secs",
@@ -85,8 +147,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: TEN_YEARS_SECS },
         default_note: ", a day",
         reloads: false,
-        show: |c| c.result_retention_secs.to_string(),
-        set: |c, text| put(&mut c.result_retention_secs, text),
+        show: |c| c.queue.result_retention_secs.to_string(),
+        set: |c, text| put(&mut c.queue.result_retention_secs, text),
     },
     Setting {
         key: "result_retention_count",
@@ -96,8 +158,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: MOST_KEPT },
         default_note: "",
         reloads: false,
-        show: |c| c.result_retention_count.to_string(),
-        set: |c, text| put(&mut c.result_retention_count, text),
+        show: |c| c.queue.result_retention_count.to_string(),
+        set: |c, text| put(&mut c.queue.result_retention_count, text),
     },
     Setting {
         key: "dead_letter_retention_secs",
@@ -107,8 +169,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: TEN_YEARS_SECS },
         default_note: ", 30 days",
         reloads: false,
-        show: |c| c.dead_letter_retention_secs.to_string(),
-        set: |c, text| put(&mut c.dead_letter_retention_secs, text),
+        show: |c| c.queue.dead_letter_retention_secs.to_string(),
+        set: |c, text| put(&mut c.queue.dead_letter_retention_secs, text),
     },
     Setting {
         key: "dead_letter_retention_count",
@@ -118,7 +180,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: MOST_KEPT },
         default_note: "",
         reloads: false,
-        show: |c| c.dead_letter_retention_count.to_string(),
-        set: |c, text| put(&mut c.dead_letter_retention_count, text),
+        show: |c| c.queue.dead_letter_retention_count.to_string(),
+        set: |c, text| put(&mut c.queue.dead_letter_retention_count, text),
     },
 ];
