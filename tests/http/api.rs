@@ -1,11 +1,10 @@
 //! The rest of the API, and what it says of mistakes.
 
-use chimera_layer4::fabric::FabricConfig;
 use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::harness::settings;
+use crate::harness::settings_with;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -203,7 +202,7 @@ async fn the_other_layers_read_figures_judge_outputs_and_set_quotas() {
 async fn a_token_is_asked_for_by_all_but_the_probes() {
     let token = "0123456789abcdef".to_owned();
     let api_token = Some(Secret::new(token.clone()));
-    let mut api = Api::with(FabricConfig { api_token, ..settings() }, &[]).await;
+    let mut api = Api::with(settings_with(|c| c.http.api_token = api_token), &[]).await;
     assert_eq!(api.get("/health").await.status, 200);
     for shown in [None, Some("0123456789abcdeX".to_owned()), Some("0123456789abcde".to_owned())] {
         api.token = shown;

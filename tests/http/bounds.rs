@@ -4,10 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use chimera_layer4::fabric::FabricConfig;
-
 use super::Api;
-use crate::harness::settings;
+use crate::harness::settings_with;
 
 /// What is answered to these bytes, until the server closes or the answer is whole.
 pub(super) async fn raw(address: SocketAddr, bytes: Vec<u8>) -> String {
@@ -117,7 +115,7 @@ async fn a_half_closed_connection_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_bounded_and_the_idle_make_way() {
-    let api = Api::with(FabricConfig { max_connections: 2, ..settings() }, &[]).await;
+    let api = Api::with(settings_with(|c| c.http.max_connections = 2), &[]).await;
     let address = api.address;
     let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let hold = move || {
@@ -154,7 +152,7 @@ async fn connections_are_bounded_and_the_idle_make_way() {
 /// for the longest time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_waits_for_its_client_makes_way() {
-    let api = Api::with(FabricConfig { max_connections: 2, ..settings() }, &["echo"]).await;
+    let api = Api::with(settings_with(|c| c.http.max_connections = 2), &["echo"]).await;
     let address = api.address;
     let body = br#"{"target_agent_type":"echo","payload":"late"}"#;
     let length = format!("expect: 100-continue\r\ncontent-length: {}", body.len());
@@ -189,7 +187,7 @@ async fn a_connection_that_waits_for_its_client_makes_way() {
 /// One beyond those that have requests under way is closed, without a word or by a reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_with_a_request_under_way_does_not_make_way() {
-    let api = Api::with(FabricConfig { max_connections: 1, ..settings() }, &[]).await;
+    let api = Api::with(settings_with(|c| c.http.max_connections = 1), &[]).await;
     let address = api.address;
     let answers = tokio::task::spawn_blocking(move || {
         let mut listens = TcpStream::connect(address).unwrap();
@@ -277,7 +275,7 @@ async fn large_bodies_that_do_not_end_hold_up_no_small_ones() {
 /// some that these cannot take.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_does_not_take_every_connection() {
-    let api = Api::with(FabricConfig { max_connections: 8, ..settings() }, &["echo"]).await;
+    let api = Api::with(settings_with(|c| c.http.max_connections = 8), &["echo"]).await;
     let later = serde_json::json!({ "target_agent_type": "echo", "payload": 1,
         "not_before": "2999-01-01T00:00:00Z" });
     let id = api.post("/v1/tasks", later).await.json()["id"].as_str().unwrap().to_owned();
@@ -303,7 +301,7 @@ async fn who_waits_does_not_take_every_connection() {
 /// Listeners have their connections for ever, so they leave some to others, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_listens_does_not_take_every_connection() {
-    let api = Api::with(FabricConfig { max_connections: 8, ..settings() }, &[]).await;
+    let api = Api::with(settings_with(|c| c.http.max_connections = 8), &[]).await;
     let address = api.address;
     let ask = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let listen = move || {

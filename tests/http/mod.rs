@@ -80,7 +80,7 @@ impl Api {
         agents: impl IntoIterator<Item = AgentConfig>,
     ) -> Self {
         let config = FabricConfig { metrics_port: 0, ..config };
-        let token = config.api_token.as_ref().map(|token| token.reveal().to_owned());
+        let token = config.http.api_token.as_ref().map(|token| token.reveal().to_owned());
         let fabric = Arc::new(harness::fabric(config.clone()).await);
         for agent in agents {
             let component = harness::guest(&agent.agent_type);

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
-use chimera_layer4::fabric::FabricConfig;
 use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use super::Api;
 use super::service::{Service, declare};
 use crate::cli::Chimera;
 use crate::genomes::variants::Variant;
-use crate::harness::{root, settings};
+use crate::harness::{root, settings_with};
 
 /// Calls `look` with every object of the document.
 fn each(value: &Value, look: &mut impl FnMut(&serde_json::Map<String, Value>)) {
@@ -77,7 +76,7 @@ async fn the_document_says_where_the_host_is_and_what_it_wants_to_see() {
     open.end().await.unwrap();
 
     let token = "0123456789abcdef0123456789abcdef";
-    let config = FabricConfig { api_token: Some(Secret::new(token.to_owned())), ..settings() };
+    let config = settings_with(|c| c.http.api_token = Some(Secret::new(token.to_owned())));
     let closed = Api::with(config, &[]).await;
     let document = closed.get("/openapi.json").await.json();
     assert_eq!(document["security"], json!([{ "token": [] }]));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::service::{Service, declare};
 use crate::cli::Chimera;
-use crate::harness::{guest_path, settings};
+use crate::harness::{guest_path, settings_with};
 
 const LISTENS: &str = "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const RELOADS: &str = "POST /v1/reload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
@@ -83,7 +83,7 @@ async fn until_waited_for(api: &Api) {
 }
 
 fn few(max_connections: usize) -> FabricConfig {
-    FabricConfig { max_connections, ..settings() }
+    settings_with(|c| c.http.max_connections = max_connections)
 }
 
 #[tokio::test(flavor = "multi_thread")]

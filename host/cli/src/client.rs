@@ -82,7 +82,7 @@ async fn at(url: &str, pid: &str, config: &FabricConfig) -> Result<Client, Clien
     // First without the token: another process may have the port.
     client.greet(GREETING).await?;
     tracing::debug!(url, "a host says that it serves the data folder");
-    Ok(client.with_token(config.api_token.as_ref().map(|token| token.reveal())))
+    Ok(client.with_token(config.http.api_token.as_ref().map(|token| token.reveal())))
 }
 
 /// The process that has the folder's lock, and where it serves, if it said so.

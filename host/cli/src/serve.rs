@@ -39,7 +39,7 @@ pub(super) async fn run(
     output.note(&format!(
         "of {limit} file descriptors {clients} are for connections (`max_connections` is {}), \
          {for_agents} for agents",
-        config.max_connections
+        config.http.max_connections
     ));
     // First the address: where another host has it, nothing else is touched.
     let reloads = Reloads::default();

@@ -52,8 +52,8 @@ fn readable_secrets(settings: &Settings, us: u32, accounts: &Accounts) -> Option
     const READ: u32 = 0o044;
     let Settings { config, agents, layers } = settings;
     let file = layers.file();
-    let holds_token =
-        config.api_token.is_some() && layers.source("api_token") == format!("api_token in {file}");
+    let holds_token = config.http.api_token.is_some()
+        && layers.source("api_token") == format!("api_token in {file}");
     let secret = match agents.iter().find(|(_, agent)| !agent.environment.is_empty()) {
         _ if holds_token => "`api_token`".to_owned(),
         Some((name, _)) => format!("`agents.{name}.environment`"),
@@ -99,7 +99,7 @@ fn who_may(bits: u32, file: &Path, us: u32, accounts: &Accounts) -> Option<(Stri
 
 /// A port on loopback is open to every user of the machine.
 fn open_to_users(settings: &Settings, us: u32, accounts: &Accounts) -> Option<Warning> {
-    if settings.config.api_token.is_some() {
+    if settings.config.http.api_token.is_some() {
         return None;
     }
     let people = accounts.people_but(us);

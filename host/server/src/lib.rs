@@ -105,7 +105,7 @@ impl Server {
     /// # Errors
     /// `Communication` when it cannot be had.
     pub fn bind(fabric: Arc<Fabric>, config: &FabricConfig) -> Layer4Result<Self> {
-        let wanted = SocketAddr::new(config.bind_address, config.metrics_port);
+        let wanted = SocketAddr::new(config.http.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
             let why = match error.kind() {
                 io::ErrorKind::AddrInUse => "another program listens there, perhaps another \
@@ -119,7 +119,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let most = fabric.descriptors().clients;
-        let guard = Guard::new(config.api_token.as_ref(), address);
+        let guard = Guard::new(config.http.api_token.as_ref(), address);
         let app = App {
             fabric,
             guard,

@@ -19,8 +19,6 @@ mod setting;
 mod toml_file;
 mod weight;
 
-// An address is a value; what connects to it is in `std::net`.
-use core::net::{IpAddr, Ipv4Addr};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -42,7 +40,7 @@ pub use parts::{
     DEFAULT_HEARTBEAT_INTERVAL_SECS, DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS,
     DEFAULT_MAX_COMPONENT_MB, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT,
     DEFAULT_RECORDED_TASKS, DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS,
-    DEFAULT_TASK_QUEUE_CAPACITY, MOST_AGENTS, PARTS, Part, QueueSettings, SETTINGS,
+    DEFAULT_TASK_QUEUE_CAPACITY, HttpSettings, MOST_AGENTS, PARTS, Part, QueueSettings, SETTINGS,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
@@ -101,14 +99,10 @@ pub struct FabricConfig {
     pub queue: QueueSettings,
     /// Seconds between two reports of key figures.
     pub kpi_reporting_interval_secs: u64,
-    /// The address that the HTTP API listens on.
-    pub bind_address: IpAddr,
     /// The port of the HTTP API and its metrics; 0: one that is free.
     pub metrics_port: u16,
-    /// The token that a client of the HTTP API must send; none: any client may use it.
-    pub api_token: Option<Secret>,
-    /// Connections to the HTTP API at once.
-    pub max_connections: usize,
+    /// The HTTP API, but for its port.
+    pub http: HttpSettings,
     /// The folder for log files; `None`: logs go to standard error.
     pub log_dir: Option<PathBuf>,
     /// A PEM file of certificate authorities that agents' HTTPS requests trust
@@ -139,10 +133,8 @@ impl Default for FabricConfig {
             data_dir: None,
             queue: QueueSettings::default(),
             kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
-            bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             metrics_port: DEFAULT_METRICS_PORT,
-            api_token: None,
-            max_connections: DEFAULT_MAX_CONNECTIONS,
+            http: HttpSettings::default(),
             log_dir: None,
             http_ca_file: None,
             recorded_tasks: DEFAULT_RECORDED_TASKS,
@@ -178,7 +170,7 @@ impl FabricConfig {
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
         // What is not shown is compared as it is.
         let is_hidden = |key: &str| match key {
-            "api_token" => self.api_token != other.api_token,
+            "api_token" => self.http.api_token != other.http.api_token,
             "otlp_endpoint" => self.otlp_endpoint != other.otlp_endpoint,
             _ => false,
         };

@@ -29,7 +29,7 @@ const WHOLE: [Whole; 18] = [
     ("dead_letter_retention_secs", 1, 315_360_000, |c| c.queue.dead_letter_retention_secs),
     ("dead_letter_retention_count", 1, 100_000_000, |c| c.queue.dead_letter_retention_count),
     ("kpi_reporting_interval_secs", 1, DAY, |c| c.kpi_reporting_interval_secs),
-    ("max_connections", 1, 1_000_000, |c| c.max_connections as u64),
+    ("max_connections", 1, 1_000_000, |c| c.http.max_connections as u64),
     ("recorded_tasks", 0, 100_000, |c| c.recorded_tasks as u64),
 ];
 
@@ -86,9 +86,9 @@ fn each_other_setting_is_taken_as_it_is_written() {
     assert_eq!(with("http_ca_file", "ca.pem").unwrap().http_ca_file, path("ca.pem"));
     assert_eq!(with("metrics_port", "0").unwrap().metrics_port, 0);
     assert_eq!(with("metrics_port", "65535").unwrap().metrics_port, 65_535);
-    assert_eq!(with("bind_address", "::1").unwrap().bind_address.to_string(), "::1");
+    assert_eq!(with("bind_address", "::1").unwrap().http.bind_address.to_string(), "::1");
     assert!(with("debug_mode", "true").unwrap().debug_mode);
-    let token = with("api_token", " 0123456789abcdef ").unwrap().api_token.unwrap();
+    let token = with("api_token", " 0123456789abcdef ").unwrap().http.api_token.unwrap();
     assert_eq!(token.reveal(), "0123456789abcdef");
     let endpoint = with("otlp_endpoint", "http://there:4318").unwrap().otlp_endpoint;
     assert_eq!(endpoint.as_deref(), Some("http://there:4318"));
@@ -165,7 +165,7 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(config.queue.result_retention(), Duration::from_secs(86_400));
     assert_eq!(config.queue.dead_letter_retention(), Duration::from_secs(2_592_000));
     assert_eq!(config.queue.max_store_mb, 16_384);
-    assert!(config.bind_address.is_loopback());
+    assert!(config.http.bind_address.is_loopback());
 }
 
 #[test]
@@ -173,7 +173,8 @@ fn an_address_that_others_reach_needs_a_token() {
     let token = || Some(Secret::new("0123456789abcdef".into()));
     let complaints = |address: &str, api_token| {
         let bind_address = address.parse().unwrap();
-        FabricConfig { bind_address, api_token, ..FabricConfig::default() }.complaints()
+        let http = HttpSettings { bind_address, api_token, ..HttpSettings::default() };
+        FabricConfig { http, ..FabricConfig::default() }.complaints()
     };
     for (address, reached) in [
         ("127.0.0.1", false),

@@ -95,7 +95,7 @@ impl Fabric {
         if !complaints.is_empty() {
             return Err(Layer4Error::Configuration(complaints));
         }
-        let descriptors = Descriptors::of_process(config.max_connections)?;
+        let descriptors = Descriptors::of_process(config.http.max_connections)?;
         let stores = Arc::new(Stores::open(&config)?);
         let (config, life) = (Arc::new(config), Arc::new(Lifecycle::default()));
         let keyvalue = stores.keyvalue(charge_caller);

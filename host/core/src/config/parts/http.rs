@@ -1,5 +1,8 @@
 //! The HTTP API: its address, and its token.
 
+// An address is a value; what connects to it is in `std::net`.
+use core::net::{IpAddr, Ipv4Addr};
+
 use super::super::FabricConfig;
 use super::super::secret::Secret;
 use super::super::setting::{Allowed, Setting, put};
@@ -8,6 +11,27 @@ use super::super::setting::{Allowed, Setting, put};
 pub const DEFAULT_METRICS_PORT: u16 = 9090;
 /// A thousand clients with a few connections each; each costs tens of kilobytes.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+
+/// The HTTP API: its address, its token, and how many may be connected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSettings {
+    /// The address that the HTTP API listens on.
+    pub bind_address: IpAddr,
+    /// The token that a client of the HTTP API must send; none: any client may use it.
+    pub api_token: Option<Secret>,
+    /// Connections to the HTTP API at once.
+    pub max_connections: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            api_token: None,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+        }
+    }
+}
 
 pub(in super::super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -18,8 +42,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words("an IP address"),
         default_note: "",
         reloads: false,
-        show: |c| c.bind_address.to_string(),
-        set: |c, text| put(&mut c.bind_address, text),
+        show: |c| c.http.bind_address.to_string(),
+        set: |c, text| put(&mut c.http.bind_address, text),
     },
     Setting {
         key: "metrics_port",
@@ -40,11 +64,11 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Token,
         default_note: "",
         reloads: false,
-        show: |c| if c.api_token.is_some() { "(secret)".into() } else { "none".into() },
+        show: |c| if c.http.api_token.is_some() { "(secret)".into() } else { "none".into() },
         set: |c, text| {
             // Right or wrong, it is there: that it is missing is no complaint. The
             // configuration says what is wrong with it, without showing it.
-            c.api_token = Some(Secret::new(text.to_owned()));
+            c.http.api_token = Some(Secret::new(text.to_owned()));
             Ok(())
         },
     },
@@ -56,22 +80,22 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 1, most: 1_000_000 },
         default_note: ", or what the limit on open files leaves",
         reloads: false,
-        show: |c| c.max_connections.to_string(),
-        set: |c, text| put(&mut c.max_connections, text),
+        show: |c| c.http.max_connections.to_string(),
+        set: |c, text| put(&mut c.http.max_connections, text),
     },
 ];
 
 /// What is wrong with them together.
 pub(in super::super) fn complaints(config: &FabricConfig) -> Vec<String> {
     let mut complaints = Vec::new();
-    if let Some(token) = &config.api_token {
+    if let Some(token) = &config.http.api_token {
         complaints.extend(token.complaint().map(|message| format!("api_token {message}")));
     }
-    if !config.bind_address.is_loopback() && config.api_token.is_none() {
+    if !config.http.bind_address.is_loopback() && config.http.api_token.is_none() {
         complaints.push(format!(
             "bind_address is {}, which others can reach, and there is no `api_token`; set one, \
              or bind to 127.0.0.1",
-            config.bind_address
+            config.http.bind_address
         ));
     }
     complaints
