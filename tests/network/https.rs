@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chimera_layer4::fabric::{Fabric, FabricConfig, Layer4Error};
+use chimera_layer4::fabric::{Fabric, Layer4Error};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::server::Server;
 use super::{granted, run};
-use crate::harness::{fabric, guest, settings};
+use crate::harness::{fabric, guest, settings_with};
 
 /// An authority of the test's own: its certificate in a file, and a server
 /// whose certificate for `localhost` it signed.
@@ -38,7 +38,7 @@ async fn authority(folder: &Path) -> (PathBuf, Server) {
 }
 
 async fn host(http_ca_file: Option<PathBuf>, port: u16) -> Fabric {
-    let fabric = fabric(FabricConfig { http_ca_file, ..settings() }).await;
+    let fabric = fabric(settings_with(|c| c.capabilities.http_ca_file = http_ca_file)).await;
     let origins = [format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}")];
     let origins: Vec<_> = origins.iter().map(String::as_str).collect();
     fabric.agents().spawn(&guest("courier"), granted("courier", &origins)).await.unwrap();
@@ -78,7 +78,7 @@ async fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     std::fs::write(&empty, "no certificate").unwrap();
     for (file, words) in [(missing, "it cannot be read: "), (empty, "it holds no certificate")] {
         let shown = file.display().to_string();
-        let config = FabricConfig { http_ca_file: Some(file), ..settings() };
+        let config = settings_with(|c| c.capabilities.http_ca_file = Some(file));
         let error = Fabric::new(config).err().unwrap();
         let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
         assert!(complaints[0].starts_with(&format!("http_ca_file is {shown}: ")), "{complaints:?}");

@@ -34,7 +34,7 @@ pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
 pub use parts::capabilities::{GRANT_KEYS, GrantKey};
 pub use parts::{
-    ComponentSettings, DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS,
+    CapabilitySettings, ComponentSettings, DEFAULT_AGENT_TIMEOUT_SECS, DEFAULT_COMPILE_CPU_SECS,
     DEFAULT_COMPILE_MEMORY_MB, DEFAULT_DEAD_LETTER_RETENTION_COUNT,
     DEFAULT_DEAD_LETTER_RETENTION_SECS, DEFAULT_DRAIN_TIMEOUT_SECS,
     DEFAULT_HEARTBEAT_INTERVAL_SECS, DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS,
@@ -105,9 +105,8 @@ pub struct FabricConfig {
     pub http: HttpSettings,
     /// The folder for log files; `None`: logs go to standard error.
     pub log_dir: Option<PathBuf>,
-    /// A PEM file of certificate authorities that agents' HTTPS requests trust
-    /// besides the public ones.
-    pub http_ca_file: Option<PathBuf>,
+    /// What agents may use, beside what is granted to each.
+    pub capabilities: CapabilitySettings,
     /// Real tasks of each agent type that are kept to benchmark genomes with;
     /// 0: none are.
     pub recorded_tasks: usize,
@@ -136,7 +135,7 @@ impl Default for FabricConfig {
             metrics_port: DEFAULT_METRICS_PORT,
             http: HttpSettings::default(),
             log_dir: None,
-            http_ca_file: None,
+            capabilities: CapabilitySettings::default(),
             recorded_tasks: DEFAULT_RECORDED_TASKS,
             recorded_redaction: Redaction::default(),
             otlp_endpoint: None,

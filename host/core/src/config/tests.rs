@@ -83,7 +83,7 @@ fn each_other_setting_is_taken_as_it_is_written() {
         path("/bin/x")
     );
     assert_eq!(with("log_dir", "logs").unwrap().log_dir, path("logs"));
-    assert_eq!(with("http_ca_file", "ca.pem").unwrap().http_ca_file, path("ca.pem"));
+    assert_eq!(with("http_ca_file", "ca.pem").unwrap().capabilities.http_ca_file, path("ca.pem"));
     assert_eq!(with("metrics_port", "0").unwrap().metrics_port, 0);
     assert_eq!(with("metrics_port", "65535").unwrap().metrics_port, 65_535);
     assert_eq!(with("bind_address", "::1").unwrap().http.bind_address.to_string(), "::1");

@@ -108,7 +108,7 @@ impl Fabric {
             compile_limits: compile_limits(&config),
             capabilities: CapabilityOptions {
                 keyvalue: Arc::clone(&keyvalue),
-                http_ca_file: config.http_ca_file.clone(),
+                http_ca_file: config.capabilities.http_ca_file.clone(),
             },
             descriptors: descriptors.agents,
         })?;

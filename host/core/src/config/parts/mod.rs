@@ -11,6 +11,7 @@ mod telemetry;
 use super::FabricConfig;
 use super::setting::Setting;
 
+pub use capabilities::CapabilitySettings;
 pub use components::{
     ComponentSettings, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
     DEFAULT_MAX_COMPONENT_MB,

@@ -13,8 +13,8 @@ pub(super) const SETTINGS: &[Setting] = &[Setting {
     allowed: Allowed::Words("a path"),
     default_note: ": only the public ones",
     reloads: false,
-    show: |c| shown_path(&c.http_ca_file),
-    set: |c, text| put_some(&mut c.http_ca_file, text),
+    show: |c| shown_path(&c.capabilities.http_ca_file),
+    set: |c, text| put_some(&mut c.capabilities.http_ca_file, text),
 }];
 
 pub(super) const GRANT_KEY: GrantKey = GrantKey { key: KEY, flag: "--http", shown, read };

@@ -5,9 +5,19 @@ mod files;
 mod http;
 mod keyvalue;
 
+use std::path::PathBuf;
+
 use crate::Grants;
 use crate::config::reader::Reader;
 use crate::config::setting::{AgentKey, Setting};
+
+/// What agents may use, beside what is granted to each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CapabilitySettings {
+    /// A PEM file of certificate authorities that agents' HTTPS requests trust
+    /// besides the public ones.
+    pub http_ca_file: Option<PathBuf>,
+}
 
 /// Settings of the host, beside what `[agents.NAME]` grants to each.
 pub(super) const SETTINGS: &[Setting] = http::SETTINGS;
