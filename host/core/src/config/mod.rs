@@ -25,7 +25,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::ResourceQuota;
-use crate::genome::Redaction;
 
 pub use address::is_web_address;
 pub use agent_keys::AGENT_KEYS;
@@ -40,7 +39,8 @@ pub use parts::{
     DEFAULT_HEARTBEAT_INTERVAL_SECS, DEFAULT_KPI_REPORTING_INTERVAL_SECS, DEFAULT_MAX_AGENTS,
     DEFAULT_MAX_COMPONENT_MB, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT,
     DEFAULT_RECORDED_TASKS, DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS,
-    DEFAULT_TASK_QUEUE_CAPACITY, HttpSettings, MOST_AGENTS, PARTS, Part, QueueSettings, SETTINGS,
+    DEFAULT_TASK_QUEUE_CAPACITY, GenomeSettings, HttpSettings, MOST_AGENTS, PARTS, Part,
+    QueueSettings, SETTINGS,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
@@ -107,11 +107,8 @@ pub struct FabricConfig {
     pub log_dir: Option<PathBuf>,
     /// What agents may use, beside what is granted to each.
     pub capabilities: CapabilitySettings,
-    /// Real tasks of each agent type that are kept to benchmark genomes with;
-    /// 0: none are.
-    pub recorded_tasks: usize,
-    /// What is taken out of a task before it is kept.
-    pub recorded_redaction: Redaction,
+    /// The real tasks that genomes are benchmarked with.
+    pub genomes: GenomeSettings,
     /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
     pub otlp_endpoint: Option<String>,
     /// The variables whose names begin with `OTEL_`, which say how traces are made and sent.
@@ -136,8 +133,7 @@ impl Default for FabricConfig {
             http: HttpSettings::default(),
             log_dir: None,
             capabilities: CapabilitySettings::default(),
-            recorded_tasks: DEFAULT_RECORDED_TASKS,
-            recorded_redaction: Redaction::default(),
+            genomes: GenomeSettings::default(),
             otlp_endpoint: None,
             otel_variables: Vec::new(),
             debug_mode: false,

@@ -30,7 +30,7 @@ const WHOLE: [Whole; 18] = [
     ("dead_letter_retention_count", 1, 100_000_000, |c| c.queue.dead_letter_retention_count),
     ("kpi_reporting_interval_secs", 1, DAY, |c| c.kpi_reporting_interval_secs),
     ("max_connections", 1, 1_000_000, |c| c.http.max_connections as u64),
-    ("recorded_tasks", 0, 100_000, |c| c.recorded_tasks as u64),
+    ("recorded_tasks", 0, 100_000, |c| c.genomes.recorded_tasks as u64),
 ];
 
 fn with(key: &str, text: &str) -> Result<FabricConfig, Vec<String>> {
@@ -92,7 +92,8 @@ fn each_other_setting_is_taken_as_it_is_written() {
     assert_eq!(token.reveal(), "0123456789abcdef");
     let endpoint = with("otlp_endpoint", "http://there:4318").unwrap().otlp_endpoint;
     assert_eq!(endpoint.as_deref(), Some("http://there:4318"));
-    let redaction = with("recorded_redaction", " $.a , ,$.b.c,").unwrap().recorded_redaction;
+    let redaction =
+        with("recorded_redaction", " $.a , ,$.b.c,").unwrap().genomes.recorded_redaction;
     assert_eq!(Vec::from(redaction), ["$.a", "$.b.c"]);
 }
 

@@ -16,7 +16,10 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     pub(crate) fn new(config: &FabricConfig) -> Self {
-        let recorder = Recorder::new(config.recorded_tasks > 0, config.recorded_redaction.clone());
+        let recorder = Recorder::new(
+            config.genomes.recorded_tasks > 0,
+            config.genomes.recorded_redaction.clone(),
+        );
         Self { trials: Trials::default(), recorder }
     }
 

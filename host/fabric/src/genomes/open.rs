@@ -72,7 +72,7 @@ impl OpenGenomes {
             tracing::warn!(complaint, "the index of genomes was made anew from what is stored");
         }
         let recordings = RecordingsOptions {
-            max_tasks: config.recorded_tasks,
+            max_tasks: config.genomes.recorded_tasks,
             max_bytes: RECORDED_BYTES,
             max_types: MOST_TYPES,
             seed: fastrand::u64(..),

@@ -6,6 +6,22 @@ use crate::genome::Redaction;
 /// Enough to tell five per cent of latency apart; some megabytes of most tasks.
 pub const DEFAULT_RECORDED_TASKS: usize = 500;
 
+/// The real tasks that genomes are benchmarked with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenomeSettings {
+    /// Real tasks of each agent type that are kept to benchmark genomes with;
+    /// 0: none are.
+    pub recorded_tasks: usize,
+    /// What is taken out of a task before it is kept.
+    pub recorded_redaction: Redaction,
+}
+
+impl Default for GenomeSettings {
+    fn default() -> Self {
+        Self { recorded_tasks: DEFAULT_RECORDED_TASKS, recorded_redaction: Redaction::default() }
+    }
+}
+
 pub(in super::super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "recorded_tasks",
@@ -15,8 +31,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Whole { least: 0, most: 100_000 },
         default_note: "",
         reloads: false,
-        show: |c| c.recorded_tasks.to_string(),
-        set: |c, text| put(&mut c.recorded_tasks, text),
+        show: |c| c.genomes.recorded_tasks.to_string(),
+        set: |c, text| put(&mut c.genomes.recorded_tasks, text),
     },
     Setting {
         key: "recorded_redaction",
@@ -26,8 +42,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words("JSON paths, separated by commas, as `$.user.email,$..password`"),
         default_note: "",
         reloads: false,
-        show: |c| Vec::from(c.recorded_redaction.clone()).join(","),
-        set: |c, text| put_redaction(&mut c.recorded_redaction, text),
+        show: |c| Vec::from(c.genomes.recorded_redaction.clone()).join(","),
+        set: |c, text| put_redaction(&mut c.genomes.recorded_redaction, text),
     },
 ];
 
