@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use chimera_layer4::fabric::FabricConfig;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
@@ -17,7 +16,7 @@ use serde_json::json;
 use super::Api;
 use super::service::Service;
 use crate::cli::Chimera;
-use crate::harness::{guest_path, settings};
+use crate::harness::{guest_path, settings_with};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -95,7 +94,8 @@ fn attribute(span: &Span, name: &str) -> String {
 async fn one_trace_goes_from_the_request_through_a_retry_to_the_guests_own_span() {
     let collector = Collector::start();
     let endpoint = Some(collector.endpoint.clone());
-    let api = Api::with(FabricConfig { otlp_endpoint: endpoint, ..settings() }, &["hostile"]).await;
+    let api =
+        Api::with(settings_with(|c| c.telemetry.otlp_endpoint = endpoint), &["hostile"]).await;
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     let headers = [("content-type", "application/json"), ("traceparent", &traceparent)];
     let submit = async |payload: serde_json::Value| {
@@ -137,7 +137,7 @@ async fn one_trace_goes_from_the_request_through_a_retry_to_the_guests_own_span(
 async fn a_collector_that_does_not_answer_delays_no_task() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Some(format!("http://{}", silent.local_addr().unwrap()));
-    let api = Api::with(FabricConfig { otlp_endpoint: endpoint, ..settings() }, &["echo"]).await;
+    let api = Api::with(settings_with(|c| c.telemetry.otlp_endpoint = endpoint), &["echo"]).await;
     for n in 0..200 {
         let body = json!({ "target_agent_type": "echo", "payload": n });
         let done = api.post("/v1/tasks?wait=30s", body).await.json();

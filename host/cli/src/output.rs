@@ -104,7 +104,7 @@ impl Output {
         let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
         let unwritten = Arc::new(AtomicU64::new(0));
         let is_terminal = io::stderr().is_terminal();
-        let (writer, guard) = match (&config.log_dir, log) {
+        let (writer, guard) = match (&config.telemetry.log_dir, log) {
             // A subscriber that is set already, by an embedder, stays.
             (_, Log::OneShot) => {
                 let logs = logs.with_writer(move || Lossy::new(io::stderr(), &unwritten));
@@ -123,7 +123,7 @@ impl Output {
             unread.dropped_lines() as u64 + unwritten.load(Ordering::Relaxed)
         });
         let logs = logs.with_writer(writer);
-        let text = is_terminal && config.log_dir.is_none();
+        let text = is_terminal && config.telemetry.log_dir.is_none();
         let _ = if text { logs.try_init() } else { logs.json().try_init() };
         Ok(Some(guard))
     }

@@ -59,7 +59,7 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
         }
     };
     config.data_dir = config.data_dir.or_else(default_data_dir);
-    config.otel_variables = otel_variables();
+    config.telemetry.otel_variables = otel_variables();
     // This is the program that compiles.
     config.components.compile_program = config.components.compile_program.or_else(this_program);
     Ok(Settings { config, agents, layers })

@@ -46,7 +46,7 @@ fn fabric(config: &FabricConfig) -> Result<Fabric, Layer4Error> {
 }
 
 fn folders(config: &FabricConfig) -> Vec<String> {
-    let named = [("data_dir", &config.data_dir), ("log_dir", &config.log_dir)];
+    let named = [("data_dir", &config.data_dir), ("log_dir", &config.telemetry.log_dir)];
     let wrong = |(key, folder): (&str, &Option<PathBuf>)| {
         let folder = folder.as_ref()?;
         let error = can_write(folder).err()?;

@@ -40,7 +40,7 @@ pub use parts::{
     DEFAULT_MAX_COMPONENT_MB, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_STORE_MB, DEFAULT_METRICS_PORT,
     DEFAULT_RECORDED_TASKS, DEFAULT_RESULT_RETENTION_COUNT, DEFAULT_RESULT_RETENTION_SECS,
     DEFAULT_TASK_QUEUE_CAPACITY, GenomeSettings, HttpSettings, MOST_AGENTS, PARTS, Part,
-    QueueSettings, SETTINGS,
+    QueueSettings, SETTINGS, TelemetrySettings,
 };
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
@@ -77,7 +77,10 @@ impl FromStr for TaskStoreKind {
     }
 }
 
-/// The host's settings, complete and within range. Those of one part of the host are a group.
+/// The host's settings, complete and within range.
+///
+/// The settings that the specification names and the data folder are fields. The others are
+/// in groups, one for each part of the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FabricConfig {
     /// Agents that may run at once.
@@ -86,35 +89,31 @@ pub struct FabricConfig {
     pub default_resource_quota: ResourceQuota,
     /// Tasks that may wait for one agent type.
     pub task_queue_capacity: usize,
+    /// Seconds between two reports of key figures.
+    pub kpi_reporting_interval_secs: u64,
     /// Seconds between two looks at an agent's health.
     pub heartbeat_interval_secs: u64,
     /// Seconds that `init`, `health` and `shutdown` may take.
     pub agent_timeout_secs: u64,
-    /// Components, and how they are compiled.
-    pub components: ComponentSettings,
+    /// The port of the HTTP API and its metrics; 0: one that is free.
+    pub metrics_port: u16,
+    /// Whether logging is detailed.
+    pub debug_mode: bool,
     /// Where compiled code and tasks are kept; `None`: code in a folder that goes
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
+    /// Components, and how they are compiled.
+    pub components: ComponentSettings,
     /// Where tasks are kept, and for how long.
     pub queue: QueueSettings,
-    /// Seconds between two reports of key figures.
-    pub kpi_reporting_interval_secs: u64,
-    /// The port of the HTTP API and its metrics; 0: one that is free.
-    pub metrics_port: u16,
     /// The HTTP API, but for its port.
     pub http: HttpSettings,
-    /// The folder for log files; `None`: logs go to standard error.
-    pub log_dir: Option<PathBuf>,
     /// What agents may use, beside what is granted to each.
     pub capabilities: CapabilitySettings,
     /// The real tasks that genomes are benchmarked with.
     pub genomes: GenomeSettings,
-    /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
-    pub otlp_endpoint: Option<String>,
-    /// The variables whose names begin with `OTEL_`, which say how traces are made and sent.
-    pub otel_variables: Vec<(String, Secret)>,
-    /// Whether logging is detailed.
-    pub debug_mode: bool,
+    /// Logs and traces.
+    pub telemetry: TelemetrySettings,
 }
 
 impl Default for FabricConfig {
@@ -123,20 +122,18 @@ impl Default for FabricConfig {
             max_agents: DEFAULT_MAX_AGENTS,
             default_resource_quota: ResourceQuota::default(),
             task_queue_capacity: DEFAULT_TASK_QUEUE_CAPACITY,
+            kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
             heartbeat_interval_secs: DEFAULT_HEARTBEAT_INTERVAL_SECS,
             agent_timeout_secs: DEFAULT_AGENT_TIMEOUT_SECS,
-            components: ComponentSettings::default(),
-            data_dir: None,
-            queue: QueueSettings::default(),
-            kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
             metrics_port: DEFAULT_METRICS_PORT,
+            debug_mode: false,
+            data_dir: None,
+            components: ComponentSettings::default(),
+            queue: QueueSettings::default(),
             http: HttpSettings::default(),
-            log_dir: None,
             capabilities: CapabilitySettings::default(),
             genomes: GenomeSettings::default(),
-            otlp_endpoint: None,
-            otel_variables: Vec::new(),
-            debug_mode: false,
+            telemetry: TelemetrySettings::default(),
         }
     }
 }
@@ -166,7 +163,7 @@ impl FabricConfig {
         // What is not shown is compared as it is.
         let is_hidden = |key: &str| match key {
             "api_token" => self.http.api_token != other.http.api_token,
-            "otlp_endpoint" => self.otlp_endpoint != other.otlp_endpoint,
+            "otlp_endpoint" => self.telemetry.otlp_endpoint != other.telemetry.otlp_endpoint,
             _ => false,
         };
         let changed = |setting: &&Setting| {

@@ -82,7 +82,7 @@ fn each_other_setting_is_taken_as_it_is_written() {
         with("compile_program", "/bin/x").unwrap().components.compile_program,
         path("/bin/x")
     );
-    assert_eq!(with("log_dir", "logs").unwrap().log_dir, path("logs"));
+    assert_eq!(with("log_dir", "logs").unwrap().telemetry.log_dir, path("logs"));
     assert_eq!(with("http_ca_file", "ca.pem").unwrap().capabilities.http_ca_file, path("ca.pem"));
     assert_eq!(with("metrics_port", "0").unwrap().metrics_port, 0);
     assert_eq!(with("metrics_port", "65535").unwrap().metrics_port, 65_535);
@@ -90,7 +90,7 @@ fn each_other_setting_is_taken_as_it_is_written() {
     assert!(with("debug_mode", "true").unwrap().debug_mode);
     let token = with("api_token", " 0123456789abcdef ").unwrap().http.api_token.unwrap();
     assert_eq!(token.reveal(), "0123456789abcdef");
-    let endpoint = with("otlp_endpoint", "http://there:4318").unwrap().otlp_endpoint;
+    let endpoint = with("otlp_endpoint", "http://there:4318").unwrap().telemetry.otlp_endpoint;
     assert_eq!(endpoint.as_deref(), Some("http://there:4318"));
     let redaction =
         with("recorded_redaction", " $.a , ,$.b.c,").unwrap().genomes.recorded_redaction;
@@ -196,7 +196,10 @@ fn a_configuration_made_by_hand_is_held_to_the_same_rules() {
     let config = FabricConfig {
         max_agents: 10_001,
         default_resource_quota: ResourceQuota { max_memory_mb: 0, ..ResourceQuota::default() },
-        otlp_endpoint: Some("ftp://me:hush@there".into()),
+        telemetry: TelemetrySettings {
+            otlp_endpoint: Some("ftp://me:hush@there".into()),
+            ..TelemetrySettings::default()
+        },
         ..FabricConfig::default()
     };
     assert_eq!(
@@ -207,8 +210,9 @@ fn a_configuration_made_by_hand_is_held_to_the_same_rules() {
             "otlp_endpoint is \"ftp://(secret)@there\"; allowed is an address as http://127.0.0.1:4318",
         ]
     );
-    let endpoint = Some("http://there:4318".into());
-    let traced = FabricConfig { otlp_endpoint: endpoint, ..FabricConfig::default() };
+    let otlp_endpoint = Some("http://there:4318".into());
+    let telemetry = TelemetrySettings { otlp_endpoint, ..TelemetrySettings::default() };
+    let traced = FabricConfig { telemetry, ..FabricConfig::default() };
     assert_eq!(traced.complaints(), [""; 0]);
 }
 

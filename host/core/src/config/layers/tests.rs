@@ -90,7 +90,7 @@ fn values_of_each_kind_are_taken_as_their_text() {
     );
     let config = resolve(&layers).unwrap();
     assert!(config.debug_mode);
-    assert_eq!(config.log_dir, Some("a b".into()));
+    assert_eq!(config.telemetry.log_dir, Some("a b".into()));
     assert_eq!(config.max_agents, 7);
     assert_eq!(config.default_resource_quota.max_cpu_cores, 0.5);
     assert_eq!(config.default_resource_quota.max_network_mbps, None);

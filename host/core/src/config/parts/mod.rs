@@ -26,7 +26,7 @@ pub use queue::{
     DEFAULT_DRAIN_TIMEOUT_SECS, DEFAULT_MAX_STORE_MB, DEFAULT_RESULT_RETENTION_COUNT,
     DEFAULT_RESULT_RETENTION_SECS, DEFAULT_TASK_QUEUE_CAPACITY, QueueSettings,
 };
-pub use telemetry::DEFAULT_KPI_REPORTING_INTERVAL_SECS;
+pub use telemetry::{DEFAULT_KPI_REPORTING_INTERVAL_SECS, TelemetrySettings};
 
 /// The settings of one part of the host.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,25 @@
 //! Logs, traces and key figures.
 
+use std::path::PathBuf;
+
 use super::super::FabricConfig;
 use super::super::address::is_web_address;
-use super::super::secret::without_userinfo;
+use super::super::secret::{Secret, without_userinfo};
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
 
 /// Prometheus scrapes about as often.
 pub const DEFAULT_KPI_REPORTING_INTERVAL_SECS: u64 = 5;
+
+/// Where logs and traces go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TelemetrySettings {
+    /// The folder for log files; `None`: logs go to standard error.
+    pub log_dir: Option<PathBuf>,
+    /// Where an OpenTelemetry collector takes traces over HTTP; `None`: none are made.
+    pub otlp_endpoint: Option<String>,
+    /// The variables whose names begin with `OTEL_`, which say how traces are made and sent.
+    pub otel_variables: Vec<(String, Secret)>,
+}
 
 const COLLECTOR: &str = "an address as http://127.0.0.1:4318";
 
@@ -30,8 +43,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words("a path"),
         default_note: ": logs go to standard error",
         reloads: false,
-        show: |c| shown_path(&c.log_dir),
-        set: |c, text| put_some(&mut c.log_dir, text),
+        show: |c| shown_path(&c.telemetry.log_dir),
+        set: |c, text| put_some(&mut c.telemetry.log_dir, text),
     },
     Setting {
         key: "otlp_endpoint",
@@ -41,8 +54,10 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         allowed: Allowed::Words(COLLECTOR),
         default_note: ": no traces are made",
         reloads: false,
-        show: |c| c.otlp_endpoint.as_deref().map_or_else(|| "none".into(), without_userinfo),
-        set: |c, text| put_some(&mut c.otlp_endpoint, text),
+        show: |c| {
+            c.telemetry.otlp_endpoint.as_deref().map_or_else(|| "none".into(), without_userinfo)
+        },
+        set: |c, text| put_some(&mut c.telemetry.otlp_endpoint, text),
     },
     Setting {
         key: "debug_mode",
@@ -59,7 +74,8 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
 
 /// What is wrong with them together.
 pub(in super::super) fn complaints(config: &FabricConfig) -> Option<String> {
-    let endpoint = config.otlp_endpoint.as_ref().filter(|endpoint| !is_web_address(endpoint))?;
+    let endpoint =
+        config.telemetry.otlp_endpoint.as_ref().filter(|endpoint| !is_web_address(endpoint))?;
     let endpoint = without_userinfo(endpoint);
     Some(format!("otlp_endpoint is {endpoint:?}; allowed is {COLLECTOR}"))
 }

@@ -46,12 +46,12 @@ impl Traces {
     /// # Errors
     /// `Configuration` when the collector's address is none.
     pub(crate) fn new(config: &FabricConfig) -> Layer4Result<Self> {
-        let variables = Variables(&config.otel_variables);
+        let variables = Variables(&config.telemetry.otel_variables);
         let refused = variables.refused();
         if !refused.is_empty() {
             return Err(Layer4Error::Configuration(refused));
         }
-        let Some(otlp) = variables.otlp(config.otlp_endpoint.as_deref()) else {
+        let Some(otlp) = variables.otlp(config.telemetry.otlp_endpoint.as_deref()) else {
             return Ok(Self { collected: None });
         };
         for reason in variables.wrong_values() {
@@ -94,9 +94,9 @@ impl Traces {
 /// The variables of OpenTelemetry's that are set and have no effect, each with the
 /// reason. A host that sends traces logs values that are not allowed itself.
 pub fn without_effect(config: &FabricConfig) -> Vec<String> {
-    let variables = Variables(&config.otel_variables);
+    let variables = Variables(&config.telemetry.otel_variables);
     let mut reasons = variables.without_effect();
-    if variables.otlp(config.otlp_endpoint.as_deref()).is_none() {
+    if variables.otlp(config.telemetry.otlp_endpoint.as_deref()).is_none() {
         if !variables.ends_all() {
             reasons.extend(variables.wrong_values());
         }
