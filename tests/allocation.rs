@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4::fabric::{
-    AgentId, AgentSource, AllocationTarget, Breach, ExecutionResult, Fabric, Fault, FolderAccess,
-    FolderGrant, Layer4Error, Layer4Result, LimitSource, QuotaKind, ResourceAllocation,
+    AgentId, AgentSource, AllocationTarget, Breach, ExecutionResult, Fabric, FabricError,
+    FabricResult, Fault, FolderAccess, FolderGrant, LimitSource, QuotaKind, ResourceAllocation,
     ResourceQuota, Task, utils,
 };
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn allocate(
     fabric: &Fabric,
     target: AllocationTarget,
     change: impl FnOnce(&mut ResourceQuota),
-) -> Layer4Result<usize> {
+) -> FabricResult<usize> {
     let mut resource_quota = small_quota();
     change(&mut resource_quota);
     fabric.agents().allocate(ResourceAllocation { target, resource_quota })
@@ -294,7 +294,7 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
             quota.max_cpu_cores = f64::NAN;
             quota.max_memory_mb = 0;
         });
-        let Err(Layer4Error::InvalidRequest(complaints)) = error else { panic!("{error:?}") };
+        let Err(FabricError::InvalidRequest(complaints)) = error else { panic!("{error:?}") };
         let expected = [
             "resource_quota.max_cpu_cores is NaN; allowed is 0.001 to 1024",
             "resource_quota.max_memory_mb is 0; allowed is 1 to 4096",
@@ -306,7 +306,7 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
 
     let unknown = utils::generate_agent_id();
     let error = allocate(&fabric, AllocationTarget::Agent(unknown), |_| {}).unwrap_err();
-    assert!(matches!(error, Layer4Error::AgentNotFound(id) if id == unknown), "{error}");
+    assert!(matches!(error, FabricError::AgentNotFound(id) if id == unknown), "{error}");
     let error = allocate(&fabric, of_type("unknown"), |_| {}).unwrap_err();
     assert_eq!(error.code(), "agent-type-not-found");
     assert!(error.to_string().contains("known: echo, parrot"), "{error}");

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::{
-    AgentSource, ExecutionResult, Fabric, FabricConfig, Fault, HealthStatus, InstancePolicy,
-    Layer4Error, LimitSource, NewGenome, QuotaKind, SystemStatus, Task, TaskState, utils,
+    AgentSource, ExecutionResult, Fabric, FabricConfig, FabricError, Fault, HealthStatus,
+    InstancePolicy, LimitSource, NewGenome, QuotaKind, SystemStatus, Task, TaskState, utils,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -63,7 +63,7 @@ async fn what_is_refused_is_refused_before_the_task_is_taken() {
 async fn a_configuration_out_of_range_is_refused_with_every_complaint() {
     let config = FabricConfig { max_agents: 0, agent_timeout_secs: 0, ..settings() };
     let error = Fabric::new(config).err().unwrap();
-    let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
+    let FabricError::Configuration(complaints) = error else { panic!("{error}") };
     assert_eq!(complaints.len(), 2, "{complaints:?}");
 }
 
@@ -74,7 +74,7 @@ async fn no_more_agents_than_allowed() {
     spawn(&fabric, "echo").await;
     let config = config_of("echo", |_| {});
     let error = fabric.agents().spawn(&guest("echo"), config).await.unwrap_err();
-    assert!(matches!(error, Layer4Error::TooManyAgents { max_agents: 2 }), "{error}");
+    assert!(matches!(error, FabricError::TooManyAgents { max_agents: 2 }), "{error}");
     assert_eq!(fabric.agents().active().len(), 2);
 }
 
@@ -144,7 +144,7 @@ async fn the_queue_is_bounded_and_says_so() {
     let waiting = busy(fabric.clone());
     reaches(TaskState::Waiting, &waiting).await;
     let error = fabric.tasks().execute(task("hostile", json!({"do": "x"}))).await.unwrap_err();
-    assert!(matches!(error, Layer4Error::QueueFull { capacity: 1, .. }), "{error}");
+    assert!(matches!(error, FabricError::QueueFull { capacity: 1, .. }), "{error}");
     assert!(running.await.unwrap().success && waiting.await.unwrap().success);
     assert_eq!(fabric.health().await.pending_tasks, 0);
 }
@@ -370,7 +370,7 @@ async fn a_bad_agent_configuration_is_refused_with_every_complaint() {
         });
     });
     let error = fabric.agents().spawn(&guest("echo"), config).await.unwrap_err();
-    let Layer4Error::InvalidRequest(complaints) = error else { panic!("{error}") };
+    let FabricError::InvalidRequest(complaints) = error else { panic!("{error}") };
     assert_eq!(complaints.len(), 5, "{complaints:#?}");
     assert_eq!(fabric.health().await.active_agents, 0, "the place is free again");
 }

@@ -2,7 +2,7 @@
 //! typed error, the other goes on as if nothing had happened.
 
 use chimera_layer4::fabric::{
-    Breach, Call, ExecutionResult, Fabric, Fault, GuestFault, Layer4Error, LimitSource, QuotaKind,
+    Breach, Call, ExecutionResult, Fabric, FabricError, Fault, GuestFault, LimitSource, QuotaKind,
     ResourceQuota, TrapCode,
 };
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ async fn what_an_agent_says_of_its_failure_reaches_the_submitter() {
 }
 
 /// The error of an agent whose `init` does `what`.
-async fn spawn_error(what: &str) -> Layer4Error {
+async fn spawn_error(what: &str) -> FabricError {
     let settings = chimera_layer4::fabric::FabricConfig { agent_timeout_secs: 1, ..settings() };
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
@@ -175,7 +175,7 @@ async fn spawn_error(what: &str) -> Layer4Error {
 #[tokio::test]
 async fn a_trap_in_init_refuses_the_agent() {
     let error = spawn_error("trap").await;
-    let Layer4Error::AgentFault { fault: Fault::Guest(GuestFault::Trap { during, .. }), .. } =
+    let FabricError::AgentFault { fault: Fault::Guest(GuestFault::Trap { during, .. }), .. } =
         error
     else {
         panic!("{error}")
@@ -187,7 +187,7 @@ async fn a_trap_in_init_refuses_the_agent() {
 async fn an_init_that_never_ends_is_ended() {
     for what in ["spin", "sleep"] {
         let error = spawn_error(what).await;
-        assert!(matches!(error, Layer4Error::AgentTimeout { .. }), "{error}");
+        assert!(matches!(error, FabricError::AgentTimeout { .. }), "{error}");
         assert!(error.to_string().contains("agent_timeout_secs"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Components that are hostile before they run, or that no toolchain makes.
 
 use chimera_layer4::fabric::{
-    Breach, Fabric, FabricConfig, Fault, GuestFault, Layer4Error, QuotaKind, Refusal,
+    Breach, Fabric, FabricConfig, FabricError, Fault, GuestFault, QuotaKind, Refusal,
 };
 use serde_json::json;
 use wasm_encoder::{CodeSection, Function, FunctionSection, Module, TypeSection};
@@ -11,7 +11,7 @@ use crate::harness::{config_of, execute, fabric, guest, settings, settings_with,
 
 /// Tries to start an agent of these bytes while a neighbour works, who must
 /// not notice.
-async fn spawn_error(settings: FabricConfig, bytes: &[u8]) -> Layer4Error {
+async fn spawn_error(settings: FabricConfig, bytes: &[u8]) -> FabricError {
     let fabric = fabric(settings).await;
     spawn(&fabric, "echo").await;
     let hostile = fabric.agents().spawn(bytes, config_of("hostile", |_| {}));
@@ -32,7 +32,7 @@ async fn neighbour_works(fabric: &Fabric) {
 /// Why a host refuses these bytes.
 async fn refusal_by(settings: FabricConfig, bytes: &[u8]) -> Refusal {
     match spawn_error(settings, bytes).await {
-        Layer4Error::Refused(refusal) => refusal,
+        FabricError::Refused(refusal) => refusal,
         other => panic!("not refused: {other}"),
     }
 }
@@ -259,7 +259,7 @@ async fn what_the_engine_keeps_for_an_instance_is_charged_to_the_quota() {
     let config =
         |mebibytes| config_of("fat", move |config| config.resource_quota.max_memory_mb = mebibytes);
     let spawned = fabric.agents().spawn(&bytes, config(2)).await;
-    let Err(Layer4Error::ResourceQuotaExceeded { breach, .. }) = spawned else {
+    let Err(FabricError::ResourceQuotaExceeded { breach, .. }) = spawned else {
         panic!("{spawned:?}")
     };
     assert_eq!(breach.quota, QuotaKind::Memory, "{breach:?}");
@@ -369,8 +369,8 @@ async fn mutants_of_a_component_are_refused_or_run_and_never_hurt_the_host() {
         let config =
             config_of("mutant", |config| config.resource_quota.max_execution_time_secs = 1);
         match fabric.agents().spawn(&mutant, config).await {
-            Err(Layer4Error::Refused(_)) => refused += 1,
-            Err(Layer4Error::AgentFault { .. } | Layer4Error::ResourceQuotaExceeded { .. }) => {
+            Err(FabricError::Refused(_)) => refused += 1,
+            Err(FabricError::AgentFault { .. } | FabricError::ResourceQuotaExceeded { .. }) => {
                 ran += 1
             }
             Err(other) => panic!("seed {seed}: {other}"),

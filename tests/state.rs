@@ -7,7 +7,7 @@ use std::time::Duration;
 use chimera_layer4::fabric::events::EventKind;
 use chimera_layer4::fabric::genome::Plan;
 use chimera_layer4::fabric::{
-    AgentSource, Digest, Fabric, FabricConfig, Fault, Layer4Error, NewGenome, ResourceQuota,
+    AgentSource, Digest, Fabric, FabricConfig, FabricError, Fault, NewGenome, ResourceQuota,
     StateCarried, Swapped, Task, utils,
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ async fn host_of(bytes: Vec<u8>) -> Arc<Fabric> {
     Arc::new(fabric)
 }
 
-async fn promote(fabric: &Fabric, to: Vec<u8>) -> Result<Swapped, Layer4Error> {
+async fn promote(fabric: &Fabric, to: Vec<u8>) -> Result<Swapped, FabricError> {
     Box::pin(fabric.genomes().promote(TYPE, to, "a test")).await
 }
 

@@ -9,7 +9,7 @@ use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::queue::store::Filter;
 use chimera_layer4::fabric::queue::{DeadReason, SubmitOptions, TaskState};
 use chimera_layer4::fabric::{
-    AgentSource, FabricConfig, Fault, Layer4Error, Priority, Submission, Task, utils,
+    AgentSource, FabricConfig, FabricError, Fault, Priority, Submission, Task, utils,
 };
 use serde_json::json;
 
@@ -52,8 +52,8 @@ async fn each_task_of_a_batch_is_answered_by_itself() {
     let batch = batch.map(Submission::from).to_vec();
     let ids: Vec<_> = batch.iter().map(|one| one.task.id).collect();
     let answers = fabric.tasks().submit_batch(batch).await.unwrap();
-    assert!(matches!(answers[1], Err(Layer4Error::AgentTypeNotFound { .. })));
-    assert!(matches!(answers[2], Err(Layer4Error::InvalidRequest(_))));
+    assert!(matches!(answers[1], Err(FabricError::AgentTypeNotFound { .. })));
+    assert!(matches!(answers[2], Err(FabricError::InvalidRequest(_))));
     for (index, output) in [(0, 1), (3, 3)] {
         assert_eq!(*answers[index].as_ref().unwrap(), ids[index]);
         assert_eq!(fabric.tasks().wait(ids[index]).await.unwrap().output, json!(output));
@@ -198,7 +198,7 @@ async fn a_full_queue_says_when_to_come_back() {
     for _ in 0..3 {
         submit().await.unwrap();
     }
-    let Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }) = submit().await else {
+    let Err(FabricError::QueueFull { agent_type, capacity, retry_after }) = submit().await else {
         panic!("the queue is full");
     };
     assert_eq!((agent_type.as_str(), capacity), ("ghost", 3));

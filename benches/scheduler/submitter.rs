@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use chimera_layer4::fabric::queue::Submission;
 use chimera_layer4::fabric::scheduler::Scheduler;
-use chimera_layer4::fabric::{ExecutionResult, Fabric, Layer4Result, TaskHandle, TaskId};
+use chimera_layer4::fabric::{ExecutionResult, Fabric, FabricResult, TaskHandle, TaskId};
 
 /// Where clients hand tasks in.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ impl Submitter {
     pub(crate) async fn submit_batch(
         &self,
         all: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskId>>> {
         match self {
             Submitter::Queue(queue) => queue.submit_batch(all).await,
             Submitter::Fabric(fabric) => fabric.tasks().submit_batch(all).await,
@@ -28,28 +28,28 @@ impl Submitter {
     pub(crate) async fn submit_tracked(
         &self,
         all: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskHandle>>> {
         match self {
             Submitter::Queue(queue) => queue.submit_tracked(all).await,
             Submitter::Fabric(fabric) => fabric.tasks().submit_tracked(all).await,
         }
     }
 
-    pub(crate) async fn submit(&self, one: Submission) -> Layer4Result<TaskId> {
+    pub(crate) async fn submit(&self, one: Submission) -> FabricResult<TaskId> {
         match self {
             Submitter::Queue(queue) => queue.submit(one).await,
             Submitter::Fabric(fabric) => fabric.tasks().submit(one).await,
         }
     }
 
-    pub(crate) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+    pub(crate) async fn wait(&self, id: TaskId) -> FabricResult<ExecutionResult> {
         match self {
             Submitter::Queue(queue) => queue.wait(id).await,
             Submitter::Fabric(fabric) => fabric.tasks().wait(id).await,
         }
     }
 
-    pub(crate) async fn execute(&self, one: Submission) -> Layer4Result<ExecutionResult> {
+    pub(crate) async fn execute(&self, one: Submission) -> FabricResult<ExecutionResult> {
         match self {
             Submitter::Queue(queue) => queue.execute(one).await,
             Submitter::Fabric(fabric) => fabric.tasks().execute(one).await,

@@ -16,9 +16,9 @@ pub use chimera_layer4_core::scheduler as queue;
 pub use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
 pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
-    ExecutionResult, FabricConfig, Fault, FolderAccess, FolderGrant, Grants, GuestFault,
-    HealthStatus, HostFault, HttpGrant, InstancePolicy, JsonText, KeyValueGrant, KpiReport,
-    Layer4Error, Layer4Result, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation,
+    ExecutionResult, FabricConfig, FabricError, FabricResult, Fault, FolderAccess, FolderGrant,
+    Grants, GuestFault, HealthStatus, HostFault, HttpGrant, InstancePolicy, JsonText,
+    KeyValueGrant, KpiReport, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation,
     ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json,
     keyvalue, telemetry,
 };

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::{
-    AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Result, ResourceAllocation, Task,
-    TaskId, Validation,
+    AgentConfig, AgentId, ExecutionResult, KpiReport, ResourceAllocation, Task, TaskId, Validation,
 };
 use chimera_layer4_fabric::scheduler::SchedulerStats;
 use chimera_layer4_fabric::{ActiveAgent, AgentSource, Fabric, GenomeRef, Swapped, SystemHealth};
 
-use crate::Layer4Config;
 #[cfg(feature = "http")]
 use crate::port::Port;
+use crate::{Layer4Config, Layer4Result};
 
 /// The execution fabric under the specification's names.
 ///

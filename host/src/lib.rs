@@ -50,4 +50,6 @@ mod port;
 
 pub use self::fabric::*;
 pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
-pub use chimera_layer4_core::FabricConfig as Layer4Config;
+pub use chimera_layer4_core::{
+    FabricConfig as Layer4Config, FabricError as Layer4Error, FabricResult as Layer4Result,
+};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use chimera_layer4_fabric::Fabric;
 use chimera_layer4_server::Server;
 use parking_lot::Mutex;
@@ -29,7 +29,7 @@ enum State {
 struct Open {
     /// Taken once the end was asked for.
     end: Option<oneshot::Sender<()>>,
-    served: JoinHandle<Layer4Result<()>>,
+    served: JoinHandle<FabricResult<()>>,
 }
 
 impl Drop for Open {
@@ -60,7 +60,7 @@ impl Port {
     }
 
     /// Starts the fabric, behind an open port if it has one.
-    pub(crate) async fn start(&self, fabric: &Arc<Fabric>) -> Layer4Result<()> {
+    pub(crate) async fn start(&self, fabric: &Arc<Fabric>) -> FabricResult<()> {
         let mut state = self.state.lock().await;
         let State::Closed(config) = &*state else { return fabric.start().await };
         // First the address: where another program has it, nothing is started.
@@ -79,7 +79,7 @@ impl Port {
     }
 
     /// Ends the fabric, and then the port.
-    pub(crate) async fn shutdown(&self, fabric: &Fabric) -> Layer4Result<()> {
+    pub(crate) async fn shutdown(&self, fabric: &Fabric) -> FabricResult<()> {
         let mut state = self.state.lock().await;
         let served = match &mut *state {
             State::Open(open) => {
@@ -89,7 +89,7 @@ impl Port {
                 }
                 let served = (&mut open.served).await;
                 served.unwrap_or_else(|error| {
-                    Err(Layer4Error::Communication(format!("the port is not served: {error}")))
+                    Err(FabricError::Communication(format!("the port is not served: {error}")))
                 })
             }
             State::Shut | State::Closed(_) => Ok(()),

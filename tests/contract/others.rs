@@ -214,7 +214,7 @@ async fn an_import_from_another_wasi_is_refused_by_name() {
             ),
         );
         let refusal = fabric(settings()).await.agents().load(&bytes).await.unwrap_err();
-        let chimera_layer4::fabric::Layer4Error::Refused(refusal) = refusal else {
+        let chimera_layer4::fabric::FabricError::Refused(refusal) = refusal else {
             panic!("{refusal}")
         };
         assert!(matches!(refusal, Refusal::NotGranted { .. }));

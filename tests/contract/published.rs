@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use chimera_layer4::fabric::{Fabric, Fault, HealthStatus, Layer4Error, Priority, Task};
+use chimera_layer4::fabric::{Fabric, FabricError, Fault, HealthStatus, Priority, Task};
 use serde_json::{Value, json};
 use wit_component::semver_check;
 use wit_parser::{PackageId, Resolve, SourceMap};
@@ -87,7 +87,7 @@ async fn it_is_handed_what_it_was_promised() {
         config.parameters.insert("step".into(), json!("two"));
     });
     match fabric.agents().spawn(&old_agent(), wrong).await.unwrap_err() {
-        Layer4Error::AgentFault { fault, .. } => assert_eq!(fault.code(), "invalid-input"),
+        FabricError::AgentFault { fault, .. } => assert_eq!(fault.code(), "invalid-input"),
         other => panic!("{other}"),
     }
 }

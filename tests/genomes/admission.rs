@@ -1,7 +1,7 @@
 //! What a genome goes through before it may run.
 
 use chimera_layer4::fabric::genome::lineage::{Event, Stage};
-use chimera_layer4::fabric::{Digest, Layer4Error, NewGenome};
+use chimera_layer4::fabric::{Digest, FabricError, NewGenome};
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::json;
 
@@ -72,7 +72,7 @@ async fn what_is_not_admitted_is_refused_with_the_check_that_it_failed() {
         }
         assert!(matches!(
             fabric.genomes().detail(genome).await,
-            Err(Layer4Error::GenomeNotFound(_))
+            Err(FabricError::GenomeNotFound(_))
         ));
     }
     fabric.shutdown().await.unwrap();

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use chimera_layer4::fabric::config::{AgentDeclaration, PartialQuota};
 use chimera_layer4::fabric::http::Server;
-use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, Grants, Layer4Result};
+use chimera_layer4::fabric::{AgentConfig, Fabric, FabricConfig, FabricResult, Grants};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -40,7 +40,7 @@ pub(crate) struct Api {
     pub(crate) fabric: Arc<Fabric>,
     token: Option<String>,
     end: oneshot::Sender<()>,
-    served: JoinHandle<Layer4Result<()>>,
+    served: JoinHandle<FabricResult<()>>,
 }
 
 /// One answer.
@@ -98,7 +98,7 @@ impl Api {
     }
 
     /// Ends it as SIGTERM does.
-    pub(crate) async fn end(self) -> Layer4Result<()> {
+    pub(crate) async fn end(self) -> FabricResult<()> {
         self.end.send(()).unwrap();
         self.served.await.unwrap()
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chimera_layer4::fabric::{Fabric, Layer4Error};
+use chimera_layer4::fabric::{Fabric, FabricError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
@@ -80,7 +80,7 @@ async fn authorities_that_cannot_be_read_are_refused_at_the_start() {
         let shown = file.display().to_string();
         let config = settings_with(|c| c.capabilities.http_ca_file = Some(file));
         let error = Fabric::new(config).err().unwrap();
-        let Layer4Error::Configuration(complaints) = error else { panic!("{error}") };
+        let FabricError::Configuration(complaints) = error else { panic!("{error}") };
         assert!(complaints[0].starts_with(&format!("http_ca_file is {shown}: ")), "{complaints:?}");
         assert!(complaints[0].contains(words), "{complaints:?}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chimera_layer4::fabric::queue::store::Filter;
 use chimera_layer4::fabric::queue::{AttemptError, DeadReason, SubmitOptions, TaskState};
 use chimera_layer4::fabric::{
-    Call, Fault, GuestFault, Layer4Error, Priority, QuotaKind, Task, utils,
+    Call, FabricError, Fault, GuestFault, Priority, QuotaKind, Task, utils,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -88,7 +88,7 @@ async fn a_tracked_submission_gets_its_result_and_may_be_let_go() {
     let mut handles = host.submit_tracked(vec![task(&[Step::Hang]).into()]).await.unwrap();
     let handle = handles.pop().unwrap().unwrap();
     host.shutdown(ms(10)).await;
-    assert!(matches!(handle.result().await, Err(Layer4Error::NotRunning { .. })));
+    assert!(matches!(handle.result().await, Err(FabricError::NotRunning { .. })));
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +120,7 @@ async fn a_wrong_submission_is_refused_and_the_others_of_its_batch_are_accepted(
     let taken: Vec<_> = answers.iter().map(|answer| answer.as_ref().ok().copied()).collect();
     assert_eq!(taken, [Some(good[0].id), None, None, None, Some(good[1].id)]);
     for answer in answers.iter().filter_map(|answer| answer.as_ref().err()) {
-        assert!(matches!(answer, Layer4Error::InvalidRequest(_)), "{answer}");
+        assert!(matches!(answer, FabricError::InvalidRequest(_)), "{answer}");
     }
     for task in good {
         assert!(host.wait(task.id).await.unwrap().success);
@@ -262,7 +262,7 @@ async fn comes_back_after(millis: u64) -> Duration {
             let task = task(&[Step::Succeed(millis)]);
             match host.submit(task.clone().into()).await {
                 Ok(_) => pass(Duration::ZERO).await,
-                Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }) => {
+                Err(FabricError::QueueFull { agent_type, capacity, retry_after }) => {
                     assert_eq!((agent_type.as_str(), capacity), ("echo", 10));
                     assert_eq!(host.get(task.id).await.unwrap(), None);
                     told = Some(retry_after);
@@ -295,7 +295,7 @@ async fn a_key_names_one_piece_of_work() {
     assert_eq!(host.execute(keyed(work(), "k")).await.unwrap().task_id, first);
     assert_eq!(host.submit(keyed(work(), "k")).await.unwrap(), first, "also when it has ended");
     let other = host.submit(keyed(task(&[Step::Succeed(51)]), "k")).await;
-    let Err(Layer4Error::IdempotencyKeyTaken { key, first: theirs }) = other else {
+    let Err(FabricError::IdempotencyKeyTaken { key, first: theirs }) = other else {
         panic!("{other:?}")
     };
     assert_eq!((key.as_str(), theirs), ("k", first));
@@ -324,7 +324,7 @@ async fn a_repeat_after_its_deadline_is_answered_with_the_first() {
     let never_taken = [work().into(), keyed(work(), "l")];
     let batch = [same.into(), keyed(work(), "k"), keyed(other, "k")].into_iter().chain(never_taken);
     let answers = host.submit_batch(batch.collect()).await.unwrap();
-    let codes = answers.iter().map(|answer| answer.as_ref().map_err(Layer4Error::code).copied());
+    let codes = answers.iter().map(|answer| answer.as_ref().map_err(FabricError::code).copied());
     let invalid = Err("invalid-request");
     let expected = [Ok(first), Ok(first), Err("idempotency-key-taken"), invalid, invalid];
     assert_eq!(codes.collect::<Vec<_>>(), expected);
@@ -373,13 +373,13 @@ async fn cancelling_takes_back_what_waits_and_ends_what_runs() {
         assert_eq!(host.state(id).await, TaskState::Cancelled);
         let again = host.cancel(id).await;
         let state = TaskState::Cancelled;
-        assert!(matches!(again, Err(Layer4Error::TaskEnded { state: s, .. }) if s == state));
+        assert!(matches!(again, Err(FabricError::TaskEnded { state: s, .. }) if s == state));
     }
     let unknown = utils::generate_task_id();
     assert!(
-        matches!(host.cancel(unknown).await, Err(Layer4Error::TaskNotFound(id)) if id == unknown)
+        matches!(host.cancel(unknown).await, Err(FabricError::TaskNotFound(id)) if id == unknown)
     );
-    assert!(matches!(host.wait(unknown).await, Err(Layer4Error::TaskNotFound(_))));
+    assert!(matches!(host.wait(unknown).await, Err(FabricError::TaskNotFound(_))));
     assert!(host.execute(task(&[]).into()).await.unwrap().success, "the slot is free again");
 }
 

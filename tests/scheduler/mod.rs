@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use chimera_layer4::fabric::queue::{Submission, SubmitOptions, TaskRecord, TaskState};
 use chimera_layer4::fabric::scheduler::{Clock, Scheduler, SchedulerOptions};
-use chimera_layer4::fabric::{ExecutionResult, Layer4Result, Priority, Task, TaskId, utils};
+use chimera_layer4::fabric::{ExecutionResult, FabricResult, Priority, Task, TaskId, utils};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -127,13 +127,13 @@ impl Host {
     }
 
     /// Waits for a task beside the test.
-    fn waiter(&self, id: TaskId) -> JoinHandle<Layer4Result<ExecutionResult>> {
+    fn waiter(&self, id: TaskId) -> JoinHandle<FabricResult<ExecutionResult>> {
         let scheduler = Arc::clone(&self.scheduler);
         tokio::spawn(async move { scheduler.wait(id).await })
     }
 
     /// Executes a task beside the test; aborted, the future is dropped.
-    fn executor(&self, task: Task) -> JoinHandle<Layer4Result<ExecutionResult>> {
+    fn executor(&self, task: Task) -> JoinHandle<FabricResult<ExecutionResult>> {
         let scheduler = Arc::clone(&self.scheduler);
         tokio::spawn(async move { scheduler.execute(task.into()).await })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chimera_layer4::fabric::queue::store::{StoreError, TaskStore};
 use chimera_layer4::fabric::queue::{AttemptError, DeadReason, TaskState};
-use chimera_layer4::fabric::{Fault, HostFault, Layer4Error, Task};
+use chimera_layer4::fabric::{FabricError, Fault, HostFault, Task};
 use tokio::time::Instant;
 
 use super::log::Log;
@@ -153,14 +153,14 @@ async fn a_shutdown_lets_runs_finish_and_gives_back_the_rest() {
     let refused = async {
         pass(secs(1)).await;
         let late = host.submit(task(&[]).into()).await;
-        assert!(matches!(late, Err(Layer4Error::NotRunning { .. })), "{late:?}");
+        assert!(matches!(late, Err(FabricError::NotRunning { .. })), "{late:?}");
     };
     tokio::join!(closing, refused);
 
     let [finished, dismissed @ ..] = waiters;
     assert!(finished.await.unwrap().unwrap().success);
     for waiter in dismissed {
-        assert!(matches!(waiter.await.unwrap(), Err(Layer4Error::NotRunning { .. })));
+        assert!(matches!(waiter.await.unwrap(), Err(FabricError::NotRunning { .. })));
     }
     assert_eq!((world.runner.running(), host.in_hand()), (0, 0));
     let states = [(TaskState::Succeeded, 1), (TaskState::Waiting, 0), (TaskState::Waiting, 0)];
@@ -172,9 +172,9 @@ async fn a_shutdown_lets_runs_finish_and_gives_back_the_rest() {
     host.shutdown(secs(5)).await;
     assert_eq!(asked.elapsed(), secs(5), "twice is the same as once");
     let late = host.execute(task(&[]).into()).await;
-    assert!(matches!(late, Err(Layer4Error::NotRunning { .. })));
+    assert!(matches!(late, Err(FabricError::NotRunning { .. })));
     let late = host.wait(tasks[1].id).await;
-    assert!(matches!(late, Err(Layer4Error::Store(StoreError::Closed))));
+    assert!(matches!(late, Err(FabricError::Store(StoreError::Closed))));
     host.start();
     pass(secs(60)).await;
     assert_eq!(world.runner.runs().len(), 2, "it does not start again");
@@ -333,7 +333,7 @@ async fn while_the_store_is_away_submitting_fails_at_once_and_runs_go_on_by_them
         let asked = Instant::now();
         let refused = host.submit(task(&[]).into()).await;
         let unavailable =
-            matches!(refused, Err(Layer4Error::Store(StoreError::Unavailable { .. })));
+            matches!(refused, Err(FabricError::Store(StoreError::Unavailable { .. })));
         assert!(unavailable && asked.elapsed() == Duration::ZERO, "{refused:?}");
     }
     assert_eq!(away.elapsed(), secs(100));

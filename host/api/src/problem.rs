@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use chimera_layer4_core::{Layer4Error, Refusal};
+use chimera_layer4_core::{FabricError, Refusal};
 use serde::{Deserialize, Serialize};
 
 /// The codes of problems that only a request over HTTP can have. All others are
-/// those of [`Layer4Error::code`].
+/// those of [`FabricError::code`].
 pub mod code {
-    use chimera_layer4_core::Layer4Error;
+    use chimera_layer4_core::FabricError;
 
     /// The request itself is wrong.
-    pub const INVALID_REQUEST: &str = Layer4Error::INVALID_REQUEST;
+    pub const INVALID_REQUEST: &str = FabricError::INVALID_REQUEST;
     /// The body did not arrive in time.
     pub const BODY_TIMEOUT: &str = "body-timeout";
     /// There is no room for another large request now.
@@ -21,7 +21,7 @@ pub mod code {
     /// A page of another site sent the request.
     pub const FOREIGN_ORIGIN: &str = "foreign-origin";
     /// The handler of the request failed.
-    pub const INTERNAL: &str = Layer4Error::INTERNAL;
+    pub const INTERNAL: &str = FabricError::INTERNAL;
     /// The agents are being loaded.
     pub const LOADING: &str = "loading";
     /// The route does not know the method.
@@ -73,7 +73,7 @@ impl Problem {
     /// Whether a component was refused before it ran.
     #[must_use]
     pub fn is_of_a_component(&self) -> bool {
-        self.code == Layer4Error::GENOME_REJECTED || Refusal::CODES.contains(&&*self.code)
+        self.code == FabricError::GENOME_REJECTED || Refusal::CODES.contains(&&*self.code)
     }
 
     /// Whether another request may be answered.

@@ -10,7 +10,7 @@ use chimera_layer4_api::{Client, ClientError, Problem};
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{FabricConfig, Layer4Error, TaskId};
+use chimera_layer4_core::{FabricConfig, FabricError, TaskId};
 
 use super::client;
 use super::exit::BadInput;
@@ -98,7 +98,7 @@ impl QueueBackend {
     pub(super) async fn get(&self, id: TaskId) -> anyhow::Result<TaskRecord> {
         match self {
             QueueBackend::Local(queue) => {
-                Ok(queue.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?)
+                Ok(queue.get(id).await?.ok_or(FabricError::TaskNotFound(id))?)
             }
             QueueBackend::Remote(client) => Ok(client.task(id).await?),
         }
@@ -131,7 +131,7 @@ impl QueueBackend {
     pub(super) async fn cancel(&self, id: TaskId) -> Result<bool, NotCancelled> {
         match self {
             QueueBackend::Local(queue) => queue.cancel(id).await.map_err(|error| match error {
-                Layer4Error::TaskNotFound(_) | Layer4Error::TaskEnded { .. } => NotCancelled::Gone,
+                FabricError::TaskNotFound(_) | FabricError::TaskEnded { .. } => NotCancelled::Gone,
                 error => NotCancelled::Failed(error.into()),
             }),
             QueueBackend::Remote(client) => match client.cancel_task(id).await {

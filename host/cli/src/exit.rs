@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use chimera_layer4_api::{ClientError, Problem};
-use chimera_layer4_core::{Fault, HostFault, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult, Fault, HostFault};
 
 use chimera_layer4_evolution::EvolutionError;
 use chimera_layer4_toolchain::BuildError;
@@ -55,7 +55,7 @@ pub(super) struct BadInput(pub(super) String);
 ///
 /// # Errors
 /// The host itself failed.
-pub(super) fn despite_agents(ended: Layer4Result<()>) -> Layer4Result<bool> {
+pub(super) fn despite_agents(ended: FabricResult<()>) -> FabricResult<bool> {
     match ended {
         Err(error) if error.is_of_an_agent() => Ok(false),
         ended => ended.map(|()| true),
@@ -70,7 +70,7 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     pub(super) fn of(error: &anyhow::Error) -> Self {
-        if let Some(error) = error.downcast_ref::<Layer4Error>() {
+        if let Some(error) = error.downcast_ref::<FabricError>() {
             return Self::of_library(error);
         }
         if let Some(error) = error.downcast_ref::<EvolutionError>() {
@@ -119,23 +119,23 @@ impl Exit {
         }
     }
 
-    fn of_library(error: &Layer4Error) -> Self {
+    fn of_library(error: &FabricError) -> Self {
         match error {
-            Layer4Error::Refused(_) | Layer4Error::GenomeRejected { .. } => Exit::Refused,
-            Layer4Error::AgentFault { fault, .. } => Self::of_fault(fault),
-            Layer4Error::ResourceQuotaExceeded { .. } | Layer4Error::AgentTimeout { .. } => {
+            FabricError::Refused(_) | FabricError::GenomeRejected { .. } => Exit::Refused,
+            FabricError::AgentFault { fault, .. } => Self::of_fault(fault),
+            FabricError::ResourceQuotaExceeded { .. } | FabricError::AgentTimeout { .. } => {
                 Exit::OverQuota
             }
-            Layer4Error::Configuration(_)
-            | Layer4Error::InvalidRequest(_)
-            | Layer4Error::Serialization(_)
-            | Layer4Error::TaskNotFound(_)
-            | Layer4Error::TaskEnded { .. }
-            | Layer4Error::GenomeNotFound(_)
-            | Layer4Error::RolloutConflict(_)
-            | Layer4Error::AgentTypeNotFound { .. }
-            | Layer4Error::IdempotencyKeyTaken { .. } => Exit::BadInput,
-            Layer4Error::Host(HostFault::Folder { .. }) => Exit::BadInput,
+            FabricError::Configuration(_)
+            | FabricError::InvalidRequest(_)
+            | FabricError::Serialization(_)
+            | FabricError::TaskNotFound(_)
+            | FabricError::TaskEnded { .. }
+            | FabricError::GenomeNotFound(_)
+            | FabricError::RolloutConflict(_)
+            | FabricError::AgentTypeNotFound { .. }
+            | FabricError::IdempotencyKeyTaken { .. } => Exit::BadInput,
+            FabricError::Host(HostFault::Folder { .. }) => Exit::BadInput,
             _ => Exit::HostFailed,
         }
     }

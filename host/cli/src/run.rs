@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::telemetry::LogLevel;
 use chimera_layer4_core::{
-    AgentConfig, ExecutionResult, FabricConfig, InstancePolicy, Layer4Error, RunTelemetry, Task,
+    AgentConfig, ExecutionResult, FabricConfig, FabricError, InstancePolicy, RunTelemetry, Task,
 };
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ pub(super) async fn run(
     let draft = Task { resource_quota: quota.clone(), ..utils::default_task("agent", payload) };
     let wrong = draft.complaints();
     if !wrong.is_empty() {
-        return Err(Layer4Error::InvalidRequest(wrong).into());
+        return Err(FabricError::InvalidRequest(wrong).into());
     }
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let mut agent = task::agent("agent", quota, &args.grants, instances)?;

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::FabricError;
 use chimera_layer4_core::config::{
     AgentDeclaration, FabricConfig, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
 };
@@ -55,7 +55,7 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
         (Ok(config), Ok(agents)) => (config, agents),
         (config, agents) => {
             let complaints = [config.err(), agents.err()].into_iter().flatten().flatten();
-            return Err(Layer4Error::Configuration(complaints.collect()).into());
+            return Err(FabricError::Configuration(complaints.collect()).into());
         }
     };
     config.data_dir = config.data_dir.or_else(default_data_dir);

@@ -8,8 +8,8 @@ use anyhow::Context;
 use chimera_layer4_api::tasks::labels;
 use chimera_layer4_core::scheduler::{SchedulerStats, Submission, SubmitOptions, TaskState};
 use chimera_layer4_core::{
-    AgentConfig, ExecutionResult, FabricConfig, InstancePolicy, JsonText, Layer4Error,
-    Layer4Result, Priority, ResourceQuota, Task, TaskId,
+    AgentConfig, ExecutionResult, FabricConfig, FabricError, FabricResult, InstancePolicy,
+    JsonText, Priority, ResourceQuota, Task, TaskId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -210,7 +210,7 @@ async fn feed(
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
     let mut lines = Lines::new(input, MOST_LINE_BYTES);
-    let mut waiting: JoinSet<Layer4Result<ExecutionResult>> = JoinSet::new();
+    let mut waiting: JoinSet<FabricResult<ExecutionResult>> = JoinSet::new();
     let (mut number, mut open) = (0_u64, true);
     // Lines that the queue had no room for, and when to try again.
     let (mut left, mut again) = (Vec::new(), Instant::now());
@@ -248,7 +248,7 @@ async fn feed(
 async fn take(
     fabric: &Fabric,
     left: &mut Vec<(u64, Submission)>,
-    waiting: &mut JoinSet<Layer4Result<ExecutionResult>>,
+    waiting: &mut JoinSet<FabricResult<ExecutionResult>>,
     terms: &Terms<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<Instant> {
@@ -263,7 +263,7 @@ async fn take(
                 event(terms.output, &json!({ "event": "submitted", "line": line, "task_id": id }))?;
                 waiting.spawn(task.result());
             }
-            Err(Layer4Error::QueueFull { retry_after, .. }) => {
+            Err(FabricError::QueueFull { retry_after, .. }) => {
                 wait = retry_after.min(LONGEST_WAIT);
                 left.push((line, submission));
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{Layer4Result, Priority, Task};
+use chimera_layer4_core::{FabricResult, Priority, Task};
 
 use super::checks::Check;
 use super::payload::Piece;
@@ -41,7 +41,7 @@ pub(super) fn types(subject: &mut Subject<'_>, works: &[Piece]) {
 }
 
 /// A sample with every priority and everything else that a task may say.
-pub(super) async fn fields(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn fields(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let Some(piece) = works.first() else {
         subject.lines.not_seen(Check::TaskFields, "there is no sample that works");
         return Ok(());

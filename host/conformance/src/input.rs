@@ -1,7 +1,7 @@
 //! Payloads that an agent may not expect. Each is to be answered, with a result
 //! or with an error of the contract, and the next task is to be done.
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use serde_json::Value;
 
 use super::checks::Check;
@@ -11,7 +11,7 @@ use super::subject::{Answer, Subject, is_over_time};
 use super::tasks::in_words;
 
 /// Odd shapes, any characters, a mebibyte.
-pub(super) async fn payloads(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn payloads(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let sample = works.first().and_then(|piece| piece.payload.tree());
     let like = match works.first() {
         Some(piece) => piece.clone(),
@@ -28,7 +28,7 @@ async fn answered(
     check: Check,
     like: &Piece,
     payloads: Vec<Payload>,
-) -> Layer4Result<()> {
+) -> FabricResult<()> {
     let Some(mut probe) = subject.started().await? else { return Ok(()) };
     let (mut results, mut errors, mut broken) = (0, 0, Vec::new());
     for payload in payloads {
@@ -62,7 +62,7 @@ async fn answered(
 }
 
 /// After each kind of error that was seen, the next task in the same instance.
-pub(super) async fn goes_on(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn goes_on(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let Some(next) = works.first() else {
         subject.lines.not_seen(Check::GoesOn, "there is no sample that works");
         return Ok(());

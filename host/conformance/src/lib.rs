@@ -53,7 +53,7 @@ mod tasks;
 
 use std::time::Instant;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 
 pub use self::checks::Check;
 pub use self::options::{DEFAULT_SOAK_TASKS, DEFAULT_SOAK_TIME, Expected, Options, Sample};
@@ -68,7 +68,7 @@ use chimera_layer4_fabric::Fabric;
 /// `Refused` when the bytes are no agent, which is found before anything of it
 /// runs; `InvalidRequest` when the configuration is out of range; `Host` when
 /// the host itself failed. What the agent does wrong is in the report.
-pub async fn check(fabric: &Fabric, component: &[u8], options: &Options) -> Layer4Result<Report> {
+pub async fn check(fabric: &Fabric, component: &[u8], options: &Options) -> FabricResult<Report> {
     let genome = fabric.agents().load(component).await?;
     let began = Instant::now();
     let digest = genome.digest();
@@ -85,7 +85,7 @@ pub async fn check(fabric: &Fabric, component: &[u8], options: &Options) -> Laye
 }
 
 /// Everything that an agent must have started for, which held so many bytes then.
-async fn in_service(subject: &mut Subject<'_>, held: u64) -> Layer4Result<()> {
+async fn in_service(subject: &mut Subject<'_>, held: u64) -> FabricResult<()> {
     start::parameters(subject).await?;
     start::small_quota(subject, held).await?;
     let works = Box::pin(tasks::samples(subject)).await?;

@@ -1,7 +1,7 @@
 //! Calls in the wrong order. A host promises not to make them; an agent that
 //! answers them rather than traps shows its author what went wrong.
 
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use chimera_layer4_runtime::executor::Probe;
 
 use super::checks::Check;
@@ -31,7 +31,7 @@ enum Found {
 }
 
 /// Each call in an instance of its own, before `init`.
-pub(super) async fn before_init(subject: &mut Subject<'_>) -> Layer4Result<()> {
+pub(super) async fn before_init(subject: &mut Subject<'_>) -> FabricResult<()> {
     let piece = subject.piece(Payload::of(&serde_json::Value::Null));
     let mut seen = Seen::default();
     for call in CALLS.into_iter().filter(|call| *call != Call::Init) {
@@ -49,7 +49,7 @@ pub(super) async fn before_init(subject: &mut Subject<'_>) -> Layer4Result<()> {
 }
 
 /// `init` once more, and then a task.
-pub(super) async fn second_init(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn second_init(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let Some(mut probe) = subject.started().await? else { return Ok(()) };
     let any = subject.piece(Payload::of(&serde_json::Value::Null));
     let message = match make(subject, &mut probe, Call::Init, &any).await? {
@@ -76,7 +76,7 @@ pub(super) async fn second_init(subject: &mut Subject<'_>, works: &[Piece]) -> L
 }
 
 /// Each call in an instance of its own, after `shutdown`.
-pub(super) async fn after_shutdown(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn after_shutdown(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let piece = match works.first() {
         Some(piece) => piece.clone(),
         None => subject.piece(Payload::of(&serde_json::Value::Null)),
@@ -110,7 +110,7 @@ async fn make(
     probe: &mut Probe,
     call: Call,
     piece: &Piece,
-) -> Layer4Result<Found> {
+) -> FabricResult<Found> {
     subject.notes.out_of_order = true;
     let found = made(subject, probe, call, piece).await;
     subject.notes.out_of_order = false;
@@ -122,7 +122,7 @@ async fn made(
     probe: &mut Probe,
     call: Call,
     piece: &Piece,
-) -> Layer4Result<Found> {
+) -> FabricResult<Found> {
     let found = |answer: Result<(), Fault>| match answer {
         Ok(()) => Found::Answered(String::new()),
         Err(fault) if is_contract_error(&fault) => Found::Answered(fault.to_string()),

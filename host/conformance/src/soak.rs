@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{Fault, GuestFault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, GuestFault};
 use chimera_layer4_runtime::executor::Probe;
 
 use super::checks::Check;
@@ -36,7 +36,7 @@ enum Later {
 }
 
 /// Does the samples over and over.
-pub(super) async fn soak(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn soak(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     let Some(mut probe) = subject.started().await? else { return Ok(()) };
     let guesses = || payload::guesses().into_iter().map(|payload| subject.piece(payload)).collect();
     let pieces: Vec<Piece> = if works.is_empty() { guesses() } else { works.to_vec() };
@@ -71,7 +71,7 @@ async fn tasks(
     probe: &mut Probe,
     pieces: &[Piece],
     growth: &mut Growth,
-) -> Layer4Result<Tally> {
+) -> FabricResult<Tally> {
     let (most, time) = (subject.options.soak_tasks as usize, subject.options.soak_time);
     let (mut tally, began) = (Tally::default(), Instant::now());
     for piece in pieces.iter().cycle().take(most) {
@@ -100,7 +100,7 @@ async fn later(
     probe: &mut Probe,
     pieces: &[Piece],
     growth: &Growth,
-) -> Layer4Result<Later> {
+) -> FabricResult<Later> {
     let pieces = with_garbage(subject, probe, pieces).await?;
     let (most, time) = (subject.options.soak_tasks, subject.options.soak_time);
     let (mut settling, began) = (Settling::after(growth), Instant::now());
@@ -125,7 +125,7 @@ async fn with_garbage(
     subject: &mut Subject<'_>,
     probe: &mut Probe,
     pieces: &[Piece],
-) -> Layer4Result<Vec<Piece>> {
+) -> FabricResult<Vec<Piece>> {
     let Some(first) = pieces.first() else { return Ok(Vec::new()) };
     let sample = first.payload.tree();
     let Some(payload) = sample.as_ref().and_then(payload::longer) else {

@@ -3,7 +3,7 @@
 
 use chimera_layer4_core::config::GRANT_KEYS;
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{AgentConfig, Fault, GuestFault, Layer4Result, QuotaKind, ResourceQuota};
+use chimera_layer4_core::{AgentConfig, FabricResult, Fault, GuestFault, QuotaKind, ResourceQuota};
 use serde_json::{Value, json};
 
 use super::checks::Check;
@@ -13,7 +13,7 @@ use super::subject::{Subject, is_contract_error, is_over_time};
 const PARAMETERS: usize = 8;
 
 /// Starts it as given. What it held at the most, in bytes, if it started.
-pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>> {
+pub(super) async fn start(subject: &mut Subject<'_>) -> FabricResult<Option<u64>> {
     let mut probe = subject.probe(&subject.options.config)?;
     let made = probe.instantiate().await;
     if let Err(fault) = subject.heard(made)?.answer {
@@ -54,7 +54,7 @@ pub(super) async fn start(subject: &mut Subject<'_>) -> Layer4Result<Option<u64>
 }
 
 /// `init` with parameters that no user would set, and with those that it is to refuse.
-pub(super) async fn parameters(subject: &mut Subject<'_>) -> Layer4Result<()> {
+pub(super) async fn parameters(subject: &mut Subject<'_>) -> FabricResult<()> {
     let odd = odd_parameters(&subject.options.config);
     let (mut taken, mut refused) = (0, 0);
     for (name, value) in &odd {
@@ -113,7 +113,7 @@ async fn init_with(
     subject: &mut Subject<'_>,
     name: &str,
     value: &Value,
-) -> Layer4Result<Result<(), Fault>> {
+) -> FabricResult<Result<(), Fault>> {
     let mut config = subject.options.config.clone();
     config.parameters.insert(name.to_owned(), value.clone());
     let mut probe = subject.probe(&config)?;
@@ -126,7 +126,7 @@ async fn init_with(
 }
 
 /// Starts it with less memory than it held: by the least quota there is, and its doubles.
-pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> Layer4Result<()> {
+pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> FabricResult<()> {
     let configured = subject.options.config.resource_quota.max_memory_mb;
     let mut too_small = None;
     let mut enough = None;
@@ -163,7 +163,7 @@ pub(super) async fn small_quota(subject: &mut Subject<'_>, held: u64) -> Layer4R
 async fn start_within(
     subject: &mut Subject<'_>,
     max_memory_mb: u64,
-) -> Layer4Result<Result<(), Fault>> {
+) -> FabricResult<Result<(), Fault>> {
     let config = &subject.options.config;
     let resource_quota = ResourceQuota { max_memory_mb, ..config.resource_quota.clone() };
     let mut probe = subject.probe(&AgentConfig { resource_quota, ..config.clone() })?;

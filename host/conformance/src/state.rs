@@ -1,7 +1,7 @@
 //! The optional export `state`: what is saved is accepted, and other bytes
 //! break nothing.
 
-use chimera_layer4_core::{Fault, GuestFault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, GuestFault};
 
 use super::checks::Check;
 use super::payload::Piece;
@@ -12,7 +12,7 @@ use super::tasks::in_words;
 const FOREIGN: &[u8] = b"\xffchimera agent check: this is no state\x00";
 
 /// Saves, restores, and hands over what is no state.
-pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<()> {
+pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<()> {
     if !subject.genome.offers_state() {
         let message = "it does not export `chimera:agent/state`, which is optional";
         subject.lines.not_seen(Check::State, message);
@@ -44,7 +44,7 @@ pub(super) async fn state(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4R
 }
 
 /// What it saves after a task, if another instance takes it.
-async fn save(subject: &mut Subject<'_>, works: &[Piece]) -> Layer4Result<Option<Vec<u8>>> {
+async fn save(subject: &mut Subject<'_>, works: &[Piece]) -> FabricResult<Option<Vec<u8>>> {
     let Some(mut old) = subject.started().await? else { return Ok(None) };
     if let Some(piece) = works.first() {
         subject.execute(&mut old, piece).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, Fault, GuestFault, Layer4Error, Layer4Result, QuotaKind, Task,
+    AgentCapabilities, AgentConfig, FabricError, FabricResult, Fault, GuestFault, QuotaKind, Task,
 };
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_runtime::executor::{Called, Probe};
@@ -54,13 +54,13 @@ impl<'a> Subject<'a> {
     }
 
     /// A probe of this configuration, without an instance.
-    pub(super) fn probe(&self, config: &AgentConfig) -> Layer4Result<Probe> {
+    pub(super) fn probe(&self, config: &AgentConfig) -> FabricResult<Probe> {
         let config = AgentConfig { agent_id: utils::generate_agent_id(), ..config.clone() };
         self.fabric.agents().probe(Arc::clone(&self.genome), config)
     }
 
     /// An instance whose `init` was not called, or what came instead.
-    pub(super) async fn instance(&mut self) -> Layer4Result<Option<Probe>> {
+    pub(super) async fn instance(&mut self) -> FabricResult<Option<Probe>> {
         let mut probe = self.probe(&self.options.config)?;
         let made = probe.instantiate().await;
         Ok(match self.heard(made)?.answer {
@@ -73,7 +73,7 @@ impl<'a> Subject<'a> {
     }
 
     /// An instance in service; `None` after a failure, which the line `start` has.
-    pub(super) async fn started(&mut self) -> Layer4Result<Option<Probe>> {
+    pub(super) async fn started(&mut self) -> FabricResult<Option<Probe>> {
         let Some(mut probe) = self.instance().await? else { return Ok(None) };
         let init = probe.init().await;
         Ok(match self.heard(init)?.answer {
@@ -97,7 +97,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Hands over a task.
-    pub(super) async fn execute(&mut self, probe: &mut Probe, piece: &Piece) -> Layer4Result<Ran> {
+    pub(super) async fn execute(&mut self, probe: &mut Probe, piece: &Piece) -> FabricResult<Ran> {
         let task = Task { id: utils::generate_task_id(), ..piece.task.clone() };
         let called = probe.execute(&task, piece.attempt, &piece.payload.json).await;
         let Called { answer, wall, memory, .. } = self.heard(called)?;
@@ -119,7 +119,7 @@ impl<'a> Subject<'a> {
 
     /// Asks an instance that is in service how it is and what it can do. What it
     /// does not answer has a line of its own, and ends the instance.
-    pub(super) async fn ask(&mut self, probe: &mut Probe, when: &str) -> Layer4Result<()> {
+    pub(super) async fn ask(&mut self, probe: &mut Probe, when: &str) -> FabricResult<()> {
         if probe.is_alive() {
             self.health(probe, when).await?;
         }
@@ -134,7 +134,7 @@ impl<'a> Subject<'a> {
         &mut self,
         probe: &mut Probe,
         when: &str,
-    ) -> Layer4Result<Option<AgentCapabilities>> {
+    ) -> FabricResult<Option<AgentCapabilities>> {
         let called = probe.capabilities().await;
         Ok(match self.heard(called)?.answer {
             Ok(said) => {
@@ -149,7 +149,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Asks how it is.
-    pub(super) async fn health(&mut self, probe: &mut Probe, when: &str) -> Layer4Result<()> {
+    pub(super) async fn health(&mut self, probe: &mut Probe, when: &str) -> FabricResult<()> {
         let called = probe.health().await;
         match self.heard(called)?.answer {
             Ok(said) => self.notes.health(said, when),
@@ -159,10 +159,10 @@ impl<'a> Subject<'a> {
     }
 
     /// Takes notes of what a call reported. A fault of the host ends the check.
-    pub(super) fn heard<T>(&mut self, called: Called<T>) -> Layer4Result<Called<T>> {
+    pub(super) fn heard<T>(&mut self, called: Called<T>) -> FabricResult<Called<T>> {
         self.notes.reported(&called.telemetry, &called.left_open);
         match called.answer {
-            Err(Fault::Host(fault)) => Err(Layer4Error::Host(fault)),
+            Err(Fault::Host(fault)) => Err(FabricError::Host(fault)),
             Err(Fault::Guest(fault)) => {
                 self.notes.error(&fault);
                 Ok(Called { answer: Err(Fault::Guest(fault)), ..called })

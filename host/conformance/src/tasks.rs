@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chimera_layer4_core::{GuestFault, Layer4Result, Task};
+use chimera_layer4_core::{FabricResult, GuestFault, Task};
 use chimera_layer4_runtime::executor::Probe;
 
 use super::checks::Check;
@@ -17,7 +17,7 @@ const ATTEMPTS: u32 = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs every sample, or what many agents take. Those that gave a result.
-pub(super) async fn samples(subject: &mut Subject<'_>) -> Layer4Result<Vec<Piece>> {
+pub(super) async fn samples(subject: &mut Subject<'_>) -> FabricResult<Vec<Piece>> {
     let Some(mut probe) = subject.started().await? else { return Ok(Vec::new()) };
     let options = subject.options;
     if options.samples.is_empty() {
@@ -67,7 +67,7 @@ fn of_sample(subject: &Subject<'_>, sample: &Sample) -> Piece {
     Piece { task, task_type: sample.task_type.clone(), ..piece }
 }
 
-async fn guessed(subject: &mut Subject<'_>, mut probe: Probe) -> Layer4Result<Vec<Piece>> {
+async fn guessed(subject: &mut Subject<'_>, mut probe: Probe) -> FabricResult<Vec<Piece>> {
     for payload in payload::guesses() {
         if !probe.is_alive() {
             let Some(again) = subject.started().await? else { break };
@@ -100,7 +100,7 @@ async fn patiently(
     probe: &mut Probe,
     piece: &mut Piece,
     expected: Expected,
-) -> Layer4Result<Ran> {
+) -> FabricResult<Ran> {
     loop {
         let ran = subject.execute(probe, piece).await?;
         let Answer::Said(GuestFault::Unavailable { retry_after_ms, .. }) = &ran.answer else {

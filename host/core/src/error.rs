@@ -14,11 +14,11 @@ use crate::scheduler::store::StoreError;
 use crate::{AgentId, Breach, Digest, Fault, HostFault, TaskId};
 
 /// What the library returns.
-pub type Layer4Result<T> = Result<T, Layer4Error>;
+pub type FabricResult<T> = Result<T, FabricError>;
 
 /// Why an operation of the fabric did not happen.
 #[derive(Debug, thiserror::Error)]
-pub enum Layer4Error {
+pub enum FabricError {
     /// The WebAssembly engine failed.
     #[error("the WebAssembly engine failed: {0}")]
     WasmRuntime(String),
@@ -195,7 +195,7 @@ pub enum Layer4Error {
     Internal(String),
 }
 
-impl Layer4Error {
+impl FabricError {
     /// The code of [`GenomeRejected`](Self::GenomeRejected).
     pub const GENOME_REJECTED: &'static str = "genome-rejected";
     /// The code of [`InvalidRequest`](Self::InvalidRequest).
@@ -208,12 +208,12 @@ impl Layer4Error {
     pub fn from_fault(agent_id: AgentId, fault: Fault, timeout: Duration) -> Self {
         match fault {
             Fault::OverQuota(breach) if breach.quota == crate::QuotaKind::AgentTimeout => {
-                Layer4Error::AgentTimeout { agent_id, limit: timeout }
+                FabricError::AgentTimeout { agent_id, limit: timeout }
             }
-            Fault::OverQuota(breach) => Layer4Error::ResourceQuotaExceeded { agent_id, breach },
-            Fault::Host(fault) => Layer4Error::Host(fault),
+            Fault::OverQuota(breach) => FabricError::ResourceQuotaExceeded { agent_id, breach },
+            Fault::Host(fault) => FabricError::Host(fault),
             Fault::Guest(_) | Fault::Stopped | Fault::Cancelled => {
-                Layer4Error::AgentFault { agent_id, fault }
+                FabricError::AgentFault { agent_id, fault }
             }
         }
     }
@@ -224,9 +224,9 @@ impl Layer4Error {
     pub fn is_of_an_agent(&self) -> bool {
         matches!(
             self,
-            Layer4Error::AgentFault { .. }
-                | Layer4Error::ResourceQuotaExceeded { .. }
-                | Layer4Error::AgentTimeout { .. }
+            FabricError::AgentFault { .. }
+                | FabricError::ResourceQuotaExceeded { .. }
+                | FabricError::AgentTimeout { .. }
         )
     }
 
@@ -234,35 +234,35 @@ impl Layer4Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Layer4Error::WasmRuntime(_) => "wasm-runtime",
-            Layer4Error::Refused(refusal) => refusal.code(),
-            Layer4Error::AgentFault { fault, .. } => fault.code(),
-            Layer4Error::Serialization(_) => "serialization",
-            Layer4Error::TaskNotFound(_) => "task-not-found",
-            Layer4Error::AgentNotFound(_) => "agent-not-found",
-            Layer4Error::AgentTypeNotFound { .. } => "agent-type-not-found",
-            Layer4Error::AgentTypeLoading { .. } => "agent-type-loading",
-            Layer4Error::AgentTypeDown { .. } => "agent-type-down",
-            Layer4Error::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
-            Layer4Error::AgentTimeout { .. } => "agent-timeout",
-            Layer4Error::TooManyAgents { .. } => "too-many-agents",
-            Layer4Error::QueueFull { .. } => "queue-full",
-            Layer4Error::IdempotencyKeyTaken { .. } => "idempotency-key-taken",
-            Layer4Error::TaskEnded { .. } => "task-ended",
-            Layer4Error::Store(error) => error.code(),
-            Layer4Error::KeyValue(_) => "key-value-store",
-            Layer4Error::GenomeNotFound(_) => "genome-not-found",
-            Layer4Error::GenomeRejected { .. } => Self::GENOME_REJECTED,
-            Layer4Error::RolloutConflict(_) => "rollout-conflict",
-            Layer4Error::EvolutionNotFound { .. } => "evolution-not-found",
-            Layer4Error::GenomeStore { code, .. } => code,
-            Layer4Error::NotRunning { .. } => "not-running",
-            Layer4Error::InvalidRequest(_) => Self::INVALID_REQUEST,
-            Layer4Error::Communication(_) => "communication",
-            Layer4Error::Redis(_) => "redis",
-            Layer4Error::Configuration(_) => "configuration",
-            Layer4Error::Host(fault) => fault.code(),
-            Layer4Error::Internal(_) => Self::INTERNAL,
+            FabricError::WasmRuntime(_) => "wasm-runtime",
+            FabricError::Refused(refusal) => refusal.code(),
+            FabricError::AgentFault { fault, .. } => fault.code(),
+            FabricError::Serialization(_) => "serialization",
+            FabricError::TaskNotFound(_) => "task-not-found",
+            FabricError::AgentNotFound(_) => "agent-not-found",
+            FabricError::AgentTypeNotFound { .. } => "agent-type-not-found",
+            FabricError::AgentTypeLoading { .. } => "agent-type-loading",
+            FabricError::AgentTypeDown { .. } => "agent-type-down",
+            FabricError::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
+            FabricError::AgentTimeout { .. } => "agent-timeout",
+            FabricError::TooManyAgents { .. } => "too-many-agents",
+            FabricError::QueueFull { .. } => "queue-full",
+            FabricError::IdempotencyKeyTaken { .. } => "idempotency-key-taken",
+            FabricError::TaskEnded { .. } => "task-ended",
+            FabricError::Store(error) => error.code(),
+            FabricError::KeyValue(_) => "key-value-store",
+            FabricError::GenomeNotFound(_) => "genome-not-found",
+            FabricError::GenomeRejected { .. } => Self::GENOME_REJECTED,
+            FabricError::RolloutConflict(_) => "rollout-conflict",
+            FabricError::EvolutionNotFound { .. } => "evolution-not-found",
+            FabricError::GenomeStore { code, .. } => code,
+            FabricError::NotRunning { .. } => "not-running",
+            FabricError::InvalidRequest(_) => Self::INVALID_REQUEST,
+            FabricError::Communication(_) => "communication",
+            FabricError::Redis(_) => "redis",
+            FabricError::Configuration(_) => "configuration",
+            FabricError::Host(fault) => fault.code(),
+            FabricError::Internal(_) => Self::INTERNAL,
         }
     }
 }
@@ -291,8 +291,8 @@ mod tests {
         Breach { quota, during: Call::Init, set_by: LimitSource::Host, detail: "-".into() }
     }
 
-    fn of(fault: impl Into<Fault>) -> Layer4Error {
-        Layer4Error::from_fault(agent(), fault.into(), Duration::from_secs(60))
+    fn of(fault: impl Into<Fault>) -> FabricError {
+        FabricError::from_fault(agent(), fault.into(), Duration::from_secs(60))
     }
 
     #[test]
@@ -317,41 +317,41 @@ mod tests {
         let task = TaskId::from(agent().as_uuid());
         let json = serde_json::from_str::<u8>("x").unwrap_err();
         let errors = [
-            Layer4Error::WasmRuntime("-".into()),
-            Layer4Error::Refused(Refusal::NotGranted { imports: vec!["a:b/c".into()] }),
-            Layer4Error::Serialization(json),
-            Layer4Error::TaskNotFound(task),
-            Layer4Error::AgentNotFound(agent()),
-            Layer4Error::AgentTypeNotFound {
+            FabricError::WasmRuntime("-".into()),
+            FabricError::Refused(Refusal::NotGranted { imports: vec!["a:b/c".into()] }),
+            FabricError::Serialization(json),
+            FabricError::TaskNotFound(task),
+            FabricError::AgentNotFound(agent()),
+            FabricError::AgentTypeNotFound {
                 agent_type: agent_type.clone(),
                 known,
                 down: Vec::new(),
             },
-            Layer4Error::AgentTypeLoading { agent_type: agent_type.clone() },
-            Layer4Error::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
-            Layer4Error::TooManyAgents { max_agents: 10 },
-            Layer4Error::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
-            Layer4Error::IdempotencyKeyTaken { key: "k".into(), first: task },
-            Layer4Error::TaskEnded { id: task, state: TaskState::Dead },
-            Layer4Error::Store(StoreError::Closed),
-            Layer4Error::KeyValue(KeyValueError::Conflict),
-            Layer4Error::GenomeNotFound(Digest::of(b"")),
-            Layer4Error::GenomeRejected {
+            FabricError::AgentTypeLoading { agent_type: agent_type.clone() },
+            FabricError::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
+            FabricError::TooManyAgents { max_agents: 10 },
+            FabricError::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
+            FabricError::IdempotencyKeyTaken { key: "k".into(), first: task },
+            FabricError::TaskEnded { id: task, state: TaskState::Dead },
+            FabricError::Store(StoreError::Closed),
+            FabricError::KeyValue(KeyValueError::Conflict),
+            FabricError::GenomeNotFound(Digest::of(b"")),
+            FabricError::GenomeRejected {
                 genome: Digest::of(b""),
                 stage: Stage::Smoke,
                 reason: "-".into(),
             },
-            Layer4Error::RolloutConflict("-".into()),
-            Layer4Error::EvolutionNotFound { agent_type: "parrot".into() },
-            Layer4Error::GenomeStore { code: "genome-store-failed", reason: "-".into() },
-            Layer4Error::NotRunning { state: "not started" },
-            Layer4Error::InvalidRequest(vec!["a is wrong".into(), "so is b".into()]),
-            Layer4Error::Communication("-".into()),
-            Layer4Error::Redis("-".into()),
-            Layer4Error::Configuration(vec!["c is wrong".into()]),
-            Layer4Error::Internal("-".into()),
+            FabricError::RolloutConflict("-".into()),
+            FabricError::EvolutionNotFound { agent_type: "parrot".into() },
+            FabricError::GenomeStore { code: "genome-store-failed", reason: "-".into() },
+            FabricError::NotRunning { state: "not started" },
+            FabricError::InvalidRequest(vec!["a is wrong".into(), "so is b".into()]),
+            FabricError::Communication("-".into()),
+            FabricError::Redis("-".into()),
+            FabricError::Configuration(vec!["c is wrong".into()]),
+            FabricError::Internal("-".into()),
         ];
-        let mut codes: Vec<_> = errors.iter().map(Layer4Error::code).collect();
+        let mut codes: Vec<_> = errors.iter().map(FabricError::code).collect();
         let all: String = errors.iter().map(|error| format!("{error}\n")).collect();
         for expected in
             ["known: parrot", "raise the setting", "submit again in 2 s", "a is wrong; so is b"]
@@ -368,7 +368,7 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let said = |known: &[&str], down: &[&str]| {
             let agent_type = "ecko".to_owned();
-            Layer4Error::AgentTypeNotFound { agent_type, known: names(known), down: names(down) }
+            FabricError::AgentTypeNotFound { agent_type, known: names(known), down: names(down) }
                 .to_string()
         };
         let begin = "no agent of type \"ecko\" runs and none is registered; known: ";
@@ -387,8 +387,8 @@ mod tests {
             (of(GuestFault::Failed { during: Call::Init, message: message() }), true),
             (of(Fault::Stopped), true),
             (of(HostFault::NoRoom { message: message() }), false),
-            (Layer4Error::AgentNotFound(agent()), false),
-            (Layer4Error::Internal(message()), false),
+            (FabricError::AgentNotFound(agent()), false),
+            (FabricError::Internal(message()), false),
         ] {
             assert_eq!(error.is_of_an_agent(), is_of_an_agent, "{error}");
         }
@@ -399,11 +399,11 @@ mod tests {
     fn an_error_of_a_part_keeps_its_words() {
         let store = StoreError::Failed { reason: "the disk".into() };
         let text = store.to_string();
-        let error = Layer4Error::from(store);
+        let error = FabricError::from(store);
         assert_eq!((error.code(), error.to_string()), ("store-failed", text));
         let refusal = Refusal::TooLarge { bytes: 2, limit: 1 };
         let (code, text) = (refusal.code(), refusal.to_string());
-        let error = Layer4Error::from(refusal);
+        let error = FabricError::from(refusal);
         assert_eq!((error.code(), error.to_string()), (code, text));
         let host = HostFault::Internal { message: "-".into() };
         assert_eq!(of(host.clone()).to_string(), Fault::Host(host).to_string());

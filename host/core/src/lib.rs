@@ -33,7 +33,7 @@ pub use agent::{AgentCapabilities, AgentConfig, AgentHealth, HealthStatus, Insta
 pub use allocation::{AllocationTarget, ResourceAllocation};
 pub use config::FabricConfig;
 pub use digest::Digest;
-pub use error::{Layer4Error, Layer4Result};
+pub use error::{FabricError, FabricResult};
 pub use fault::{Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKind, TrapCode};
 pub use grants::{FolderAccess, FolderGrant, Grants, HttpGrant, KeyValueGrant};
 pub use id::{AgentId, TaskId};

@@ -7,7 +7,7 @@
 //! runs the rest, and is dropped as soon as it fails too often.
 
 use chimera_layer4_core::genome::fitness::Measurements;
-use chimera_layer4_core::{AgentId, Fault, Layer4Error, Task};
+use chimera_layer4_core::{AgentId, FabricError, Fault, Task};
 use chimera_layer4_runtime::{Genome, RunReport};
 
 use super::candidate::{Evidence, Stage};
@@ -40,7 +40,7 @@ pub(super) struct Through {
 pub(super) enum End {
     Fell(Stage, String),
     OutOfBudget,
-    Host(Layer4Error),
+    Host(FabricError),
 }
 
 /// What a candidate must reach, by the measurements of its parents. The start has
@@ -124,16 +124,16 @@ impl Course<'_> {
     }
 
     /// Runs one task. A fault of the host does not count against the candidate.
-    pub(super) async fn run(&self, task: &BenchTask) -> Result<RunReport, Layer4Error> {
+    pub(super) async fn run(&self, task: &BenchTask) -> Result<RunReport, FabricError> {
         let task = Task {
             resource_quota: self.options.quota.clone(),
             ..utils::default_task(&self.options.agent_type, task.payload.clone())
         };
         let report = Box::pin(self.fabric.tasks().run_once(&task)).await?;
         match report.result {
-            Err(Fault::Host(fault)) => Err(Layer4Error::Host(fault)),
+            Err(Fault::Host(fault)) => Err(FabricError::Host(fault)),
             Err(Fault::Stopped | Fault::Cancelled) => {
-                Err(Layer4Error::NotRunning { state: "ending" })
+                Err(FabricError::NotRunning { state: "ending" })
             }
             Ok(_) | Err(Fault::Guest(_) | Fault::OverQuota(_)) => Ok(report),
         }
@@ -180,14 +180,14 @@ impl Course<'_> {
 }
 
 /// An error at a stage is either the candidate's or the host's.
-fn at(stage: Stage) -> impl Fn(Layer4Error) -> End {
+fn at(stage: Stage) -> impl Fn(FabricError) -> End {
     move |error| match error {
         // The engine failed because of this component.
-        Layer4Error::Refused(_)
-        | Layer4Error::WasmRuntime(_)
-        | Layer4Error::AgentFault { fault: Fault::Guest(_) | Fault::OverQuota(_), .. }
-        | Layer4Error::ResourceQuotaExceeded { .. }
-        | Layer4Error::AgentTimeout { .. } => End::Fell(stage, error.to_string()),
+        FabricError::Refused(_)
+        | FabricError::WasmRuntime(_)
+        | FabricError::AgentFault { fault: Fault::Guest(_) | Fault::OverQuota(_), .. }
+        | FabricError::ResourceQuotaExceeded { .. }
+        | FabricError::AgentTimeout { .. } => End::Fell(stage, error.to_string()),
         error => End::Host(error),
     }
 }

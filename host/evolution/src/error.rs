@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::FabricError;
 
 /// What went wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum EvolutionError {
     },
     /// The host failed.
     #[error(transparent)]
-    Fabric(#[from] Layer4Error),
+    Fabric(#[from] FabricError),
 }
 
 impl EvolutionError {

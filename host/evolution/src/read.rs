@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, FabricError, FabricResult};
 use serde::Serialize;
 
 use super::error::EvolutionError;
@@ -55,7 +55,7 @@ pub fn folder_in(data: &Path) -> PathBuf {
 /// # Errors
 /// `Internal` when the folder cannot be read. A state that cannot be read is left
 /// out, and the log says why.
-pub async fn list(fabric: &Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
+pub async fn list(fabric: &Fabric) -> FabricResult<Vec<EvolutionSummary>> {
     let Some(folder) = fabric.data_dir().map(folder_in) else { return Ok(Vec::new()) };
     on_disk(move || summaries(&folder)).await
 }
@@ -65,15 +65,15 @@ pub async fn list(fabric: &Fabric) -> Layer4Result<Vec<EvolutionSummary>> {
 ///
 /// # Errors
 /// `EvolutionNotFound`; `Internal` when its state cannot be read.
-pub async fn find(fabric: &Fabric, agent_type: &str) -> Layer4Result<State> {
-    let unknown = || Layer4Error::EvolutionNotFound { agent_type: agent_type.to_owned() };
+pub async fn find(fabric: &Fabric, agent_type: &str) -> FabricResult<State> {
+    let unknown = || FabricError::EvolutionNotFound { agent_type: agent_type.to_owned() };
     let folder = fabric.data_dir().map(folder_in).ok_or_else(unknown)?;
     let own = naming::folder_of(&folder, agent_type);
     let found = on_disk(move || folder::read_state(&own).map_err(internal)).await?;
     found.ok_or_else(unknown)
 }
 
-fn summaries(folder: &Path) -> Layer4Result<Vec<EvolutionSummary>> {
+fn summaries(folder: &Path) -> FabricResult<Vec<EvolutionSummary>> {
     let failed = |error| internal(EvolutionError::of(folder)(error));
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -105,13 +105,13 @@ fn summary(state: State) -> EvolutionSummary {
     }
 }
 
-fn internal(error: EvolutionError) -> Layer4Error {
-    Layer4Error::Internal(error.to_string())
+fn internal(error: EvolutionError) -> FabricError {
+    FabricError::Internal(error.to_string())
 }
 
 async fn on_disk<T: Send + 'static>(
-    read: impl FnOnce() -> Layer4Result<T> + Send + 'static,
-) -> Layer4Result<T> {
+    read: impl FnOnce() -> FabricResult<T> + Send + 'static,
+) -> FabricResult<T> {
     let read = tokio::task::spawn_blocking(read).await;
-    read.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
+    read.map_err(|error| FabricError::Internal(format!("evolution: {error}")))?
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::genome::fitness::{Measurements, Scored};
 use chimera_layer4_core::genome::{Margins, Measured, Pair, compare, pareto_front};
-use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_core::{Digest, FabricError};
 
 use super::candidate::{Fate, Stage};
 use super::cascade::{Course, End};
@@ -69,7 +69,7 @@ pub(super) async fn outcome(
 fn on_held_out(end: End) -> EvolutionError {
     match end {
         End::Fell(_, why) => EvolutionError::Start(format!("on the held-out tasks {why}")),
-        End::OutOfBudget => Layer4Error::Internal("a budget ended a report".into()).into(),
+        End::OutOfBudget => FabricError::Internal("a budget ended a report".into()).into(),
         End::Host(error) => error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::genome::{Fitness, Placed};
-use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_core::{Digest, FabricError};
 use chimera_layer4_fabric::Fabric;
 
 use super::archive::Archive;
@@ -176,5 +176,5 @@ fn place(
     let placed = archive.place(genome, &through.features, fitness);
     // This cannot fail: there is a finite number for each axis, and this host
     // computed the score.
-    placed.map_err(|error| Layer4Error::Internal(error.to_string()).into())
+    placed.map_err(|error| FabricError::Internal(error.to_string()).into())
 }

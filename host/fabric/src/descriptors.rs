@@ -5,7 +5,7 @@
 //! all that there are, and the host could neither take a connection nor open its
 //! store. A part is kept for those first, the rest is shared.
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Fewer are no host.
@@ -32,14 +32,14 @@ impl Descriptors {
     ///
     /// # Errors
     /// `Configuration` when that is too little for a host.
-    pub fn of_process(max_connections: usize) -> Layer4Result<Self> {
+    pub fn of_process(max_connections: usize) -> FabricResult<Self> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(MOST).min(MOST);
         Self::of(usize::try_from(limit).unwrap_or(usize::MAX), max_connections)
     }
 
-    fn of(limit: usize, max_connections: usize) -> Layer4Result<Self> {
+    fn of(limit: usize, max_connections: usize) -> FabricResult<Self> {
         if limit < LEAST {
-            return Err(Layer4Error::Configuration(vec![format!(
+            return Err(FabricError::Configuration(vec![format!(
                 "the process may have {limit} files and connections open, and a host needs \
                  {LEAST}; raise the limit (`ulimit -n`, `LimitNOFILE` of its unit)"
             )]));

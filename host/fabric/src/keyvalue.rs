@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use chimera_layer4_core::keyvalue::{KeptByKey, KeyValueStore};
 
 /// The key-value store of a fabric.
@@ -20,7 +20,7 @@ impl KeyValue {
     ///
     /// # Errors
     /// `KeyValue` when the store cannot be read.
-    pub async fn kept(&self) -> Layer4Result<Vec<KeptByKey>> {
+    pub async fn kept(&self) -> FabricResult<Vec<KeptByKey>> {
         let spaces = self.store.spaces().await?;
         let kept = |(agent_type, bytes)| KeptByKey { agent_type, bytes };
         Ok(spaces.into_iter().map(kept).collect())
@@ -31,7 +31,7 @@ impl KeyValue {
     ///
     /// # Errors
     /// `KeyValue` when the store cannot be written; nothing is removed then.
-    pub async fn clear(&self, agent_type: &str) -> Layer4Result<KeptByKey> {
+    pub async fn clear(&self, agent_type: &str) -> FabricResult<KeptByKey> {
         let bytes = self.store.clear(agent_type).await?;
         tracing::info!(agent_type, bytes, "what it kept by key was removed");
         Ok(KeptByKey { agent_type: agent_type.to_owned(), bytes })

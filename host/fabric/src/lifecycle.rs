@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 
 /// The phases of a life, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// `NotRunning`, before the start and from the beginning of the end on.
-    pub(crate) fn check_running(&self) -> Layer4Result<()> {
+    pub(crate) fn check_running(&self) -> FabricResult<()> {
         match self.phase() {
             Phase::Running => Ok(()),
             Phase::New | Phase::Draining | Phase::Stopped => Err(self.not_running()),
@@ -67,7 +67,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// `NotRunning`, from the beginning of the end on.
-    pub(crate) fn check_not_ending(&self) -> Layer4Result<()> {
+    pub(crate) fn check_not_ending(&self) -> FabricResult<()> {
         match self.phase() {
             Phase::New | Phase::Running => Ok(()),
             Phase::Draining | Phase::Stopped => Err(self.not_running()),
@@ -75,8 +75,8 @@ impl Lifecycle {
     }
 
     /// The refusal of whatever needs another phase.
-    pub(crate) fn not_running(&self) -> Layer4Error {
-        Layer4Error::NotRunning { state: self.phase().word() }
+    pub(crate) fn not_running(&self) -> FabricError {
+        FabricError::NotRunning { state: self.phase().word() }
     }
 }
 

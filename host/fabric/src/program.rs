@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_runtime::genome::compile::CompileProgram;
 
 /// The hidden subcommand of `chimera` that is the compiling child.
@@ -11,7 +11,7 @@ pub const COMPILE_COMMAND: &str = "compile-component";
 const NAME: &str = "chimera";
 
 /// The configured program, or `chimera` beside this one.
-pub(crate) fn find(configured: Option<&Path>) -> Layer4Result<CompileProgram> {
+pub(crate) fn find(configured: Option<&Path>) -> FabricResult<CompileProgram> {
     let program = match configured {
         Some(path) if path.is_file() => path.to_path_buf(),
         Some(path) => {
@@ -34,8 +34,8 @@ fn beside_us() -> Option<PathBuf> {
     folders.into_iter().flatten().map(|folder| folder.join(NAME)).find(|path| path.is_file())
 }
 
-fn missing(what: &str) -> Layer4Error {
-    Layer4Error::Configuration(vec![format!(
+fn missing(what: &str) -> FabricError {
+    FabricError::Configuration(vec![format!(
         "{what}; components are compiled by it in a process of its own. \
          Set `compile_program` to its path, as `cargo build --release -p chimera` made it"
     )])

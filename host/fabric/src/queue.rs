@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chimera_layer4_core::scheduler::store::{Keep, Retention};
 use chimera_layer4_core::scheduler::{Ran, Timestamp, settle};
 use chimera_layer4_core::telemetry::LogTail;
-use chimera_layer4_core::{Digest, FabricConfig, Fault, Layer4Result, Task};
+use chimera_layer4_core::{Digest, FabricConfig, FabricResult, Fault, Task};
 use chimera_layer4_stores::Stores;
 
 use crate::scheduler::{Capacity, Observe, Placement, RunTask, Scheduler, SchedulerOptions};
@@ -20,7 +20,7 @@ pub(crate) async fn open(
     stores: &Stores,
     runner: Arc<dyn RunTask>,
     observer: Arc<dyn Observe>,
-) -> Layer4Result<Scheduler> {
+) -> FabricResult<Scheduler> {
     let options = scheduler_options(config, Some(observer));
     let (store, recovered) = stores.tasks(now(&options)).await?;
     if recovered.lost > 0 {
@@ -55,7 +55,7 @@ fn now(options: &SchedulerOptions) -> Timestamp {
 /// # Errors
 /// `Configuration` without a data folder, or where another user could change it;
 /// `Store` when a host has it open, or the store cannot be opened.
-pub async fn open_queue(config: &FabricConfig) -> Layer4Result<Scheduler> {
+pub async fn open_queue(config: &FabricConfig) -> FabricResult<Scheduler> {
     let options = scheduler_options(config, None);
     let store = Stores::open(config)?.idle_tasks(now(&options)).await?;
     Ok(Scheduler::new(store, Arc::new(NoopRunner), options))

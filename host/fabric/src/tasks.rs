@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{ExecutionResult, FabricConfig, Layer4Error, Layer4Result, Task, TaskId};
+use chimera_layer4_core::{ExecutionResult, FabricConfig, FabricError, FabricResult, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use chimera_layer4_stores::Stores;
 use tokio::sync::OnceCell;
@@ -35,7 +35,7 @@ impl Tasks {
         config: &FabricConfig,
         stores: &Stores,
         telemetry: &Arc<Telemetry>,
-    ) -> Layer4Result<&Scheduler> {
+    ) -> FabricResult<&Scheduler> {
         let open = || async {
             let runner: Arc<dyn RunTask> = Arc::clone(&self.pool) as _;
             let observer: Arc<dyn Observe> = Arc::clone(telemetry) as _;
@@ -63,7 +63,7 @@ impl Tasks {
     /// Before the task is taken: as [`submit`](Self::submit), and what starting
     /// an agent of a registered type failed with. `NotRunning` when the fabric
     /// is shut down first; a task in a durable store is still queued then.
-    pub async fn execute(&self, task: impl Into<Submission>) -> Layer4Result<ExecutionResult> {
+    pub async fn execute(&self, task: impl Into<Submission>) -> FabricResult<ExecutionResult> {
         let (scheduler, submission) = (self.running()?, task.into());
         // A caller that waits for the result gets the error at once if no agent can start.
         if let Err(error) = self.pool.make_ready(&submission.task.target_agent_type).await {
@@ -82,11 +82,11 @@ impl Tasks {
     /// Only before the task is taken: `NotRunning`, `InvalidRequest`,
     /// `AgentTypeNotFound`, `QueueFull`, or what starting an agent of a
     /// registered type failed with.
-    pub async fn run_once(&self, task: &Task) -> Layer4Result<RunReport> {
+    pub async fn run_once(&self, task: &Task) -> FabricResult<RunReport> {
         self.life.check_running()?;
         let complaints = task.complaints();
         if !complaints.is_empty() {
-            return Err(Layer4Error::InvalidRequest(complaints));
+            return Err(FabricError::InvalidRequest(complaints));
         }
         let agent = self.pool.admit(&task.target_agent_type).await?;
         Ok(self.pool.run_on(&agent, task, 1, &Placement::default()).await)
@@ -98,7 +98,7 @@ impl Tasks {
     /// # Errors
     /// Nothing was taken: `NotRunning`, `InvalidRequest`, `AgentTypeNotFound`,
     /// `AgentTypeLoading`, `AgentTypeDown`, `QueueFull`, `IdempotencyKeyTaken`, `Store`.
-    pub async fn submit(&self, task: impl Into<Submission>) -> Layer4Result<TaskId> {
+    pub async fn submit(&self, task: impl Into<Submission>) -> FabricResult<TaskId> {
         self.running()?.submit(task.into()).await
     }
 
@@ -110,7 +110,7 @@ impl Tasks {
     pub async fn submit_batch(
         &self,
         batch: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskId>>> {
         self.running()?.submit_batch(batch).await
     }
 
@@ -122,7 +122,7 @@ impl Tasks {
     pub async fn submit_tracked(
         &self,
         batch: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskHandle>>> {
         self.running()?.submit_tracked(batch).await
     }
 
@@ -130,7 +130,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `TaskNotFound`, `Store`, `NotRunning`.
-    pub async fn wait(&self, task_id: TaskId) -> Layer4Result<ExecutionResult> {
+    pub async fn wait(&self, task_id: TaskId) -> FabricResult<ExecutionResult> {
         self.readable()?.wait(task_id).await
     }
 
@@ -141,7 +141,7 @@ impl Tasks {
     /// # Errors
     /// `TaskNotFound`, `Store`, `NotRunning`; `TaskEnded`, also when its run ended
     /// otherwise before it could be stopped.
-    pub async fn cancel(&self, task_id: TaskId) -> Layer4Result<bool> {
+    pub async fn cancel(&self, task_id: TaskId) -> FabricResult<bool> {
         if self.life.phase() == Phase::Stopped {
             return Err(self.life.not_running());
         }
@@ -152,8 +152,8 @@ impl Tasks {
     ///
     /// # Errors
     /// `TaskNotFound`, `Store`, `NotRunning`.
-    pub async fn get(&self, task_id: TaskId) -> Layer4Result<TaskRecord> {
-        self.readable()?.get(task_id).await?.ok_or(Layer4Error::TaskNotFound(task_id))
+    pub async fn get(&self, task_id: TaskId) -> FabricResult<TaskRecord> {
+        self.readable()?.get(task_id).await?.ok_or(FabricError::TaskNotFound(task_id))
     }
 
     /// Tasks as the filter says, also while tasks that run have their time at
@@ -161,7 +161,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
-    pub async fn list(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
+    pub async fn list(&self, filter: Filter) -> FabricResult<Vec<TaskSummary>> {
         self.readable()?.list(filter).await
     }
 
@@ -170,7 +170,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
-    pub async fn requeue(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    pub async fn requeue(&self, ids: Vec<TaskId>) -> FabricResult<Vec<TaskId>> {
         let done = self.running()?.requeue(ids).await?;
         log::done(log::Done::Requeued, &done);
         Ok(done)
@@ -180,7 +180,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
-    pub async fn purge(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    pub async fn purge(&self, ids: Vec<TaskId>) -> FabricResult<Vec<TaskId>> {
         let done = self.running()?.purge(ids).await?;
         log::done(log::Done::Purged, &done);
         Ok(done)
@@ -191,17 +191,17 @@ impl Tasks {
     ///
     /// # Errors
     /// `Store`, `NotRunning`.
-    pub async fn stats(&self) -> Layer4Result<SchedulerStats> {
+    pub async fn stats(&self) -> FabricResult<SchedulerStats> {
         self.readable()?.stats().await
     }
 
-    fn running(&self) -> Layer4Result<&Scheduler> {
+    fn running(&self) -> FabricResult<&Scheduler> {
         self.life.check_running()?;
         self.scheduler.get().ok_or_else(|| self.life.not_running())
     }
 
     /// For reading requests: also while running tasks finish at the end.
-    fn readable(&self) -> Layer4Result<&Scheduler> {
+    fn readable(&self) -> FabricResult<&Scheduler> {
         self.scheduler.get().ok_or_else(|| self.life.not_running())
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chimera_layer4_api::agents::{ActiveAgent, AgentType};
 use chimera_layer4_api::paths;
-use chimera_layer4_core::{AgentId, Layer4Error};
+use chimera_layer4_core::{AgentId, FabricError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -68,7 +68,7 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
     let agents = app.fabric.agents().active();
     let found = agents.into_iter().find(|agent| agent.agent_id == id);
-    Ok(Answer(found.ok_or(Layer4Error::AgentNotFound(id))?))
+    Ok(Answer(found.ok_or(FabricError::AgentNotFound(id))?))
 }
 
 /// Replaces an agent's instances; tasks in flight finish in the old ones.

@@ -20,7 +20,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
                 ([(header::CONTENT_TYPE, json)], body).into_response()
             }
             Err(error) => {
-                Problem::from(chimera_layer4_core::Layer4Error::from(error)).into_response()
+                Problem::from(chimera_layer4_core::FabricError::from(error)).into_response()
             }
         }
     }

@@ -7,7 +7,7 @@ use chimera_layer4_api::problem::code;
 use chimera_layer4_api::tasks::{Done, Every, List, OfType, Page, Pick, TaskRecord, These};
 use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::scheduler::store::Filter;
-use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
+use chimera_layer4_core::{FabricError, FabricResult, TaskId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -122,7 +122,7 @@ impl Step {
         }
     }
 
-    async fn take(self, fabric: &Fabric, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    async fn take(self, fabric: &Fabric, ids: Vec<TaskId>) -> FabricResult<Vec<TaskId>> {
         if let Step::Requeue = self {
             return fabric.tasks().requeue(ids).await;
         }
@@ -131,7 +131,7 @@ impl Step {
         for id in ids {
             match fabric.tasks().get(id).await {
                 Ok(record) if record.state == TaskState::Dead => dead.push(id),
-                Ok(_) | Err(Layer4Error::TaskNotFound(_)) => {}
+                Ok(_) | Err(FabricError::TaskNotFound(_)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -29,7 +29,7 @@ pub(super) fn write(
     mut document: OpenApi,
     address: SocketAddr,
     wants_token: bool,
-) -> Layer4Result<Vec<u8>> {
+) -> FabricResult<Vec<u8>> {
     document.servers = Some(servers(address));
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_api::problem::code;
 use chimera_layer4_api::{self as wire, paths};
-use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::FabricError;
 use chimera_layer4_core::scheduler::store::StoreError;
 
 /// When to ask again for an agent type that is down.
@@ -40,8 +40,8 @@ impl Problem {
     }
 }
 
-impl From<Layer4Error> for Problem {
-    fn from(error: Layer4Error) -> Self {
+impl From<FabricError> for Problem {
+    fn from(error: FabricError) -> Self {
         let status = status(&error);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             // The client cannot repair it, and the message may reveal too much.
@@ -50,19 +50,19 @@ impl From<Layer4Error> for Problem {
             return Self::new(status, error.code(), detail);
         }
         let retry_after_secs = match &error {
-            Layer4Error::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
-            Layer4Error::Store(StoreError::Unavailable { .. })
-            | Layer4Error::AgentTypeLoading { .. } => Some(1.0),
+            FabricError::QueueFull { retry_after, .. } => Some(retry_after.as_secs_f64()),
+            FabricError::Store(StoreError::Unavailable { .. })
+            | FabricError::AgentTypeLoading { .. } => Some(1.0),
             // An operator must repair it and reload.
-            Layer4Error::AgentTypeDown { .. } => Some(DOWN_SECS),
+            FabricError::AgentTypeDown { .. } => Some(DOWN_SECS),
             _ => None,
         };
         let detail = match &error {
             // An HTTP client has routes where the library has functions.
-            Layer4Error::AgentNotFound(id) => {
+            FabricError::AgentNotFound(id) => {
                 format!("there is no agent {id}; GET {} lists those that run", paths::AGENTS)
             }
-            Layer4Error::EvolutionNotFound { agent_type } => format!(
+            FabricError::EvolutionNotFound { agent_type } => format!(
                 "there is no evolution of {agent_type:?}; GET {} lists those that there are",
                 paths::EVOLUTIONS
             ),
@@ -74,38 +74,38 @@ impl From<Layer4Error> for Problem {
 }
 
 /// Without a `_`, so that the compiler asks for the status of a new error.
-fn status(error: &Layer4Error) -> StatusCode {
+fn status(error: &FabricError) -> StatusCode {
     match error {
-        Layer4Error::InvalidRequest(_) | Layer4Error::Serialization(_) => StatusCode::BAD_REQUEST,
-        Layer4Error::TaskNotFound(_)
-        | Layer4Error::AgentNotFound(_)
-        | Layer4Error::GenomeNotFound(_)
-        | Layer4Error::EvolutionNotFound { .. }
-        | Layer4Error::AgentTypeNotFound { .. } => StatusCode::NOT_FOUND,
-        Layer4Error::TaskEnded { .. }
-        | Layer4Error::RolloutConflict(_)
-        | Layer4Error::IdempotencyKeyTaken { .. } => StatusCode::CONFLICT,
-        Layer4Error::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Layer4Error::Refused(_)
-        | Layer4Error::GenomeRejected { .. }
-        | Layer4Error::AgentFault { .. }
-        | Layer4Error::ResourceQuotaExceeded { .. }
-        | Layer4Error::AgentTimeout { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Layer4Error::TooManyAgents { .. }
-        | Layer4Error::NotRunning { .. }
-        | Layer4Error::AgentTypeLoading { .. }
-        | Layer4Error::AgentTypeDown { .. }
-        | Layer4Error::Store(StoreError::Unavailable { .. } | StoreError::Closed)
+        FabricError::InvalidRequest(_) | FabricError::Serialization(_) => StatusCode::BAD_REQUEST,
+        FabricError::TaskNotFound(_)
+        | FabricError::AgentNotFound(_)
+        | FabricError::GenomeNotFound(_)
+        | FabricError::EvolutionNotFound { .. }
+        | FabricError::AgentTypeNotFound { .. } => StatusCode::NOT_FOUND,
+        FabricError::TaskEnded { .. }
+        | FabricError::RolloutConflict(_)
+        | FabricError::IdempotencyKeyTaken { .. } => StatusCode::CONFLICT,
+        FabricError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
+        FabricError::Refused(_)
+        | FabricError::GenomeRejected { .. }
+        | FabricError::AgentFault { .. }
+        | FabricError::ResourceQuotaExceeded { .. }
+        | FabricError::AgentTimeout { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        FabricError::TooManyAgents { .. }
+        | FabricError::NotRunning { .. }
+        | FabricError::AgentTypeLoading { .. }
+        | FabricError::AgentTypeDown { .. }
+        | FabricError::Store(StoreError::Unavailable { .. } | StoreError::Closed)
         // An operator can repair these, and the message says how.
-        | Layer4Error::KeyValue(_)
-        | Layer4Error::GenomeStore { .. }
-        | Layer4Error::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Layer4Error::WasmRuntime(_)
-        | Layer4Error::Store(StoreError::Failed { .. })
-        | Layer4Error::Communication(_)
-        | Layer4Error::Redis(_)
-        | Layer4Error::Configuration(_)
-        | Layer4Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        | FabricError::KeyValue(_)
+        | FabricError::GenomeStore { .. }
+        | FabricError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
+        FabricError::WasmRuntime(_)
+        | FabricError::Store(StoreError::Failed { .. })
+        | FabricError::Communication(_)
+        | FabricError::Redis(_)
+        | FabricError::Configuration(_)
+        | FabricError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         let retry_after = Duration::from_millis(1500);
         let agent_type = "echo".to_owned();
         let problem =
-            Problem::from(Layer4Error::QueueFull { agent_type, capacity: 3, retry_after });
+            Problem::from(FabricError::QueueFull { agent_type, capacity: 3, retry_after });
         assert_eq!((problem.0.status, &*problem.0.code), (429, "queue-full"));
         let response = problem.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn internal_detail_stays_out_of_the_answer() {
-        let problem = Problem::from(Layer4Error::Internal("a private word".into()));
+        let problem = Problem::from(FabricError::Internal("a private word".into()));
         assert_eq!(problem.0.status, 500);
         assert!(!problem.0.detail.contains("private"), "{problem:?}");
     }

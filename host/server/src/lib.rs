@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum_server::Handle;
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
 
@@ -104,7 +104,7 @@ impl Server {
     ///
     /// # Errors
     /// `Communication` when it cannot be had.
-    pub fn bind(fabric: Arc<Fabric>, config: &FabricConfig) -> Layer4Result<Self> {
+    pub fn bind(fabric: Arc<Fabric>, config: &FabricConfig) -> FabricResult<Self> {
         let wanted = SocketAddr::new(config.http.bind_address, config.metrics_port);
         let refused = |error: io::Error| {
             let why = match error.kind() {
@@ -113,7 +113,7 @@ impl Server {
                     .to_owned(),
                 _ => format!("{error}; set `metrics_port` or `bind_address`"),
             };
-            Layer4Error::Communication(format!("cannot listen on {wanted}: {why}"))
+            FabricError::Communication(format!("cannot listen on {wanted}: {why}"))
         };
         let listener = TcpListener::bind(wanted).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
@@ -167,10 +167,10 @@ impl Server {
     /// # Errors
     /// `Communication` when connections cannot be taken, and what the fabric's
     /// own shutdown failed with.
-    pub async fn run(self, ended: impl Future<Output = ()>) -> Layer4Result<()> {
+    pub async fn run(self, ended: impl Future<Output = ()>) -> FabricResult<()> {
         let Self { listener, address, app, connections, scope } = self;
         let (fabric, ending) = (Arc::clone(&app.fabric), app.ending.clone());
-        let failed = |error: io::Error| Layer4Error::Communication(format!("HTTP: {error}"));
+        let failed = |error: io::Error| FabricError::Communication(format!("HTTP: {error}"));
         let handle = Handle::<Origin>::new();
         let _connections = EndConnections(handle.clone());
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;

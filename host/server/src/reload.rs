@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use chimera_layer4_api::paths;
 use chimera_layer4_api::reload::{NEEDS_RESTART, Reload, Reloaded};
-use chimera_layer4_core::Layer4Error;
+use chimera_layer4_core::FabricError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use utoipa_axum::router::OpenApiRouter;
@@ -93,7 +93,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn reload(State(app): State<App>, client: Client) -> Result<Response, Problem> {
     app.fabric.check_running()?;
     let turn = client.turn_to_work()?;
-    let none = || Layer4Error::NotRunning { state: "not one that reads a settings file" };
+    let none = || FabricError::NotRunning { state: "not one that reads a settings file" };
     let asked = app.reloads.as_ref().ok_or_else(none)?.ask();
     let mut ending = app.ending.subscribe();
     let done = tokio::select! {
@@ -104,11 +104,11 @@ async fn reload(State(app): State<App>, client: Client) -> Result<Response, Prob
         // It is done all the same.
         () = turn.over() => return Err(busy()),
     };
-    let ends = || Layer4Error::NotRunning {
+    let ends = || FabricError::NotRunning {
         state: "draining, so what is left of a reload that was under way is not done",
     };
     let done = done.ok_or_else(ends)?;
-    let done = done.map_err(|why| Layer4Error::InvalidRequest(vec![why.to_string()]))?;
+    let done = done.map_err(|why| FabricError::InvalidRequest(vec![why.to_string()]))?;
     let mut answer = Answer(&done.agents).into_response();
     // The names of settings are ASCII.
     if let Ok(names) = HeaderValue::from_str(&done.needs_restart.join(","))

@@ -14,7 +14,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use chimera_layer4_api::problem::code;
 use chimera_layer4_api::{self as wire, paths};
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -67,7 +67,7 @@ pub(super) enum Scope {
 }
 
 /// The routes, and what surrounds each.
-pub(super) fn router(app: App, address: SocketAddr, scope: Scope) -> Layer4Result<Router> {
+pub(super) fn router(app: App, address: SocketAddr, scope: Scope) -> FabricResult<Router> {
     let all = OpenApiRouter::with_openapi(Document::openapi());
     let all = match scope {
         Scope::All => every_route(all, &app),

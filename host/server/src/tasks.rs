@@ -12,7 +12,7 @@ use chimera_layer4_api::tasks::{
 };
 use chimera_layer4_api::{self as wire, paths};
 use chimera_layer4_core::scheduler::TaskState;
-use chimera_layer4_core::{Layer4Error, Layer4Result, TaskId};
+use chimera_layer4_core::{FabricError, FabricResult, TaskId};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
@@ -127,7 +127,7 @@ async fn submit_one(
         None => Submitted { id: app.fabric.tasks().submit(submission).await?, result: None },
         Some(wait) => {
             let mut handles = app.fabric.tasks().submit_tracked(vec![submission]).await?;
-            let lost = || Err(Layer4Error::Internal("a submission was not answered".into()));
+            let lost = || Err(FabricError::Internal("a submission was not answered".into()));
             wait.ended(handles.pop().unwrap_or_else(lost)?).await?
         }
     };
@@ -138,12 +138,12 @@ async fn submit_one(
 
 impl Waiting {
     /// Waits for a task, which goes on whether it has ended by then or not.
-    async fn ended(&self, handle: TaskHandle) -> Layer4Result<Submitted> {
+    async fn ended(&self, handle: TaskHandle) -> FabricResult<Submitted> {
         let id = handle.id();
         let result = match self.turn.wait(timeout_at(self.until, handle.result())).await {
             Some(Ok(Ok(result))) => Some(result),
             // It is on disk, whatever becomes of this host.
-            None | Some(Ok(Err(Layer4Error::NotRunning { .. })) | Err(_)) => None,
+            None | Some(Ok(Err(FabricError::NotRunning { .. })) | Err(_)) => None,
             Some(Ok(Err(error))) => return Err(error),
         };
         Ok(Submitted { id, result })
@@ -211,7 +211,7 @@ fn wait_for_room(problem: &wire::Problem) -> Option<f64> {
     problem.retry_after_secs.filter(|_| is_full)
 }
 
-fn each(taken: Layer4Result<Submitted>) -> Each {
+fn each(taken: FabricResult<Submitted>) -> Each {
     match taken {
         Ok(submitted) => Each::Taken(submitted),
         Err(error) => Each::Refused(Refused { problem: Problem::from(error).0 }),

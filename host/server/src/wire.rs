@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use chimera_layer4_api::tasks::{List, Page, TaskRequest, Wait, cursor, read_cursor};
 use chimera_layer4_core::scheduler::store::Filter;
 use chimera_layer4_core::scheduler::{Submission, SubmitOptions, TaskState};
-use chimera_layer4_core::{Layer4Result, ResourceQuota, Task};
+use chimera_layer4_core::{FabricResult, ResourceQuota, Task};
 
 use super::error::Problem;
 use chimera_layer4_fabric::{Fabric, utils};
@@ -84,7 +84,7 @@ pub(super) fn filter(list: List, state: Option<TaskState>) -> Result<(Filter, us
 }
 
 /// What a host lists, as much as fits on the page.
-pub(super) async fn page(fabric: &Fabric, (filter, limit): (Filter, usize)) -> Layer4Result<Page> {
+pub(super) async fn page(fabric: &Fabric, (filter, limit): (Filter, usize)) -> FabricResult<Page> {
     let mut tasks = fabric.tasks().list(filter.clone()).await?;
     let is_last = tasks.len() <= limit;
     tasks.truncate(limit);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use chimera_layer4_folders::{Access, FolderError, OwnFolder};
 
 /// Opens the data folder to keep things in it, made where it is missing. `None`:
@@ -10,7 +10,7 @@ use chimera_layer4_folders::{Access, FolderError, OwnFolder};
 ///
 /// # Errors
 /// `Configuration`: another user could change it, or it cannot be had.
-pub(crate) fn open(config: &FabricConfig) -> Layer4Result<Option<OwnFolder>> {
+pub(crate) fn open(config: &FabricConfig) -> FabricResult<Option<OwnFolder>> {
     let opened = config.data_dir.as_deref().map(|path| OwnFolder::make(path, Access::Private));
     opened.transpose().map_err(|error| refused(config, &error))
 }
@@ -19,7 +19,7 @@ pub(crate) fn open(config: &FabricConfig) -> Layer4Result<Option<OwnFolder>> {
 ///
 /// # Errors
 /// `Configuration`: another user could change it, or it cannot be opened.
-pub fn visit(config: &FabricConfig) -> Layer4Result<Option<OwnFolder>> {
+pub fn visit(config: &FabricConfig) -> FabricResult<Option<OwnFolder>> {
     let Some(path) = &config.data_dir else { return Ok(None) };
     match OwnFolder::open(path, Access::Visited) {
         Err(FolderError::Missing(_)) => Ok(None),
@@ -27,7 +27,7 @@ pub fn visit(config: &FabricConfig) -> Layer4Result<Option<OwnFolder>> {
     }
 }
 
-fn refused(config: &FabricConfig, error: &FolderError) -> Layer4Error {
+fn refused(config: &FabricConfig, error: &FolderError) -> FabricError {
     let folder = config.data_dir.as_deref().unwrap_or(Path::new("")).display();
     let hint = match error {
         FolderError::Unsafe(_) => "",
@@ -35,7 +35,7 @@ fn refused(config: &FabricConfig, error: &FolderError) -> Layer4Error {
             "; set `data_dir` to a folder that the host may write to"
         }
     };
-    Layer4Error::Configuration(vec![format!(
+    FabricError::Configuration(vec![format!(
         "the data folder {folder} cannot be used: {error}{hint}"
     )])
 }

@@ -9,7 +9,7 @@ use chimera_layer4_core::config::TaskStoreKind;
 use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
 use chimera_layer4_core::scheduler::store::{MemoryStore, TaskStore};
 use chimera_layer4_core::scheduler::{Bounds, Timestamp};
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use chimera_layer4_folders::OwnFolder;
 use tempfile::TempDir;
 
@@ -56,7 +56,7 @@ impl Stores {
     /// # Errors
     /// `Configuration` where another user could change the data folder, it cannot be
     /// had, or there is no temporary folder in its place.
-    pub fn open(config: &FabricConfig) -> Layer4Result<Self> {
+    pub fn open(config: &FabricConfig) -> FabricResult<Self> {
         let data = data_folder::open(config)?;
         // From here on by the path without links, which no other user can change.
         let folder = data.as_ref().map(OwnFolder::path);
@@ -103,7 +103,7 @@ impl Stores {
     ///
     /// # Errors
     /// `Store` when it cannot be opened.
-    pub async fn tasks(&self, now: Timestamp) -> Layer4Result<(Arc<dyn TaskStore>, Recovered)> {
+    pub async fn tasks(&self, now: Timestamp) -> FabricResult<(Arc<dyn TaskStore>, Recovered)> {
         match &self.kept {
             Kept::Folder(folder) => {
                 let (store, recovered) = SqliteStore::open(self.of_tasks(folder, now)).await?;
@@ -118,12 +118,12 @@ impl Stores {
     /// # Errors
     /// `Configuration` where tasks are not kept; `Store` when a host has it open, or it
     /// cannot be opened.
-    pub async fn idle_tasks(&self, now: Timestamp) -> Layer4Result<Arc<dyn TaskStore>> {
+    pub async fn idle_tasks(&self, now: Timestamp) -> FabricResult<Arc<dyn TaskStore>> {
         match &self.kept {
             Kept::Folder(folder) => {
                 Ok(Arc::new(SqliteStore::look(self.of_tasks(folder, now)).await?))
             }
-            Kept::Memory => Err(Layer4Error::Configuration(vec![
+            Kept::Memory => Err(FabricError::Configuration(vec![
                 "there is no queue outside of a host without a data folder; set `data_dir`, and \
                  `task_store` to `embedded`"
                     .into(),
@@ -153,7 +153,7 @@ impl Stores {
     ///
     /// # Errors
     /// `Configuration` where nothing is kept and there is no temporary folder.
-    pub fn genomes(&self) -> Layer4Result<GenomesPlace> {
+    pub fn genomes(&self) -> FabricResult<GenomesPlace> {
         let (folder, scratch) = match &self.kept {
             Kept::Folder(folder) => (folder.join("genomes"), None),
             Kept::Memory => {
@@ -166,9 +166,9 @@ impl Stores {
     }
 }
 
-fn scratch(prefix: &str, what: &str) -> Layer4Result<TempDir> {
+fn scratch(prefix: &str, what: &str) -> FabricResult<TempDir> {
     tempfile::Builder::new().prefix(prefix).tempdir().map_err(|error| {
         let message = format!("no temporary folder for {what}: {error}; set `data_dir`");
-        Layer4Error::Configuration(vec![message])
+        FabricError::Configuration(vec![message])
     })
 }

@@ -1,7 +1,7 @@
 //! `chimera agent check`: a component held against the contract.
 
 use chimera_layer4_contract::world as contract;
-use chimera_layer4_core::{FabricConfig, Layer4Error, Refusal};
+use chimera_layer4_core::{FabricConfig, FabricError, Refusal};
 use serde::Serialize;
 
 use super::conformance;
@@ -54,7 +54,7 @@ pub(super) async fn check(
     };
     let (report, refusal) = match checked {
         Ok(report) => (report, None),
-        Err(Layer4Error::Refused(refusal)) => (None, Some(refusal)),
+        Err(FabricError::Refused(refusal)) => (None, Some(refusal)),
         Err(error) => return Err(error.into()),
     };
     let conforms = report.as_ref().is_none_or(Report::conforms);

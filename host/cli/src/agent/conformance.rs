@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chimera_layer4_core::{FabricConfig, InstancePolicy, Layer4Result, ResourceQuota, Task};
+use chimera_layer4_core::{FabricConfig, FabricResult, InstancePolicy, ResourceQuota, Task};
 
 use crate::args::agent::CheckArgs;
 use crate::component::Component;
@@ -75,7 +75,7 @@ pub(super) async fn run(
     component: &Component,
     options: &Options,
     output: Output,
-) -> Layer4Result<Report> {
+) -> FabricResult<Report> {
     let _bar = progress::Bar::new(output, &format!("checking {}", component.name));
     conformance::check(fabric, &component.bytes, options).await
 }

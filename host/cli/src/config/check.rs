@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chimera_layer4_core::config::{AgentDeclaration, TaskStoreKind};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{Digest, FabricConfig, Layer4Error, ResourceQuota};
+use chimera_layer4_core::{Digest, FabricConfig, FabricError, ResourceQuota};
 use chimera_layer4_runtime::executor;
 
 use crate::output::Output;
@@ -23,7 +23,7 @@ pub(super) async fn complaints(settings: &Settings, output: Output) -> Vec<Strin
     let mut of_agents = grants(agents, &config.default_resource_quota);
     match fabric(config) {
         Ok(fabric) => of_agents.extend(components(&fabric, config, agents, output).await),
-        Err(Layer4Error::Configuration(more)) => complaints.extend(more),
+        Err(FabricError::Configuration(more)) => complaints.extend(more),
         Err(error) => complaints.push(error.to_string()),
     }
     let complaints = complaints.into_iter().map(|message| layers.with_origin(message));
@@ -38,7 +38,7 @@ type OfAgent = (String, String);
 
 /// A fabric that loads components as `serve` would. A data folder that is not
 /// there is not made.
-fn fabric(config: &FabricConfig) -> Result<Fabric, Layer4Error> {
+fn fabric(config: &FabricConfig) -> Result<Fabric, FabricError> {
     let data_dir = config.data_dir.clone().filter(|folder| folder.exists());
     let mut config = FabricConfig { data_dir, ..config.clone() };
     config.queue.task_store = TaskStoreKind::Memory;
@@ -73,7 +73,7 @@ fn grants(agents: &BTreeMap<String, AgentDeclaration>, defaults: &ResourceQuota)
         let config = agent.config(name, utils::generate_agent_id(), defaults);
         let wrong = match executor::check(&config) {
             Ok(()) => Vec::new(),
-            Err(Layer4Error::InvalidRequest(wrong)) => wrong,
+            Err(FabricError::InvalidRequest(wrong)) => wrong,
             Err(error) => vec![error.to_string()],
         };
         wrong.into_iter().map(|message| (name.clone(), message)).collect::<Vec<_>>()
@@ -113,7 +113,7 @@ async fn component(fabric: &Fabric, config: &FabricConfig, component: &Path) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("there is none".into()),
         Err(error) => return Err(error.to_string()),
     }
-    let message = |error: Layer4Error| error.to_string();
+    let message = |error: FabricError| error.to_string();
     let bytes = read_component(component, config.components.max_component_bytes())
         .await
         .map_err(message)?;

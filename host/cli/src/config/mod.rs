@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use chimera_layer4_core::config::{AgentDeclaration, GRANT_KEYS, GrantKey, SETTINGS};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{Layer4Error, ResourceQuota};
+use chimera_layer4_core::{FabricError, ResourceQuota};
 use serde_json::{Map, Value, json};
 
 use super::args::ConfigCommand;
@@ -36,7 +36,7 @@ fn check(settings: &Settings, output: &Output) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let complaints = runtime.block_on(check::complaints(settings, *output));
     if !complaints.is_empty() {
-        return Err(Layer4Error::Configuration(complaints).into());
+        return Err(FabricError::Configuration(complaints).into());
     }
     let names: Vec<_> = settings.agents.keys().collect();
     if output.is_json() {

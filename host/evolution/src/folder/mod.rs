@@ -19,7 +19,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_core::{Digest, FabricError};
 use chimera_layer4_folders::{Access, FolderError, OwnFolder, open_regular};
 
 use self::files::{TEMPORARY, append, gone, place};
@@ -164,11 +164,11 @@ impl Folder {
         candidate: &Candidate,
         component: Option<Arc<[u8]>>,
     ) -> Done<()> {
-        let mut line = serde_json::to_vec(candidate).map_err(Layer4Error::from)?;
+        let mut line = serde_json::to_vec(candidate).map_err(FabricError::from)?;
         line.push(b'\n');
         let at = state.journal_bytes;
         state.journal_bytes += line.len() as u64;
-        let text = serde_json::to_vec(state).map_err(Layer4Error::from)?;
+        let text = serde_json::to_vec(state).map_err(FabricError::from)?;
         let (genome, elites) = (candidate.genome, state.evidence.keys().copied().collect());
         self.on_disk(move |folder| {
             if let (Some(bytes), Some(genome)) = (component, genome) {
@@ -200,7 +200,7 @@ impl Folder {
     }
 
     pub(super) async fn keep_state(self: &Arc<Self>, state: &State) -> Done<()> {
-        let text = serde_json::to_vec(state).map_err(Layer4Error::from)?;
+        let text = serde_json::to_vec(state).map_err(FabricError::from)?;
         self.on_disk(move |folder| {
             let path = folder.state();
             place(&path, &text).map_err(EvolutionError::of(&path))
@@ -214,7 +214,7 @@ impl Folder {
     ) -> Done<T> {
         let folder = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || what(&folder)).await;
-        done.map_err(|error| Layer4Error::Internal(format!("evolution: {error}")))?
+        done.map_err(|error| FabricError::Internal(format!("evolution: {error}")))?
     }
 
     /// Removes every component but these, and files that a crash left half written.

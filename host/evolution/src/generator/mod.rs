@@ -70,7 +70,7 @@ pub(super) async fn next(
             let request = request(options, folder, state)?;
             let parents = request.parents.iter().map(|parent| parent.digest).collect();
             let document =
-                serde_json::to_vec(&request).map_err(chimera_layer4_core::Layer4Error::from)?;
+                serde_json::to_vec(&request).map_err(chimera_layer4_core::FabricError::from)?;
             let component = match command::run(command, document, options.generator_timeout).await {
                 Ok(path) => read(&path, most_bytes).await,
                 Err(why) => Err(why),

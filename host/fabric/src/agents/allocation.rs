@@ -1,6 +1,6 @@
 //! Quotas that change while agents run, as layer 8 decides.
 
-use chimera_layer4_core::{AllocationTarget, Layer4Error, Layer4Result, ResourceAllocation};
+use chimera_layer4_core::{AllocationTarget, FabricError, FabricResult, ResourceAllocation};
 use chimera_layer4_runtime::executor::check_quota;
 
 use super::Agents;
@@ -18,14 +18,14 @@ impl Agents {
     /// `InvalidRequest` when the quota is out of range, `AgentNotFound`,
     /// `AgentTypeNotFound`, `AgentTypeLoading`, `AgentTypeDown`; nothing has changed
     /// then.
-    pub fn allocate(&self, allocation: ResourceAllocation) -> Layer4Result<usize> {
+    pub fn allocate(&self, allocation: ResourceAllocation) -> FabricResult<usize> {
         let ResourceAllocation { target, resource_quota } = allocation;
         // Here, since a registration without an agent checks nothing by itself.
         check_quota(&resource_quota)?;
         match target {
             AllocationTarget::Agent(agent_id) => {
                 let given = self.pool.agents.allocate_to(agent_id, &resource_quota)?;
-                given.map(|()| 1).ok_or(Layer4Error::AgentNotFound(agent_id))
+                given.map(|()| 1).ok_or(FabricError::AgentNotFound(agent_id))
             }
             AllocationTarget::AgentType(agent_type) => {
                 let given = self.pool.agents.allocate(&agent_type, &resource_quota)?;

@@ -13,7 +13,7 @@ pub(crate) mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::{AgentConfig, AgentId, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentConfig, AgentId, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 
 pub use self::registry::AgentSource;
@@ -49,7 +49,7 @@ impl Agents {
     /// `TooManyAgents`; `Refused` when the bytes are no agent; `AgentFault`,
     /// `ResourceQuotaExceeded` or `AgentTimeout` when its `init` failed;
     /// `InvalidRequest` when `config` is out of range.
-    pub async fn spawn(&self, component: &[u8], config: AgentConfig) -> Layer4Result<AgentId> {
+    pub async fn spawn(&self, component: &[u8], config: AgentConfig) -> FabricResult<AgentId> {
         let genome = self.load(component).await?;
         self.spawn_genome(genome, config).await
     }
@@ -62,7 +62,7 @@ impl Agents {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<AgentId> {
+    ) -> FabricResult<AgentId> {
         Ok(self.pool.spawn_for_waiting(genome, config).await?.id())
     }
 
@@ -70,7 +70,7 @@ impl Agents {
     ///
     /// # Errors
     /// `Refused` when the bytes are no agent.
-    pub async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
+    pub async fn load(&self, component: &[u8]) -> FabricResult<Arc<Genome>> {
         self.pool.load(component).await
     }
 
@@ -85,9 +85,9 @@ impl Agents {
         name: &str,
         source: AgentSource,
         config: AgentConfig,
-    ) -> Layer4Result<()> {
+    ) -> FabricResult<()> {
         if name.is_empty() {
-            return Err(Layer4Error::InvalidRequest(vec!["an agent type needs a name".into()]));
+            return Err(FabricError::InvalidRequest(vec!["an agent type needs a name".into()]));
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;
@@ -102,7 +102,7 @@ impl Agents {
     /// # Errors
     /// As [`spawn`](Self::spawn); `AgentTypeNotFound` where it is not registered;
     /// `NotRunning` from the end of the host on.
-    pub async fn start_registered(&self, name: &str) -> Layer4Result<()> {
+    pub async fn start_registered(&self, name: &str) -> FabricResult<()> {
         self.life.check_not_ending()?;
         self.pool.make_ready(name).await?;
         self.pool.capacity_changed();
@@ -120,9 +120,9 @@ impl Agents {
     ///
     /// # Errors
     /// `AgentNotFound`, `NotRunning`, or what the new instance's `init` failed with.
-    pub async fn restart(&self, agent_id: AgentId) -> Layer4Result<()> {
+    pub async fn restart(&self, agent_id: AgentId) -> FabricResult<()> {
         self.life.check_not_ending()?;
-        let entry = self.pool.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let entry = self.pool.agents.get(agent_id).ok_or(FabricError::AgentNotFound(agent_id))?;
         entry.agent.restart().await?;
         self.telemetry.restarted(&entry.runner());
         Ok(())
@@ -133,8 +133,8 @@ impl Agents {
     ///
     /// # Errors
     /// `AgentNotFound`.
-    pub async fn check(&self, agent_id: AgentId) -> Layer4Result<ActiveAgent> {
-        let entry = self.pool.agents.get(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+    pub async fn check(&self, agent_id: AgentId) -> FabricResult<ActiveAgent> {
+        let entry = self.pool.agents.get(agent_id).ok_or(FabricError::AgentNotFound(agent_id))?;
         heartbeat::check(&entry.turn_to_ask().await, &self.telemetry).await;
         Ok(entry.describe())
     }
@@ -145,8 +145,8 @@ impl Agents {
     /// # Errors
     /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it
     /// is ended all the same.
-    pub async fn shutdown(&self, agent_id: AgentId) -> Layer4Result<()> {
-        let entry = self.pool.agents.take(agent_id).ok_or(Layer4Error::AgentNotFound(agent_id))?;
+    pub async fn shutdown(&self, agent_id: AgentId) -> FabricResult<()> {
+        let entry = self.pool.agents.take(agent_id).ok_or(FabricError::AgentNotFound(agent_id))?;
         self.telemetry.ended(&entry.runner());
         entry.end(self.agent_timeout).await
     }
@@ -168,7 +168,7 @@ impl Agents {
     /// # Errors
     /// `AgentTypeLoading` while its first agents are started; `AgentTypeDown` where
     /// they did not start; `AgentTypeNotFound`, with those that there are.
-    pub fn must_know_type(&self, agent_type: &str) -> Layer4Result<()> {
+    pub fn must_know_type(&self, agent_type: &str) -> FabricResult<()> {
         self.pool.agents.must_know(agent_type)
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chimera_layer4_core::scheduler::Ran;
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
-    AgentConfig, AgentId, Digest, FabricConfig, Fault, HostFault, Layer4Error, Layer4Result, Task,
+    AgentConfig, AgentId, Digest, FabricConfig, FabricError, FabricResult, Fault, HostFault, Task,
 };
 use chimera_layer4_runtime::executor::RunOptions;
 use chimera_layer4_runtime::genome::LoadedFrom;
@@ -95,7 +95,7 @@ impl AgentPool {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<Arc<AgentEntry>> {
+    ) -> FabricResult<Arc<AgentEntry>> {
         let entry = self.spawn(genome, config).await?;
         self.capacity_changed();
         Ok(entry)
@@ -120,7 +120,7 @@ impl AgentPool {
     ///
     /// # Errors
     /// What the first failed with whose own `shutdown` failed.
-    pub(crate) async fn end_all(&self, limit: Duration) -> Layer4Result<()> {
+    pub(crate) async fn end_all(&self, limit: Duration) -> FabricResult<()> {
         // All at once: each may take as long as all.
         let mut ending = JoinSet::new();
         for entry in self.agents.take_all() {
@@ -129,13 +129,13 @@ impl AgentPool {
                 let timeout = limit.min(entry.agent.housekeeping_limit());
                 let ended = entry.agent.shutdown_within(limit).await;
                 let ended =
-                    ended.map_err(|fault| Layer4Error::from_fault(entry.id(), fault, timeout));
+                    ended.map_err(|fault| FabricError::from_fault(entry.id(), fault, timeout));
                 ended.inspect_err(|error| entry.log_bad_end(error))
             });
         }
         let mut first = Ok(());
         while let Some(ended) = ending.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(Layer4Error::Internal(error.to_string())));
+            let ended = ended.unwrap_or_else(|error| Err(FabricError::Internal(error.to_string())));
             first = first.and(ended);
         }
         first
@@ -145,7 +145,7 @@ impl AgentPool {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<Arc<AgentEntry>> {
+    ) -> FabricResult<Arc<AgentEntry>> {
         let place = self.agents.reserve(self.max_agents)?;
         let agent = self.executor.spawn(genome, config).await?;
         let entry = self.agents.insert(place, agent)?;
@@ -154,7 +154,7 @@ impl AgentPool {
     }
 
     /// Inspects, compiles and links a component, and counts where it came from.
-    pub(crate) async fn load(&self, component: &[u8]) -> Layer4Result<Arc<Genome>> {
+    pub(crate) async fn load(&self, component: &[u8]) -> FabricResult<Arc<Genome>> {
         let loaded = self.executor.load(component).await;
         match &loaded {
             Ok((_, LoadedFrom::Memory)) => self.telemetry.metrics.loaded("memory", None),
@@ -168,7 +168,7 @@ impl AgentPool {
     }
 
     /// Starts the first agent of a registered type, unless one runs.
-    pub(crate) async fn make_ready(&self, name: &str) -> Layer4Result<()> {
+    pub(crate) async fn make_ready(&self, name: &str) -> FabricResult<()> {
         if self.agents.runs(name) {
             return Ok(());
         }
@@ -193,7 +193,7 @@ impl AgentPool {
 
     /// The least busy agent of the type; the first of a registered type is
     /// started here.
-    pub(crate) async fn admit(&self, name: &str) -> Layer4Result<AgentPermit> {
+    pub(crate) async fn admit(&self, name: &str) -> FabricResult<AgentPermit> {
         self.make_ready(name).await?;
         let gone = || Err(self.agents.unknown(name));
         self.agents.admit(name, None, None, self.capacity).unwrap_or_else(gone)
@@ -241,12 +241,12 @@ impl RunTask for AgentPool {
         match self.make_ready(agent_type).await {
             Ok(()) => Ok(self.agents.genome_of(agent_type)),
             // Its agents are being ended, and so is the host.
-            Err(Layer4Error::NotRunning { .. }) => Err(Fault::Stopped),
+            Err(FabricError::NotRunning { .. }) => Err(Fault::Stopped),
             Err(error) => Err(HostFault::NoAgent { message: error.to_string() }.into()),
         }
     }
 
-    fn takes(&self, agent_type: &str) -> Layer4Result<()> {
+    fn takes(&self, agent_type: &str) -> FabricResult<()> {
         self.agents.must_know(agent_type)
     }
 

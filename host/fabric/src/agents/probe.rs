@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::{AgentConfig, Layer4Result};
+use chimera_layer4_core::{AgentConfig, FabricResult};
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_runtime::executor::Probe;
 
@@ -16,7 +16,7 @@ impl Agents {
     /// # Errors
     /// `InvalidRequest` when the configuration is out of range; `Host` when
     /// there is no room for another instance.
-    pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
+    pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> FabricResult<Probe> {
         self.pool.executor.probe(genome, config)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chimera_layer4_core::config::AgentDeclaration;
-use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 
 use super::Fabric;
@@ -62,7 +62,7 @@ pub enum Outcome {
         waiting: u64,
     },
     /// It is as it was before.
-    Failed(Layer4Error),
+    Failed(FabricError),
 }
 
 impl Outcome {
@@ -182,7 +182,7 @@ impl Fabric {
     }
 
     /// The file may say more than the host was started with.
-    fn has_places_for(&self, wanted: usize) -> Layer4Result<()> {
+    fn has_places_for(&self, wanted: usize) -> FabricResult<()> {
         let most = self.config.max_agents;
         if wanted <= most {
             return Ok(());
@@ -191,7 +191,7 @@ impl Fabric {
             "{wanted} agents are declared, and this host was started with `max_agents` {most}; \
              restart it"
         );
-        Err(Layer4Error::InvalidRequest(vec![message]))
+        Err(FabricError::InvalidRequest(vec![message]))
     }
 
     async fn apply_one(
@@ -199,7 +199,7 @@ impl Fabric {
         in_force: &mut BTreeMap<String, InForce>,
         name: &str,
         declaration: &AgentDeclaration,
-    ) -> Layer4Result<Outcome> {
+    ) -> FabricResult<Outcome> {
         let bytes = self.genomes.declared_bytes(&declaration.component).await?;
         let component = Digest::of(&bytes);
         if let Some(old) = in_force.get(name)
@@ -245,7 +245,7 @@ impl Fabric {
         name: &str,
         declaration: &AgentDeclaration,
         genome: &Arc<Genome>,
-    ) -> Layer4Result<Vec<AgentId>> {
+    ) -> FabricResult<Vec<AgentId>> {
         let mut begun = Vec::new();
         let mut gone = 0;
         while begun.len() < declaration.instances as usize {
@@ -259,7 +259,7 @@ impl Fabric {
                 Err(error) => error,
             };
             let next = match (&error, &mut old) {
-                (Layer4Error::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
+                (FabricError::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
                 _ => None,
             };
             match (next, old) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result, ResourceQuota};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult, ResourceQuota};
 use chimera_layer4_folders::OwnFolder;
 use chimera_layer4_runtime::Executor;
 use chimera_layer4_runtime::executor::ExecutorOptions;
@@ -90,10 +90,10 @@ impl Fabric {
     /// # Errors
     /// `Configuration` with every complaint at once, or where another user could
     /// change the data folder; `WasmRuntime` when the engine cannot be made.
-    pub fn new(config: FabricConfig) -> Layer4Result<Self> {
+    pub fn new(config: FabricConfig) -> FabricResult<Self> {
         let complaints = config.complaints();
         if !complaints.is_empty() {
-            return Err(Layer4Error::Configuration(complaints));
+            return Err(FabricError::Configuration(complaints));
         }
         let descriptors = Descriptors::of_process(config.http.max_connections)?;
         let stores = Arc::new(Stores::open(&config)?);
@@ -206,7 +206,7 @@ impl Fabric {
     ///
     /// # Errors
     /// `NotRunning`, before `start` and from `shutdown` on.
-    pub fn check_running(&self) -> Layer4Result<()> {
+    pub fn check_running(&self) -> FabricResult<()> {
         self.life.check_running()
     }
 
@@ -215,7 +215,7 @@ impl Fabric {
     ///
     /// # Errors
     /// `NotRunning` after a shutdown; `Store` when the task store cannot be opened.
-    pub async fn open(&self) -> Layer4Result<()> {
+    pub async fn open(&self) -> FabricResult<()> {
         self.life.check_not_ending()?;
         self.tasks.open(&self.config, &self.stores, &self.telemetry).await.map(drop)
     }
@@ -226,7 +226,7 @@ impl Fabric {
     /// # Errors
     /// `NotRunning` after a shutdown: a fabric is started once in its life.
     /// `Store` when the task store cannot be opened.
-    pub async fn start(&self) -> Layer4Result<()> {
+    pub async fn start(&self) -> FabricResult<()> {
         self.life.check_not_ending()?;
         let scheduler = self.tasks.open(&self.config, &self.stores, &self.telemetry).await?;
         self.genomes.start().await?;
@@ -261,7 +261,7 @@ impl Fabric {
     /// `AgentFault`, `ResourceQuotaExceeded` or `AgentTimeout` with the first agent
     /// whose own `shutdown` failed; all are ended all the same, and the log names
     /// each that failed.
-    pub async fn shutdown(&self) -> Layer4Result<()> {
+    pub async fn shutdown(&self) -> FabricResult<()> {
         let drain = self.config.queue.drain_timeout();
         let drained_by = Instant::now().checked_add(drain);
         let ran = {
@@ -296,7 +296,7 @@ impl Fabric {
         }
         let telemetry = Arc::clone(&self.telemetry);
         let sent = tokio::task::spawn_blocking(move || telemetry.traces.end(LAST_SPANS));
-        ended.and(sent.await.map_err(|error| Layer4Error::Internal(error.to_string())))
+        ended.and(sent.await.map_err(|error| FabricError::Internal(error.to_string())))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{HealthStatus, Layer4Error, Layer4Result, Validation};
+use chimera_layer4_core::{FabricError, FabricResult, HealthStatus, Validation};
 
 use super::Fabric;
 use crate::agents::registry::AgentEntry;
@@ -63,17 +63,17 @@ impl Fabric {
     /// # Errors
     /// `InvalidRequest` when the accuracy is not from 0.0 to 1.0, or the task
     /// has no output; `TaskNotFound`, `Store`, `NotRunning`.
-    pub async fn submit_validation(&self, validation: Validation) -> Layer4Result<()> {
+    pub async fn submit_validation(&self, validation: Validation) -> FabricResult<()> {
         let Validation { task_id, accuracy } = validation;
         if !(0.0..=1.0).contains(&accuracy) {
-            return Err(Layer4Error::InvalidRequest(vec![format!(
+            return Err(FabricError::InvalidRequest(vec![format!(
                 "accuracy is {accuracy}; allowed is 0 to 1"
             )]));
         }
         let record = self.tasks.get(task_id).await?;
         let success = record.result.as_ref().is_some_and(|result| result.success);
         let (true, Some(genome)) = (success, record.genome) else {
-            return Err(Layer4Error::InvalidRequest(vec![format!(
+            return Err(FabricError::InvalidRequest(vec![format!(
                 "task {task_id} is {} and has no output to be judged",
                 record.state
             )]));
@@ -88,7 +88,7 @@ impl Fabric {
     ///
     /// # Errors
     /// `Internal`, which is a defect.
-    pub async fn metrics_text(&self) -> Layer4Result<String> {
+    pub async fn metrics_text(&self) -> FabricResult<String> {
         let metrics = &self.telemetry.metrics;
         let mut queue = self.tasks.stats().await.ok();
         if let Some(queue) = &mut queue {

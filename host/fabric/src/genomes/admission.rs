@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chimera_layer4_core::genome::AdmittedGenome;
 use chimera_layer4_core::genome::lineage::{Admission, Event, SAMPLE, Smoke, Source, Stage};
 use chimera_layer4_core::{
-    AgentConfig, Digest, HealthStatus, JsonText, Layer4Error, Layer4Result, Refusal, Task,
+    AgentConfig, Digest, FabricError, FabricResult, HealthStatus, JsonText, Refusal, Task,
 };
 use chimera_layer4_runtime::genome::grant_of;
 use chimera_layer4_runtime::{Agent, Genome};
@@ -99,7 +99,7 @@ impl Genomes {
     /// `Refused` when the bytes are no agent, `GenomeRejected` when it asks for
     /// more than was allowed or does not do its work, `GenomeStore`; what failed
     /// is in the lineage. `NotRunning` from the fabric's shutdown on.
-    pub async fn push(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
+    pub async fn push(&self, new: NewGenome) -> FabricResult<AdmittedGenome> {
         self.life.check_not_ending()?;
         let note = new.agent_type.as_deref().and_then(|name| self.unknown_type(name));
         Ok(AdmittedGenome { note, ..self.admit_genome(new).await? })
@@ -109,14 +109,14 @@ impl Genomes {
     fn unknown_type(&self, name: &str) -> Option<String> {
         let tried = "the genome was tried with the default quota and no grants";
         match self.pool.agents.must_know(name).err()? {
-            Layer4Error::AgentTypeLoading { .. } => {
+            FabricError::AgentTypeLoading { .. } => {
                 Some(format!("agents of type {name:?} are being started, so {tried}"))
             }
-            Layer4Error::AgentTypeDown { reason, .. } => Some(format!(
+            FabricError::AgentTypeDown { reason, .. } => Some(format!(
                 "the agent type {name:?} is declared, but down, so {tried}; its agents did not \
                  start: {reason}; a reload of the settings starts them again"
             )),
-            Layer4Error::AgentTypeNotFound { known, down, .. } => {
+            FabricError::AgentTypeNotFound { known, down, .. } => {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 let down = match down.is_empty() {
                     true => String::new(),
@@ -131,7 +131,7 @@ impl Genomes {
         }
     }
 
-    async fn admit_genome(&self, new: NewGenome) -> Layer4Result<AdmittedGenome> {
+    async fn admit_genome(&self, new: NewGenome) -> FabricResult<AdmittedGenome> {
         let genomes = self.opened().await?;
         let mut new = new;
         match self.pool.executor.componentize(&new.bytes).await {
@@ -158,10 +158,10 @@ impl Genomes {
         genomes: &Arc<OpenGenomes>,
         new: &NewGenome,
         stage: Stage,
-        error: Layer4Error,
-    ) -> Layer4Result<AdmittedGenome> {
+        error: FabricError,
+    ) -> FabricResult<AdmittedGenome> {
         let reason = match &error {
-            Layer4Error::GenomeRejected { reason, .. } => reason.clone(),
+            FabricError::GenomeRejected { reason, .. } => reason.clone(),
             error => error.to_string(),
         };
         let (genome, agent_type) = (Digest::of(&new.bytes), new.agent_type.as_deref());
@@ -181,7 +181,7 @@ impl Genomes {
         &self,
         genome: GenomeRef,
         agent_type: &str,
-    ) -> Layer4Result<Digest> {
+    ) -> FabricResult<Digest> {
         match genome {
             GenomeRef::Stored(genome) => {
                 let genomes = self.opened().await?;
@@ -195,7 +195,7 @@ impl Genomes {
         }
     }
 
-    async fn admit_for(&self, bytes: Arc<[u8]>, agent_type: &str) -> Layer4Result<Digest> {
+    async fn admit_for(&self, bytes: Arc<[u8]>, agent_type: &str) -> FabricResult<Digest> {
         let agent_type = Some(agent_type.to_owned());
         Ok(self.push(NewGenome { agent_type, ..NewGenome::new(bytes) }).await?.genome)
     }
@@ -204,7 +204,7 @@ impl Genomes {
         &self,
         genomes: &Arc<OpenGenomes>,
         new: &NewGenome,
-    ) -> Result<(Arc<Genome>, Admission), (Stage, Layer4Error)> {
+    ) -> Result<(Arc<Genome>, Admission), (Stage, FabricError)> {
         let loaded = self.pool.load(&new.bytes).await.map_err(|error| (stage(&error), error))?;
         let inspection = loaded.inspection();
         let imports: Vec<String> =
@@ -227,7 +227,7 @@ impl Genomes {
         genome: &Arc<Genome>,
         new: &NewGenome,
         samples: &[JsonText],
-    ) -> Layer4Result<Vec<Smoke>> {
+    ) -> FabricResult<Vec<Smoke>> {
         let config = self.config_for(new.agent_type.as_deref());
         let agent_type = config.agent_type.clone();
         let mut smoke = Vec::new();
@@ -239,7 +239,7 @@ impl Genomes {
         let failed = done.err().or_else(|| ended.err().map(|fault| format!("shutdown: {fault}")));
         match failed {
             None => Ok(smoke),
-            Some(reason) => Err(Layer4Error::GenomeRejected {
+            Some(reason) => Err(FabricError::GenomeRejected {
                 genome: genome.digest(),
                 stage: Stage::Smoke,
                 reason,
@@ -270,7 +270,7 @@ impl OpenGenomes {
         self: &Arc<Self>,
         genome: Digest,
         agent_type: Option<String>,
-    ) -> Layer4Result<Option<Admission>> {
+    ) -> FabricResult<Option<Admission>> {
         let name = agent_type.clone();
         let Some(report) = self.admission(genome, agent_type).await? else { return Ok(None) };
         let in_charge = match &name {
@@ -288,7 +288,7 @@ impl OpenGenomes {
         self: &Arc<Self>,
         genome: Digest,
         agent_type: Option<String>,
-    ) -> Layer4Result<Option<Admission>> {
+    ) -> FabricResult<Option<Admission>> {
         self.on_disk(move |genomes| {
             // Reading hashes: what is damaged is put aside, and stored anew.
             match genomes.store.get(&genome) {
@@ -316,7 +316,7 @@ impl OpenGenomes {
         self: &Arc<Self>,
         new: &NewGenome,
         loaded: &Genome,
-    ) -> Layer4Result<Vec<String>> {
+    ) -> FabricResult<Vec<String>> {
         let in_charge = match &new.agent_type {
             Some(name) => self.imports_in_charge(name).await?,
             None => None,
@@ -334,7 +334,7 @@ impl OpenGenomes {
     }
 
     /// The payloads that a genome is tried with.
-    async fn samples(self: &Arc<Self>, new: &NewGenome) -> Layer4Result<Vec<JsonText>> {
+    async fn samples(self: &Arc<Self>, new: &NewGenome) -> FabricResult<Vec<JsonText>> {
         let mut samples = new.samples.clone();
         if let (Some(name), 1..) = (&new.agent_type, new.recorded_samples) {
             let (name, count) = (name.clone(), new.recorded_samples);
@@ -348,7 +348,7 @@ impl OpenGenomes {
         Ok(samples)
     }
 
-    async fn imports(self: &Arc<Self>, genome: Digest) -> Layer4Result<Vec<String>> {
+    async fn imports(self: &Arc<Self>, genome: Digest) -> FabricResult<Vec<String>> {
         self.on_disk(move |genomes| Ok(genomes.store.describe(&genome)?.1.imports)).await
     }
 
@@ -356,7 +356,7 @@ impl OpenGenomes {
     async fn imports_in_charge(
         self: &Arc<Self>,
         agent_type: &str,
-    ) -> Layer4Result<Option<Vec<String>>> {
+    ) -> FabricResult<Option<Vec<String>>> {
         if let Some(running) = self.pool.agents.in_charge(agent_type).first() {
             let imports = running.agent.genome().inspection().imports.iter();
             return Ok(Some(imports.map(|import| import.name.clone()).collect()));
@@ -373,7 +373,7 @@ impl OpenGenomes {
         new: NewGenome,
         loaded: &Genome,
         report: Admission,
-    ) -> Layer4Result<AdmittedGenome> {
+    ) -> FabricResult<AdmittedGenome> {
         let inspection = loaded.inspection();
         let about = About {
             author: (!new.author.is_empty()).then(|| new.author.clone()),
@@ -439,22 +439,22 @@ fn step(what: &str, took: Duration, failed: Option<String>) -> Smoke {
 }
 
 /// What the agent itself failed with is why it is not admitted.
-fn not_started(error: Layer4Error, genome: Digest) -> Layer4Error {
+fn not_started(error: FabricError, genome: Digest) -> FabricError {
     match error {
-        Layer4Error::AgentFault { .. }
-        | Layer4Error::ResourceQuotaExceeded { .. }
-        | Layer4Error::AgentTimeout { .. } => {
+        FabricError::AgentFault { .. }
+        | FabricError::ResourceQuotaExceeded { .. }
+        | FabricError::AgentTimeout { .. } => {
             let reason = error.to_string();
-            Layer4Error::GenomeRejected { genome, stage: Stage::Smoke, reason }
+            FabricError::GenomeRejected { genome, stage: Stage::Smoke, reason }
         }
         other => other,
     }
 }
 
 /// The check that an error of loading belongs to.
-fn stage(error: &Layer4Error) -> Stage {
+fn stage(error: &FabricError) -> Stage {
     match error {
-        Layer4Error::Refused(refusal) => match refusal {
+        FabricError::Refused(refusal) => match refusal {
             Refusal::TooLarge { .. } | Refusal::OverLimits { .. } => Stage::Limits,
             Refusal::NotAComponent { .. }
             | Refusal::Malformed { .. }
@@ -467,7 +467,7 @@ fn stage(error: &Layer4Error) -> Stage {
     }
 }
 
-fn check_allowed(new: &NewGenome, genome: Digest, asked: &[String]) -> Layer4Result<()> {
+fn check_allowed(new: &NewGenome, genome: Digest, asked: &[String]) -> FabricResult<()> {
     let allowed = |name: &String| {
         let name = interface(name);
         let package = name.split('/').next().unwrap_or_default();
@@ -479,7 +479,7 @@ fn check_allowed(new: &NewGenome, genome: Digest, asked: &[String]) -> Layer4Res
     }
     let names = refused.join(", ");
     let reason = format!("it imports {names}, which its parent does not; allow that to admit it");
-    Err(Layer4Error::GenomeRejected { genome, stage: Stage::Capabilities, reason })
+    Err(FabricError::GenomeRejected { genome, stage: Stage::Capabilities, reason })
 }
 
 /// Whether the interface is among these, in whatever version.

@@ -11,7 +11,7 @@ use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::{
     BenchTask, Benchmark, Fitness, Margins, Measured, Pair, Weights, compare,
 };
-use chimera_layer4_core::{AgentConfig, Digest, JsonText, Layer4Error, Layer4Result, Task};
+use chimera_layer4_core::{AgentConfig, Digest, FabricError, FabricResult, JsonText, Task};
 use chimera_layer4_runtime::{Agent, Genome, RunReport};
 
 use super::admission::GenomeRef;
@@ -51,24 +51,24 @@ impl Genomes {
         candidate: impl Into<GenomeRef>,
         tasks: Vec<BenchTask>,
         weights: &Weights,
-    ) -> Layer4Result<Benchmark> {
+    ) -> FabricResult<Benchmark> {
         self.life.check_not_ending()?;
         self.pool.agents.must_know(agent_type)?;
         let mut wrong = weights.complaints();
         wrong.extend(complaints(agent_type, &tasks));
         if !wrong.is_empty() {
-            return Err(Layer4Error::InvalidRequest(wrong));
+            return Err(FabricError::InvalidRequest(wrong));
         }
         let candidate = self.resolve_genome(candidate.into(), agent_type).await?;
         let genomes = self.opened().await?;
         let champion = genomes.active_or_running(agent_type).await?;
         let champion = champion.filter(|champion| *champion != candidate).ok_or_else(|| {
             let message = format!("there is no other genome of {agent_type:?} to hold it against");
-            Layer4Error::RolloutConflict(message)
+            FabricError::RolloutConflict(message)
         })?;
         let tasks = genomes.bench_tasks(agent_type, tasks).await?;
         let turn = genomes.benching.acquire().await;
-        let _turn = turn.map_err(|error| Layer4Error::Internal(error.to_string()))?;
+        let _turn = turn.map_err(|error| FabricError::Internal(error.to_string()))?;
         let sides = [
             (genomes.at_hand(agent_type, champion).await?, self.bench_config(agent_type)),
             (genomes.load(candidate).await?, self.bench_config(agent_type)),
@@ -102,16 +102,16 @@ impl OpenGenomes {
         self: &Arc<Self>,
         agent_type: &str,
         given: Vec<BenchTask>,
-    ) -> Layer4Result<Vec<BenchTask>> {
+    ) -> FabricResult<Vec<BenchTask>> {
         let tasks = if given.is_empty() { self.recorded(agent_type).await? } else { given };
         if tasks.is_empty() {
             let message = format!("no task of {agent_type:?} is recorded yet; hand some in");
-            return Err(Layer4Error::InvalidRequest(vec![message]));
+            return Err(FabricError::InvalidRequest(vec![message]));
         }
         Ok(tasks)
     }
 
-    async fn recorded(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Vec<BenchTask>> {
+    async fn recorded(self: &Arc<Self>, agent_type: &str) -> FabricResult<Vec<BenchTask>> {
         let name = agent_type.to_owned();
         self.evidence.recorder.flush().await;
         let recorded = self.on_disk(move |genomes| genomes.recordings.sample(&name, DRAWN));
@@ -128,7 +128,7 @@ impl OpenGenomes {
         self: &Arc<Self>,
         agent_type: &str,
         genome: Digest,
-    ) -> Layer4Result<Arc<Genome>> {
+    ) -> FabricResult<Arc<Genome>> {
         let running = self.pool.agents.in_charge(agent_type);
         let mut running = running.iter().map(|entry| entry.agent.genome());
         match running.find(|running| running.digest() == genome) {
@@ -142,7 +142,7 @@ impl OpenGenomes {
         self: Arc<Self>,
         [champion, candidate]: [Side; 2],
         tasks: Vec<BenchTask>,
-    ) -> Layer4Result<Vec<Pair>> {
+    ) -> FabricResult<Vec<Pair>> {
         let champion = self.bench_agent(champion).await?;
         let candidate = match self.bench_agent(candidate).await {
             Ok(agent) => agent,
@@ -173,7 +173,7 @@ impl OpenGenomes {
         Ok(pairs)
     }
 
-    async fn bench_agent(&self, (genome, config): Side) -> Layer4Result<Agent> {
+    async fn bench_agent(&self, (genome, config): Side) -> FabricResult<Agent> {
         self.pool.executor.spawn_apart(genome, config).await
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::genome::lineage::{Admission, Entry, Event, Source};
 use chimera_layer4_core::genome::rollout::How;
-use chimera_layer4_core::{Digest, Layer4Result};
+use chimera_layer4_core::{Digest, FabricResult};
 use chimera_layer4_runtime::Genome;
 
 use super::Genomes;
@@ -30,7 +30,7 @@ pub(crate) struct Chosen {
 
 impl Genomes {
     /// The bytes of a declared component: a file, or a stored genome by its digest.
-    pub(crate) async fn declared_bytes(&self, component: &Path) -> Layer4Result<Arc<[u8]>> {
+    pub(crate) async fn declared_bytes(&self, component: &Path) -> FabricResult<Arc<[u8]>> {
         match component.to_str().and_then(|text| text.parse::<Digest>().ok()) {
             Some(genome) => {
                 let genomes = self.opened().await?;
@@ -44,7 +44,7 @@ impl Genomes {
     }
 
     /// What agents of this name are to run, given what the file names.
-    pub(crate) async fn choose(&self, name: &str, declared: Arc<[u8]>) -> Layer4Result<Chosen> {
+    pub(crate) async fn choose(&self, name: &str, declared: Arc<[u8]>) -> FabricResult<Chosen> {
         let genomes = self.opened().await?;
         let entries = genomes.entries_of(name).await?;
         let digest = Digest::of(&declared);
@@ -70,7 +70,7 @@ impl Genomes {
     }
 
     /// The agents run it: from now on it is what the file put in charge.
-    pub(crate) async fn note_declared(&self, name: &str, chosen: &Chosen) -> Layer4Result<()> {
+    pub(crate) async fn note_declared(&self, name: &str, chosen: &Chosen) -> FabricResult<()> {
         if !chosen.is_new {
             return Ok(());
         }
@@ -105,7 +105,7 @@ fn last_declared(entries: &[Entry]) -> Option<Digest> {
 
 impl OpenGenomes {
     /// What is in charge of a type by the lineage.
-    pub(super) async fn active(self: &Arc<Self>, agent_type: &str) -> Layer4Result<Option<Digest>> {
+    pub(super) async fn active(self: &Arc<Self>, agent_type: &str) -> FabricResult<Option<Digest>> {
         let name = agent_type.to_owned();
         let active = self.on_disk(move |genomes| genomes.lineage.reader().active(&name)).await?;
         Ok(active.map(|active| active.genome))

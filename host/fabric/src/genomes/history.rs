@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use chimera_layer4_core::genome::lineage::{self, Entry, Event, Retention};
 use chimera_layer4_core::genome::{GenomeDetail, GenomeDiff, GenomeSummary};
-use chimera_layer4_core::{Digest, Layer4Result};
+use chimera_layer4_core::{Digest, FabricResult};
 
 use super::open::entry;
 use super::{Genomes, OpenGenomes};
@@ -18,7 +18,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeStore`.
-    pub async fn list(&self) -> Layer4Result<Vec<GenomeSummary>> {
+    pub async fn list(&self) -> FabricResult<Vec<GenomeSummary>> {
         let genomes = self.opened().await?;
         genomes
             .on_disk(|genomes| {
@@ -42,7 +42,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeNotFound`, `GenomeStore`.
-    pub async fn detail(&self, genome: Digest) -> Layer4Result<GenomeDetail> {
+    pub async fn detail(&self, genome: Digest) -> FabricResult<GenomeDetail> {
         let genomes = self.opened().await?;
         genomes
             .on_disk(move |genomes| {
@@ -74,7 +74,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeNotFound`, `GenomeStore`.
-    pub async fn diff(&self, from: Digest, to: Digest) -> Layer4Result<GenomeDiff> {
+    pub async fn diff(&self, from: Digest, to: Digest) -> FabricResult<GenomeDiff> {
         let (one, other) = (self.detail(from).await?, self.detail(to).await?);
         let more = |of: &[String], than: &[String]| {
             of.iter().filter(|name| !than.contains(name)).cloned().collect()
@@ -96,7 +96,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeStore`.
-    pub async fn history(&self, agent_type: &str) -> Layer4Result<Vec<Entry>> {
+    pub async fn history(&self, agent_type: &str) -> FabricResult<Vec<Entry>> {
         self.opened().await?.entries_of(agent_type).await
     }
 
@@ -104,7 +104,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeStore`.
-    pub async fn tree(&self, agent_type: &str) -> Layer4Result<String> {
+    pub async fn tree(&self, agent_type: &str) -> FabricResult<String> {
         let genomes = self.opened().await?;
         // Ancestors may have come in for another type.
         let entries = genomes.on_disk(|genomes| genomes.every_entry(None)).await?;
@@ -115,7 +115,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeNotFound`, `GenomeStore`.
-    pub async fn pin(&self, genome: Digest, pinned: bool) -> Layer4Result<()> {
+    pub async fn pin(&self, genome: Digest, pinned: bool) -> FabricResult<()> {
         let genomes = self.opened().await?;
         let event = if pinned { Event::Pinned } else { Event::Unpinned };
         genomes
@@ -130,7 +130,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeStore` when the store cannot be read at all.
-    pub async fn verify(&self) -> Layer4Result<Report> {
+    pub async fn verify(&self) -> FabricResult<Report> {
         self.opened().await?.on_disk(|genomes| genomes.store.verify()).await
     }
 
@@ -139,7 +139,7 @@ impl Genomes {
     ///
     /// # Errors
     /// `GenomeStore`.
-    pub async fn collect(&self, retention: Retention) -> Layer4Result<Collected> {
+    pub async fn collect(&self, retention: Retention) -> FabricResult<Collected> {
         let genomes = self.opened().await?;
         let running = self.pool.agents.all();
         let running: HashSet<Digest> =

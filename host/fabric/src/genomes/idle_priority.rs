@@ -7,14 +7,14 @@
 
 use std::thread;
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 /// Runs `work` on that thread. It stops where it is when the caller stops waiting.
 pub(super) async fn at_idle_priority<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
-) -> Layer4Result<T> {
+) -> FabricResult<T> {
     let (mut done, ended) = oneshot::channel();
     let run = move || {
         give_way();
@@ -37,8 +37,8 @@ pub(super) async fn at_idle_priority<T: Send + 'static>(
     ended.await.map_err(failed)?.map_err(failed)
 }
 
-fn failed(error: impl std::fmt::Display) -> Layer4Error {
-    Layer4Error::Internal(format!("the thread for benchmarks: {error}"))
+fn failed(error: impl std::fmt::Display) -> FabricError {
+    FabricError::Internal(format!("the thread for benchmarks: {error}"))
 }
 
 /// Linux's SCHED_IDLE is preempted by whatever else would run; a thread that is

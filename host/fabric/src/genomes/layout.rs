@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use chimera_layer4_core::genome::lineage::Source;
 
 use super::admission::NewGenome;
@@ -17,7 +17,7 @@ impl NewGenome {
     /// # Errors
     /// `GenomeStore` when the layout has no such genome, or it is no single
     /// component.
-    pub fn of_layout(layout: &Path, reference: Option<&str>, most: u64) -> Layer4Result<Self> {
+    pub fn of_layout(layout: &Path, reference: Option<&str>, most: u64) -> FabricResult<Self> {
         let (bytes, about) = read_layout(layout, reference, SystemTime::now().into(), most)?;
         let named = reference.map(|reference| format!(":{reference}")).unwrap_or_default();
         let source = Source::Oci { reference: format!("oci:{}{named}", layout.display()) };

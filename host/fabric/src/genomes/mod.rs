@@ -24,7 +24,7 @@ mod trials;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use chimera_layer4_stores::Stores;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 
@@ -65,7 +65,7 @@ impl Genomes {
         Self { config, stores, pool, telemetry, evidence, life, opened: OnceCell::new() }
     }
 
-    async fn opened(&self) -> Layer4Result<&Arc<OpenGenomes>> {
+    async fn opened(&self) -> FabricResult<&Arc<OpenGenomes>> {
         let open = || async {
             let (config, stores) = (Arc::clone(&self.config), Arc::clone(&self.stores));
             let (pool, telemetry) = (Arc::clone(&self.pool), Arc::clone(&self.telemetry));
@@ -74,7 +74,7 @@ impl Genomes {
                 OpenGenomes::open(&config, &stores, pool, telemetry, evidence)
             });
             let opened = opened.await;
-            let opened = opened.map_err(|error| Layer4Error::Internal(error.to_string()))??;
+            let opened = opened.map_err(|error| FabricError::Internal(error.to_string()))??;
             self.evidence.recorder.start(&opened.recordings);
             Ok(Arc::new(opened))
         };
@@ -83,7 +83,7 @@ impl Genomes {
 
     /// As a host starts: where genomes are kept, ends the rollouts that were under way
     /// when the last host went down.
-    pub(crate) async fn start(&self) -> Layer4Result<()> {
+    pub(crate) async fn start(&self) -> FabricResult<()> {
         if self.stores.are_kept() {
             self.opened().await?.close_interrupted_rollouts().await?;
         }
@@ -105,7 +105,7 @@ impl Genomes {
     }
 
     /// The right to change which genome is in charge of a type.
-    pub(crate) async fn turn(&self, agent_type: &str) -> Layer4Result<OwnedMutexGuard<()>> {
+    pub(crate) async fn turn(&self, agent_type: &str) -> FabricResult<OwnedMutexGuard<()>> {
         Ok(self.opened().await?.turn(agent_type).await)
     }
 }

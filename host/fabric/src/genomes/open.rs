@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::genome::lineage::Event;
-use chimera_layer4_core::{Digest, FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, FabricConfig, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_stores::genomes::{
     GenomeStore, GenomeStoreResult, Lineage, NewEntry, Recordings, RecordingsOptions,
@@ -63,7 +63,7 @@ impl OpenGenomes {
         pool: Arc<AgentPool>,
         telemetry: Arc<Telemetry>,
         evidence: Arc<Evidence>,
-    ) -> Layer4Result<Self> {
+    ) -> FabricResult<Self> {
         let GenomesPlace { options, scratch } = stores.genomes()?;
         let (store, recovered) = GenomeStore::open(&options)?;
         let stored = store.list()?;
@@ -98,11 +98,11 @@ impl OpenGenomes {
     /// Ends the rollouts that were under way when the last host went down. A
     /// host does so as it starts, not a command that only opens the store: the
     /// warning belongs in the host's log.
-    pub(super) async fn close_interrupted_rollouts(self: &Arc<Self>) -> Layer4Result<()> {
+    pub(super) async fn close_interrupted_rollouts(self: &Arc<Self>) -> FabricResult<()> {
         let close = || async {
             let genomes = Arc::clone(self);
             let closed = tokio::task::spawn_blocking(move || genomes.close_interrupted()).await;
-            closed.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?
+            closed.map_err(|error| FabricError::Internal(format!("genomes: {error}")))?
         };
         self.closed.get_or_try_init(close).await.copied()
     }
@@ -111,15 +111,15 @@ impl OpenGenomes {
     pub(super) async fn on_disk<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl FnOnce(&OpenGenomes) -> GenomeStoreResult<T> + Send + 'static,
-    ) -> Layer4Result<T> {
+    ) -> FabricResult<T> {
         let genomes = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
             let open = genomes.open.read();
             open.then(|| what(&genomes))
         });
         let done = done.await;
-        let done = done.map_err(|error| Layer4Error::Internal(format!("genomes: {error}")))?;
-        Ok(done.ok_or(Layer4Error::NotRunning { state: "shut down" })??)
+        let done = done.map_err(|error| FabricError::Internal(format!("genomes: {error}")))?;
+        Ok(done.ok_or(FabricError::NotRunning { state: "shut down" })??)
     }
 
     /// The right to change the genome in charge of a type.
@@ -132,12 +132,12 @@ impl OpenGenomes {
         turn.lock_owned().await
     }
 
-    pub(super) async fn record(self: &Arc<Self>, entries: Vec<NewEntry>) -> Layer4Result<()> {
+    pub(super) async fn record(self: &Arc<Self>, entries: Vec<NewEntry>) -> FabricResult<()> {
         self.on_disk(move |genomes| genomes.lineage.append_all(&entries).map(drop)).await
     }
 
     /// A stored genome, compiled and linked.
-    pub(super) async fn load(self: &Arc<Self>, genome: Digest) -> Layer4Result<Arc<Genome>> {
+    pub(super) async fn load(self: &Arc<Self>, genome: Digest) -> FabricResult<Arc<Genome>> {
         let bytes = self.on_disk(move |genomes| genomes.store.get(&genome)).await?;
         self.pool.load(&bytes).await
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chimera_layer4_core::genome::Swapped;
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::rollout::How;
-use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::{Agent, Genome};
 use tokio::sync::oneshot;
 use tracing::field::display;
@@ -37,10 +37,10 @@ impl Genomes {
         &self,
         agent_id: AgentId,
         genome: impl Into<GenomeRef>,
-    ) -> Layer4Result<Swapped> {
+    ) -> FabricResult<Swapped> {
         self.life.check_not_ending()?;
         let found = self.pool.agents.get(agent_id);
-        let old = found.ok_or(Layer4Error::AgentNotFound(agent_id))?;
+        let old = found.ok_or(FabricError::AgentNotFound(agent_id))?;
         let agent_type = old.agent.config().agent_type.clone();
         let to = self.resolve_genome(genome.into(), &agent_type).await?;
         let genomes = self.opened().await?;
@@ -61,7 +61,7 @@ impl Genomes {
         agent_type: &str,
         genome: impl Into<GenomeRef>,
         by: &str,
-    ) -> Layer4Result<Swapped> {
+    ) -> FabricResult<Swapped> {
         self.life.check_not_ending()?;
         self.pool.agents.must_know(agent_type)?;
         let to = self.resolve_genome(genome.into(), agent_type).await?;
@@ -84,7 +84,7 @@ impl Genomes {
     /// # Errors
     /// `RolloutConflict` when there was none before, or while another is on
     /// trial; as [`update_agent`](Self::update_agent).
-    pub async fn rollback(&self, agent_type: &str, by: &str) -> Layer4Result<Swapped> {
+    pub async fn rollback(&self, agent_type: &str, by: &str) -> FabricResult<Swapped> {
         self.life.check_not_ending()?;
         self.pool.agents.must_know(agent_type)?;
         let genomes = self.opened().await?;
@@ -137,18 +137,18 @@ impl OpenGenomes {
     /// the agents agree.
     pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
-        what: impl Future<Output = Layer4Result<T>> + Send + 'static,
-    ) -> Layer4Result<T> {
+        what: impl Future<Output = FabricResult<T>> + Send + 'static,
+    ) -> FabricResult<T> {
         let (answer, answered) = oneshot::channel();
         self.ending.spawn(async move { drop(answer.send(what.await)) });
-        answered.await.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+        answered.await.unwrap_or(Err(FabricError::NotRunning { state: "shut down" }))
     }
 
     async fn update(
         self: &Arc<Self>,
         old: Arc<AgentEntry>,
         genome: Arc<Genome>,
-    ) -> Layer4Result<Swapped> {
+    ) -> FabricResult<Swapped> {
         let agent_type = old.agent.config().agent_type.clone();
         let _turn = self.turn(&agent_type).await;
         // One of them may be on trial.
@@ -160,13 +160,13 @@ impl OpenGenomes {
         Ok(self.tell(done.swapped(agent_type, Some(from), to)))
     }
 
-    async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> Layer4Result<Swapped> {
+    async fn go_back(self: &Arc<Self>, agent_type: &str, why: String) -> FabricResult<Swapped> {
         let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
         let entries = self.entries_of(agent_type).await?;
         let none = || {
             let message = format!("no other genome was in charge of {agent_type:?} before");
-            Layer4Error::RolloutConflict(message)
+            FabricError::RolloutConflict(message)
         };
         let (from, to) = before_the_last(&entries, agent_type).ok_or_else(none)?;
         let event = entry(from, Some(agent_type), Event::RolledBack { to, why });
@@ -180,13 +180,13 @@ impl OpenGenomes {
         to: Digest,
         how: How,
         mut entries: Vec<NewEntry>,
-    ) -> Layer4Result<Swapped> {
+    ) -> FabricResult<Swapped> {
         let from = self.active_or_running(agent_type).await?;
         // After a fault agents may run another one than the lineage says.
         let runs_it = |entry: &Arc<AgentEntry>| entry.agent.genome().digest() == to;
         if from == Some(to) && self.pool.agents.in_charge(agent_type).iter().all(runs_it) {
             let message = format!("{to} is in charge of {agent_type:?} already");
-            return Err(Layer4Error::RolloutConflict(message));
+            return Err(FabricError::RolloutConflict(message));
         }
         entries.push(entry(to, Some(agent_type), Event::Promoted { from, how }));
         self.switch(agent_type, to, entries, Unfit::Refuse).await
@@ -199,7 +199,7 @@ impl OpenGenomes {
         to: Digest,
         entries: Vec<NewEntry>,
         unfit: Unfit,
-    ) -> Layer4Result<Swapped> {
+    ) -> FabricResult<Swapped> {
         let from = self.active_or_running(agent_type).await?;
         let bytes: Arc<[u8]> = self.on_disk(move |genomes| genomes.store.get(&to)).await?.into();
         let loaded = self.pool.load(&bytes).await?;
@@ -223,7 +223,7 @@ impl OpenGenomes {
         genome: &Arc<Genome>,
         entries: Vec<NewEntry>,
         unfit: Unfit,
-    ) -> Layer4Result<TakenOver> {
+    ) -> FabricResult<TakenOver> {
         let mut waves = old.chunks(OVERLAPPING);
         let mut done = TakenOver::default();
         let first = waves.next().unwrap_or_default();
@@ -252,7 +252,7 @@ impl OpenGenomes {
         old: &'a [Arc<AgentEntry>],
         genome: &Arc<Genome>,
         unfit: Unfit,
-    ) -> Layer4Result<(Vec<Agent>, Handovers<'a>)> {
+    ) -> FabricResult<(Vec<Agent>, Handovers<'a>)> {
         let mut successors = Vec::with_capacity(old.len());
         for entry in old {
             let successor = self.pool.executor.succeed(&entry.agent, Arc::clone(genome)).await;
@@ -279,7 +279,7 @@ impl OpenGenomes {
         successors: Vec<Agent>,
         state: Handovers<'_>,
         done: &mut TakenOver,
-    ) -> Layer4Result<()> {
+    ) -> FabricResult<()> {
         let began = Instant::now();
         let left = self.pool.agents.take_over(successors)?;
         done.switch = done.switch.max(began.elapsed());
@@ -304,7 +304,7 @@ impl OpenGenomes {
     pub(super) async fn active_or_running(
         self: &Arc<Self>,
         agent_type: &str,
-    ) -> Layer4Result<Option<Digest>> {
+    ) -> FabricResult<Option<Digest>> {
         let running = || self.pool.agents.genome_of(agent_type);
         Ok(self.active(agent_type).await?.or_else(running))
     }
@@ -313,7 +313,7 @@ impl OpenGenomes {
     pub(super) async fn entries_of(
         self: &Arc<Self>,
         agent_type: &str,
-    ) -> Layer4Result<Vec<lineage::Entry>> {
+    ) -> FabricResult<Vec<lineage::Entry>> {
         let name = agent_type.to_owned();
         self.on_disk(move |genomes| genomes.every_entry(Some(&name))).await
     }
@@ -333,10 +333,10 @@ impl OpenGenomes {
         }
     }
 
-    pub(super) fn check_no_rollout(&self, agent_type: &str) -> Layer4Result<()> {
+    pub(super) fn check_no_rollout(&self, agent_type: &str) -> FabricResult<()> {
         let Some(live) = self.evidence.trials.get(agent_type) else { return Ok(()) };
         let candidate = live.rollout().candidate();
-        Err(Layer4Error::RolloutConflict(format!(
+        Err(FabricError::RolloutConflict(format!(
             "{candidate} is on trial for {agent_type:?}; promote or abort its rollout first"
         )))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
 use chimera_layer4_core::genome::{Plan, Rollout, RolloutView};
-use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::{Agent, Genome};
 
 use super::Genomes;
@@ -42,12 +42,12 @@ impl Genomes {
         agent_type: &str,
         genome: impl Into<GenomeRef>,
         plan: Plan,
-    ) -> Layer4Result<RolloutView> {
+    ) -> FabricResult<RolloutView> {
         self.life.check_not_ending()?;
         self.pool.agents.must_know(agent_type)?;
         let complaints = plan.complaints();
         if !complaints.is_empty() {
-            return Err(Layer4Error::InvalidRequest(complaints));
+            return Err(FabricError::InvalidRequest(complaints));
         }
         let candidate = self.resolve_genome(genome.into(), agent_type).await?;
         // A trial needs a champion to compare with.
@@ -68,7 +68,7 @@ impl Genomes {
     /// `RolloutConflict` when none is under way; as
     /// [`update_agent`](Self::update_agent) when the candidate
     /// could not take over, which leaves the champion in charge.
-    pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+    pub async fn promote_rollout(&self, agent_type: &str, by: &str) -> FabricResult<RolloutView> {
         self.life.check_not_ending()?;
         self.decide(agent_type, |rollout| rollout.promote(by)).await
     }
@@ -79,7 +79,7 @@ impl Genomes {
     /// # Errors
     /// `RolloutConflict` when none is under way; `GenomeStore` when the lineage
     /// could not be written.
-    pub async fn abort_rollout(&self, agent_type: &str, by: &str) -> Layer4Result<RolloutView> {
+    pub async fn abort_rollout(&self, agent_type: &str, by: &str) -> FabricResult<RolloutView> {
         self.decide(agent_type, |rollout| rollout.abort(by)).await
     }
 
@@ -87,7 +87,7 @@ impl Genomes {
         &self,
         agent_type: &str,
         decision: impl FnOnce(&mut Rollout) -> Result<(), IsOver>,
-    ) -> Layer4Result<RolloutView> {
+    ) -> FabricResult<RolloutView> {
         let live = self.live(agent_type)?;
         let decided = {
             let mut rollout = live.rollout();
@@ -102,7 +102,7 @@ impl Genomes {
             // Another caller decided. The lineage records how once that is carried out.
             Err(over) => {
                 live.over().await;
-                Err(Layer4Error::RolloutConflict(over.to_string()))
+                Err(FabricError::RolloutConflict(over.to_string()))
             }
         }
     }
@@ -118,18 +118,18 @@ impl Genomes {
     ///
     /// # Errors
     /// `RolloutConflict` when none is; the lineage has those that ended.
-    pub fn rollout(&self, agent_type: &str) -> Layer4Result<RolloutView> {
+    pub fn rollout(&self, agent_type: &str) -> FabricResult<RolloutView> {
         let live = self.live(agent_type)?;
         let rollout = live.rollout();
         Ok(RolloutView::of(agent_type, &rollout))
     }
 
-    fn live(&self, agent_type: &str) -> Layer4Result<Arc<Live>> {
+    fn live(&self, agent_type: &str) -> FabricResult<Arc<Live>> {
         self.evidence.trials.get(agent_type).ok_or_else(|| {
             let message = format!(
                 "no rollout of {agent_type:?} is under way; its history has those that ended"
             );
-            Layer4Error::RolloutConflict(message)
+            FabricError::RolloutConflict(message)
         })
     }
 }
@@ -147,13 +147,13 @@ impl OpenGenomes {
         agent_type: &str,
         plan: Plan,
         candidate: Digest,
-    ) -> Layer4Result<RolloutView> {
+    ) -> FabricResult<RolloutView> {
         let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
         let champion = self.pool.agents.genome_of(agent_type).ok_or_else(|| {
             let message =
                 format!("agents of {agent_type:?} run several genomes; promote one first");
-            Layer4Error::RolloutConflict(message)
+            FabricError::RolloutConflict(message)
         })?;
         let rollout = Rollout::start(plan, champion, candidate).map_err(not_started)?;
         self.begin(agent_type, rollout).await
@@ -163,12 +163,12 @@ impl OpenGenomes {
         self: &Arc<Self>,
         agent_type: &str,
         rollout: Rollout,
-    ) -> Layer4Result<RolloutView> {
+    ) -> FabricResult<RolloutView> {
         let (champion, candidate) = (rollout.champion(), rollout.candidate());
         let champions = self.pool.agents.in_charge(agent_type);
         let Some(like) = champions.first() else {
             let message = format!("no agent of {agent_type:?} runs to hold it against");
-            return Err(Layer4Error::RolloutConflict(message));
+            return Err(FabricError::RolloutConflict(message));
         };
         let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
         let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);
@@ -190,7 +190,7 @@ impl OpenGenomes {
         let put = self.pool.agents.put_on_trial(agent_type, candidates, control, split);
         if let Err(error) = put {
             self.evidence.trials.remove(agent_type);
-            live.finish(Err(Layer4Error::NotRunning { state: "shut down" }));
+            live.finish(Err(FabricError::NotRunning { state: "shut down" }));
             return Err(error);
         }
         self.controllers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
@@ -206,7 +206,7 @@ impl OpenGenomes {
         champion: &Agent,
         candidate: Digest,
         count: usize,
-    ) -> Layer4Result<Sides> {
+    ) -> FabricResult<Sides> {
         let genome = self.load(candidate).await?;
         let candidates = self.alike(champion, &genome, count).await?;
         // New agents would know nothing of what the others do.
@@ -224,7 +224,7 @@ impl OpenGenomes {
 
     /// Agents of the champion that are as new as the candidate's: also their
     /// code is read anew, since that of the others is in the processor's caches.
-    async fn control(self: &Arc<Self>, champion: &Agent, count: usize) -> Layer4Result<Vec<Agent>> {
+    async fn control(self: &Arc<Self>, champion: &Agent, count: usize) -> FabricResult<Vec<Agent>> {
         let digest = champion.genome().digest();
         let genome = match self.on_disk(move |genomes| genomes.store.get(&digest)).await {
             Ok(bytes) => self.pool.executor.load_apart(&bytes).await?,
@@ -243,7 +243,7 @@ impl OpenGenomes {
         like: &Agent,
         genome: &Arc<Genome>,
         count: usize,
-    ) -> Layer4Result<Vec<Agent>> {
+    ) -> FabricResult<Vec<Agent>> {
         let mut agents = Vec::new();
         for _ in 0..count {
             let config = like.config_with(utils::generate_agent_id());
@@ -259,9 +259,9 @@ impl OpenGenomes {
     }
 }
 
-fn not_started(error: NotStarted) -> Layer4Error {
+fn not_started(error: NotStarted) -> FabricError {
     match error {
-        NotStarted::Plan(complaints) => Layer4Error::InvalidRequest(complaints),
-        NotStarted::SameGenome(_) => Layer4Error::RolloutConflict(error.to_string()),
+        NotStarted::Plan(complaints) => FabricError::InvalidRequest(complaints),
+        NotStarted::SameGenome(_) => FabricError::RolloutConflict(error.to_string()),
     }
 }

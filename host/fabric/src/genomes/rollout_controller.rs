@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::{RolloutState, Side, Verdict};
-use chimera_layer4_core::{Digest, Layer4Error, Layer4Result};
+use chimera_layer4_core::{Digest, FabricError, FabricResult};
 
 use super::open::{OpenGenomes, entry};
 use super::trials::Live;
@@ -59,7 +59,7 @@ impl OpenGenomes {
     /// # Errors
     /// The candidate could not take over, or the lineage could not be written;
     /// tasks go to the agents in charge all the same.
-    async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> Layer4Result<()> {
+    async fn end_rollout(self: &Arc<Self>, live: &Live, state: RolloutState) -> FabricResult<()> {
         let _turn = self.turn(&live.agent_type).await;
         let name = live.agent_type.as_str();
         let Closing { champion, candidate, tasks, verdict } = closing(live, &state);
@@ -100,8 +100,8 @@ impl OpenGenomes {
 
     /// Rollouts that were under way when the host went down: the champion was
     /// in charge and stays so, since what the trial had seen is gone.
-    pub(super) fn close_interrupted(&self) -> Layer4Result<()> {
-        let entries = self.every_entry(None).map_err(Layer4Error::from)?;
+    pub(super) fn close_interrupted(&self) -> FabricResult<()> {
+        let entries = self.every_entry(None).map_err(FabricError::from)?;
         let closing: Vec<NewEntry> = lineage::rollouts(&entries)
             .into_iter()
             .map(|(agent_type, (candidate, champion))| {
@@ -111,7 +111,7 @@ impl OpenGenomes {
             })
             .collect();
         if !closing.is_empty() {
-            self.lineage.append_all(&closing).map_err(Layer4Error::from)?;
+            self.lineage.append_all(&closing).map_err(FabricError::from)?;
         }
         Ok(())
     }

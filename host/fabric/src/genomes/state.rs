@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::genome::StateCarried;
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_runtime::Agent;
 use chimera_layer4_runtime::executor::{Carried, Handover};
 use futures_util::future::join_all;
@@ -41,16 +41,16 @@ pub(super) async fn hand_over<'a>(
     successors: &[Agent],
     timeout: Duration,
     unfit: Unfit,
-) -> Layer4Result<Handovers<'a>> {
+) -> FabricResult<Handovers<'a>> {
     let each = old.iter().zip(successors).map(|(old, new)| async move {
         // A running task ends within its own limit; `save` and `restore` have `timeout`.
         let limit = old.agent.quota().execution_time().saturating_add(timeout);
         let handover = old.agent.hand_over(new, limit).await;
-        handover.map_err(|fault| Layer4Error::from_fault(old.id(), fault, timeout))
+        handover.map_err(|fault| FabricError::from_fault(old.id(), fault, timeout))
     });
     // To the end in any case: a save that is cut short costs an instance.
     let all = join_all(each).await;
-    match all.into_iter().collect::<Layer4Result<Vec<_>>>() {
+    match all.into_iter().collect::<FabricResult<Vec<_>>>() {
         Ok(each) => Ok(Handovers { each, lost: None }),
         Err(error) if unfit == Unfit::StartAnew => {
             tracing::warn!(%error, "a state is left behind");

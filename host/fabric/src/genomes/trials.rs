@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chimera_layer4_core::genome::{Finding, Observation, Rollout, Side, TrafficArm, rollout};
 use chimera_layer4_core::scheduler::settle::fails_beside_others;
-use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, Task, TaskId};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::{Notify, watch};
@@ -36,7 +36,7 @@ pub(crate) struct Live {
     /// It has ended, and what follows is done.
     over: watch::Sender<bool>,
     /// The outcome of the decision that ended it, for the caller that made the decision.
-    outcome: Mutex<Option<Layer4Result<()>>>,
+    outcome: Mutex<Option<FabricResult<()>>>,
 }
 
 impl Live {
@@ -75,10 +75,10 @@ impl Live {
     /// # Errors
     /// What kept the decision from being carried out; `NotRunning` when the host
     /// shut down first.
-    pub(super) async fn carried_out(&self) -> Layer4Result<()> {
+    pub(super) async fn carried_out(&self) -> FabricResult<()> {
         self.over().await;
         let outcome = self.outcome.lock().take();
-        outcome.unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+        outcome.unwrap_or(Err(FabricError::NotRunning { state: "shut down" }))
     }
 
     /// Waits until the rollout has ended and everything that follows is done,
@@ -89,7 +89,7 @@ impl Live {
     }
 
     /// Everything that follows from the rollout's end is done.
-    pub(super) fn finish(&self, outcome: Layer4Result<()>) {
+    pub(super) fn finish(&self, outcome: FabricResult<()>) {
         *self.outcome.lock() = Some(outcome);
         self.over.send_replace(true);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::{ExecutionResult, Layer4Result, TaskId};
+use chimera_layer4_core::{ExecutionResult, FabricResult, TaskId};
 
 use super::Shared;
 use super::subscribers::Subscription;
@@ -36,7 +36,7 @@ impl TaskHandle {
     ///
     /// # Errors
     /// As [`Scheduler::wait`](super::Scheduler::wait).
-    pub async fn result(self) -> Layer4Result<ExecutionResult> {
+    pub async fn result(self) -> FabricResult<ExecutionResult> {
         match self.subscription {
             Some(subscription) => {
                 subscription.recv().await.ok_or_else(|| self.shared.not_running())

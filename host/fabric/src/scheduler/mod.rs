@@ -28,7 +28,7 @@ use std::time::Duration;
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::{CancelAnswer, Durability, Filter, TaskStore};
 use chimera_layer4_core::scheduler::{Submission, TaskState};
-use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, TaskId};
+use chimera_layer4_core::{ExecutionResult, FabricError, FabricResult, TaskId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -104,9 +104,9 @@ impl Scheduler {
     /// # Errors
     /// `InvalidRequest`, `QueueFull`, `IdempotencyKeyTaken`, `Store`; nothing
     /// was taken.
-    pub async fn submit(&self, submission: Submission) -> Layer4Result<TaskId> {
+    pub async fn submit(&self, submission: Submission) -> FabricResult<TaskId> {
         let mut answers = self.submit_batch(vec![submission]).await?;
-        answers.pop().unwrap_or(Err(Layer4Error::NotRunning { state: "shut down" }))
+        answers.pop().unwrap_or(Err(FabricError::NotRunning { state: "shut down" }))
     }
 
     /// Takes several tasks with one wait for the disk, each answered by itself.
@@ -116,7 +116,7 @@ impl Scheduler {
     pub async fn submit_batch(
         &self,
         batch: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskId>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskId>>> {
         let accepted = Arc::clone(&self.shared).submit(batch, Durability::Durable).await?;
         Ok(accepted.into_iter().map(|accepted| accepted.map(Accepted::id)).collect())
     }
@@ -130,7 +130,7 @@ impl Scheduler {
     pub async fn submit_tracked(
         &self,
         batch: Vec<Submission>,
-    ) -> Layer4Result<Vec<Layer4Result<TaskHandle>>> {
+    ) -> FabricResult<Vec<FabricResult<TaskHandle>>> {
         let shared = &self.shared;
         // Subscribe before submitting, so that the end of a task that ends at once is not missed.
         let subscriptions: Vec<_> =
@@ -153,7 +153,7 @@ impl Scheduler {
     /// As [`submit`](Self::submit); `NotRunning` when the scheduler is shut
     /// down first: the task stays queued then, where the store outlives the
     /// process, and is waited for again by submitting it under the same id.
-    pub async fn execute(&self, submission: Submission) -> Layer4Result<ExecutionResult> {
+    pub async fn execute(&self, submission: Submission) -> FabricResult<ExecutionResult> {
         let shared = &self.shared;
         let subscription = shared.subscribers.register(submission.task.id);
         let accepting = Arc::clone(shared).submit(vec![submission], Durability::WithResult);
@@ -179,8 +179,8 @@ impl Scheduler {
     pub async fn execute_again(
         &self,
         submission: Submission,
-        otherwise: Layer4Error,
-    ) -> Layer4Result<ExecutionResult> {
+        otherwise: FabricError,
+    ) -> FabricResult<ExecutionResult> {
         let first = self.shared.repeated(submission, otherwise).await?;
         self.wait(first).await
     }
@@ -189,7 +189,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `TaskNotFound`, `Store`; `NotRunning` when the scheduler is shut down first.
-    pub async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+    pub async fn wait(&self, id: TaskId) -> FabricResult<ExecutionResult> {
         self.shared.wait(id).await
     }
 
@@ -200,7 +200,7 @@ impl Scheduler {
     /// # Errors
     /// `TaskNotFound`, `Store`; `TaskEnded`, also when its run ended otherwise
     /// before it could be stopped.
-    pub async fn cancel(&self, id: TaskId) -> Layer4Result<bool> {
+    pub async fn cancel(&self, id: TaskId) -> FabricResult<bool> {
         let shared = &self.shared;
         // Subscribed first, so that the end of a run that ends at once is not missed.
         let ended = shared.subscribers.register(id);
@@ -219,13 +219,13 @@ impl Scheduler {
                 // A run that ended before it could be stopped keeps its result.
                 match shared.store.get(id).await?.map(|record| record.state) {
                     Some(state) if state.has_ended() && state != TaskState::Cancelled => {
-                        Err(Layer4Error::TaskEnded { id, state })
+                        Err(FabricError::TaskEnded { id, state })
                     }
                     _ => Ok(false),
                 }
             }
-            CancelAnswer::Ended(state) => Err(Layer4Error::TaskEnded { id, state }),
-            CancelAnswer::Unknown => Err(Layer4Error::TaskNotFound(id)),
+            CancelAnswer::Ended(state) => Err(FabricError::TaskEnded { id, state }),
+            CancelAnswer::Unknown => Err(FabricError::TaskNotFound(id)),
         }
     }
 
@@ -233,7 +233,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn get(&self, id: TaskId) -> Layer4Result<Option<TaskRecord>> {
+    pub async fn get(&self, id: TaskId) -> FabricResult<Option<TaskRecord>> {
         Ok(self.shared.store.get(id).await?)
     }
 
@@ -241,7 +241,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn list(&self, filter: Filter) -> Layer4Result<Vec<TaskSummary>> {
+    pub async fn list(&self, filter: Filter) -> FabricResult<Vec<TaskSummary>> {
         Ok(self.shared.store.list(filter).await?)
     }
 
@@ -250,7 +250,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn requeue(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    pub async fn requeue(&self, ids: Vec<TaskId>) -> FabricResult<Vec<TaskId>> {
         let reading = self.shared.time.for_write().await;
         let requeued = self.shared.store.requeue(ids, reading.now).await?;
         drop(reading);
@@ -262,7 +262,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn purge(&self, ids: Vec<TaskId>) -> Layer4Result<Vec<TaskId>> {
+    pub async fn purge(&self, ids: Vec<TaskId>) -> FabricResult<Vec<TaskId>> {
         Ok(self.shared.store.purge(ids).await?)
     }
 
@@ -270,7 +270,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn stats(&self) -> Layer4Result<SchedulerStats> {
+    pub async fn stats(&self) -> FabricResult<SchedulerStats> {
         let store = self.shared.store.stats().await?;
         let now = self.shared.now();
         let types = self.shared.types().stats(self.shared.time.moment());

@@ -11,9 +11,9 @@ pub trait Observe: Send + Sync + 'static {
     /// Something became of a task.
     fn task(&self, change: &TaskChange<'_>);
 
-    /// A submission was not taken; the code is [`Layer4Error::code`]'s.
+    /// A submission was not taken; the code is [`FabricError::code`]'s.
     ///
-    /// [`Layer4Error::code`]: chimera_layer4_core::Layer4Error::code
+    /// [`FabricError::code`]: chimera_layer4_core::FabricError::code
     fn refused(&self, code: &'static str);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chimera_layer4_core::scheduler::Ran;
-use chimera_layer4_core::{Digest, Fault, Layer4Result, Task};
+use chimera_layer4_core::{Digest, FabricResult, Fault, Task};
 
 /// Runs that one agent type can take at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub trait RunTask: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why not; a repeat of what was taken before is answered all the same.
-    fn takes(&self, _agent_type: &str) -> Layer4Result<()> {
+    fn takes(&self, _agent_type: &str) -> FabricResult<()> {
         Ok(())
     }
 

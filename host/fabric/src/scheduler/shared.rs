@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::store::{CancelAnswer, StoreError, TaskStore};
 use chimera_layer4_core::scheduler::{Owner, TaskRecord, Timestamp};
-use chimera_layer4_core::{ExecutionResult, Layer4Error, Layer4Result, Task, TaskId};
+use chimera_layer4_core::{ExecutionResult, FabricError, FabricResult, Task, TaskId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -92,14 +92,14 @@ impl Shared {
         self.life.phase() == Phase::Stopped
     }
 
-    pub(super) fn not_running(&self) -> Layer4Error {
-        Layer4Error::NotRunning { state: "shutting down" }
+    pub(super) fn not_running(&self) -> FabricError {
+        FabricError::NotRunning { state: "shutting down" }
     }
 
-    pub(super) async fn wait(&self, id: TaskId) -> Layer4Result<ExecutionResult> {
+    pub(super) async fn wait(&self, id: TaskId) -> FabricResult<ExecutionResult> {
         // Subscribe before reading the store, so that an end in between is not missed.
         let subscription = self.subscribers.register(id);
-        let record = self.store.get(id).await?.ok_or(Layer4Error::TaskNotFound(id))?;
+        let record = self.store.get(id).await?.ok_or(FabricError::TaskNotFound(id))?;
         if let Some(result) = record.result {
             return Ok(result);
         }
@@ -109,7 +109,7 @@ impl Shared {
         }
         subscription.recv().await.ok_or_else(|| match self.has_stopped() {
             true => self.not_running(),
-            false => Layer4Error::TaskNotFound(id),
+            false => FabricError::TaskNotFound(id),
         })
     }
 

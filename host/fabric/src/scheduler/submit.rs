@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use chimera_layer4_core::scheduler::store::{Durability, StoreError, SubmitTerms, Submitted};
 use chimera_layer4_core::scheduler::{Submission, Timestamp};
-use chimera_layer4_core::{Layer4Error, Layer4Result, Priority, TaskId};
+use chimera_layer4_core::{FabricError, FabricResult, Priority, TaskId};
 
 use super::Shared;
 use super::in_flight::Stop;
@@ -43,9 +43,9 @@ pub(super) enum Judged {
     /// It is taken, if the store takes it.
     New,
     /// It is answered if it was taken before, and refused with this otherwise.
-    OnlyAgain(Layer4Error),
+    OnlyAgain(FabricError),
     /// It could never have been taken.
-    Refused(Layer4Error),
+    Refused(FabricError),
 }
 
 /// A submission that was taken.
@@ -73,7 +73,7 @@ impl Shared {
         self: Arc<Self>,
         batch: Vec<Submission>,
         promise: Durability,
-    ) -> Layer4Result<Vec<Layer4Result<Accepted>>> {
+    ) -> FabricResult<Vec<FabricResult<Accepted>>> {
         let shared = &self;
         if shared.life.phase() >= Phase::Draining {
             return Err(shared.not_running());
@@ -137,15 +137,15 @@ impl Shared {
     pub(super) async fn repeated(
         &self,
         one: Submission,
-        otherwise: Layer4Error,
-    ) -> Layer4Result<TaskId> {
+        otherwise: FabricError,
+    ) -> FabricResult<TaskId> {
         let meta = SubmissionMeta::of(&one);
-        let refused = |error: &Layer4Error| self.options.observer.refused(error.code());
+        let refused = |error: &FabricError| self.options.observer.refused(error.code());
         if let Judged::Refused(error) = self.judge(&one, self.time.wall()) {
             return Err(error).inspect_err(refused);
         }
         let now = self.time.for_write().await.now;
-        let repeats = self.store.repeats(vec![one]).await.map_err(Layer4Error::from);
+        let repeats = self.store.repeats(vec![one]).await.map_err(FabricError::from);
         let first = repeats.inspect_err(refused)?.pop().flatten();
         let accepted = first.map_or(Err(otherwise), |answer| self.accepted(answer, meta, now));
         accepted.map(Accepted::id).inspect_err(refused)
@@ -154,10 +154,10 @@ impl Shared {
     /// What is to be done with a submission.
     fn judge(&self, one: &Submission, wall: SystemTime) -> Judged {
         if !one.complaints_of_form().is_empty() {
-            return Judged::Refused(Layer4Error::InvalidRequest(one.complaints(wall)));
+            return Judged::Refused(FabricError::InvalidRequest(one.complaints(wall)));
         }
         let late =
-            one.too_late(wall).map_or(Ok(()), |late| Err(Layer4Error::InvalidRequest(vec![late])));
+            one.too_late(wall).map_or(Ok(()), |late| Err(FabricError::InvalidRequest(vec![late])));
         match self.runner.takes(&one.task.target_agent_type).and(late) {
             Ok(()) => Judged::New,
             Err(error) => Judged::OnlyAgain(error),
@@ -169,7 +169,7 @@ impl Shared {
         answer: Submitted,
         meta: SubmissionMeta,
         at: Timestamp,
-    ) -> Layer4Result<Accepted> {
+    ) -> FabricResult<Accepted> {
         match answer {
             Submitted::Accepted => {
                 let SubmissionMeta { id, priority, ref agent_type, .. } = meta;
@@ -179,14 +179,14 @@ impl Shared {
             }
             Submitted::Duplicate(first) => Ok(Accepted::Duplicate(first)),
             Submitted::KeyTaken(first) => {
-                Err(Layer4Error::IdempotencyKeyTaken { key: meta.key.unwrap_or_default(), first })
+                Err(FabricError::IdempotencyKeyTaken { key: meta.key.unwrap_or_default(), first })
             }
-            Submitted::IdTaken => Err(Layer4Error::InvalidRequest(vec![format!(
+            Submitted::IdTaken => Err(FabricError::InvalidRequest(vec![format!(
                 "id {} was used for another task; an id names one piece of work, and \
                  `utils::generate_task_id()` makes a new one",
                 meta.id
             )])),
-            Submitted::Full { queued } => Err(Layer4Error::QueueFull {
+            Submitted::Full { queued } => Err(FabricError::QueueFull {
                 retry_after: self.types().retry_after(&meta.agent_type, queued, self.time.moment()),
                 agent_type: meta.agent_type,
                 capacity: self.options.capacity,
@@ -209,12 +209,12 @@ enum Submitting {
     Over,
 }
 
-type Accepting = Pin<Box<dyn Future<Output = Layer4Result<Accepted>> + Send>>;
+type Accepting = Pin<Box<dyn Future<Output = FabricResult<Accepted>> + Send>>;
 
 impl CancelOnDrop {
     pub(super) fn new(
         shared: Arc<Shared>,
-        accepting: impl Future<Output = Layer4Result<Vec<Layer4Result<Accepted>>>> + Send + 'static,
+        accepting: impl Future<Output = FabricResult<Vec<FabricResult<Accepted>>>> + Send + 'static,
     ) -> Self {
         let lost = shared.not_running();
         let one = async move { accepting.await?.pop().unwrap_or(Err(lost)) };
@@ -222,7 +222,7 @@ impl CancelOnDrop {
     }
 
     /// The answer to the submission.
-    pub(super) async fn accepted(&mut self) -> Layer4Result<Accepted> {
+    pub(super) async fn accepted(&mut self) -> FabricResult<Accepted> {
         let Submitting::Pending(accepting) = &mut self.submission else {
             return Err(self.shared.not_running());
         };

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{AgentId, FabricConfig, KpiReport, Layer4Result, Task};
+use chimera_layer4_core::{AgentId, FabricConfig, FabricResult, KpiReport, Task};
 use chimera_layer4_runtime::RunReport;
 use chimera_layer4_runtime::sandbox::OnProgress;
 use tokio::sync::broadcast;
@@ -64,7 +64,7 @@ fn kind(change: &Change<'_>) -> TaskEventKind {
 }
 
 impl Telemetry {
-    pub(crate) fn new(config: &FabricConfig) -> Layer4Result<Arc<Self>> {
+    pub(crate) fn new(config: &FabricConfig) -> FabricResult<Arc<Self>> {
         Ok(Arc::new(Self {
             metrics: MetricsCollector::new()?,
             events: Events::default(),

@@ -1,6 +1,6 @@
 //! Whether the settings of an agent are in range.
 
-use chimera_layer4_core::{AgentConfig, Layer4Error, Layer4Result, ResourceQuota};
+use chimera_layer4_core::{AgentConfig, FabricError, FabricResult, ResourceQuota};
 
 use crate::sandbox::capabilities;
 
@@ -8,7 +8,7 @@ use crate::sandbox::capabilities;
 ///
 /// # Errors
 /// `InvalidRequest` with every complaint at once.
-pub fn check(config: &AgentConfig) -> Layer4Result<()> {
+pub fn check(config: &AgentConfig) -> FabricResult<()> {
     let mut wrong = quota_complaints(&config.resource_quota);
     if config.agent_type.is_empty() {
         wrong.push("agent_type is empty; tasks target an agent by it".into());
@@ -26,7 +26,7 @@ pub fn check(config: &AgentConfig) -> Layer4Result<()> {
 ///
 /// # Errors
 /// `InvalidRequest` with every complaint at once.
-pub fn check_quota(quota: &ResourceQuota) -> Layer4Result<()> {
+pub fn check_quota(quota: &ResourceQuota) -> FabricResult<()> {
     refuse(quota_complaints(quota))
 }
 
@@ -34,6 +34,6 @@ fn quota_complaints(quota: &ResourceQuota) -> Vec<String> {
     quota.complaints().into_iter().map(|c| format!("resource_quota.{c}")).collect()
 }
 
-fn refuse(wrong: Vec<String>) -> Layer4Result<()> {
-    if wrong.is_empty() { Ok(()) } else { Err(Layer4Error::InvalidRequest(wrong)) }
+fn refuse(wrong: Vec<String>) -> FabricResult<()> {
+    if wrong.is_empty() { Ok(()) } else { Err(FabricError::InvalidRequest(wrong)) }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::{HostFault, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult, HostFault};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Instances of one agent, whatever it asks for.
@@ -36,12 +36,12 @@ impl InstancePool {
     }
 
     /// Room for the first instance of a component of this weight.
-    pub(super) fn first(&self, weight: u32) -> Layer4Result<InstancePermit> {
+    pub(super) fn first(&self, weight: u32) -> FabricResult<InstancePermit> {
         let spare = Arc::clone(&self.spare).try_acquire_many_owned(weight.saturating_sub(1));
         let sure = Arc::clone(&self.sure).try_acquire_owned();
         match (sure, spare) {
             (Ok(_sure), Ok(spare)) => Ok(InstancePermit { weight, _sure, spare }),
-            _ => Err(Layer4Error::Host(HostFault::NoRoom {
+            _ => Err(FabricError::Host(HostFault::NoRoom {
                 message: format!("an instance of the component takes {weight} slots"),
             })),
         }

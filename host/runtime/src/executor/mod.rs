@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::keyvalue::KeyValueStore;
-use chimera_layer4_core::{AgentConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::check::{check, check_quota};
@@ -84,7 +84,7 @@ impl Executor {
     /// `Configuration` when the folder for compiled code is unsafe, the
     /// authorities cannot be read or the system cannot hold so many instances;
     /// `WasmRuntime` when the engine cannot be made.
-    pub fn new(options: ExecutorOptions) -> Layer4Result<Self> {
+    pub fn new(options: ExecutorOptions) -> FabricResult<Self> {
         let compiled = cache::open(&options.compiled)?;
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
@@ -99,7 +99,7 @@ impl Executor {
             keyvalue: options.capabilities.keyvalue,
             backends,
             supplies: Supplies::new(options.descriptors).map_err(|error| {
-                Layer4Error::Internal(format!("no threads for agents' files: {error}"))
+                FabricError::Internal(format!("no threads for agents' files: {error}"))
             })?,
         })
     }
@@ -108,7 +108,7 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
-    pub async fn load(&self, bytes: &[u8]) -> Layer4Result<(Arc<Genome>, LoadedFrom)> {
+    pub async fn load(&self, bytes: &[u8]) -> FabricResult<(Arc<Genome>, LoadedFrom)> {
         self.loader.load(bytes).await
     }
 
@@ -116,7 +116,7 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
-    pub async fn load_apart(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
+    pub async fn load_apart(&self, bytes: &[u8]) -> FabricResult<Arc<Genome>> {
         self.loader.load_apart(bytes).await
     }
 
@@ -131,7 +131,7 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` when none can be made.
-    pub async fn componentize(&self, bytes: &[u8]) -> Layer4Result<Option<Vec<u8>>> {
+    pub async fn componentize(&self, bytes: &[u8]) -> FabricResult<Option<Vec<u8>>> {
         self.loader.componentize(bytes).await
     }
 
@@ -141,7 +141,7 @@ impl Executor {
     /// What the guest's `init` or `capabilities` ended with, `Refused` when a
     /// variable it needs is not granted, `InvalidRequest` when the
     /// configuration is out of range.
-    pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Agent> {
+    pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> FabricResult<Agent> {
         self.spawn_with(genome, config, self.backends.clone()).await
     }
 
@@ -154,7 +154,7 @@ impl Executor {
         &self,
         genome: Arc<Genome>,
         config: AgentConfig,
-    ) -> Layer4Result<Agent> {
+    ) -> FabricResult<Agent> {
         self.spawn_with(genome, config, self.backends.apart()).await
     }
 
@@ -163,7 +163,7 @@ impl Executor {
         genome: Arc<Genome>,
         config: AgentConfig,
         backends: Backends,
-    ) -> Layer4Result<Agent> {
+    ) -> FabricResult<Agent> {
         let template = self.template(genome, config, backends)?;
         Agent::spawn(Arc::clone(&self.host), template, &self.pool, Arc::default()).await
     }
@@ -173,7 +173,7 @@ impl Executor {
         genome: Arc<Genome>,
         config: AgentConfig,
         backends: Backends,
-    ) -> Layer4Result<InstanceTemplate> {
+    ) -> FabricResult<InstanceTemplate> {
         check(&config)?;
         let (setup, quota) = setup::split(config);
         let limits = Arc::new(AgentLimits::new(quota, &self.supplies));
@@ -187,7 +187,7 @@ impl Executor {
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
-    pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> Layer4Result<Agent> {
+    pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> FabricResult<Agent> {
         let limits = Arc::new(AgentLimits::new(old.quota(), &self.supplies));
         let template = self.template_of(genome, old.setup(), limits, self.backends.clone());
         let totals = old.hand_over_totals();
@@ -200,7 +200,7 @@ impl Executor {
     /// # Errors
     /// `InvalidRequest` when the configuration is out of range; `Host` when
     /// there is no room.
-    pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> Layer4Result<Probe> {
+    pub fn probe(&self, genome: Arc<Genome>, config: AgentConfig) -> FabricResult<Probe> {
         let template = self.template(genome, config, self.backends.apart())?;
         let permit = self.pool.first(template.genome.weight())?;
         Ok(Probe::new(Arc::clone(&self.host), template, permit))

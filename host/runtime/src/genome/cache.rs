@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 
 use chimera_layer4_folders::{Access, FolderError, OwnFolder};
 
@@ -113,7 +113,7 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Makes the folder if need be and refuses one that others can change, or that
 /// holds anything of theirs.
-pub(crate) fn open(folder: &Path) -> Layer4Result<CompiledFolder> {
+pub(crate) fn open(folder: &Path) -> FabricResult<CompiledFolder> {
     let opened = || {
         let root = OwnFolder::make(folder, Access::Private)?;
         // wasmtime's notes of what was used when follow the umask, and hold no code.
@@ -123,7 +123,7 @@ pub(crate) fn open(folder: &Path) -> Layer4Result<CompiledFolder> {
     };
     opened().map_err(|error: FolderError| {
         let folder = folder.display();
-        Layer4Error::Configuration(vec![format!(
+        FabricError::Configuration(vec![format!(
             "the folder for compiled code {folder} cannot be used: {error}"
         )])
     })

@@ -11,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chimera_layer4_core::{Digest, Layer4Error, Layer4Result, Refusal};
+use chimera_layer4_core::{Digest, FabricError, FabricResult, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -82,7 +82,7 @@ impl Compiler {
         engine: &Engine,
         bytes: &[u8],
         digest: Digest,
-    ) -> Layer4Result<Compiled> {
+    ) -> FabricResult<Compiled> {
         let size = bytes.len() as u64;
         if size > self.limits.component {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
@@ -92,7 +92,7 @@ impl Compiler {
             return Ok(Compiled { inspection, compile: None });
         }
         let Ok(_permit) = self.permits.acquire().await else {
-            return Err(Layer4Error::Internal("the compiler was shut down".into()));
+            return Err(FabricError::Internal("the compiler was shut down".into()));
         };
         // Another caller may have compiled it while this one waited.
         if let Some(inspection) = self.known(&record, digest).await {
@@ -137,13 +137,13 @@ impl Compiler {
     }
 
     /// Has a child make a component of a core module.
-    pub(crate) async fn componentize(&self, module: &[u8]) -> Layer4Result<Vec<u8>> {
+    pub(crate) async fn componentize(&self, module: &[u8]) -> FabricResult<Vec<u8>> {
         let size = module.len() as u64;
         if size > self.limits.component {
             return Err(Refusal::TooLarge { bytes: size, limit: self.limits.component }.into());
         }
         let Ok(_permit) = self.permits.acquire().await else {
-            return Err(Layer4Error::Internal("the compiler was shut down".into()));
+            return Err(FabricError::Internal("the compiler was shut down".into()));
         };
         let mut child = self.start()?;
         let own = self.folder.compiling(child.id().unwrap_or_default());
@@ -151,25 +151,25 @@ impl Compiler {
         let made = answered.and_then(|_| {
             let file = own.join(COMPONENT);
             std::fs::read(&file)
-                .map_err(|error| Layer4Error::Internal(format!("{}: {error}", file.display())))
+                .map_err(|error| FabricError::Internal(format!("{}: {error}", file.display())))
         });
         let _ = std::fs::remove_dir_all(&own); // A child that was refused left nothing.
         made
     }
 
     /// One child, from its start to its code in the host's folder.
-    async fn ask_child(&self, bytes: &[u8]) -> Layer4Result<(Inspection, PathBuf)> {
+    async fn ask_child(&self, bytes: &[u8]) -> FabricResult<(Inspection, PathBuf)> {
         let mut child = self.start()?;
         let own = self.folder.compiling(child.id().unwrap_or_default());
         let answered = self.answer(&mut child, Job::Compile, &own, bytes).await;
         let adopted = answered.and_then(|inspection| {
             let inspection = inspection.ok_or_else(|| {
-                Layer4Error::WasmRuntime("the compiler process answered something else".into())
+                FabricError::WasmRuntime("the compiler process answered something else".into())
             })?;
             let code = self
                 .folder
                 .adopt(&own)
-                .map_err(|error| Layer4Error::Internal(format!("{}: {error}", own.display())))?;
+                .map_err(|error| FabricError::Internal(format!("{}: {error}", own.display())))?;
             self.folder.prune();
             Ok((inspection, code))
         });
@@ -187,7 +187,7 @@ impl Compiler {
         job: Job,
         own: &Path,
         bytes: &[u8],
-    ) -> Layer4Result<Option<Inspection>> {
+    ) -> FabricResult<Option<Inspection>> {
         let size = bytes.len() as u64;
         let talk = self.talk(child, job, own, bytes);
         let talk = tokio::time::timeout(self.limits.wall_for(size), talk).await;
@@ -200,20 +200,20 @@ impl Compiler {
             )));
         };
         let (said, status) = talked.map_err(|error| {
-            Layer4Error::Communication(format!("with the compiler process: {error}"))
+            FabricError::Communication(format!("with the compiler process: {error}"))
         })?;
         match serde_json::from_slice(&said) {
             Ok(Answer::Compiled(inspection)) if status.success() => Ok(Some(inspection)),
             Ok(Answer::Componentized) if status.success() => Ok(None),
             Ok(Answer::Refused(refusal)) if status.success() => Err(refusal.into()),
             Ok(Answer::Failed(reason)) if status.success() => {
-                Err(Layer4Error::WasmRuntime(format!("the compiler process failed: {reason}")))
+                Err(FabricError::WasmRuntime(format!("the compiler process failed: {reason}")))
             }
             _ => Err(self.died(status, size)),
         }
     }
 
-    fn start(&self) -> Layer4Result<Child> {
+    fn start(&self) -> FabricResult<Child> {
         Command::new(&self.program.program)
             .args(&self.program.arguments)
             .env_clear()
@@ -223,7 +223,7 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                Layer4Error::Configuration(vec![format!(
+                FabricError::Configuration(vec![format!(
                     "the compiler process {} cannot be started: {error}; \
                      set `compile_program` to the `chimera` program",
                     self.program.program.display()
@@ -262,7 +262,7 @@ impl Compiler {
     }
 
     /// What a child's end without an answer means.
-    fn died(&self, status: ExitStatus, size: u64) -> Layer4Error {
+    fn died(&self, status: ExitStatus, size: u64) -> FabricError {
         use rustix::process::Signal;
         use std::os::unix::process::ExitStatusExt;
         let (cpu, memory) = (self.limits.cpu.as_secs(), self.limits.address_space >> 20);
@@ -282,10 +282,10 @@ impl Compiler {
             Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => failed(),
             // A thread or a mapping that cannot be had is a panic in the compiler.
             None if status.code() == Some(PANICKED) => failed(),
-            Some(_) => Layer4Error::WasmRuntime(format!(
+            Some(_) => FabricError::WasmRuntime(format!(
                 "the compiler process was ended from outside ({status}); the system may be short of memory"
             )),
-            None => Layer4Error::Configuration(vec![format!(
+            None => FabricError::Configuration(vec![format!(
                 "{} ended without an answer ({status}); set `compile_program` to the `chimera` program",
                 self.program.program.display()
             )]),
@@ -294,12 +294,12 @@ impl Compiler {
 }
 
 /// Has something done with the disk, away from the threads that run guests.
-async fn away<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Layer4Result<T> {
+async fn away<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> FabricResult<T> {
     let done = tokio::task::spawn_blocking(what).await;
-    done.map_err(|error| Layer4Error::Internal(format!("compiled code: {error}")))
+    done.map_err(|error| FabricError::Internal(format!("compiled code: {error}")))
 }
 
-fn refused(reason: String) -> Layer4Error {
+fn refused(reason: String) -> FabricError {
     Refusal::DoesNotCompile { reason }.into()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chimera_layer4_contract::componentize;
-use chimera_layer4_core::{Digest, Layer4Error, Layer4Result, Refusal};
+use chimera_layer4_core::{Digest, FabricError, FabricResult, Refusal};
 use parking_lot::{Mutex, MutexGuard};
 use wasmtime::component::{Component, Linker};
 
@@ -39,9 +39,9 @@ impl Loader {
     ///
     /// # Errors
     /// `WasmRuntime` when what guests may import cannot be linked.
-    pub(crate) fn new(host: Arc<HostEngine>, compiler: Compiler) -> Layer4Result<Self> {
+    pub(crate) fn new(host: Arc<HostEngine>, compiler: Compiler) -> FabricResult<Self> {
         let linker = store::linker(host.engine())
-            .map_err(|error| Layer4Error::WasmRuntime(format!("{error:#}")))?;
+            .map_err(|error| FabricError::WasmRuntime(format!("{error:#}")))?;
         Ok(Self { host, linker, compiler, loaded: Mutex::default() })
     }
 
@@ -49,7 +49,7 @@ impl Loader {
     ///
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
-    pub(crate) async fn load(&self, bytes: &[u8]) -> Layer4Result<(Arc<Genome>, LoadedFrom)> {
+    pub(crate) async fn load(&self, bytes: &[u8]) -> FabricResult<(Arc<Genome>, LoadedFrom)> {
         let digest = Digest::of(bytes);
         if let Some(genome) = self.loaded().get(&digest) {
             return Ok((genome, LoadedFrom::Memory));
@@ -64,7 +64,7 @@ impl Loader {
     ///
     /// # Errors
     /// `Refused` with the reason when the bytes are no agent.
-    pub(crate) async fn load_apart(&self, bytes: &[u8]) -> Layer4Result<Arc<Genome>> {
+    pub(crate) async fn load_apart(&self, bytes: &[u8]) -> FabricResult<Arc<Genome>> {
         self.read(bytes, Digest::of(bytes)).await
     }
 
@@ -73,14 +73,14 @@ impl Loader {
     ///
     /// # Errors
     /// `Refused` when none can be made.
-    pub(crate) async fn componentize(&self, bytes: &[u8]) -> Layer4Result<Option<Vec<u8>>> {
+    pub(crate) async fn componentize(&self, bytes: &[u8]) -> FabricResult<Option<Vec<u8>>> {
         if !componentize::can_be_one(bytes) {
             return Ok(None);
         }
         self.compiler.componentize(bytes).await.map(Some)
     }
 
-    async fn read(&self, bytes: &[u8], digest: Digest) -> Layer4Result<Arc<Genome>> {
+    async fn read(&self, bytes: &[u8], digest: Digest) -> FabricResult<Arc<Genome>> {
         let compiled = self.compiler.compile(self.host.engine(), bytes, digest).await?;
         let started = Instant::now();
         let hits = self.host.cache_hits();
@@ -95,7 +95,7 @@ impl Loader {
 
     /// Loads the compiled code, which is milliseconds of reading and mapping,
     /// away from the threads that run guests.
-    async fn link(&self, bytes: Vec<u8>) -> Layer4Result<(Linked, u32)> {
+    async fn link(&self, bytes: Vec<u8>) -> FabricResult<(Linked, u32)> {
         let engine = self.host.engine().clone();
         let linker = self.linker.clone();
         let link = move || {
@@ -104,7 +104,7 @@ impl Loader {
             Ok((linked, engine::weight(&component)))
         };
         let linked = tokio::task::spawn_blocking(link).await;
-        let linked = linked.map_err(|error| Layer4Error::Internal(format!("loading: {error}")))?;
+        let linked = linked.map_err(|error| FabricError::Internal(format!("loading: {error}")))?;
         linked.map_err(|error| over_limits(&error))
     }
 
@@ -115,6 +115,6 @@ impl Loader {
 
 /// The child compiled and linked it already, but without the pool, whose
 /// ceilings are all that is left to meet here.
-fn over_limits(error: &wasmtime::Error) -> Layer4Error {
+fn over_limits(error: &wasmtime::Error) -> FabricError {
     Refusal::OverLimits { reason: format!("{error:#}") }.into()
 }

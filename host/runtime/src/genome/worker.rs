@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chimera_layer4_core::quota::MEBIBYTE;
-use chimera_layer4_core::{Layer4Error, Layer4Result, Refusal};
+use chimera_layer4_core::{FabricError, FabricResult, Refusal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
@@ -171,9 +171,9 @@ fn compiled(request: &Request, bytes: &[u8]) -> Answer {
 }
 
 /// Compiles into `folder` and links once, so that what the host loads works.
-fn compile(folder: &Path, bytes: &[u8]) -> Layer4Result<Option<Refusal>> {
+fn compile(folder: &Path, bytes: &[u8]) -> FabricResult<Option<Refusal>> {
     let engine = engine::compiler(folder)?;
-    let failed = |error: wasmtime::Error| Layer4Error::WasmRuntime(format!("{error:#}"));
+    let failed = |error: wasmtime::Error| FabricError::WasmRuntime(format!("{error:#}"));
     let component = match Component::new(&engine, bytes) {
         Ok(component) => component,
         Err(error) => return Ok(Some(Refusal::DoesNotCompile { reason: format!("{error:#}") })),

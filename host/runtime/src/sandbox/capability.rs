@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use chimera_layer4_core::{Fault, Grants, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, Grants};
 use wasmtime::component::{HasData, Linker};
 
 use super::context::{ContextBuilder, HostContext, Reported};
@@ -30,7 +30,7 @@ pub(crate) trait Capability: Sized + 'static {
     ///
     /// # Errors
     /// `Configuration` when the options do not allow it.
-    fn backend(options: &CapabilityOptions) -> Layer4Result<Self::Backend>;
+    fn backend(options: &CapabilityOptions) -> FabricResult<Self::Backend>;
 
     /// What an agent has that is only tried: nothing that it does with it stays.
     fn apart(backend: &Self::Backend) -> Self::Backend {

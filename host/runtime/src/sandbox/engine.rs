@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
@@ -55,19 +55,19 @@ pub(crate) struct HostEngine {
 
 impl HostEngine {
     /// An engine with room for `instances` live at once.
-    pub(crate) fn new(instances: u32, cache_dir: &Path) -> Layer4Result<Self> {
+    pub(crate) fn new(instances: u32, cache_dir: &Path) -> FabricResult<Self> {
         check_mappings(instances)?;
         let cache = open_cache(cache_dir)?;
         let mut config = code_config(Some(cache.clone()));
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
         let engine = Engine::new(&config).map_err(|error| {
-            Layer4Error::WasmRuntime(format!(
+            FabricError::WasmRuntime(format!(
                 "the engine with {instances} instance slots could not be made: {error:#}; \
                  lower `max_agents`, or raise the address space the system allows"
             ))
         })?;
         let ticker = Ticker::start(engine.weak())
-            .map_err(|error| Layer4Error::Internal(format!("no thread for the ticker: {error}")))?;
+            .map_err(|error| FabricError::Internal(format!("no thread for the ticker: {error}")))?;
         Ok(Self { engine, ticker, cache })
     }
 
@@ -140,13 +140,13 @@ pub(crate) fn weight(component: &Component) -> u32 {
         .map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(USUAL_TABLES)).max(1))
 }
 
-fn open_cache(folder: &Path) -> Layer4Result<Cache> {
+fn open_cache(folder: &Path) -> FabricResult<Cache> {
     let mut config = CacheConfig::new();
     config.with_directory(folder);
     // Code that is compressed anew would not be what its record says.
     config.with_optimized_compression_usage_counter_threshold(u64::MAX);
     Cache::new(config).map_err(|error| {
-        Layer4Error::Configuration(vec![format!(
+        FabricError::Configuration(vec![format!(
             "the folder for compiled code {} cannot be used: {error:#}",
             folder.display()
         )])
@@ -154,14 +154,14 @@ fn open_cache(folder: &Path) -> Layer4Result<Cache> {
 }
 
 /// The engine that compiles and never runs.
-pub(crate) fn compiler(cache_dir: &Path) -> Layer4Result<Engine> {
+pub(crate) fn compiler(cache_dir: &Path) -> FabricResult<Engine> {
     let cache = open_cache(cache_dir)?;
     Engine::new(&code_config(Some(cache)))
-        .map_err(|error| Layer4Error::WasmRuntime(format!("{error:#}")))
+        .map_err(|error| FabricError::WasmRuntime(format!("{error:#}")))
 }
 
 /// A process that runs out of mappings dies in odd places, so say it at the start.
-fn check_mappings(instances: u32) -> Layer4Result<()> {
+fn check_mappings(instances: u32) -> FabricResult<()> {
     let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else {
         return Ok(()); // Not Linux, or no /proc: nothing to check against.
     };
@@ -171,7 +171,7 @@ fn check_mappings(instances: u32) -> Layer4Result<()> {
         return Ok(());
     }
     let most = allowed.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_INSTANCE;
-    Err(Layer4Error::Configuration(vec![format!(
+    Err(FabricError::Configuration(vec![format!(
         "{instances} live instances need about {needed} memory mappings, and this system allows \
          {allowed}; set `max_agents` so that at most {most} instances live, \
          or run `sysctl -w vm.max_map_count={needed}`"

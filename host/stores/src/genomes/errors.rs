@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chimera_layer4_core::{Digest, Layer4Error};
+use chimera_layer4_core::{Digest, FabricError};
 
 use super::report::Finding;
 
@@ -82,11 +82,11 @@ pub enum GenomeStoreError {
 /// What the store answers.
 pub type GenomeStoreResult<T> = Result<T, GenomeStoreError>;
 
-impl From<GenomeStoreError> for Layer4Error {
+impl From<GenomeStoreError> for FabricError {
     fn from(error: GenomeStoreError) -> Self {
         match error {
-            GenomeStoreError::Unknown(genome) => Layer4Error::GenomeNotFound(genome),
-            error => Layer4Error::GenomeStore { code: error.code(), reason: error.to_string() },
+            GenomeStoreError::Unknown(genome) => FabricError::GenomeNotFound(genome),
+            error => FabricError::GenomeStore { code: error.code(), reason: error.to_string() },
         }
     }
 }

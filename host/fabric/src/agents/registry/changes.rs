@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use chimera_layer4_runtime::Agent;
 
 use super::{AgentEntry, AgentRegistry, AgentSource, TrafficSplit, closed};
@@ -30,7 +30,7 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// `NotRunning` after the end; nothing has changed then.
-    pub(crate) fn take_over(&self, agents: Vec<Agent>) -> Layer4Result<Retired> {
+    pub(crate) fn take_over(&self, agents: Vec<Agent>) -> FabricResult<Retired> {
         let mut registry = self.write();
         if registry.closed {
             return Err(closed());
@@ -61,7 +61,7 @@ impl AgentRegistry {
         candidates: Vec<Agent>,
         control: Vec<Agent>,
         split: TrafficSplit,
-    ) -> Layer4Result<()> {
+    ) -> FabricResult<()> {
         let mut registry = self.write();
         if registry.closed {
             return Err(closed());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::status::ActiveAgent;
-use chimera_layer4_core::{AgentHealth, AgentId, Digest, HealthStatus, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentHealth, AgentId, Digest, FabricError, FabricResult, HealthStatus};
 use chimera_layer4_runtime::Agent;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
@@ -95,10 +95,10 @@ impl AgentEntry {
     ///
     /// # Errors
     /// What its `shutdown` failed with; it has ended all the same.
-    pub(crate) async fn end(&self, timeout: Duration) -> Layer4Result<()> {
+    pub(crate) async fn end(&self, timeout: Duration) -> FabricResult<()> {
         let limit = self.agent.quota().execution_time();
         let ended = self.agent.shutdown(limit).await;
-        ended.map_err(|fault| Layer4Error::from_fault(self.id(), fault, timeout))
+        ended.map_err(|fault| FabricError::from_fault(self.id(), fault, timeout))
     }
 
     /// As [`end`](Self::end); a failure goes to the log.
@@ -108,7 +108,7 @@ impl AgentEntry {
         }
     }
 
-    pub(crate) fn log_bad_end(&self, error: &Layer4Error) {
+    pub(crate) fn log_bad_end(&self, error: &FabricError) {
         tracing::warn!(agent = %self.id(), %error, "an agent did not end in good order");
     }
 

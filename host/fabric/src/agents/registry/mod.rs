@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chimera_layer4_core::{AgentId, Digest, Layer4Error, Layer4Result, ResourceQuota, Task};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult, ResourceQuota, Task};
 use chimera_layer4_runtime::Agent;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -21,8 +21,8 @@ pub use self::types::AgentSource;
 pub(crate) use self::types::AgentType;
 use crate::scheduler::Capacity;
 
-fn closed() -> Layer4Error {
-    Layer4Error::NotRunning { state: "shut down" }
+fn closed() -> FabricError {
+    FabricError::NotRunning { state: "shut down" }
 }
 
 /// Every agent by its id, and by its type.
@@ -59,13 +59,13 @@ impl AgentRegistry {
     }
 
     /// Reserves a place for one more agent.
-    pub(crate) fn reserve(&self, max_agents: usize) -> Layer4Result<AgentSlot<'_>> {
+    pub(crate) fn reserve(&self, max_agents: usize) -> FabricResult<AgentSlot<'_>> {
         let mut registry = self.write();
         if registry.closed {
             return Err(closed());
         }
         if registry.places_taken() >= max_agents {
-            return Err(Layer4Error::TooManyAgents { max_agents });
+            return Err(FabricError::TooManyAgents { max_agents });
         }
         registry.reserved += 1;
         Ok(AgentSlot(self))
@@ -77,14 +77,14 @@ impl AgentRegistry {
         &self,
         place: AgentSlot<'_>,
         agent: Agent,
-    ) -> Layer4Result<Arc<AgentEntry>> {
+    ) -> FabricResult<Arc<AgentEntry>> {
         let id = agent.config().agent_id;
         let mut registry = self.write();
         if registry.closed {
             return Err(closed());
         }
         if registry.by_id.contains_key(&id) {
-            return Err(Layer4Error::InvalidRequest(vec![format!(
+            return Err(FabricError::InvalidRequest(vec![format!(
                 "agent_id {id} is taken; `utils::generate_agent_id()` makes a new one"
             )]));
         }
@@ -112,7 +112,7 @@ impl AgentRegistry {
         &self,
         id: AgentId,
         quota: &ResourceQuota,
-    ) -> Layer4Result<Option<()>> {
+    ) -> FabricResult<Option<()>> {
         // Under the lock, so that a successor which takes its place has it too.
         let registry = self.write();
         registry.by_id.get(&id).map(|entry| entry.agent.set_quota(quota.clone())).transpose()
@@ -127,7 +127,7 @@ impl AgentRegistry {
         &self,
         name: &str,
         quota: &ResourceQuota,
-    ) -> Layer4Result<Option<usize>> {
+    ) -> FabricResult<Option<usize>> {
         // Under one lock, so that an agent which starts meanwhile is in either part.
         let registry = &mut *self.write();
         let (running, registered) = (registry.by_type.get(name), registry.types.get_mut(name));
@@ -226,7 +226,7 @@ impl AgentRegistry {
         task: Option<&Task>,
         on: Option<Digest>,
         capacity: usize,
-    ) -> Option<Layer4Result<AgentPermit>> {
+    ) -> Option<FabricResult<AgentPermit>> {
         let registry = self.read();
         let of_type = registry.by_type.get(name)?;
         let taker = of_type.taker(task, on)?;
@@ -235,7 +235,7 @@ impl AgentRegistry {
         if in_flight >= of_type.room.saturating_add(capacity) {
             of_type.in_flight.fetch_sub(1, Ordering::Relaxed);
             let (agent_type, retry_after) = (name.to_owned(), Duration::from_secs(1));
-            return Some(Err(Layer4Error::QueueFull { agent_type, capacity, retry_after }));
+            return Some(Err(FabricError::QueueFull { agent_type, capacity, retry_after }));
         }
         Some(Ok(taker.begin_task()))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chimera_layer4_core::{AgentConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
 
 use super::AgentRegistry;
 
@@ -73,24 +73,24 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// As [`unknown`](Self::unknown).
-    pub(crate) fn must_know(&self, name: &str) -> Layer4Result<()> {
+    pub(crate) fn must_know(&self, name: &str) -> FabricResult<()> {
         if self.knows(name) { Ok(()) } else { Err(self.unknown(name)) }
     }
 
     /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
     /// `AgentTypeNotFound` with those that there are, and those that are down.
-    pub(crate) fn unknown(&self, name: &str) -> Layer4Error {
+    pub(crate) fn unknown(&self, name: &str) -> FabricError {
         let agent_type = name.to_owned();
         let registry = self.read();
         if registry.awaited.contains(name) {
-            return Layer4Error::AgentTypeLoading { agent_type };
+            return FabricError::AgentTypeLoading { agent_type };
         }
         if let Some(reason) = registry.down.get(name) {
-            return Layer4Error::AgentTypeDown { agent_type, reason: reason.clone() };
+            return FabricError::AgentTypeDown { agent_type, reason: reason.clone() };
         }
         let down = registry.down.keys().cloned().collect();
         drop(registry);
-        Layer4Error::AgentTypeNotFound { agent_type, known: self.known_types(), down }
+        FabricError::AgentTypeNotFound { agent_type, known: self.known_types(), down }
     }
 
     /// Whether a task may target the name.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use chimera_layer4_core::metrics::{KpiReport, Kpis, RunSample};
 use chimera_layer4_core::scheduler::Timestamp;
-use chimera_layer4_core::{AgentId, Layer4Error, Layer4Result};
+use chimera_layer4_core::{AgentId, FabricError, FabricResult};
 use chimera_layer4_runtime::RunReport;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::process_collector::ProcessCollector;
@@ -56,10 +56,10 @@ impl MetricsCollector {
     ///
     /// # Errors
     /// `Internal`: two metrics have one name, which is a defect.
-    pub fn new() -> Layer4Result<Self> {
+    pub fn new() -> FabricResult<Self> {
         let registry = Registry::new();
         let made = Self::made(&registry);
-        made.map_err(|error| Layer4Error::Internal(format!("metrics: {error}")))
+        made.map_err(|error| FabricError::Internal(format!("metrics: {error}")))
     }
 
     fn made(registry: &Registry) -> prometheus::Result<Self> {
@@ -158,7 +158,7 @@ impl MetricsCollector {
     ///
     /// # Errors
     /// `Internal`: a family has no name or no value, which is a defect.
-    pub(crate) fn text(&self, gauges: Gauges) -> Layer4Result<String> {
+    pub(crate) fn text(&self, gauges: Gauges) -> FabricResult<String> {
         let mut families: Vec<MetricFamily> = self.registry.gather();
         families.extend(gauges.into_families());
         families.push(self.guests().family());
@@ -166,7 +166,7 @@ impl MetricsCollector {
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         let text = TextEncoder::new().encode_to_string(&families);
-        text.map_err(|error| Layer4Error::Internal(format!("metrics: {error}")))
+        text.map_err(|error| FabricError::Internal(format!("metrics: {error}")))
     }
 
     fn guests(&self) -> MutexGuard<'_, GuestMetrics> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chimera_layer4_core::config::without_userinfo;
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_folders::read_regular;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -29,12 +29,12 @@ const MOST_PEM_BYTES: u64 = 16 << 20;
 
 /// Sends spans there, in batches, on a thread of its own. What the library says of
 /// values that it does not take is not heard: `variables` names all of them.
-pub(super) fn to(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
+pub(super) fn to(otlp: &Otlp) -> FabricResult<SdkTracerProvider> {
     tracing::subscriber::with_default(NoSubscriber::default(), || build(otlp))
 }
 
-fn build(otlp: &Otlp) -> Layer4Result<SdkTracerProvider> {
-    let wrong = |message: String| Layer4Error::Configuration(vec![message]);
+fn build(otlp: &Otlp) -> FabricResult<SdkTracerProvider> {
+    let wrong = |message: String| FabricError::Configuration(vec![message]);
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(Client::new(otlp).map_err(wrong)?)

@@ -14,7 +14,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chimera_layer4_core::{FabricConfig, Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{
     SpanBuilder, SpanKind, Status, TraceContextExt, Tracer as _, TracerProvider as _,
@@ -45,11 +45,11 @@ struct Collected {
 impl Traces {
     /// # Errors
     /// `Configuration` when the collector's address is none.
-    pub(crate) fn new(config: &FabricConfig) -> Layer4Result<Self> {
+    pub(crate) fn new(config: &FabricConfig) -> FabricResult<Self> {
         let variables = Variables(&config.telemetry.otel_variables);
         let refused = variables.refused();
         if !refused.is_empty() {
-            return Err(Layer4Error::Configuration(refused));
+            return Err(FabricError::Configuration(refused));
         }
         let Some(otlp) = variables.otlp(config.telemetry.otlp_endpoint.as_deref()) else {
             return Ok(Self { collected: None });

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
-    AgentCapabilities, AgentConfig, AgentHealth, AgentId, Call, Fault, HealthStatus, Layer4Error,
-    Layer4Result, Refusal, ResourceQuota, Task,
+    AgentCapabilities, AgentConfig, AgentHealth, AgentId, Call, FabricError, FabricResult, Fault,
+    HealthStatus, Refusal, ResourceQuota, Task,
 };
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -67,14 +67,14 @@ impl Agent {
         template: InstanceTemplate,
         pool: &InstancePool,
         totals: Arc<Totals>,
-    ) -> Layer4Result<Self> {
+    ) -> FabricResult<Self> {
         let InstanceTemplate { setup, limits, housekeeping, .. } = &template;
         let permit = pool.first(template.genome.weight())?;
         let mut meter = totals.meter();
         let shares = Shares { agent: &limits.share, task: None };
         let network = template.network(totals.traffic(), &Arc::default(), None);
         let mut driver = CallContext { host: &host, shares, cpu: &mut meter.cpu, network };
-        let failed = |fault| Layer4Error::from_fault(setup.agent_id, fault, *housekeeping);
+        let failed = |fault| FabricError::from_fault(setup.agent_id, fault, *housekeeping);
         let wall = WallLimit::housekeeping(*housekeeping);
         let mut first = Instance::start(&template, &mut driver, wall).await.map_err(failed)?;
         let mut capabilities =
@@ -130,7 +130,7 @@ impl Agent {
     ///
     /// # Errors
     /// `InvalidRequest` with every complaint at once.
-    pub fn set_quota(&self, quota: ResourceQuota) -> Layer4Result<()> {
+    pub fn set_quota(&self, quota: ResourceQuota) -> FabricResult<()> {
         check_quota(&quota)?;
         self.template.limits.change(quota);
         Ok(())
@@ -349,9 +349,9 @@ impl Agent {
     /// # Errors
     /// The error of the new instance, which the next task would meet too;
     /// `AgentNotFound` when the agent is being shut down.
-    pub async fn restart(&self) -> Layer4Result<()> {
+    pub async fn restart(&self) -> FabricResult<()> {
         if self.stopping.load(Ordering::Acquire) {
-            return Err(Layer4Error::AgentNotFound(self.config().agent_id));
+            return Err(FabricError::AgentNotFound(self.config().agent_id));
         }
         self.generation.fetch_add(1, Ordering::AcqRel);
         let old = std::mem::take(&mut *self.idle());
@@ -361,7 +361,7 @@ impl Agent {
         let mut driver = self.driver(&mut meter.cpu);
         let fresh =
             self.start_instance(&mut driver, self.housekeeping()).await.map_err(|fault| {
-                Layer4Error::from_fault(self.config().agent_id, fault, self.template.housekeeping)
+                FabricError::from_fault(self.config().agent_id, fault, self.template.housekeeping)
             })?;
         self.idle().push(fresh);
         Ok(())

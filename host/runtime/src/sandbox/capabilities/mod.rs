@@ -11,7 +11,7 @@ mod telemetry;
 
 use std::sync::Arc;
 
-use chimera_layer4_core::{Fault, Grants, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, Grants};
 use wasmtime::component::Linker;
 
 use super::capability::{CallEnd, Capability, Holds, Needs, Provides};
@@ -30,7 +30,7 @@ macro_rules! capabilities {
         }
 
         impl Backends {
-            pub(crate) fn new(options: &CapabilityOptions) -> Layer4Result<Self> {
+            pub(crate) fn new(options: &CapabilityOptions) -> FabricResult<Self> {
                 Ok(Self { $($name: <$capability>::backend(options)?,)* })
             }
 

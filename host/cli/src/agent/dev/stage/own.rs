@@ -82,6 +82,6 @@ impl Own {
     }
 }
 
-fn failed(during: &'static str) -> impl FnOnce(chimera_layer4_core::Layer4Error) -> Failed {
+fn failed(during: &'static str) -> impl FnOnce(chimera_layer4_core::FabricError) -> Failed {
     move |error| Failed { during, error: error.into() }
 }

@@ -4,7 +4,7 @@
 //! Always linked, since the same parameters are handed to `init`. A parameter
 //! that is text is that text; any other is JSON.
 
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use serde_json::Value;
 use wasmtime::component::Linker;
 
@@ -40,7 +40,7 @@ impl Capability for Config {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 

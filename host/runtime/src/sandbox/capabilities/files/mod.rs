@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use chimera_layer4_core::{Fault, FolderAccess, FolderGrant, Grants, HostFault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, FolderAccess, FolderGrant, Grants, HostFault};
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{
     Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView, WasiFilesystemView as _,
@@ -61,7 +61,7 @@ impl Capability for Files {
         is_released(interface, "wasi:filesystem/").then_some(Needs::Grant("a folder (`--dir`)"))
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 

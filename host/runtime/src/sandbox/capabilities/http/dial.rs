@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chimera_layer4_core::Layer4Result;
+use chimera_layer4_core::FabricResult;
 use chimera_layer4_core::grants::{Host, HttpScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
@@ -58,7 +58,7 @@ impl Network {
     ///
     /// # Errors
     /// `Configuration` when they cannot be read.
-    pub(crate) fn new(own: Option<&Path>) -> Layer4Result<Self> {
+    pub(crate) fn new(own: Option<&Path>) -> FabricResult<Self> {
         let tls = tls::connector(own)?;
         Ok(Self { tls, look_ups: Arc::new(Semaphore::new(LOOK_UPS)), resolve })
     }

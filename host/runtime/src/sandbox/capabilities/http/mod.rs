@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4_core::grants::Origin;
 use chimera_layer4_core::telemetry::{LogLevel, LogLine};
-use chimera_layer4_core::{Fault, HttpGrant, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, HttpGrant};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -72,7 +72,7 @@ impl Capability for Http {
         is_one.then_some(Needs::Grant("an origin (`--http`)"))
     }
 
-    fn backend(options: &CapabilityOptions) -> Layer4Result<Arc<Network>> {
+    fn backend(options: &CapabilityOptions) -> FabricResult<Arc<Network>> {
         Ok(Arc::new(Network::new(options.http_ca_file.as_deref())?))
     }
 

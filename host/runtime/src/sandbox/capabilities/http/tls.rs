@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chimera_layer4_core::grants::Host;
-use chimera_layer4_core::{Layer4Error, Layer4Result};
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_folders::read_regular;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::ring;
@@ -20,7 +20,7 @@ use super::paced::Paced;
 const MOST_PEM_BYTES: u64 = 16 << 20;
 
 /// Trusts the authorities that Mozilla trusts, and those in the file `own` besides.
-pub(super) fn connector(own: Option<&Path>) -> Layer4Result<TlsConnector> {
+pub(super) fn connector(own: Option<&Path>) -> FabricResult<TlsConnector> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
     if let Some(file) = own {
         add(&mut roots, file).map_err(|reason| {
@@ -65,8 +65,8 @@ fn in_words(error: pem::Error) -> String {
     }
 }
 
-fn wrong(complaint: String) -> Layer4Error {
-    Layer4Error::Configuration(vec![complaint])
+fn wrong(complaint: String) -> FabricError {
+    FabricError::Configuration(vec![complaint])
 }
 
 /// Speaks TLS to the host that was asked for, by its name.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::keyvalue::{KeyValueStore, MemoryKeyValue};
 use chimera_layer4_core::telemetry::LogLevel;
-use chimera_layer4_core::{Fault, Grants, KeyValueGrant, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault, Grants, KeyValueGrant};
 use wasmtime::component::{Linker, Resource};
 
 use self::bucket::{Bucket, OPEN_BYTES, OpenBucket, check_bucket};
@@ -64,7 +64,7 @@ impl Capability for KeyValue {
             .then_some(Needs::Grant("room in the key-value store (`--keyvalue`)"))
     }
 
-    fn backend(options: &CapabilityOptions) -> Layer4Result<Self::Backend> {
+    fn backend(options: &CapabilityOptions) -> FabricResult<Self::Backend> {
         Ok(Arc::clone(&options.keyvalue))
     }
 

@@ -2,7 +2,7 @@
 //! writes there. Kept and bounded as those of `telemetry` are.
 
 use chimera_layer4_core::telemetry::LogLevel;
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use wasmtime::component::Linker;
 
 use crate::sandbox::capability::{Capability, Needs, Provides, View, ViewOf};
@@ -32,7 +32,7 @@ impl Capability for Logging {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 

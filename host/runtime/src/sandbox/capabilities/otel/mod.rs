@@ -11,7 +11,7 @@ mod tracing;
 
 use std::borrow::Cow;
 
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use wasmtime::component::Linker;
 
 use self::bindings::wasi::otel::types::{Host, KeyValue};
@@ -46,7 +46,7 @@ impl Capability for Otel {
         NAMES.contains(&interface).then_some(Needs::Nothing)
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 

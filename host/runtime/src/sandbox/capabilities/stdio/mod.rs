@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chimera_layer4_core::telemetry::LogLevel;
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -26,7 +26,7 @@ impl Capability for Stdio {
         None // `wasi:cli` is WASI's own.
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 

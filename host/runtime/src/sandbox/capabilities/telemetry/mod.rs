@@ -3,7 +3,7 @@
 //! No call fails; the recorder bounds what is kept.
 
 use chimera_layer4_core::telemetry::LogLevel;
-use chimera_layer4_core::{Fault, Layer4Result};
+use chimera_layer4_core::{FabricResult, Fault};
 use wasmtime::component::{Linker, Resource};
 
 use crate::sandbox::bindings::telemetry::{self, Host, HostSpan, Label, Level};
@@ -23,7 +23,7 @@ impl Capability for Telemetry {
         interface.starts_with("chimera:agent/telemetry@0.1.").then_some(Needs::Nothing)
     }
 
-    fn backend(_: &CapabilityOptions) -> Layer4Result<()> {
+    fn backend(_: &CapabilityOptions) -> FabricResult<()> {
         Ok(())
     }
 
