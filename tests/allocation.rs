@@ -230,12 +230,12 @@ async fn a_type_is_all_its_agents_and_those_that_start_later() {
     both.iter().for_each(|result| met_the_agents(result, QuotaKind::Memory, "of 6.0 MiB"));
     never_restarted(&fabric);
 
-    let ids: Vec<_> = fabric.agents().active().iter().map(|agent| agent.agent_id).collect();
+    let ids: Vec<_> = fabric.agents().active().iter().map(|agent| agent.id).collect();
     for id in ids {
         fabric.agents().shutdown(id).await.unwrap();
     }
     met_the_agents(&keep(10).await, QuotaKind::Memory, "of 6.0 MiB");
-    assert_ne!(fabric.agents().active()[0].agent_id, second_id, "the registration's own");
+    assert_ne!(fabric.agents().active()[0].id, second_id, "the registration's own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,7 +171,7 @@ async fn a_restart_keeps_the_identity_and_forgets_the_state() {
     let after = execute(&fabric, "hostile", json!({"do": "nothing"})).await;
     assert!(after.resource_usage.memory_peak_mb < 5.0, "{:?}", after.resource_usage);
     let agents = fabric.agents().active();
-    assert_eq!((agents[0].agent_id, agents[0].restarts), (id, 1));
+    assert_eq!((agents[0].id, agents[0].restarts), (id, 1));
     let unknown = utils::generate_agent_id();
     assert_eq!(fabric.agents().restart(unknown).await.unwrap_err().code(), "agent-not-found");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4::{
     AgentSource, AllocationTarget, Layer4Config, Layer4Fabric, ResourceAllocation, SystemStatus,
-    Task, Validation, utils,
+    Task, ValidationResult, utils,
 };
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn a_task_runs_by_the_specifications_methods_and_the_port_shows_it() {
     layer4.register_agent_type("later", source, config_of("later", |_| {})).unwrap();
     let result = layer4.execute_task(task("echo", json!({ "text": "hi" }))).await.unwrap();
     assert!(result.success && result.output == json!({ "text": "hi" }), "{result:?}");
-    let judged = Validation { task_id: result.task_id, accuracy: 0.5 };
+    let judged = ValidationResult { task_id: result.task_id, accuracy: 0.5 };
     layer4.submit_validation(judged).await.unwrap();
     let id = layer4.submit_discovery_task(task("later", json!(1))).await.unwrap();
     assert!(layer4.fabric().tasks().wait(id).await.unwrap().success);
@@ -65,7 +65,7 @@ async fn a_task_runs_by_the_specifications_methods_and_the_port_shows_it() {
     assert_eq!(layer4.get_active_agents().len(), 2);
     let kpis = layer4.get_kpi_data();
     assert!(kpis.iter().any(|kpi| kpi.agent_id == echo && kpi.accuracy == Some(0.5)), "{kpis:?}");
-    assert_eq!(layer4.get_scheduler_stats().await.unwrap().in_hand, 0);
+    assert_eq!(layer4.get_scheduler_stats().await.unwrap().active_tasks, 0);
     assert_eq!(layer4.get_health().await.status, SystemStatus::Healthy);
     // The same component with a section of its own, which is another genome.
     let other = [guest("echo"), vec![0, 3, 1, b'x', 0]].concat();

@@ -332,7 +332,7 @@ async fn of_many_agents_one_that_cannot_follow_is_named_and_tried_again() {
         assert_eq!(swapped.behind, [last], "{swapped:?}");
         let old =
             fabric.agents().active().into_iter().filter(|agent| agent.genome == Digest::of(&first));
-        assert_eq!(old.map(|agent| agent.agent_id).collect::<Vec<_>>(), [last]);
+        assert_eq!(old.map(|agent| agent.id).collect::<Vec<_>>(), [last]);
     }
     let swapped = promote(&fabric, Counter::version(3).bytes()).await.unwrap();
     assert_eq!((swapped.agents.len(), swapped.behind.len()), (AT_ONCE + 1, 0), "{swapped:?}");

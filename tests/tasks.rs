@@ -36,7 +36,7 @@ async fn a_task_is_handed_over_and_its_result_fetched_later() {
     let record = fabric.tasks().get(id).await.unwrap();
     assert_eq!((record.state, record.attempts), (TaskState::Succeeded, 1));
     let stats = fabric.tasks().stats().await.unwrap();
-    assert_eq!((stats.count(TaskState::Succeeded), stats.in_hand), (1, 0));
+    assert_eq!((stats.count(TaskState::Succeeded), stats.active_tasks), (1, 0));
     assert_eq!((stats.types[0].agent_type.as_str(), stats.types[0].succeeded), ("echo", 1));
     let unknown = utils::generate_task_id();
     assert_eq!(fabric.tasks().wait(unknown).await.unwrap_err().code(), "task-not-found");
@@ -94,7 +94,7 @@ async fn a_trap_is_tried_again_and_then_a_dead_letter() {
     assert_eq!(record.failed_attempts.len(), 2);
     for failed in &record.failed_attempts {
         assert_eq!(failed.genome, Some(agents[0].genome));
-        assert_eq!(failed.agent_id, Some(agents[0].agent_id));
+        assert_eq!(failed.agent_id, Some(agents[0].id));
         assert!(failed.usage.as_ref().unwrap().cpu_seconds > 0.0);
     }
     assert_eq!(fabric.tasks().requeue(vec![id]).await.unwrap(), [id]);

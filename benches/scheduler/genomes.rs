@@ -10,7 +10,7 @@ use chimera_layer4::fabric::config::TaskStoreKind;
 use chimera_layer4::fabric::events::EventKind;
 use chimera_layer4::fabric::genome::{Plan, Policy, Weights};
 use chimera_layer4::fabric::{
-    BenchTask, Fabric, InstancePolicy, JsonText, NewGenome, Validation, utils,
+    BenchTask, Fabric, InstancePolicy, JsonText, NewGenome, ValidationResult, utils,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -325,7 +325,7 @@ async fn traffic(
         let done = Box::pin(fabric.tasks().execute(task)).await?;
         if done.success && number % 8 < 2 {
             let accuracy = f64::from(is_right(&done.output, number));
-            fabric.submit_validation(Validation { task_id, accuracy }).await?;
+            fabric.submit_validation(ValidationResult { task_id, accuracy }).await?;
         }
     }
     ensure!(number > client, "a task ran");

@@ -19,8 +19,8 @@ pub use chimera_layer4_core::{
     ExecutionResult, FabricConfig, FabricError, FabricResult, Fault, FolderAccess, FolderGrant,
     Grants, GuestFault, HealthStatus, HostFault, HttpGrant, InstancePolicy, JsonText,
     KeyValueGrant, KpiReport, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation,
-    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, Validation, config, json,
-    keyvalue, telemetry,
+    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, ValidationResult, config,
+    json, keyvalue, telemetry,
 };
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::{
-    AgentConfig, AgentId, ExecutionResult, KpiReport, ResourceAllocation, Task, TaskId, Validation,
+    AgentConfig, AgentId, ExecutionResult, KpiReport, ResourceAllocation, Task, TaskId,
+    ValidationResult,
 };
 use chimera_layer4_fabric::scheduler::SchedulerStats;
 use chimera_layer4_fabric::{ActiveAgent, AgentSource, Fabric, GenomeRef, Swapped, SystemHealth};
@@ -192,7 +193,7 @@ impl Layer4Fabric {
     ///
     /// # Errors
     /// As [`Fabric::submit_validation`].
-    pub async fn submit_validation(&self, validation: Validation) -> Layer4Result<()> {
+    pub async fn submit_validation(&self, validation: ValidationResult) -> Layer4Result<()> {
         self.fabric.submit_validation(validation).await
     }
 

@@ -59,7 +59,7 @@ async fn a_genome_of_one_agent_is_in_the_record_of_its_type() {
     let (fabric, first) = host_of(Variant::version(1)).await;
     let second = Variant::version(2).bytes();
     fabric.genomes().promote("variant", second.clone(), "ada").await.unwrap();
-    let agent = fabric.agents().active()[0].agent_id;
+    let agent = fabric.agents().active()[0].id;
     fabric.genomes().update_agent(agent, first).await.unwrap_err();
     let third = Variant::version(3).bytes();
     fabric.genomes().update_agent(agent, third.clone()).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4::fabric::genome::{Event, Margins, Plan, Policy, WhenUnsure};
 use chimera_layer4::fabric::queue::BreakerState;
-use chimera_layer4::fabric::{Digest, Fabric, Submission, SubmitOptions, Validation, utils};
+use chimera_layer4::fabric::{Digest, Fabric, Submission, SubmitOptions, ValidationResult, utils};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -36,7 +36,7 @@ impl Traffic {
                     let Ok(done) = Box::pin(fabric.tasks().execute(task)).await else { return };
                     if done.success && number % 16 < 4 {
                         let accuracy = f64::from(done.output.to_value()["double"] == number * 2);
-                        let said = Validation { task_id: id, accuracy };
+                        let said = ValidationResult { task_id: id, accuracy };
                         fabric.submit_validation(said).await.unwrap();
                     }
                 }
@@ -254,7 +254,7 @@ async fn a_trial_survives_what_is_done_to_its_agents() {
     let candidate = Variant::version(2).bytes();
     fabric.genomes().start_rollout("variant", candidate.clone(), plan()).await.unwrap();
     let agents = fabric.agents().active();
-    let of = |genome: Digest| agents.iter().find(|agent| agent.genome == genome).unwrap().agent_id;
+    let of = |genome: Digest| agents.iter().find(|agent| agent.genome == genome).unwrap().id;
     let on_trial = of(Digest::of(&candidate));
     let other = Variant::version(3).bytes();
     let refused = fabric.genomes().update_agent(on_trial, other).await.unwrap_err();
@@ -265,13 +265,13 @@ async fn a_trial_survives_what_is_done_to_its_agents() {
     let task_id = judged.id;
     Box::pin(fabric.tasks().execute(judged)).await.unwrap();
     for _ in 0..200 {
-        fabric.submit_validation(Validation { task_id, accuracy: 0.0 }).await.unwrap();
+        fabric.submit_validation(ValidationResult { task_id, accuracy: 0.0 }).await.unwrap();
     }
     assert!(fabric.genomes().rollout("variant").is_ok(), "it goes on");
 
     // Without a champion its tasks are the candidate's, and none waits for ever.
     for agent in agents.iter().filter(|agent| agent.genome == champion) {
-        fabric.agents().shutdown(agent.agent_id).await.unwrap();
+        fabric.agents().shutdown(agent.id).await.unwrap();
     }
     for number in 0..20_u64 {
         let done = Box::pin(fabric.tasks().execute(task("variant", json!(number)))).await.unwrap();

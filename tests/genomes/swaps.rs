@@ -67,16 +67,16 @@ async fn one_agent_takes_another_genome_and_keeps_its_identity() {
     execute(&fabric, "variant", json!(1)).await;
     let before = fabric.agents().active().pop().unwrap();
     let bytes = Variant::version(2).bytes();
-    let swapped = fabric.genomes().update_agent(before.agent_id, bytes.clone()).await.unwrap();
+    let swapped = fabric.genomes().update_agent(before.id, bytes.clone()).await.unwrap();
     assert_eq!((swapped.from, swapped.to), (Some(first), Digest::of(&bytes)));
     let done = execute(&fabric, "variant", json!(3)).await;
     assert_eq!(done.output, json!({ "version": 2, "double": 6 }));
     let after = fabric.agents().active().pop().unwrap();
-    assert_eq!((after.agent_id, after.tasks_done), (before.agent_id, before.tasks_done + 1));
+    assert_eq!((after.id, after.tasks_done), (before.id, before.tasks_done + 1));
 
     // One that does not start leaves the other in charge.
     let broken = Variant { state: BROKEN, ..Variant::version(3) }.bytes();
-    let error = fabric.genomes().update_agent(before.agent_id, broken).await.unwrap_err();
+    let error = fabric.genomes().update_agent(before.id, broken).await.unwrap_err();
     assert!(error.to_string().contains("not to start"), "{error}");
     assert_eq!(running(&fabric), [Digest::of(&bytes)]);
     fabric.shutdown().await.unwrap();

@@ -122,7 +122,7 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     assert_eq!((again.status, again.json()), (200, first.json()));
 
     for agent in api.fabric.agents().active() {
-        api.fabric.agents().shutdown(agent.agent_id).await.unwrap();
+        api.fabric.agents().shutdown(agent.id).await.unwrap();
     }
     let unknown = submit("new type").await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "agent-type-not-found"));

@@ -302,7 +302,7 @@ async fn by_library_and_http(count: usize) {
     }
     println!("{done} documents, {refused} of them refused");
     let stats = fabric.tasks().stats().await.unwrap();
-    assert_eq!((stats.in_hand, stats.queued_by_type), (0, Vec::new()));
+    assert_eq!((stats.active_tasks, stats.queued_by_type), (0, Vec::new()));
     drop(fabric);
     api.end().await.unwrap();
 }

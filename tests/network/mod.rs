@@ -181,7 +181,7 @@ async fn over_its_bandwidth_a_run_waits_each_way() {
     }
 
     // Wall time ends what is slow.
-    let id = fabric.agents().active()[0].agent_id;
+    let id = fabric.agents().active()[0].id;
     let tight = ResourceQuota { max_execution_time_secs: 1, ..quota(Some(0.1)) };
     let change = chimera_layer4::fabric::ResourceAllocation {
         target: chimera_layer4::fabric::AllocationTarget::Agent(id),

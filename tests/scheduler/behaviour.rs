@@ -483,7 +483,7 @@ async fn the_stats_say_what_waits_runs_and_has_ended() {
     let oldest: BTreeMap<_, _> = stats.oldest_waiting.iter().copied().collect();
     assert_eq!(oldest[&Priority::Low], secs(2));
     assert_eq!(stats.queued_by_type, [("echo".into(), 2), ("unknown".into(), 1)]);
-    assert_eq!((stats.in_hand, host.in_hand()), (2, 2));
+    assert_eq!((stats.active_tasks, host.in_hand()), (2, 2));
     let [echo] = &stats.types[..] else { panic!("{:?}", stats.types) };
     assert_eq!((echo.agent_type.as_str(), echo.running), ("echo", 2));
     assert_eq!((echo.succeeded, echo.failed, echo.retried), (1, 1, 1));

@@ -516,7 +516,7 @@ impl Simulation {
             let waiting: u64 = stats.waiting_by_priority.iter().map(|(_, count)| count).sum();
             let running: usize = stats.types.iter().map(|of_type| of_type.running).sum();
             if stats.by_state != counted
-                || (waiting, running, stats.in_hand) != (0, 0, 0)
+                || (waiting, running, stats.active_tasks) != (0, 0, 0)
                 || !stats.queued_by_type.is_empty()
                 || !stats.oldest_waiting.is_empty()
             {

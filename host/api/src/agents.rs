@@ -2,7 +2,7 @@
 
 use chimera_layer4_core::AgentId;
 pub use chimera_layer4_core::status::ActiveAgent;
-pub use chimera_layer4_core::{KpiReport, ResourceAllocation, Validation};
+pub use chimera_layer4_core::{KpiReport, ResourceAllocation, ValidationResult};
 use serde::{Deserialize, Serialize};
 
 /// An agent type that tasks may target.

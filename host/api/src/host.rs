@@ -57,7 +57,7 @@ impl From<SchedulerStats> for Stats {
             waiting: named(stats.waiting_by_priority),
             oldest_waiting_secs: oldest.map(|(class, age)| (class, age.as_secs_f64())).collect(),
             queued_by_type: named(stats.queued_by_type),
-            in_hand: stats.in_hand,
+            in_hand: stats.active_tasks,
             agent_types: stats.types,
         }
     }

@@ -362,7 +362,7 @@ async fn until_empty(fabric: &Fabric, keep_running: bool) -> anyhow::Result<()> 
         let runnable = |(name, _): &&(String, u64)| fabric.agents().knows_type(name);
         let leased = stats.count(TaskState::Claimed) + stats.count(TaskState::Running);
         let left = leased > 0
-            || stats.in_hand > 0
+            || stats.active_tasks > 0
             || stats.queued_by_type.iter().any(|one| runnable(&one));
         if !left && !keep_running {
             return Ok(());

@@ -38,7 +38,7 @@ pub use fault::{Breach, Call, Fault, GuestFault, HostFault, LimitSource, QuotaKi
 pub use grants::{FolderAccess, FolderGrant, Grants, HttpGrant, KeyValueGrant};
 pub use id::{AgentId, TaskId};
 pub use json::JsonText;
-pub use metrics::{KpiReport, Validation};
+pub use metrics::{KpiReport, ValidationResult};
 pub use quota::ResourceQuota;
 pub use refusal::Refusal;
 pub use task::{ExecutionResult, Priority, Task};

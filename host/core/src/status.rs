@@ -12,7 +12,8 @@ use crate::{AgentCapabilities, AgentHealth, AgentId, Digest};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveAgent {
     /// Its identity.
-    pub agent_id: AgentId,
+    #[serde(rename = "agent_id")]
+    pub id: AgentId,
     /// The name that tasks target.
     pub agent_type: String,
     /// The genome that it runs.

@@ -67,7 +67,7 @@ async fn status(State(app): State<App>) -> Answer<Vec<ActiveAgent>> {
 )]
 async fn show(State(app): State<App>, Id(id): Id<AgentId>) -> Json<ActiveAgent> {
     let agents = app.fabric.agents().active();
-    let found = agents.into_iter().find(|agent| agent.agent_id == id);
+    let found = agents.into_iter().find(|agent| agent.id == id);
     Ok(Answer(found.ok_or(FabricError::AgentNotFound(id))?))
 }
 
@@ -142,7 +142,7 @@ async fn types(State(app): State<App>) -> Answer<Vec<AgentType>> {
     let running = app.fabric.agents().active();
     let agents = |name: &str| {
         let of_type = running.iter().filter(|agent| agent.agent_type == name);
-        of_type.map(|agent| agent.agent_id).collect()
+        of_type.map(|agent| agent.id).collect()
     };
     let names = app.fabric.agents().types().into_iter();
     Answer(names.map(|name| AgentType { agents: agents(&name), name }).collect())

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chimera_layer4_api::agents::{Allocated, KpiReport, ResourceAllocation, Validation};
+use chimera_layer4_api::agents::{Allocated, KpiReport, ResourceAllocation, ValidationResult};
 use chimera_layer4_api::paths;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -33,7 +33,7 @@ async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
 /// Layer 3: how right the output of a task was.
 #[utoipa::path(
     post, path = paths::VALIDATIONS, tag = "layers",
-    operation_id = "submit_validation", request_body = Validation,
+    operation_id = "submit_validation", request_body = ValidationResult,
     responses(
         (status = 204, description = "It counts for the genome that made the output"),
         problems::Telling,
@@ -41,7 +41,7 @@ async fn kpis(State(app): State<App>) -> Answer<Vec<KpiReport>> {
 )]
 async fn validate(
     State(app): State<App>,
-    Body(validation): Body<Validation>,
+    Body(validation): Body<ValidationResult>,
 ) -> Result<StatusCode, Problem> {
     app.fabric.submit_validation(validation).await?;
     Ok(StatusCode::NO_CONTENT)

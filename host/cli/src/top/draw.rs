@@ -133,14 +133,14 @@ fn agents_table(view: &View) -> Table<'_> {
 }
 
 fn agent_row<'a>(view: &'a View, agent: &'a ActiveAgent) -> Row<'a> {
-    let kpi = view.kpis.get(&agent.agent_id);
+    let kpi = view.kpis.get(&agent.id);
     let of_kpi = |show: fn(&KpiReport) -> String| kpi.map(show).unwrap_or_default();
-    let cores = view.cores.get(&agent.agent_id).map(|cores| format!("{cores:.2}"));
+    let cores = view.cores.get(&agent.id).map(|cores| format!("{cores:.2}"));
     let well = agent.health.status == HealthStatus::Healthy;
     let health = Cell::from(word(agent.health.status));
     let health = if well { health } else { health.style(Style::new().fg(Color::Red)) };
     Row::new([
-        Cell::from(short(&agent.agent_id.to_string()).to_owned()),
+        Cell::from(short(&agent.id.to_string()).to_owned()),
         agent.agent_type.as_str().into(),
         health,
         agent.tasks_in_hand.to_string().into(),

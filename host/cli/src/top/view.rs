@@ -38,9 +38,9 @@ impl View {
     fn cores_until(&self, agents: &[ActiveAgent], at: Instant) -> BTreeMap<AgentId, f64> {
         let seconds = at.duration_since(self.at).as_secs_f64();
         let cores = |now: &ActiveAgent| {
-            let then = self.agents.iter().find(|then| then.agent_id == now.agent_id)?;
+            let then = self.agents.iter().find(|then| then.id == now.id)?;
             let used = (now.cpu_seconds - then.cpu_seconds) / seconds;
-            used.is_finite().then(|| (now.agent_id, used.max(0.0)))
+            used.is_finite().then(|| (now.id, used.max(0.0)))
         };
         agents.iter().filter_map(cores).collect()
     }

@@ -22,8 +22,8 @@ const MOST_WINDOWS: usize = 10_000;
 /// What layer 3 found out about the output of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Validation {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Validation))]
+pub struct ValidationResult {
     /// Which task.
     pub task_id: TaskId,
     /// How right its output was, from 0.0 to 1.0.

@@ -2,4 +2,4 @@
 
 mod kpi;
 
-pub use kpi::{KpiReport, Kpis, RunSample, Validation, WINDOW};
+pub use kpi::{KpiReport, Kpis, RunSample, ValidationResult, WINDOW};

@@ -22,7 +22,8 @@ pub struct SchedulerStats {
     /// Queued tasks by agent type, those too that nothing runs.
     pub queued_by_type: Vec<(String, u64)>,
     /// Tasks claimed by this scheduler and not settled yet.
-    pub in_hand: usize,
+    #[serde(rename = "in_hand")]
+    pub active_tasks: usize,
     /// Each agent type that this scheduler has run something of.
     pub types: Vec<TypeStats>,
 }
@@ -67,14 +68,19 @@ pub struct GenomeBreaker {
 impl SchedulerStats {
     /// What a store counts, and what its scheduler knows besides.
     #[must_use]
-    pub fn new(store: StoreStats, types: Vec<TypeStats>, in_hand: usize, now: Timestamp) -> Self {
+    pub fn new(
+        store: StoreStats,
+        types: Vec<TypeStats>,
+        active_tasks: usize,
+        now: Timestamp,
+    ) -> Self {
         let age = |(priority, since): (Priority, Timestamp)| (priority, now.since(since));
         Self {
             by_state: store.by_state,
             waiting_by_priority: store.waiting_by_priority,
             oldest_waiting: store.oldest_waiting.into_iter().map(age).collect(),
             queued_by_type: store.queued_by_type,
-            in_hand,
+            active_tasks,
             types,
         }
     }
@@ -103,7 +109,7 @@ mod tests {
         };
         let stats = SchedulerStats::new(store, Vec::new(), 7, Timestamp(1000));
         assert_eq!((stats.count(TaskState::Waiting), stats.count(TaskState::Dead)), (3, 2));
-        assert_eq!((stats.count(TaskState::Running), stats.in_hand), (0, 7));
+        assert_eq!((stats.count(TaskState::Running), stats.active_tasks), (0, 7));
         let ages = [(Priority::High, Duration::from_millis(600)), (Priority::Low, Duration::ZERO)];
         assert_eq!(stats.oldest_waiting, ages);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chimera_layer4_core::{FabricError, FabricResult, HealthStatus, Validation};
+use chimera_layer4_core::{FabricError, FabricResult, HealthStatus, ValidationResult};
 
 use super::Fabric;
 use crate::agents::registry::AgentEntry;
@@ -63,8 +63,8 @@ impl Fabric {
     /// # Errors
     /// `InvalidRequest` when the accuracy is not from 0.0 to 1.0, or the task
     /// has no output; `TaskNotFound`, `Store`, `NotRunning`.
-    pub async fn submit_validation(&self, validation: Validation) -> FabricResult<()> {
-        let Validation { task_id, accuracy } = validation;
+    pub async fn submit_validation(&self, validation: ValidationResult) -> FabricResult<()> {
+        let ValidationResult { task_id, accuracy } = validation;
         if !(0.0..=1.0).contains(&accuracy) {
             return Err(FabricError::InvalidRequest(vec![format!(
                 "accuracy is {accuracy}; allowed is 0 to 1"

@@ -116,7 +116,7 @@ impl AgentEntry {
         let totals = self.agent.totals();
         let is_granted = !self.agent.config().grants.http.is_empty();
         ActiveAgent {
-            agent_id: self.id(),
+            id: self.id(),
             agent_type: self.agent.config().agent_type.clone(),
             genome: self.agent.genome().digest(),
             capabilities: self.agent.capabilities().clone(),

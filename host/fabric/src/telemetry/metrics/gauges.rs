@@ -110,10 +110,10 @@ impl Gauges {
         let mut by_type: BTreeMap<&str, TypeGauges> = BTreeMap::new();
         for agent in agents {
             by_type.entry(&agent.agent_type).or_default().add(agent);
-            let id = agent.agent_id.to_string();
+            let id = agent.id.to_string();
             let labels = [("agent_id", id.as_str()), ("agent_type", &agent.agent_type)];
             let help = "Processor cores that the agent used lately.";
-            let cores = load.of_agent(agent.agent_id);
+            let cores = load.of_agent(agent.id);
             self.gauge("layer4_agent_cpu_usage", help, &labels, cores);
             let help = "Mebibytes of linear memory and tables that the agent holds.";
             self.gauge("layer4_agent_memory_mb", help, &labels, agent.memory_mb);
