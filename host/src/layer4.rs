@@ -124,7 +124,7 @@ impl Layer4Fabric {
     /// Submits a task and waits for its result.
     ///
     /// # Errors
-    /// As [`Tasks::execute`](crate::Tasks::execute).
+    /// As [`Tasks::execute`](crate::fabric::Tasks::execute).
     pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
         self.fabric.tasks().execute(task).await
     }
@@ -132,7 +132,7 @@ impl Layer4Fabric {
     /// The entry for layer 2 (discovery): takes a task to be run in its turn.
     ///
     /// # Errors
-    /// As [`Tasks::submit`](crate::Tasks::submit).
+    /// As [`Tasks::submit`](crate::fabric::Tasks::submit).
     pub async fn submit_discovery_task(&self, task: Task) -> Layer4Result<TaskId> {
         self.fabric.tasks().submit(task).await
     }
@@ -140,7 +140,7 @@ impl Layer4Fabric {
     /// Loads a component and starts an agent of it.
     ///
     /// # Errors
-    /// As [`Agents::spawn`](crate::Agents::spawn).
+    /// As [`Agents::spawn`](crate::fabric::Agents::spawn).
     pub async fn spawn_agent(
         &self,
         component: &[u8],
@@ -152,7 +152,7 @@ impl Layer4Fabric {
     /// Names an agent type, so that a task can target it before an agent of it runs.
     ///
     /// # Errors
-    /// As [`Agents::register_type`](crate::Agents::register_type).
+    /// As [`Agents::register_type`](crate::fabric::Agents::register_type).
     pub fn register_agent_type(
         &self,
         name: &str,
@@ -171,7 +171,7 @@ impl Layer4Fabric {
     /// Replaces an agent's instances by new ones.
     ///
     /// # Errors
-    /// As [`Agents::restart`](crate::Agents::restart).
+    /// As [`Agents::restart`](crate::fabric::Agents::restart).
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
         self.fabric.agents().restart(agent_id).await
     }
@@ -180,7 +180,7 @@ impl Layer4Fabric {
     /// agent.
     ///
     /// # Errors
-    /// As [`Genomes::update_agent`](crate::Genomes::update_agent).
+    /// As [`Genomes::update_agent`](crate::fabric::Genomes::update_agent).
     pub async fn update_agent_genome(
         &self,
         agent_id: AgentId,
@@ -207,7 +207,7 @@ impl Layer4Fabric {
     /// many have it now.
     ///
     /// # Errors
-    /// As [`Agents::allocate`](crate::Agents::allocate).
+    /// As [`Agents::allocate`](crate::fabric::Agents::allocate).
     pub fn update_resource_allocation(
         &self,
         allocation: ResourceAllocation,
@@ -218,7 +218,7 @@ impl Layer4Fabric {
     /// What waits, runs and has ended.
     ///
     /// # Errors
-    /// As [`Tasks::stats`](crate::Tasks::stats).
+    /// As [`Tasks::stats`](crate::fabric::Tasks::stats).
     pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
         self.fabric.tasks().stats().await
     }

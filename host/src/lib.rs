@@ -48,8 +48,12 @@ mod layer4;
 #[cfg(feature = "http")]
 mod port;
 
-pub use self::fabric::*;
-pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
-pub use chimera_layer4_core::{
-    FabricConfig as Layer4Config, FabricError as Layer4Error, FabricResult as Layer4Result,
+// What `Layer4Fabric` takes and gives, under the specification's names. The rest is in `fabric`.
+pub use self::fabric::{
+    ActiveAgent, AgentCapabilities, AgentConfig, AgentHealth, AgentId, AgentSource,
+    AllocationTarget, ExecutionResult, FabricConfig as Layer4Config, FabricError as Layer4Error,
+    FabricResult as Layer4Result, Fault, GenomeRef, HealthStatus, KpiReport, MetricsCollector,
+    Priority, ResourceAllocation, ResourceQuota, ResourceUsage, SchedulerStats, Swapped,
+    SystemHealth, SystemStatus, Task, TaskId, ValidationResult, utils,
 };
+pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
