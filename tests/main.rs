@@ -21,6 +21,7 @@ mod conformance;
 mod contract;
 mod crash;
 mod dev;
+mod embedding;
 mod evolution;
 mod fabric;
 mod face;

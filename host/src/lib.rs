@@ -32,9 +32,10 @@
 //! shows evolutions too, and with `store-suite` there are the tests that each task
 //! store must pass.
 //!
-//! Components are compiled by the program `chimera` in a process of its own.
-//! It is looked for beside the running program; the setting `compile_program` of
-//! [`ComponentSettings`](fabric::config::ComponentSettings) names it otherwise.
+//! Components are compiled in a process of its own, with limits: by the program `chimera`
+//! where the setting `compile_program` names it or it lies beside the running program,
+//! else by the running program, if its `main` begins with [`compile_if_asked`]. A program
+//! that does not call it compiles in its own process, without limits, and logs that once.
 
 #![forbid(unsafe_code)]
 
@@ -57,3 +58,4 @@ pub use self::fabric::{
     SystemHealth, SystemStatus, Task, TaskId, ValidationResult, utils,
 };
 pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
+pub use chimera_layer4_fabric::compile_if_asked;

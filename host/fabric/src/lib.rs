@@ -24,7 +24,7 @@ pub use self::genomes::{
     GenomeSummary, Genomes, NewGenome, RolloutView, SideView, StateCarried, Swapped,
 };
 pub use self::keyvalue::KeyValue;
-pub use self::program::COMPILE_COMMAND;
+pub use self::program::{COMPILE_COMMAND, compile_if_asked};
 pub use self::queue::open_queue;
 pub use self::tasks::Tasks;
 pub use self::telemetry::log::TARGET as AGENT_LOG;

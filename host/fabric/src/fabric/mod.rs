@@ -104,7 +104,7 @@ impl Fabric {
             spare_instances: SPARE_INSTANCES,
             housekeeping: config.agent_timeout(),
             compiled: stores.compiled().to_path_buf(),
-            compile_program: program::find(config.components.compile_program.as_deref())?,
+            compile_with: program::find(config.components.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
             capabilities: CapabilityOptions {
                 keyvalue: Arc::clone(&keyvalue),

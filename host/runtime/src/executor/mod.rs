@@ -28,7 +28,7 @@ pub use self::totals::TotalsNow;
 
 use self::instance::InstanceTemplate;
 use self::instance_pool::InstancePool;
-use crate::genome::compile::{CompileProgram, Compiler};
+use crate::genome::compile::{CompileWith, Compiler};
 use crate::genome::loader::Loader;
 use crate::genome::worker::CompileLimits;
 use crate::genome::{Genome, LoadedFrom, cache};
@@ -51,8 +51,8 @@ pub struct ExecutorOptions {
     pub housekeeping: Duration,
     /// The folder for compiled code.
     pub compiled: PathBuf,
-    /// The program that compiles.
-    pub compile_program: CompileProgram,
+    /// What compiles components.
+    pub compile_with: CompileWith,
     /// What one compilation may use.
     pub compile_limits: CompileLimits,
     /// What capabilities need of the host.
@@ -90,7 +90,7 @@ impl Executor {
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
         let host = Arc::new(HostEngine::new(instances, compiled.code())?);
         let backends = Backends::new(&options.capabilities)?;
-        let compiler = Compiler::new(options.compile_program, options.compile_limits, compiled);
+        let compiler = Compiler::new(options.compile_with, options.compile_limits, compiled);
         Ok(Self {
             loader: Loader::new(Arc::clone(&host), compiler)?,
             host,

@@ -52,9 +52,9 @@ impl CompiledFolder {
         self.known.write_whole(name, bytes)
     }
 
-    /// The cache of the child with this process id.
-    pub(super) fn compiling(&self, process: u32) -> PathBuf {
-        self.root.path().join(format!("compiling-{process}"))
+    /// The cache of one compilation, named by the process that does it.
+    pub(super) fn compiling(&self, name: &str) -> PathBuf {
+        self.root.path().join(format!("compiling-{name}"))
     }
 
     /// Moves the code that a child left in its own cache to where the host

@@ -3,7 +3,8 @@
 //! Compiling untrusted code is attack surface: a small file can make a
 //! compiler use minutes and gigabytes. So a process of its own does it, with
 //! limits that the system enforces, set before the first byte is read. The
-//! host only ever loads what such a child finished.
+//! host only ever loads what such a child finished, or what its own process
+//! compiled where it has no program to start as the child.
 
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -137,7 +138,8 @@ fn confine(Request { bytes, limits, .. }: &Request) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(request: &Request, bytes: &[u8]) -> Answer {
+/// Does one job.
+pub(super) fn answer(request: &Request, bytes: &[u8]) -> Answer {
     match request.job {
         Job::Compile => compiled(request, bytes),
         Job::Componentize => componentized(request, bytes),

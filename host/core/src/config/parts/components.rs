@@ -87,7 +87,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         flag: None,
         help: "The `chimera` program, which compiles components in a process of its own.",
         allowed: Allowed::Words("a path"),
-        default_note: ": the running program; a library looks beside it",
+        default_note: ": the running program; a library looks for it beside the running program",
         reloads: false,
         show: |c| shown_path(&c.components.compile_program),
         set: |c, text| put_some(&mut c.components.compile_program, text),
