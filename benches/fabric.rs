@@ -53,7 +53,7 @@ pub(crate) async fn run(fabric: &Fabric, task: &Task) -> Result<Value> {
 }
 
 pub(crate) fn task(payload: Value) -> Task {
-    utils::default_task(ECHO, payload)
+    utils::task_for(ECHO, payload)
 }
 
 fn quota() -> ResourceQuota {

@@ -216,7 +216,7 @@ async fn a_guest_that_pauses_wakes_up_to_its_new_share() {
 async fn a_type_is_all_its_agents_and_those_that_start_later() {
     let fabric = fabric(settings()).await;
     let source = || AgentSource::File(guest_path("hostile"));
-    fabric.agents().register_type("parrot", source(), config_of("-", |_| {})).unwrap();
+    fabric.agents().register("parrot", source(), config_of("-", |_| {})).unwrap();
     assert_eq!(allocate(&fabric, of_type("parrot"), memory(64)).unwrap(), 0, "none runs yet");
     let keep = |mb: u64| run(&fabric, "parrot", json!({"do": "keep", "amount": mb}));
     assert!(keep(40).await.success, "the first agent has the type's new quota");
@@ -247,7 +247,7 @@ async fn an_agent_that_starts_meanwhile_has_the_new_quota_too() {
         config.grants.folders.push(read_write(folder.path()));
     });
     let source = AgentSource::File(guest_path("hostile"));
-    fabric.agents().register_type("parrot", source, config).unwrap();
+    fabric.agents().register("parrot", source, config).unwrap();
     let first = {
         let fabric = fabric.clone();
         let keep = json!({"do": "keep", "amount": 40});
@@ -288,7 +288,7 @@ async fn what_cannot_be_allocated_is_refused_and_changes_nothing() {
     let fabric = fabric(settings()).await;
     let id = spawn(&fabric, "echo").await;
     let source = AgentSource::File(guest_path("hostile"));
-    fabric.agents().register_type("parrot", source, config_of("-", |_| {})).unwrap();
+    fabric.agents().register("parrot", source, config_of("-", |_| {})).unwrap();
     for target in [AllocationTarget::Agent(id), of_type("echo"), of_type("parrot")] {
         let error = allocate(&fabric, target, |quota| {
             quota.max_cpu_cores = f64::NAN;

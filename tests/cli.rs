@@ -218,13 +218,12 @@ fn mistakes_on_the_command_line_are_named_with_the_remedy() {
 fn settings_come_from_the_environment_and_the_file() {
     let chimera = Chimera::new();
     let mut command = chimera.command(&["run", &echo()]);
-    let ended = Chimera::end(
-        command.env("LAYER4_MAX_AGENTS", "none").env("LAYER4_REDIS_URL", "redis://localhost"),
-    );
+    let ended =
+        Chimera::end(command.env("LAYER4_MAX_AGENTS", "none").env("LAYER4_REDIS_URL", "localhost"));
     assert_eq!(ended.code, 3);
     assert!(ended.err.contains("LAYER4_MAX_AGENTS is \"none\""), "{}", ended.err);
     assert!(
-        ended.err.contains("LAYER4_REDIS_URL: this version does not have it yet"),
+        ended.err.contains("LAYER4_REDIS_URL is \"localhost\"; allowed is an address"),
         "{}",
         ended.err
     );

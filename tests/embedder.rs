@@ -1,31 +1,58 @@
-//! A program that embeds the library: `embedder FOLDER COMPONENT TASK [in-process]` runs one
-//! task in a data folder and prints the output. With the last word it leaves out the line by
-//! which it would compile components in a child of itself.
+//! A program that embeds the library, as its user would write it. It runs one task and
+//! prints the output:
+//!
+//! - `embedder given FOLDER COMPONENT TASK [in-process]`: with a data folder and a component
+//!   that are given. With the last word it leaves out the line by which it would compile
+//!   components in a child of itself.
+//! - `embedder read TASK`: with what variables and `chimera.toml` say.
 
-use std::path::PathBuf;
+use chimera_layer4::*;
 
-use chimera_layer4::{Layer4Config, Layer4Fabric, compile_if_asked, utils};
+type Done = Result<String, Box<dyn std::error::Error>>;
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().collect();
-    if words.get(4).is_none() {
+    if words.last().is_none_or(|word| word != "in-process") {
         compile_if_asked();
     }
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    println!("{}", runtime.block_on(run(&words[1], &words[2], &words[3])));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = match words.as_slice() {
+        [_, "given", folder, component, task, ..] => {
+            runtime.block_on(given(folder, component, task))?
+        }
+        [_, "read", task] => runtime.block_on(read(task))?,
+        _ => return Err("the words are not those in the head of embedder.rs".into()),
+    };
+    #[expect(clippy::print_stdout, reason = "it is what the program is for")]
+    {
+        println!("{done}");
+    }
+    Ok(())
 }
 
-async fn run(folder: &str, component: &str, task: &str) -> String {
-    let config = Layer4Config { data_dir: Some(PathBuf::from(folder)), ..Default::default() };
-    let layer4 = Layer4Fabric::builder(config).without_port().build().unwrap();
-    layer4.start().await.unwrap();
+async fn given(folder: &str, component: &str, task: &str) -> Done {
+    let builder = Layer4Fabric::builder(Layer4Config::default());
+    let layer4 = builder.data_dir(folder).without_port().build().await?;
     let agent = utils::agent_config("echo", utils::default_resource_quota());
-    if let Err(error) = layer4.spawn_agent(&std::fs::read(component).unwrap(), agent).await {
-        return error.to_string();
+    if let Err(error) = layer4.spawn_agent(std::fs::read(component)?, agent).await {
+        return Ok(error.to_string());
     }
-    let payload: serde_json::Value = serde_json::from_str(task).unwrap();
-    let result = layer4.execute_task(utils::default_task("echo", payload)).await.unwrap();
-    layer4.shutdown().await.unwrap();
-    result.output.to_string()
+    run(&layer4, task).await
+}
+
+async fn read(task: &str) -> Done {
+    let config = Layer4Config { metrics_port: 0, max_agents: 7, ..Layer4Config::default() };
+    let layer4 = Layer4Fabric::new(config).await?;
+    let output = run(&layer4, task).await?;
+    let (config, folder) = (layer4.fabric().config(), layer4.fabric().data_dir());
+    Ok(format!("{output} {} {} {folder:?}", config.max_agents, config.task_queue_capacity))
+}
+
+async fn run(layer4: &Layer4Fabric, task: &str) -> Done {
+    let payload: serde_json::Value = serde_json::from_str(task)?;
+    let result = layer4.execute_task(utils::task_for("echo", payload)).await?;
+    layer4.shutdown().await?;
+    Ok(result.output.to_string())
 }

@@ -22,16 +22,16 @@ impl Embedder {
         Self { folder }
     }
 
+    fn program(&self) -> Command {
+        let mut program = Command::new(self.folder.path().join("embedder"));
+        program.current_dir(self.folder.path()).env_clear();
+        program
+    }
+
     fn run(&self, component: &Path, further: &[&str]) -> Output {
-        Command::new(self.folder.path().join("embedder"))
-            .arg(self.folder.path().join("data"))
-            .arg(component)
-            .arg(r#"{"hello":"world"}"#)
-            .args(further)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .output()
-            .unwrap()
+        let (mut program, data) = (self.program(), self.folder.path().join("data"));
+        program.arg("given").arg(data).arg(component).arg(r#"{"hello":"world"}"#).args(further);
+        program.output().unwrap()
     }
 }
 
@@ -70,4 +70,26 @@ fn what_is_no_agent_is_refused_alike_in_a_child_and_in_the_process() {
         [&[][..], &["in-process"][..]].map(|further| texts(&program.run(&file, further)));
     assert!(child.contains("is malformed"), "{child}");
     assert_eq!(child, here);
+}
+
+#[test]
+fn new_reads_what_the_nine_settings_leave_open_and_no_variable_changes_those() {
+    let embedder = Embedder::new();
+    let folder = embedder.folder.path();
+    let agent = format!("[agents.echo]\ncomponent = {:?}\n", guest_path("echo"));
+    std::fs::write(folder.join("chimera.toml"), agent).unwrap();
+    let mut program = embedder.program();
+    program.args(["read", "[1]"]).env("LAYER4_DATA_DIR", folder.join("own"));
+    let (output, _) = texts(&program.env("LAYER4_TASK_QUEUE_CAPACITY", "5").output().unwrap());
+    let own = folder.join("own");
+    assert_eq!(output, format!("[1] 7 1000 Some({own:?})\n"));
+
+    let mut program = embedder.program();
+    program.args(["read", "1"]).env("LAYER4_MAX_STORE_MB", "many");
+    let refused = program.output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("LAYER4_MAX_STORE_MB is \"many\""),
+        "{said}"
+    );
 }

@@ -104,7 +104,7 @@ async fn an_identity_is_given_once() {
 async fn a_registered_type_starts_with_its_first_task() {
     let fabric = fabric(FabricConfig { max_agents: 2, ..settings() }).await;
     let source = AgentSource::File(guest_path("echo"));
-    fabric.agents().register_type("parrot", source, config_of("-", |_| {})).unwrap();
+    fabric.agents().register("parrot", source, config_of("-", |_| {})).unwrap();
     assert!(fabric.agents().active().is_empty());
     let fabric = Arc::new(fabric);
     let first = |n: u64| {
@@ -118,7 +118,7 @@ async fn a_registered_type_starts_with_its_first_task() {
     assert_eq!(fabric.agents().active().len(), 1, "twenty first tasks at once start one agent");
 
     let missing = AgentSource::File("nowhere.wasm".into());
-    fabric.agents().register_type("ghost", missing, config_of("-", |_| {})).unwrap();
+    fabric.agents().register("ghost", missing, config_of("-", |_| {})).unwrap();
     let error = fabric.tasks().execute(task("ghost", json!(1))).await.unwrap_err();
     assert!(error.to_string().contains("nowhere.wasm"), "{error}");
 }

@@ -5,20 +5,35 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use chimera_layer4::fabric::{AgentSource, FabricConfig};
 use chimera_layer4::{
-    AgentSource, AllocationTarget, Layer4Config, Layer4Fabric, ResourceAllocation, SystemStatus,
-    Task, ValidationResult, utils,
+    AgentConfig, HealthStatus, Layer4Config, Layer4Error, Layer4Fabric, Layer4FabricBuilder,
+    ResourceAllocation, ResourceQuota, SystemStatus, Task, ValidationResult, utils,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{config_of, guest, guest_path, settings, small_quota, task};
+use crate::harness::{config_of, guest, guest_path, settings};
 use crate::http::{Answer, call};
 
 /// Far more than a port takes to open or to shut.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn with_port(metrics_port: u16) -> Layer4Config {
-    Layer4Config { metrics_port, ..settings() }
+/// As the tests' fabrics are, but for the port.
+fn with_port(metrics_port: u16) -> Layer4FabricBuilder {
+    let config = Layer4Config { metrics_port, ..Layer4Config::default() };
+    Layer4Fabric::builder(config).settings(|all| *all = FabricConfig { metrics_port, ..settings() })
+}
+
+fn quota() -> ResourceQuota {
+    ResourceQuota { max_memory_mb: 32, max_execution_time_secs: 20, ..ResourceQuota::default() }
+}
+
+fn agent(name: &str) -> AgentConfig {
+    utils::agent_config(name, quota())
+}
+
+fn task(agent_type: &str, payload: Value) -> Task {
+    Task { resource_quota: quota(), ..utils::task_for(agent_type, payload) }
 }
 
 async fn asked(method: &str, address: SocketAddr, path: &str) -> Answer {
@@ -40,37 +55,42 @@ fn taken() -> (TcpListener, u16) {
 
 #[tokio::test]
 async fn a_task_runs_by_the_specifications_methods_and_the_port_shows_it() {
-    let layer4 = Layer4Fabric::new(with_port(0)).unwrap();
+    let layer4 = with_port(0).build().await.unwrap();
     assert_eq!(layer4.metrics_address(), None);
     layer4.start().await.unwrap();
     let address = layer4.metrics_address().unwrap();
     layer4.start().await.unwrap();
     assert_eq!(layer4.metrics_address(), Some(address), "started twice is once");
 
-    let echo = layer4.spawn_agent(&guest("echo"), config_of("echo", |_| {})).await.unwrap();
+    let echo = layer4.spawn_agent(&guest("echo"), agent("echo")).await.unwrap();
     let source = AgentSource::File(guest_path("echo"));
-    layer4.register_agent_type("later", source, config_of("later", |_| {})).unwrap();
+    layer4.fabric().agents().register("later", source, config_of("later", |_| {})).unwrap();
     let result = layer4.execute_task(task("echo", json!({ "text": "hi" }))).await.unwrap();
     assert!(result.success && result.output == json!({ "text": "hi" }), "{result:?}");
     let judged = ValidationResult { task_id: result.task_id, accuracy: 0.5 };
     layer4.submit_validation(judged).await.unwrap();
-    let id = layer4.submit_discovery_task(task("later", json!(1))).await.unwrap();
+    assert!(layer4.submit_discovery_task(task("later", json!(1))).await.unwrap().success);
+    let id = layer4.submit(task("later", json!(2))).await.unwrap();
     assert!(layer4.fabric().tasks().wait(id).await.unwrap().success);
 
-    let quota = small_quota();
-    let target = AllocationTarget::Agent(echo);
-    let given = ResourceAllocation { target, resource_quota: quota };
-    assert_eq!(layer4.update_resource_allocation(given).unwrap(), 1);
+    let given = ResourceAllocation::for_agent(echo, quota());
+    layer4.update_resource_allocation(given).await.unwrap();
     layer4.restart_agent(echo).await.unwrap();
-    assert_eq!(layer4.get_active_agents().len(), 2);
-    let kpis = layer4.get_kpi_data();
-    assert!(kpis.iter().any(|kpi| kpi.agent_id == echo && kpi.accuracy == Some(0.5)), "{kpis:?}");
+    let agents = layer4.get_active_agents().await.unwrap();
+    assert_eq!(agents.len(), 2);
+    assert!(agents.iter().all(|agent| agent.health.status == HealthStatus::Healthy));
+    let kpis = layer4.get_kpi_data().await.unwrap();
+    let judged = |accuracy: f64| if accuracy.is_nan() { Value::Null } else { json!(accuracy) };
+    for kpi in &kpis {
+        let expected = if kpi.agent_id == echo { json!(0.5) } else { Value::Null };
+        assert_eq!(judged(kpi.accuracy), expected, "{kpi:?}");
+        assert_eq!(serde_json::to_value(kpi).unwrap()["accuracy"], expected);
+    }
     assert_eq!(layer4.get_scheduler_stats().await.unwrap().active_tasks, 0);
     assert_eq!(layer4.get_health().await.status, SystemStatus::Healthy);
     // The same component with a section of its own, which is another genome.
     let other = [guest("echo"), vec![0, 3, 1, b'x', 0]].concat();
-    let swapped = layer4.update_agent_genome(echo, other).await.unwrap();
-    assert_eq!(swapped.agents, [echo]);
+    layer4.update_agent_genome(echo, other).await.unwrap();
 
     let metrics = asked("GET", address, "/metrics").await;
     assert_eq!(metrics.status, 200);
@@ -93,10 +113,10 @@ async fn a_task_runs_by_the_specifications_methods_and_the_port_shows_it() {
 #[tokio::test]
 async fn a_port_stays_shut_where_that_is_asked_for() {
     let (_listener, port) = taken();
-    let layer4 = Layer4Fabric::builder(with_port(port)).without_port().build().unwrap();
+    let layer4 = with_port(port).without_port().build().await.unwrap();
     layer4.start().await.unwrap();
     assert_eq!(layer4.metrics_address(), None);
-    layer4.spawn_agent(&guest("echo"), config_of("echo", |_| {})).await.unwrap();
+    layer4.spawn_agent(&guest("echo"), agent("echo")).await.unwrap();
     assert!(layer4.execute_task(task("echo", json!(1))).await.unwrap().success);
     layer4.shutdown().await.unwrap();
 }
@@ -104,12 +124,13 @@ async fn a_port_stays_shut_where_that_is_asked_for() {
 #[tokio::test]
 async fn nothing_is_started_behind_a_port_that_another_program_has() {
     let (listener, port) = taken();
-    let layer4 = Layer4Fabric::new(with_port(port)).unwrap();
+    let layer4 = with_port(port).build().await.unwrap();
     let error = layer4.start().await.unwrap_err();
     let words = error.to_string();
     assert!(error.code() == "communication" && words.contains("metrics_port"), "{words}");
-    let early: Task = utils::default_task("echo", json!(1));
-    assert_eq!(layer4.execute_task(early).await.unwrap_err().code(), "not-running");
+    // A task would start the fabric, and the port is taken still.
+    let early = layer4.execute_task(task("echo", json!(1))).await.unwrap_err();
+    assert_eq!(early.code(), "communication");
     drop(listener);
     // Another process may have taken the port for a moment.
     let until = Instant::now() + PATIENCE;
@@ -122,7 +143,7 @@ async fn nothing_is_started_behind_a_port_that_another_program_has() {
 
 #[tokio::test]
 async fn a_fabric_that_is_dropped_leaves_no_port() {
-    let layer4 = Layer4Fabric::new(with_port(0)).unwrap();
+    let layer4 = with_port(0).build().await.unwrap();
     layer4.start().await.unwrap();
     let address = layer4.metrics_address().unwrap();
     let fabric = std::sync::Arc::downgrade(layer4.fabric());
@@ -142,4 +163,33 @@ async fn a_fabric_that_is_dropped_leaves_no_port() {
         assert!(Instant::now() < until, "the port or the fabric is still there");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_task_starts_a_fabric_that_was_not_started_and_takes_a_millisecond_at_the_least() {
+    let layer4 = with_port(0).without_port().build().await.unwrap();
+    layer4.spawn_agent(guest("echo"), agent("echo")).await.unwrap();
+    assert_eq!(layer4.get_health().await.status, SystemStatus::Stopped);
+    let result = layer4.execute_task(utils::default_task()).await.unwrap();
+    assert!(result.success && result.execution_time_ms > 0, "{result:?}");
+    assert_eq!(layer4.get_health().await.status, SystemStatus::Healthy);
+    layer4.shutdown().await.unwrap();
+    let late = layer4.execute_task(utils::default_task()).await.unwrap_err();
+    assert!(matches!(late, Layer4Error::NotRunning { .. }), "{late}");
+    assert!(format!("{late:?}").starts_with("not-running: "), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_redis_server_is_taken_with_a_warning_that_readyz_shows() {
+    let url = "redis://user:hidden@localhost:6379".to_owned();
+    let with_redis = chimera_layer4::fabric::config::Secret::new(url);
+    let builder = with_port(0).settings(|all| all.redis_url = Some(with_redis));
+    let layer4 = builder.build().await.unwrap();
+    layer4.start().await.unwrap();
+    let ready = asked("GET", layer4.metrics_address().unwrap(), "/readyz").await;
+    assert_eq!(ready.status, 200, "{}", ready.body);
+    let said: Value = serde_json::from_str(&ready.body).unwrap();
+    assert_eq!(said["warnings"][0]["code"], "redis-not-used", "{said}");
+    assert!(!ready.body.contains("hidden"), "{}", ready.body);
+    layer4.shutdown().await.unwrap();
 }

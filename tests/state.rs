@@ -60,7 +60,7 @@ async fn host_of(bytes: Vec<u8>) -> Arc<Fabric> {
         harness::fabric(FabricConfig { agent_timeout_secs: 2, max_agents: 20, ..settings() }).await;
     let config = || utils::agent_config(TYPE, small_quota());
     let source = AgentSource::Bytes(bytes.clone().into());
-    fabric.agents().register_type(TYPE, source, config()).unwrap();
+    fabric.agents().register(TYPE, source, config()).unwrap();
     fabric.agents().spawn(&bytes, config()).await.unwrap();
     Arc::new(fabric)
 }

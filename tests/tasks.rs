@@ -114,7 +114,7 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
         let fabric = fabric(durable(folder.path())).await;
         // Registered with a file that is not there yet: its tasks wait.
         let missing = AgentSource::File(folder.path().join("later.wasm"));
-        fabric.agents().register_type("later", missing, config_of("later", |_| {})).unwrap();
+        fabric.agents().register("later", missing, config_of("later", |_| {})).unwrap();
         let answers = fabric.tasks().submit_batch(submissions).await.unwrap();
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         let health = fabric.health().await;
@@ -123,7 +123,7 @@ async fn what_was_handed_over_is_run_by_the_next_host() {
     }
     let fabric = fabric(durable(folder.path())).await;
     let source = AgentSource::Bytes(guest("echo").into());
-    fabric.agents().register_type("later", source, config_of("later", |_| {})).unwrap();
+    fabric.agents().register("later", source, config_of("later", |_| {})).unwrap();
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(fabric.tasks().wait(*id).await.unwrap().output, json!(n));
     }
@@ -162,7 +162,7 @@ async fn a_drain_gives_back_what_did_not_end_in_time() {
 async fn an_agent_that_cannot_start_costs_no_attempt() {
     let fabric = fabric(settings()).await;
     let missing = AgentSource::File("/nowhere/ghost.wasm".into());
-    fabric.agents().register_type("ghost", missing, config_of("ghost", |_| {})).unwrap();
+    fabric.agents().register("ghost", missing, config_of("ghost", |_| {})).unwrap();
     let id = fabric.tasks().submit(task("ghost", json!(1))).await.unwrap();
     let record = loop {
         let record = fabric.tasks().get(id).await.unwrap();
@@ -176,7 +176,7 @@ async fn an_agent_that_cannot_start_costs_no_attempt() {
     assert_eq!((record.attempts, record.crashes), (0, 0));
     // Once it can start, the task runs.
     let echo = AgentSource::Bytes(guest("echo").into());
-    fabric.agents().register_type("ghost", echo, config_of("ghost", |_| {})).unwrap();
+    fabric.agents().register("ghost", echo, config_of("ghost", |_| {})).unwrap();
     let waited = tokio::time::timeout(Duration::from_secs(30), fabric.tasks().wait(id)).await;
     assert!(waited.unwrap().unwrap().success);
 }
@@ -185,14 +185,14 @@ async fn an_agent_that_cannot_start_costs_no_attempt() {
 async fn a_full_queue_says_when_to_come_back() {
     let fabric = fabric(FabricConfig { task_queue_capacity: 3, ..settings() }).await;
     let missing = AgentSource::File("/nowhere/ghost.wasm".into());
-    fabric.agents().register_type("ghost", missing, config_of("ghost", |_| {})).unwrap();
+    fabric.agents().register("ghost", missing, config_of("ghost", |_| {})).unwrap();
     let later = SubmitOptions {
         not_before: Some(std::time::SystemTime::now() + Duration::from_secs(3600)),
         ..SubmitOptions::default()
     };
     let submit = || {
         let quota = small_quota();
-        let made = Task { resource_quota: quota, ..utils::default_task("ghost", json!(1)) };
+        let made = Task { resource_quota: quota, ..utils::task_for("ghost", json!(1)) };
         fabric.tasks().submit(Submission { task: made, options: later.clone() })
     };
     for _ in 0..3 {

@@ -99,7 +99,7 @@ async fn with_agents(
     let specs: Vec<_> = [echo].into_iter().chain(failing).collect();
     let fabric = host::open(data, TaskStoreKind::Embedded, &specs).await?;
     if specs.len() > 1 {
-        let trap = || utils::default_task("hostile", json!({ "do": "trap" })).into();
+        let trap = || utils::task_for("hostile", json!({ "do": "trap" })).into();
         fabric.tasks().submit_batch((0..FAILING).map(|_| trap()).collect()).await?;
     }
     let submitter = Submitter::Fabric(fabric.clone());

@@ -75,7 +75,7 @@ async fn load(fabric: &Arc<Fabric>, length: Duration, done: &AtomicBool) -> Resu
         number += 1;
         let (fabric, wrong, due) = (Arc::clone(fabric), Arc::clone(&wrong), Instant::now());
         running.spawn(async move {
-            let task = utils::default_task("variant", json!(number));
+            let task = utils::task_for("variant", json!(number));
             let ended = Box::pin(fabric.tasks().execute(task)).await;
             let right = ended.is_ok_and(|done| done.success && is_right(&done.output, number));
             wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
@@ -320,7 +320,7 @@ async fn traffic(
     let mut number = client;
     while !stop.load(Ordering::Acquire) {
         number += count;
-        let task = utils::default_task("variant", json!(number));
+        let task = utils::task_for("variant", json!(number));
         let task_id = task.id;
         let done = Box::pin(fabric.tasks().execute(task)).await?;
         if done.success && number % 8 < 2 {

@@ -120,7 +120,7 @@ impl Queue {
 /// A task whose payload, as JSON, has [`PAYLOAD`] bytes.
 pub(crate) fn task(kind: &str, priority: Priority) -> Submission {
     let text = "x".repeat(PAYLOAD - r#"{"text":""}"#.len());
-    Task { priority, ..utils::default_task(kind, json!({ "text": text })) }.into()
+    Task { priority, ..utils::task_for(kind, json!({ "text": text })) }.into()
 }
 
 pub(crate) fn batch(kind: &str, size: usize) -> Vec<Submission> {

@@ -1,75 +1,62 @@
 //! [`Layer4Fabric`]: a [`Fabric`] under the specification's names, with its port.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chimera_layer4_core::{
-    AgentConfig, AgentId, ExecutionResult, KpiReport, ResourceAllocation, Task, TaskId,
-    ValidationResult,
-};
-use chimera_layer4_fabric::scheduler::SchedulerStats;
-use chimera_layer4_fabric::{ActiveAgent, AgentSource, Fabric, GenomeRef, Swapped, SystemHealth};
+use chimera_layer4_core::config::AgentDeclaration;
+use chimera_layer4_fabric::{Applied, Fabric, Outcome};
+use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
+use parking_lot::Mutex;
 
+use crate::builder::Layer4FabricBuilder;
+use crate::fabric::{ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
 #[cfg(feature = "http")]
 use crate::port::Port;
-use crate::{Layer4Config, Layer4Result};
+use crate::{
+    AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
+    ResourceAllocation, Task, TaskId,
+};
 
 /// The execution fabric under the specification's names.
 ///
-/// It holds a [`Fabric`] and adds no behaviour but the port: with the feature `http`,
-/// [`start`](Self::start) opens `metrics_port`. [`fabric`](Self::fabric) gives all that
-/// has no name here, such as `layer4.fabric().tasks().submit(task)`.
+/// It holds a [`Fabric`] and adds the port: with the feature `http`, [`start`](Self::start)
+/// opens `metrics_port`. [`fabric`](Self::fabric) gives all that has no name here, such as
+/// `layer4.fabric().genomes()`.
 pub struct Layer4Fabric {
-    fabric: Arc<Fabric>,
+    pub(crate) fabric: Arc<Fabric>,
+    /// Agent types that the start starts; none is left afterwards.
+    pub(crate) declared: Mutex<BTreeMap<String, AgentDeclaration>>,
     #[cfg(feature = "http")]
-    port: Port,
-}
-
-/// Builds a [`Layer4Fabric`] that differs from what [`Layer4Fabric::new`] builds.
-#[derive(Debug)]
-pub struct Layer4FabricBuilder {
-    config: Layer4Config,
-    opens_port: bool,
-}
-
-impl Layer4FabricBuilder {
-    /// [`Layer4Fabric::start`] opens no port. For several fabrics in one process, and for
-    /// a program that serves the API itself.
-    #[must_use]
-    pub fn without_port(self) -> Self {
-        Self { opens_port: false, ..self }
-    }
-
-    /// Builds the fabric; nothing runs yet.
-    ///
-    /// # Errors
-    /// As [`Layer4Fabric::new`].
-    pub fn build(self) -> Layer4Result<Layer4Fabric> {
-        let Self { config, opens_port } = self;
-        #[cfg(feature = "http")]
-        let port = if opens_port { Port::of(config.clone()) } else { Port::shut() };
-        #[cfg(not(feature = "http"))]
-        let _ = opens_port;
-        Ok(Layer4Fabric {
-            fabric: Arc::new(Fabric::new(config)?),
-            #[cfg(feature = "http")]
-            port,
-        })
-    }
+    pub(crate) port: Port,
 }
 
 impl Layer4Fabric {
     /// Builds the fabric; nothing runs yet.
     ///
+    /// What the nine settings of `config` leave open is read from `LAYER4_…` variables and
+    /// from `chimera.toml` in the working directory, if it is there: the data folder, the
+    /// agent types, and the rest of `docs/src/settings.md`. The nine are those of `config`,
+    /// whatever the variables say.
+    ///
     /// # Errors
-    /// As [`Fabric::new`].
-    pub fn new(config: Layer4Config) -> Layer4Result<Self> {
-        Self::builder(config).build()
+    /// `Configuration` with every complaint at once, or where another user could change the
+    /// data folder; `WasmRuntime` when the engine cannot be made.
+    pub async fn new(config: Layer4Config) -> Layer4Result<Self> {
+        let read = tokio::task::spawn_blocking(|| settings::read(&Given::default())).await;
+        let read = read.map_err(|error| Layer4Error::Internal(error.to_string()))?;
+        let Settings { config: mut all, agents, .. } = read.map_err(|error| match error {
+            SettingsError::Unreadable(message) => Layer4Error::Configuration(message),
+            SettingsError::Wrong(error) => error.into(),
+        })?;
+        config.put_into(&mut all);
+        Layer4FabricBuilder::of(all, agents).build().await
     }
 
-    /// For a fabric whose port stays shut.
+    /// Builds a fabric from these settings and from others that are given by name. It reads
+    /// no variable and no file.
     #[must_use]
     pub fn builder(config: Layer4Config) -> Layer4FabricBuilder {
-        Layer4FabricBuilder { config, opens_port: true }
+        Layer4FabricBuilder::new(config)
     }
 
     /// The fabric itself, with all that has no name here.
@@ -85,142 +72,160 @@ impl Layer4Fabric {
         self.port.address()
     }
 
-    /// Begins all components. With the feature `http` it opens `metrics_port` first,
-    /// which answers `/metrics`, `/health`, `/livez`, `/readyz`, `/scheduler/stats`,
-    /// `/agents/status` and `/openapi.json`, and changes nothing. Started twice is the
-    /// same as once.
+    /// Begins all components, and starts the agent types that the settings declare. One that
+    /// does not start is down, and the log and `get_health` say why.
+    ///
+    /// With the feature `http` it opens `metrics_port` first, which answers `/metrics`,
+    /// `/health`, `/livez`, `/readyz`, `/scheduler/stats`, `/agents/status` and
+    /// `/openapi.json`, and changes nothing. Started twice is the same as once.
     ///
     /// # Errors
-    /// As [`Fabric::start`]; `Communication` where the port cannot be had, and nothing
-    /// is started then.
+    /// `NotRunning` after a shutdown; `Fabric` when the task store cannot be opened;
+    /// `Communication` where the port cannot be had, and nothing is started then.
     pub async fn start(&self) -> Layer4Result<()> {
         #[cfg(feature = "http")]
-        {
-            self.port.start(&self.fabric).await
-        }
+        self.port.start(&self.fabric).await?;
         #[cfg(not(feature = "http"))]
-        {
-            self.fabric.start().await
+        self.fabric.start().await?;
+        let declared = std::mem::take(&mut *self.declared.lock());
+        if !declared.is_empty() {
+            for Applied { name, outcome } in self.fabric.apply_agents(&declared, |_| {}).await {
+                if let Outcome::Failed(error) = outcome {
+                    tracing::error!(agent_type = name, %error, "not started");
+                }
+            }
         }
+        Ok(())
     }
 
     /// Drains and ends the fabric, and shuts the port last. Shut down twice is the same
     /// as once.
     ///
     /// # Errors
-    /// As [`Fabric::shutdown`]; `Communication` where the port could not be served to
-    /// the end. All has ended all the same.
+    /// `Fabric` where the task store or an agent failed at the end; `Communication` where
+    /// the port could not be served to the end. All has ended all the same.
     pub async fn shutdown(&self) -> Layer4Result<()> {
         #[cfg(feature = "http")]
-        {
-            self.port.shutdown(&self.fabric).await
-        }
+        let ended = self.port.shutdown(&self.fabric).await;
         #[cfg(not(feature = "http"))]
-        {
-            self.fabric.shutdown().await
-        }
+        let ended = self.fabric.shutdown().await;
+        Ok(ended?)
     }
 
-    /// Submits a task and waits for its result.
+    /// A fabric that was never started is started by its first task.
+    async fn started(&self) -> Layer4Result<()> {
+        if self.fabric.is_new() { Box::pin(self.start()).await } else { Ok(()) }
+    }
+
+    /// Submits a task and waits for its result. On a fabric that was not started it
+    /// [starts](Self::start) it.
     ///
     /// # Errors
-    /// As [`Tasks::execute`](crate::fabric::Tasks::execute).
+    /// `AgentTypeNotFound` and `QueueFull` where the task is not taken, `InvalidRequest`
+    /// where its quota, payload or labels are not allowed, `NotRunning` after a shutdown;
+    /// `Serialization` where the output is too large as values. A task that fails is no
+    /// error: `success` is false then.
     pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
-        self.fabric.tasks().execute(task).await
+        self.started().await?;
+        Box::pin(self.fabric.tasks().execute(task.into())).await?.try_into()
     }
 
-    /// The entry for layer 2 (discovery): takes a task to be run in its turn.
+    /// Layer 2's entry (discovery): as [`execute_task`](Self::execute_task).
     ///
     /// # Errors
-    /// As [`Tasks::submit`](crate::fabric::Tasks::submit).
-    pub async fn submit_discovery_task(&self, task: Task) -> Layer4Result<TaskId> {
-        self.fabric.tasks().submit(task).await
+    /// As [`execute_task`](Self::execute_task).
+    pub async fn submit_discovery_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
+        self.execute_task(task).await
     }
 
-    /// Loads a component and starts an agent of it.
+    /// Submits a task, and does not wait: `fabric().tasks().wait(id)` has the result later.
     ///
     /// # Errors
-    /// As [`Agents::spawn`](crate::fabric::Agents::spawn).
+    /// As [`execute_task`](Self::execute_task), of a task that is not taken.
+    pub async fn submit(&self, task: Task) -> Layer4Result<TaskId> {
+        self.started().await?;
+        Ok(self.fabric.tasks().submit(task.into()).await?)
+    }
+
+    /// Loads a component and starts an agent of it, before or after the fabric is started.
+    ///
+    /// # Errors
+    /// `Fabric` with the reason when the bytes are no agent, or when its `init` fails;
+    /// `TooManyAgents`, `AgentTimeout`, `ResourceQuotaExceeded`.
     pub async fn spawn_agent(
         &self,
-        component: &[u8],
+        wasm_binary: impl AsRef<[u8]>,
         config: AgentConfig,
     ) -> Layer4Result<AgentId> {
-        self.fabric.agents().spawn(component, config).await
-    }
-
-    /// Names an agent type, so that a task can target it before an agent of it runs.
-    ///
-    /// # Errors
-    /// As [`Agents::register_type`](crate::fabric::Agents::register_type).
-    pub fn register_agent_type(
-        &self,
-        name: &str,
-        source: AgentSource,
-        config: AgentConfig,
-    ) -> Layer4Result<()> {
-        self.fabric.agents().register_type(name, source, config)
+        let spawned = self.fabric.agents().spawn(wasm_binary.as_ref(), config.into());
+        Ok(Box::pin(spawned).await?)
     }
 
     /// Every agent that runs, with its health, oldest first.
-    #[must_use]
-    pub fn get_active_agents(&self) -> Vec<ActiveAgent> {
-        self.fabric.agents().active()
+    ///
+    /// # Errors
+    /// None today; the specification has a result.
+    pub async fn get_active_agents(&self) -> Layer4Result<Vec<ActiveAgent>> {
+        Ok(self.fabric.agents().active())
     }
 
     /// Replaces an agent's instances by new ones.
     ///
     /// # Errors
-    /// As [`Agents::restart`](crate::fabric::Agents::restart).
+    /// `AgentNotFound`; as [`spawn_agent`](Self::spawn_agent) when it does not start again.
     pub async fn restart_agent(&self, agent_id: AgentId) -> Layer4Result<()> {
-        self.fabric.agents().restart(agent_id).await
+        Ok(Box::pin(self.fabric.agents().restart(agent_id)).await?)
     }
 
-    /// The entry for layer 7 (improvement of genomes): another genome takes over in one
-    /// agent.
+    /// Layer 7's entry (evolution): another genome takes over in one agent. Tasks that run
+    /// end in the old one.
     ///
     /// # Errors
-    /// As [`Genomes::update_agent`](crate::fabric::Genomes::update_agent).
+    /// `AgentNotFound`; as [`spawn_agent`](Self::spawn_agent) when the genome is not
+    /// accepted or does not start, and the old one stays.
     pub async fn update_agent_genome(
         &self,
         agent_id: AgentId,
         genome: impl Into<GenomeRef>,
-    ) -> Layer4Result<Swapped> {
-        self.fabric.genomes().update_agent(agent_id, genome).await
+    ) -> Layer4Result<()> {
+        Box::pin(self.fabric.genomes().update_agent(agent_id, genome)).await?;
+        Ok(())
     }
 
-    /// Layer 3's entry: what it found out about the output of a task.
+    /// Layer 3's entry (validation): what it found out about the output of a task.
     ///
     /// # Errors
-    /// As [`Fabric::submit_validation`].
+    /// `TaskNotFound`; `InvalidRequest` where the accuracy is not within 0.0 and 1.0.
     pub async fn submit_validation(&self, validation: ValidationResult) -> Layer4Result<()> {
-        self.fabric.submit_validation(validation).await
+        Ok(self.fabric.submit_validation(validation).await?)
     }
 
-    /// Layer 5's view: how each agent did with each genome over the last minutes.
-    #[must_use]
-    pub fn get_kpi_data(&self) -> Vec<KpiReport> {
-        self.fabric.telemetry().kpis()
-    }
-
-    /// Layer 8's entry: gives an agent, or every agent of a type, another quota. How
-    /// many have it now.
+    /// Layer 5's view (refinement): how each agent did with each genome over the last minutes.
     ///
     /// # Errors
-    /// As [`Agents::allocate`](crate::fabric::Agents::allocate).
-    pub fn update_resource_allocation(
+    /// None today; the specification has a result.
+    pub async fn get_kpi_data(&self) -> Layer4Result<Vec<KpiReport>> {
+        Ok(self.fabric.telemetry().kpis().into_iter().map(KpiReport::from).collect())
+    }
+
+    /// Layer 8's entry (resources): gives an agent, or every agent of a type, another quota.
+    ///
+    /// # Errors
+    /// `AgentNotFound`, `AgentTypeNotFound`; `InvalidRequest` where the quota is not allowed.
+    pub async fn update_resource_allocation(
         &self,
         allocation: ResourceAllocation,
-    ) -> Layer4Result<usize> {
-        self.fabric.agents().allocate(allocation)
+    ) -> Layer4Result<()> {
+        self.fabric.agents().allocate(allocation.into())?;
+        Ok(())
     }
 
     /// What waits, runs and has ended.
     ///
     /// # Errors
-    /// As [`Tasks::stats`](crate::fabric::Tasks::stats).
+    /// `Fabric` when the task store does not answer.
     pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
-        self.fabric.tasks().stats().await
+        Ok(self.fabric.tasks().stats().await?)
     }
 
     /// How the fabric is.

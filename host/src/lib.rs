@@ -1,36 +1,39 @@
 //! Chimera Layer 4: a host for AI agents that are untrusted WebAssembly
 //! components.
 //!
-//! [`Layer4Fabric`] has the specification's methods: it loads components, runs tasks
-//! on them inside enforced quotas and says what each task really cost. It is a thin
-//! face over [`Fabric`](fabric::Fabric), which hands out the rest by its parts; the module
-//! [`fabric`] has all of them. The program `chimera` does nothing that this library cannot.
+//! The names at the root are the specification's: a program that it shows compiles with
+//! `use chimera_layer4::*`. [`Layer4Fabric`] loads components, runs tasks on them inside
+//! enforced quotas and says what each task really cost. It is a thin face over
+//! [`Fabric`](fabric::Fabric), which hands out the rest by its parts; the module [`fabric`] has
+//! all of them. The program `chimera` does nothing that this library cannot.
 //!
 //! ```no_run
-//! use chimera_layer4::{AgentConfig, Layer4Config, Layer4Fabric, utils};
-//! use serde_json::json;
+//! use chimera_layer4::*;
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let fabric = Layer4Fabric::new(Layer4Config::default())?;
-//! fabric.start().await?;
+//! #[tokio::main]
+//! async fn main() -> Layer4Result<()> {
+//!     let layer4 = Layer4Fabric::new(Layer4Config::default()).await?;
+//!     layer4.start().await?;
 //!
-//! let component = std::fs::read("echo.wasm")?;
-//! let config = utils::agent_config("echo", utils::default_resource_quota());
-//! fabric.spawn_agent(&component, config).await?;
+//!     let component = std::fs::read("echo.wasm")?;
+//!     let config = utils::agent_config("echo", utils::default_resource_quota());
+//!     layer4.spawn_agent(&component, config).await?;
 //!
-//! let task = utils::default_task("echo", json!({ "text": "hello" }));
-//! let result = fabric.execute_task(task).await?;
-//! println!("{} for {} s of processor", result.output, result.resource_usage.cpu_seconds);
+//!     let result = layer4.execute_task(utils::default_task()).await?;
+//!     println!("{} for {} s of processor", result.output, result.resource_usage.cpu_seconds);
 //!
-//! fabric.shutdown().await?;
-//! # Ok(())
-//! # }
+//!     layer4.shutdown().await
+//! }
 //! ```
 //!
+//! `tokio` and `serde_json` are re-exported, so that one dependency is enough; a program may
+//! have its own of the same major versions beside them.
+//!
 //! With the feature `http` (on by default) `start` opens `metrics_port`;
-//! [`Layer4Fabric::builder`] can leave it closed. With `evolution` an `http::Server`
-//! shows evolutions too, and with `store-suite` there are the tests that each task
-//! store must pass.
+//! [`Layer4Fabric::builder`] can leave it closed. With `logging` (on by default) `debug_mode`
+//! prints the log where the program has no subscriber of its own. With `evolution` an
+//! `http::Server` shows evolutions too, and with `store-suite` there are the tests that each
+//! task store must pass.
 //!
 //! Components are compiled in a process of its own, with limits: by the program `chimera`
 //! where the setting `compile_program` names it or it lies beside the running program,
@@ -44,18 +47,31 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+mod builder;
+mod document;
 pub mod fabric;
 mod layer4;
+#[cfg(feature = "logging")]
+mod logging;
 #[cfg(feature = "http")]
 mod port;
+pub mod utils;
 
-// What `Layer4Fabric` takes and gives, under the specification's names. The rest is in `fabric`.
-pub use self::fabric::{
-    ActiveAgent, AgentCapabilities, AgentConfig, AgentHealth, AgentId, AgentSource,
-    AllocationTarget, ExecutionResult, FabricConfig as Layer4Config, FabricError as Layer4Error,
-    FabricResult as Layer4Result, Fault, GenomeRef, HealthStatus, KpiReport, MetricsCollector,
-    Priority, ResourceAllocation, ResourceQuota, ResourceUsage, SchedulerStats, Swapped,
-    SystemHealth, SystemStatus, Task, TaskId, ValidationResult, utils,
-};
-pub use self::layer4::{Layer4Fabric, Layer4FabricBuilder};
 pub use chimera_layer4_fabric::compile_if_asked;
+/// The executor: the life of agents' instances.
+pub use chimera_layer4_runtime::executor::Executor;
+pub use serde_json;
+pub use tokio;
+
+pub use self::builder::Layer4FabricBuilder;
+pub use self::document::{
+    AgentConfig, BoxError, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
+    ResourceAllocation, ResourceQuota, Task,
+};
+pub use self::fabric::scheduler::Scheduler;
+pub use self::fabric::{
+    ActiveAgent, AgentCapabilities, AgentHealth, AgentId, AllocationTarget, Fault, GenomeRef,
+    HealthStatus, MetricsCollector, Priority, ResourceUsage, SchedulerStats, SystemHealth,
+    SystemStatus, TaskId, ValidationResult,
+};
+pub use self::layer4::Layer4Fabric;

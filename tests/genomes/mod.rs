@@ -29,7 +29,7 @@ async fn host_with(variant: Variant, config: FabricConfig) -> (Arc<Fabric>, Dige
     let digest = Digest::of(&bytes);
     let source = AgentSource::Bytes(bytes.clone().into());
     let config = utils::agent_config("variant", small_quota());
-    fabric.agents().register_type("variant", source, config.clone()).unwrap();
+    fabric.agents().register("variant", source, config.clone()).unwrap();
     fabric.agents().spawn(&bytes, utils::agent_config("variant", small_quota())).await.unwrap();
     (Arc::new(fabric), digest)
 }

@@ -88,7 +88,7 @@ pub(crate) async fn spawn(fabric: &Fabric, name: &str) -> AgentId {
 
 /// A task with the test's own quota.
 pub(crate) fn task(agent_type: &str, payload: Value) -> Task {
-    Task { resource_quota: small_quota(), ..utils::default_task(agent_type, payload) }
+    Task { resource_quota: small_quota(), ..utils::task_for(agent_type, payload) }
 }
 
 /// Runs one task, which the fabric must take.

@@ -146,7 +146,7 @@ async fn a_repeat_is_answered_with_the_first_whatever_has_changed_since() {
     // Nor does a type matter whose component cannot be had any more.
     let quota = utils::agent_config("echo", small_quota());
     let gone = AgentSource::File("/nowhere.wasm".into());
-    api.fabric.agents().register_type("echo", gone, quota).unwrap();
+    api.fabric.agents().register("echo", gone, quota).unwrap();
     assert_eq!(by_library(json!(1), "k").await.unwrap().output, again.output);
     assert_ne!(by_library(json!(1), "another").await.unwrap_err().code(), "agent-type-not-found");
     api.end().await.unwrap();

@@ -233,7 +233,7 @@ async fn by_library(fabric: &Fabric, documents: &[Document]) {
         let read = read.unwrap_or_else(|error| panic!("{error}: {document:?}"));
         assert_eq!(read.depth(), document.depth, "{document:?}");
         assert_eq!(read.to_value(), document.value());
-        submissions.push((document, Submission::from(utils::default_task("mirror", read))));
+        submissions.push((document, Submission::from(utils::task_for("mirror", read))));
     }
     let batch = submissions.iter().map(|(_, submission)| submission.clone()).collect();
     let taken = fabric.tasks().submit_tracked(batch).await.unwrap();

@@ -153,7 +153,7 @@ fn task(steps: &[Step]) -> Task {
 }
 
 fn task_for(agent_type: &str, steps: &[Step]) -> Task {
-    utils::default_task(agent_type, payload(steps))
+    utils::task_for(agent_type, payload(steps))
 }
 
 fn urgent(priority: Priority, steps: &[Step]) -> Task {

@@ -28,6 +28,24 @@ pub struct Health {
     pub agent_types_down: BTreeMap<String, String>,
 }
 
+/// A host that takes work, although something is not as its settings suggest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ready {
+    /// What that is; the log has the same.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something to know of a host that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Warning {
+    /// A stable word.
+    pub code: String,
+    /// What it is, and what to do.
+    pub message: String,
+}
+
 /// The queue and the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -95,7 +95,7 @@ async fn submission(config: &FabricConfig, args: &SubmitArgs) -> anyhow::Result<
     };
     let deadline = args.deadline.map(|secs| from_now(secs, "--deadline")).transpose()?;
     let not_before = args.delay.map(|secs| from_now(secs, "--delay")).transpose()?;
-    let made = utils::default_task(&args.agent_type, payload);
+    let made = utils::task_for(&args.agent_type, payload);
     let id = args.id.unwrap_or(made.id);
     let priority = args.priority;
     let metadata = task::metadata(&args.metadata)?;

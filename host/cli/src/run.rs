@@ -73,7 +73,7 @@ pub(super) async fn run(
     // What was mistyped is reported before anything is built or compiled.
     let payload = task::payload(&args.task).await?;
     let quota = task::quota(&config.default_resource_quota, &args.quota)?;
-    let draft = Task { resource_quota: quota.clone(), ..utils::default_task("agent", payload) };
+    let draft = Task { resource_quota: quota.clone(), ..utils::task_for("agent", payload) };
     let wrong = draft.complaints();
     if !wrong.is_empty() {
         return Err(FabricError::InvalidRequest(wrong).into());

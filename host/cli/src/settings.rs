@@ -1,68 +1,33 @@
-//! Settings from flags, the environment and the file.
-//!
-//! The only file that reads the environment.
+//! The settings of a run: what the flags, the environment and the file come to, and what the
+//! program itself decides.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use chimera_layer4_core::FabricError;
-use chimera_layer4_core::config::{
-    AgentDeclaration, FabricConfig, Layers, SETTINGS, Secret, declared, resolve as resolve_layers,
-};
-use chimera_layer4_folders::read_regular;
+pub(super) use chimera_layer4_settings::Settings;
+use chimera_layer4_settings::{Given, SettingsError, default_data_dir, read};
 
 use super::args::flags::SettingsArgs;
 use super::exit::BadInput;
 
-/// Read from the folder that the program is started in.
-const FILE: &str = "chimera.toml";
-/// Far more than every setting with a page of comment.
-const FILE_BYTES: u64 = 1 << 20;
-const TOO_LARGE: &str =
-    "it is larger than 1 MiB, the most that is read; name the file of the settings";
-
-/// The settings, the agents that the file declares, and where each is from.
-pub(super) struct Settings {
-    pub(super) config: FabricConfig,
-    pub(super) agents: BTreeMap<String, AgentDeclaration>,
-    pub(super) layers: Layers,
-}
-
 pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
-    let mut layers = Layers::new();
-    if let Some((path, text)) = read_file(flags.config.as_deref())? {
-        layers = layers.with_file(&path, &text).map_err(|error| BadInput(error.to_string()))?;
-    }
-    layers = layers.with_environment(environment()?);
     let typed = [
         ("data_dir", flags.data_dir.as_ref().map(|folder| folder.display().to_string())),
         ("debug_mode", flags.debug.then(|| true.to_string())),
         ("metrics_port", flags.port.map(|port| port.to_string())),
     ];
-    for (key, text) in typed {
-        if let Some(text) = text {
-            layers = layers.with_flag(key, text, flag_of(key));
-        }
-    }
-    let resolved = resolve_layers(&layers);
-    // The agents' complaints come with the rest, against the defaults if need be.
-    let known = resolved.as_ref().cloned().unwrap_or_default();
-    let agents = declared(&layers, &known.default_resource_quota, known.max_agents);
-    let (mut config, agents) = match (resolved, agents) {
-        (Ok(config), Ok(agents)) => (config, agents),
-        (config, agents) => {
-            let complaints = [config.err(), agents.err()].into_iter().flatten().flatten();
-            return Err(FabricError::Configuration(complaints.collect()).into());
-        }
-    };
-    config.data_dir = config.data_dir.or_else(default_data_dir);
-    config.telemetry.otel_variables = otel_variables();
+    let typed = typed.into_iter().filter_map(|(key, text)| Some((key, text?)));
+    let given = Given { file: flags.config.as_deref(), flags: typed.collect() };
+    let mut settings = read(&given).map_err(|error| match error {
+        SettingsError::Unreadable(message) => anyhow::Error::new(BadInput(message)),
+        SettingsError::Wrong(error) => error.into(),
+    })?;
+    let config = &mut settings.config;
+    config.data_dir = config.data_dir.take().or_else(default_data_dir);
     // This is the program that compiles.
-    config.components.compile_program = config.components.compile_program.or_else(this_program);
-    Ok(Settings { config, agents, layers })
+    let program = &mut config.components.compile_program;
+    *program = program.take().or_else(this_program);
+    Ok(settings)
 }
 
 /// Where it was at the start: a file that is replaced while the program runs is
@@ -70,70 +35,4 @@ pub(super) fn resolve(flags: &SettingsArgs) -> anyhow::Result<Settings> {
 fn this_program() -> Option<PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM.get_or_init(|| std::env::current_exe().ok()).clone()
-}
-
-fn read_file(named: Option<&Path>) -> Result<Option<(String, String)>, BadInput> {
-    let path = named.unwrap_or(Path::new(FILE));
-    let read = || {
-        let bytes = read_regular(path, FILE_BYTES)?;
-        if bytes.len() as u64 > FILE_BYTES {
-            return Err(std::io::Error::other(TOO_LARGE));
-        }
-        String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
-    };
-    match read() {
-        Ok(text) => Ok(Some((path.display().to_string(), text))),
-        Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(BadInput(format!("the settings file {}: {error}", path.display()))),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn environment() -> Result<Vec<(String, String)>, BadInput> {
-    let disabled = std::env::var_os("OTEL_SDK_DISABLED");
-    let is_disabled = disabled.is_some_and(|value| {
-        value.to_str().is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
-    });
-    let ours = std::env::vars_os().filter(|(name, value)| {
-        let name = name.to_string_lossy();
-        // An empty variable that other programs define too counts as not set.
-        // OpenTelemetry's have no effect, and so no wrong value, where its SDK is
-        // disabled.
-        let is_idle = value.is_empty() || (is_disabled && name.starts_with("OTEL_"));
-        name.starts_with("LAYER4_") || (is_setting(&name) && !is_idle)
-    });
-    ours.map(|(name, value)| match (name.into_string(), value.into_string()) {
-        (Ok(name), Ok(value)) => Ok((name, value)),
-        (name, _) => Err(BadInput(format!("the variable {name:?} is not UTF-8"))),
-    })
-    .collect()
-}
-
-/// OpenTelemetry's variables. Their values may give access, as headers do.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn otel_variables() -> Vec<(String, Secret)> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, Secret::new(value.into_string().ok()?)))
-    };
-    let ours = |(name, _): &(String, Secret)| name.starts_with("OTEL_");
-    let mut variables: Vec<_> = std::env::vars_os().filter_map(text).filter(ours).collect();
-    variables.sort_by(|(one, _), (other, _)| one.cmp(other));
-    variables
-}
-
-fn flag_of(key: &'static str) -> &'static str {
-    SETTINGS.iter().find(|setting| setting.key == key).and_then(|one| one.flag).unwrap_or(key)
-}
-
-fn is_setting(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.variable == name)
-}
-
-/// Where the desktop's rules put a program's data; `None`: the fabric makes a
-/// folder that goes with it.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn default_data_dir() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let data = folder("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    data.or_else(|| Some(folder("HOME")?.join(".local/share"))).map(|data| data.join("chimera"))
 }

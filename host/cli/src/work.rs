@@ -195,7 +195,7 @@ async fn agents(
 async fn start_agents(fabric: &Fabric, agents: Vec<NamedAgent>) -> anyhow::Result<()> {
     for (name, bytes, agent) in agents {
         tracing::debug!(agent_type = name, bytes = bytes.len(), "an agent type is registered");
-        fabric.agents().register_type(&name, AgentSource::Bytes(bytes.into()), agent)?;
+        fabric.agents().register(&name, AgentSource::Bytes(bytes.into()), agent)?;
         let started = fabric.agents().start_registered(&name).await;
         started.with_context(|| format!("--agent {name}"))?;
     }
@@ -299,7 +299,7 @@ fn submission(
         |secs| now.checked_add(Duration::from_secs(secs)).ok_or("no clock reaches that far");
     let deadline = line.deadline.map(from_now).transpose()?;
     let not_before = line.delay.map(from_now).transpose()?;
-    let made = utils::default_task(agent_type, line.payload);
+    let made = utils::task_for(agent_type, line.payload);
     let id = line.id.unwrap_or(made.id);
     let (priority, resource_quota) = (line.priority, terms.quota.clone());
     let metadata = line.metadata;

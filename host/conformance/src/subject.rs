@@ -91,7 +91,7 @@ impl<'a> Subject<'a> {
         let task = Task {
             resource_quota: config.resource_quota.clone(),
             source_layer: "chimera agent check".into(),
-            ..utils::default_task(&config.agent_type, serde_json::Value::Null)
+            ..utils::task_for(&config.agent_type, serde_json::Value::Null)
         };
         Piece { payload, task, attempt: 1, task_type: None }
     }

@@ -84,7 +84,8 @@ pub struct ExecutionResult {
     /// The agent's output; `null` without success.
     #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub output: JsonText,
-    /// Wall time from the start of the run to its end, in milliseconds.
+    /// Wall time from the start of the run to its end, in milliseconds, the last one counted
+    /// whole.
     pub execution_time_ms: u64,
     /// What the run used.
     pub resource_usage: ResourceUsage,

@@ -127,7 +127,7 @@ impl Course<'_> {
     pub(super) async fn run(&self, task: &BenchTask) -> Result<RunReport, FabricError> {
         let task = Task {
             resource_quota: self.options.quota.clone(),
-            ..utils::default_task(&self.options.agent_type, task.payload.clone())
+            ..utils::task_for(&self.options.agent_type, task.payload.clone())
         };
         let report = Box::pin(self.fabric.tasks().run_once(&task)).await?;
         match report.result {

@@ -29,7 +29,7 @@ pub fn default_resource_quota() -> ResourceQuota {
 
 /// A task of ordinary priority for `agent_type`, made now, without a deadline.
 #[must_use]
-pub fn default_task(agent_type: &str, payload: impl Into<JsonText>) -> Task {
+pub fn task_for(agent_type: &str, payload: impl Into<JsonText>) -> Task {
     Task {
         id: generate_task_id(),
         priority: Priority::default(),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chimera_layer4_api::host::{Health, Stats};
+use chimera_layer4_api::host::{Health, Ready, Stats, Warning};
 use chimera_layer4_api::paths;
 use chimera_layer4_api::problem::code;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,7 +15,7 @@ use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
 use super::problems;
-use chimera_layer4_fabric::SystemStatus;
+use chimera_layer4_fabric::{SystemStatus, Warning as FabricWarning};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -73,11 +73,12 @@ async fn livez() -> StatusCode {
     get, path = paths::READYZ, tag = "host",
     operation_id = "get_readyz", security(()),
     responses(
+        (status = 200, description = "Yes, and there are warnings", body = Ready),
         (status = 204, description = "Yes"),
         problems::Asking,
     )
 )]
-async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
+async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
     if !app.ready.load(Ordering::Acquire) {
         let message = "agents are being loaded; ask again";
         return Err(
@@ -87,7 +88,16 @@ async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
     app.fabric.check_running()?;
     // Asked of the store too: one that does not answer takes no tasks.
     app.fabric.tasks().stats().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let warnings = app.fabric.warnings();
+    if warnings.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let shown = |warning: FabricWarning| Warning {
+        code: warning.code.to_owned(),
+        message: warning.message.to_owned(),
+    };
+    let warnings = warnings.into_iter().map(shown).collect();
+    Ok(Answer(Ready { warnings }).into_response())
 }
 
 /// Everything counted, in Prometheus' text format.

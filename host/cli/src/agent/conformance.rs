@@ -64,7 +64,7 @@ fn samples(path: &Path) -> Result<Vec<Sample>, BadInput> {
 /// nothing about an agent.
 fn check(sample: &Sample) -> Result<(), String> {
     let Sample { payload, metadata, .. } = sample;
-    let made = utils::default_task("checked", payload.clone());
+    let made = utils::task_for("checked", payload.clone());
     let wrong = Task { metadata: metadata.clone(), ..made }.complaints();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }

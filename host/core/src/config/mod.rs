@@ -95,6 +95,9 @@ pub struct FabricConfig {
     pub heartbeat_interval_secs: u64,
     /// Seconds that `init`, `health` and `shutdown` may take.
     pub agent_timeout_secs: u64,
+    /// Redis, by its address; `None`: tasks are in this host's own store. No version connects
+    /// to it yet.
+    pub redis_url: Option<Secret>,
     /// The port of the HTTP API and its metrics; 0: one that is free.
     pub metrics_port: u16,
     /// Whether logging is detailed.
@@ -125,6 +128,7 @@ impl Default for FabricConfig {
             kpi_reporting_interval_secs: DEFAULT_KPI_REPORTING_INTERVAL_SECS,
             heartbeat_interval_secs: DEFAULT_HEARTBEAT_INTERVAL_SECS,
             agent_timeout_secs: DEFAULT_AGENT_TIMEOUT_SECS,
+            redis_url: None,
             metrics_port: DEFAULT_METRICS_PORT,
             debug_mode: false,
             data_dir: None,
@@ -163,6 +167,7 @@ impl FabricConfig {
         // What is not shown is compared as it is.
         let is_hidden = |key: &str| match key {
             "api_token" => self.http.api_token != other.http.api_token,
+            "redis_url" => self.redis_url != other.redis_url,
             "otlp_endpoint" => self.telemetry.otlp_endpoint != other.telemetry.otlp_endpoint,
             _ => false,
         };

@@ -66,7 +66,7 @@ mod tests {
         let layers = environment(&[
             ("LAYER4_MAX_AGENTS", "many"),
             ("LAYER4_MAX_CPU_CORES", "-1"),
-            ("LAYER4_REDIS_URL", "redis://localhost"),
+            ("LAYER4_REDIS_URL", "localhost:6379"),
             ("LAYER4_TYPO", "1"),
             ("HOME", "/root"),
         ]);
@@ -83,7 +83,10 @@ mod tests {
             all.contains("LAYER4_MAX_CPU_CORES is \"-1\"; allowed is a number from 0.001 to 1024"),
             "{all}"
         );
-        assert!(all.contains("LAYER4_REDIS_URL: this version does not have it yet"), "{all}");
+        assert!(
+            all.contains("LAYER4_REDIS_URL is \"localhost:6379\"; allowed is an address"),
+            "{all}"
+        );
         assert!(all.contains("LAYER4_TYPO: no such setting"), "{all}");
     }
 
@@ -150,6 +153,7 @@ mod tests {
             ("compile_memory_mb", "300"),
             ("compile_program", "/b"),
             ("data_dir", "/a"),
+            ("redis_url", "redis://a:b@c"),
             ("task_store", "memory"),
             ("max_store_mb", "300"),
             ("task_queue_capacity", "3"),

@@ -80,7 +80,7 @@ impl Agents {
     ///
     /// # Errors
     /// `InvalidRequest` when the name is empty or `config` is out of range.
-    pub fn register_type(
+    pub fn register(
         &self,
         name: &str,
         source: AgentSource,

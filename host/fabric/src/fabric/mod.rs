@@ -2,6 +2,7 @@
 
 mod declare;
 mod report;
+mod warnings;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 use tracing::field::display;
 
 pub use self::declare::{Applied, Outcome};
+pub use self::warnings::Warning;
 
 use self::declare::Declared;
 use crate::agents::pool::{AgentPool, OVERLAPPING};
@@ -202,6 +204,18 @@ impl Fabric {
         self.stores.data_folder()
     }
 
+    /// The settings that it was built with.
+    #[must_use]
+    pub fn config(&self) -> &FabricConfig {
+        &self.config
+    }
+
+    /// Whether it was never started.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.life.phase() == Phase::New
+    }
+
     /// Whether tasks are taken.
     ///
     /// # Errors
@@ -248,6 +262,9 @@ impl Fabric {
         let (version, folder) = (env!("CARGO_PKG_VERSION"), self.data_dir());
         let data_dir = folder.map(|folder| display(folder.display()));
         tracing::info!(version, data_dir, "the host started");
+        for Warning { code, message } in self.warnings() {
+            tracing::warn!(code, "{message}");
+        }
         Ok(())
     }
 

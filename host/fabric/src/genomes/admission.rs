@@ -423,7 +423,7 @@ async fn try_out(
     }
     for (index, payload) in samples.iter().enumerate() {
         let what = format!("{SAMPLE} {}", index + 1);
-        let task: Task = utils::default_task(agent_type, payload.clone());
+        let task: Task = utils::task_for(agent_type, payload.clone());
         let report = agent.run(&task, 1).await;
         let failed = report.result.err().map(|fault| format!("{what}: {fault}"));
         smoke.push(step(&what, report.wall, failed.clone()));

@@ -186,7 +186,7 @@ fn complaints(agent_type: &str, tasks: &[BenchTask]) -> Vec<String> {
         return vec![format!("{count} tasks are given; allowed are {MOST_TASKS}")];
     }
     let all = tasks.iter().enumerate().map(|(n, task)| {
-        let wrong = utils::default_task(agent_type, task.payload.clone()).complaints();
+        let wrong = utils::task_for(agent_type, task.payload.clone()).complaints();
         wrong.into_iter().map(|one| format!("tasks[{n}].{one}")).collect::<Vec<_>>()
     });
     all.into_iter().find(|wrong| !wrong.is_empty()).unwrap_or_default()
@@ -195,7 +195,7 @@ fn complaints(agent_type: &str, tasks: &[BenchTask]) -> Vec<String> {
 async fn run(agent: &Agent, task: &BenchTask) -> Measured {
     let (agent_type, payload) = (&agent.config().agent_type, task.payload.clone());
     let quota = agent.quota();
-    let run = Task { resource_quota: quota, ..utils::default_task(agent_type, payload) };
+    let run = Task { resource_quota: quota, ..utils::task_for(agent_type, payload) };
     measured(&agent.run(&run, 1).await, task.expected.as_ref())
 }
 

@@ -43,7 +43,9 @@ impl RunReport {
             task_id,
             success: fault.is_none(),
             output,
-            execution_time_ms: u64::try_from(self.wall.as_millis()).unwrap_or(u64::MAX),
+            // The last millisecond counts whole: a run that took time took some.
+            execution_time_ms: u64::try_from(self.wall.as_nanos().div_ceil(1_000_000))
+                .unwrap_or(u64::MAX),
             resource_usage: self.usage,
             error: fault.as_ref().map(ToString::to_string),
             fault,

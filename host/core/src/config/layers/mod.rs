@@ -9,10 +9,6 @@ use super::toml_file::{self, NotToml};
 use super::weight::too_much;
 use crate::telemetry::shown;
 
-/// Settings of the specification that nothing reads yet. Taking one in silence
-/// would promise something, so it is refused by name.
-const NOT_YET: &[(&str, &str)] = &[("redis_url", "LAYER4_REDIS_URL")];
-
 /// The tables of the file.
 const TABLES: [&str; 2] = ["agents", "default_resource_quota"];
 
@@ -118,9 +114,7 @@ impl Layers {
         for (name, text) in variables {
             match SETTINGS.iter().find(|setting| setting.variable == name) {
                 Some(setting) => self.add(setting.key, text, name, Rank::Over),
-                None if name.starts_with(PREFIX) => {
-                    self.complain_of(&name, NOT_YET.iter().any(|(_, variable)| *variable == name))
-                }
+                None if name.starts_with(PREFIX) => self.complain_of(&name),
                 None => {}
             }
         }
@@ -136,7 +130,7 @@ impl Layers {
 
     fn add(&mut self, key: &str, text: String, origin: String, rank: Rank) {
         if !SETTINGS.iter().any(|setting| setting.key == key) {
-            return self.complain_of(&origin, NOT_YET.iter().any(|(known, _)| *known == key));
+            return self.complain_of(&origin);
         }
         let typed = Typed { text, origin };
         match rank {
@@ -145,15 +139,11 @@ impl Layers {
         }
     }
 
-    fn complain_of(&mut self, origin: &str, planned: bool) {
-        self.complaints.push(if planned {
-            format!("{origin}: this version does not have it yet; remove it")
-        } else {
-            let keys = SETTINGS.iter().flat_map(|setting| [setting.key, setting.variable]);
-            let typed = origin.split(' ').next().unwrap_or(origin);
-            let meant = meant(typed, keys.chain(TABLES), "`chimera config show` lists them");
-            format!("{}: no such setting; {meant}", shown(origin))
-        });
+    fn complain_of(&mut self, origin: &str) {
+        let keys = SETTINGS.iter().flat_map(|setting| [setting.key, setting.variable]);
+        let typed = origin.split(' ').next().unwrap_or(origin);
+        let meant = meant(typed, keys.chain(TABLES), "`chimera config show` lists them");
+        self.complaints.push(format!("{}: no such setting; {meant}", shown(origin)));
     }
 
     /// Where the value of a setting comes from.

@@ -114,19 +114,6 @@ fn a_key_that_is_no_setting_is_named_with_what_was_meant() {
 }
 
 #[test]
-fn a_setting_that_is_planned_is_refused_by_name() {
-    for layers in [
-        file("redis_url = \"redis://localhost\""),
-        environment(&[("LAYER4_REDIS_URL", "redis://localhost")]),
-    ] {
-        let complaints = complaints(&layers);
-        let [one] = &complaints[..] else { panic!("{complaints:?}") };
-        assert!(one.ends_with(": this version does not have it yet; remove it"), "{one}");
-        assert!(!one.contains("localhost"), "{one}");
-    }
-}
-
-#[test]
 fn variables_of_others_are_not_looked_at() {
     let layers = environment(&[
         ("HOME", "/root"),

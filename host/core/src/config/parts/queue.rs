@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::TaskStoreKind;
-use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
+use super::super::secret::{Secret, without_userinfo};
+use super::super::setting::{Allowed, Setting, Wrong, put, put_some, shown_path};
 use crate::quota::{MAX_EXECUTION_TIME_SECS, MEBIBYTE};
 
 /// Tasks that may wait.
@@ -94,6 +95,26 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         reloads: false,
         show: |c| shown_path(&c.data_dir),
         set: |c, text| put_some(&mut c.data_dir, text),
+    },
+    Setting {
+        key: "redis_url",
+        variable: "LAYER4_REDIS_URL",
+        flag: None,
+        help: "A Redis server, by its address. No version connects to it yet: it is taken with a warning, and tasks are in this host's own store.",
+        allowed: Allowed::Words("an address with `redis://` or `rediss://`, or an empty text"),
+        default_note: "",
+        reloads: false,
+        show: |c| {
+            c.redis_url.as_ref().map_or_else(|| "none".into(), |url| without_userinfo(url.reveal()))
+        },
+        set: |c, text| {
+            let is_redis = text.starts_with("redis://") || text.starts_with("rediss://");
+            if !text.is_empty() && !is_redis {
+                return Err(Wrong::NotAllowed);
+            }
+            c.redis_url = (!text.is_empty()).then(|| Secret::new(text.to_owned()));
+            Ok(())
+        },
     },
     Setting {
         key: "task_store",

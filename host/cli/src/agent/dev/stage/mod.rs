@@ -88,5 +88,5 @@ impl Stage {
 }
 
 fn task(agent_type: &str, payload: JsonText, quota: &ResourceQuota) -> Task {
-    Task { resource_quota: quota.clone(), ..utils::default_task(agent_type, payload) }
+    Task { resource_quota: quota.clone(), ..utils::task_for(agent_type, payload) }
 }

@@ -1,0 +1,87 @@
+//! Builds a [`Layer4Fabric`] from settings that are given, and from nothing else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chimera_layer4_core::config::AgentDeclaration;
+use chimera_layer4_fabric::Fabric;
+use parking_lot::Mutex;
+
+use crate::fabric::FabricConfig;
+#[cfg(feature = "http")]
+use crate::port::Port;
+use crate::{Layer4Config, Layer4Fabric, Layer4Result};
+
+/// Builds a [`Layer4Fabric`] from settings that are given: it reads no variable and no file.
+#[derive(Debug)]
+pub struct Layer4FabricBuilder {
+    config: FabricConfig,
+    agents: BTreeMap<String, AgentDeclaration>,
+    opens_port: bool,
+}
+
+impl Layer4FabricBuilder {
+    pub(crate) fn new(config: Layer4Config) -> Self {
+        Self::of(config.into(), BTreeMap::new())
+    }
+
+    pub(crate) fn of(config: FabricConfig, agents: BTreeMap<String, AgentDeclaration>) -> Self {
+        Self { config, agents, opens_port: true }
+    }
+
+    /// [`Layer4Fabric::start`] opens no port. For several fabrics in one process, and for
+    /// a program that serves the API itself.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { opens_port: false, ..self }
+    }
+
+    /// Where compiled code and tasks are kept. Without it, compiled code is in a folder that
+    /// goes with the fabric, and tasks are in memory.
+    #[must_use]
+    pub fn data_dir(self, folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        self.settings(|config| config.data_dir = Some(folder))
+    }
+
+    /// Changes any setting, by its group: `settings(|all| all.queue.drain_timeout_secs = 5)`.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut FabricConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Agent types that [`Layer4Fabric::start`] starts, as `[agents.NAME]` of a settings file
+    /// declares them.
+    #[must_use]
+    pub fn agents(self, agents: BTreeMap<String, AgentDeclaration>) -> Self {
+        Self { agents, ..self }
+    }
+
+    /// Builds the fabric; nothing runs yet.
+    ///
+    /// # Errors
+    /// `Configuration` with every complaint at once, or where another user could change the
+    /// data folder; `WasmRuntime` when the engine cannot be made.
+    pub async fn build(self) -> Layer4Result<Layer4Fabric> {
+        let Self { config, agents, opens_port } = self;
+        #[cfg(feature = "logging")]
+        if config.debug_mode {
+            crate::logging::install();
+        }
+        #[cfg(feature = "http")]
+        let port = if opens_port { Port::of(config.clone()) } else { Port::shut() };
+        #[cfg(not(feature = "http"))]
+        let _ = opens_port;
+        // Folders are opened and authorities are read.
+        let fabric = tokio::task::spawn_blocking(|| Fabric::new(config)).await;
+        let fabric = fabric.map_err(|error| crate::Layer4Error::Internal(error.to_string()))??;
+        Ok(Layer4Fabric {
+            fabric: Arc::new(fabric),
+            declared: Mutex::new(agents),
+            #[cfg(feature = "http")]
+            port,
+        })
+    }
+}
