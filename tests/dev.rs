@@ -20,7 +20,7 @@ use chimera_agent_sdk::prelude::*;
 
 struct Counter(u32);
 
-impl WasmAgent for Counter {
+impl TypedAgent for Counter {
     type Output = Value;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

@@ -14,7 +14,7 @@ use crate::{AgentError, BaseWasmAgent, Capabilities, Config, Health, Task};
 /// Only `init` and [`execute_task`](Self::execute_task) must be written. An
 /// agent that holds a [`BaseWasmAgent`] names it in [`base`](Self::base), and
 /// its capabilities and health are answered from there.
-pub trait WasmAgent: Sized + 'static {
+pub trait TypedAgent: Sized + 'static {
     /// What a task yields. Anything that serde writes as JSON;
     /// [`serde_json::Value`] where the shape is not known beforehand.
     type Output: Serialize;
@@ -56,7 +56,7 @@ pub trait WasmAgent: Sized + 'static {
 /// State is carried for agents that do one task at a time; one that allows more
 /// in its capabilities has several instances, and no rule could say which of
 /// them knows best.
-pub trait StatefulAgent: WasmAgent {
+pub trait StatefulAgent: TypedAgent {
     /// What the successor is to know, at most 4 MiB. Called between two tasks,
     /// perhaps more than once, so it changes nothing. Begin with a version:
     /// the reader may be another one than the writer.

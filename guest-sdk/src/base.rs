@@ -4,7 +4,7 @@ use crate::{Capabilities, Config, Health, Telemetry};
 
 /// Capabilities, configuration, health and telemetry of one agent.
 ///
-/// An agent holds one and names it in [`WasmAgent::base`](crate::WasmAgent::base).
+/// An agent holds one and names it in [`TypedAgent::base`](crate::TypedAgent::base).
 ///
 /// ```
 /// use chimera_agent_sdk::prelude::*;
@@ -13,7 +13,7 @@ use crate::{Capabilities, Config, Health, Telemetry};
 ///     base: BaseWasmAgent,
 /// }
 ///
-/// impl WasmAgent for Counter {
+/// impl TypedAgent for Counter {
 ///     type Output = usize;
 ///
 ///     fn init(config: Config) -> Result<Self, AgentError> {

@@ -61,11 +61,11 @@ fn report_panics() {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AgentError, Config, Task, WasmAgent};
+    use crate::{AgentError, Config, Task, TypedAgent};
 
     struct Doubler;
 
-    impl WasmAgent for Doubler {
+    impl TypedAgent for Doubler {
         type Output = i64;
 
         fn init(config: Config) -> Result<Self, AgentError> {

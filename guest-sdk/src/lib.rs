@@ -1,6 +1,6 @@
 //! Write a Chimera agent: one type, one macro call, one WebAssembly component.
 //!
-//! An agent is a type that implements [`WasmAgent`]; [`wasm_agent!`] turns it
+//! An agent is a type that implements [`TypedAgent`]; [`wasm_agent!`] turns it
 //! into the exports of the contract in `wit/`. Nothing generated from that
 //! contract shows here, so an agent depends on this crate alone and keeps
 //! compiling when the generator changes.
@@ -10,7 +10,7 @@
 //!
 //! struct Echo;
 //!
-//! impl WasmAgent for Echo {
+//! impl TypedAgent for Echo {
 //!     type Output = Value;
 //!
 //!     fn init(_config: Config) -> Result<Self, AgentError> {
@@ -50,7 +50,7 @@ mod exports;
 mod lifecycle;
 mod macros;
 
-pub use agent::{StatefulAgent, WasmAgent};
+pub use agent::{StatefulAgent, TypedAgent};
 pub use base::BaseWasmAgent;
 pub use capabilities::Capabilities;
 pub use config::Config;
@@ -82,7 +82,7 @@ pub use serde_json;
 pub mod prelude {
     pub use crate::{
         AgentError, BaseWasmAgent, Capabilities, Config, Health, HealthStatus, Level, OrAgentError,
-        Priority, ResourceQuota, Span, StatefulAgent, Task, Telemetry, WasmAgent, wasm_agent,
+        Priority, ResourceQuota, Span, StatefulAgent, Task, Telemetry, TypedAgent, wasm_agent,
     };
     pub use serde::{self, Deserialize, Serialize};
     pub use serde_json::{Value, json};

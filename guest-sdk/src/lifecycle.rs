@@ -5,10 +5,10 @@
 
 use std::cell::{RefCell, RefMut};
 
-use crate::{AgentError, Capabilities, Config, Health, StatefulAgent, Task, WasmAgent, payload};
+use crate::{AgentError, Capabilities, Config, Health, StatefulAgent, Task, TypedAgent, payload};
 
 /// An agent type that has a place to live; implemented by `wasm_agent!`.
-pub trait Resident: WasmAgent {
+pub trait Resident: TypedAgent {
     /// Hands out the one slot of this instance.
     fn with_slot<R>(f: impl FnOnce(&Slot<Self>) -> R) -> R;
 }
@@ -22,7 +22,7 @@ enum Stage<A> {
     ShutDown,
 }
 
-impl<A: WasmAgent> Slot<A> {
+impl<A: TypedAgent> Slot<A> {
     /// A slot whose agent has not been built yet.
     pub const fn empty() -> Self {
         Self(RefCell::new(Stage::BeforeInit))
@@ -105,7 +105,7 @@ mod tests {
         sum: i64,
     }
 
-    impl WasmAgent for Adder {
+    impl TypedAgent for Adder {
         type Output = i64;
 
         fn init(config: Config) -> Result<Self, AgentError> {

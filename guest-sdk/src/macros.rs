@@ -1,6 +1,6 @@
 //! The one macro that an author calls.
 
-/// Turns a type that implements [`WasmAgent`](crate::WasmAgent) into the
+/// Turns a type that implements [`TypedAgent`](crate::TypedAgent) into the
 /// component's exports. Called once in a crate, at its root.
 ///
 /// An agent that carries its state to the genome that takes over implements
@@ -22,7 +22,7 @@
 /// ```compile_fail,E0277
 /// # use chimera_agent_sdk::prelude::*;
 /// # struct Echo;
-/// # impl WasmAgent for Echo {
+/// # impl TypedAgent for Echo {
 /// #     type Output = Value;
 /// #     fn init(_config: Config) -> Result<Self, AgentError> { Ok(Echo) }
 /// #     fn execute_task(&mut self, task: Task) -> Result<Value, AgentError> { task.payload() }

@@ -24,7 +24,7 @@ struct Counter {
     limit: usize,
 }
 
-impl WasmAgent for Counter {
+impl TypedAgent for Counter {
     type Output = Counted;
 
     fn init(config: Config) -> Result<Self, AgentError> {

@@ -12,7 +12,7 @@ struct Counter {
     count: u32,
 }
 
-impl WasmAgent for Counter {
+impl TypedAgent for Counter {
     type Output = u32;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

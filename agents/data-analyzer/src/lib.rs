@@ -32,7 +32,7 @@ pub struct DataAnalyzer {
     limits: Limits,
 }
 
-impl WasmAgent for DataAnalyzer {
+impl TypedAgent for DataAnalyzer {
     type Output = Report;
 
     fn init(config: Config) -> Result<Self, AgentError> {

@@ -6,7 +6,7 @@ use chimera_agent_sdk::serde_json::value::RawValue;
 /// Has nothing to remember.
 pub struct Echo;
 
-impl WasmAgent for Echo {
+impl TypedAgent for Echo {
     /// As text: byte for byte what it was handed.
     type Output = Box<RawValue>;
 

@@ -35,7 +35,7 @@ pub struct Packer {
     weights: Weights,
 }
 
-impl WasmAgent for Packer {
+impl TypedAgent for Packer {
     type Output = Report;
 
     fn init(config: Config) -> Result<Self, AgentError> {

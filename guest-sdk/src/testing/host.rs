@@ -10,17 +10,17 @@ use super::{Recording, config, json_text, task};
 use crate::lifecycle::Slot;
 use crate::telemetry::sink;
 use crate::{
-    AgentError, Capabilities, Config, Health, ResourceQuota, StatefulAgent, Task, WasmAgent,
+    AgentError, Capabilities, Config, Health, ResourceQuota, StatefulAgent, Task, TypedAgent,
     payload,
 };
 
 /// Drives one agent natively and keeps what it tells its operator.
-pub struct TestHost<A: WasmAgent> {
+pub struct TestHost<A: TypedAgent> {
     slot: Slot<A>,
     recording: Recording,
 }
 
-impl<A: WasmAgent> TestHost<A> {
+impl<A: TypedAgent> TestHost<A> {
     /// Starts an agent without environment and parameters.
     pub fn start() -> Result<Self, AgentError> {
         Self::builder().start()
@@ -89,7 +89,7 @@ impl<A: StatefulAgent> TestHost<A> {
     }
 }
 
-impl<A: WasmAgent> fmt::Debug for TestHost<A> {
+impl<A: TypedAgent> fmt::Debug for TestHost<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestHost").field("recording", &self.recording).finish_non_exhaustive()
     }
@@ -103,7 +103,7 @@ pub struct TestHostBuilder<A> {
     agent: PhantomData<A>,
 }
 
-impl<A: WasmAgent> TestHostBuilder<A> {
+impl<A: TypedAgent> TestHostBuilder<A> {
     /// Sets a parameter.
     ///
     /// # Panics

@@ -8,7 +8,7 @@
 //!     greeting: String,
 //! }
 //!
-//! impl WasmAgent for Greeter {
+//! impl TypedAgent for Greeter {
 //!     type Output = String;
 //!
 //!     fn init(config: Config) -> Result<Self, AgentError> {

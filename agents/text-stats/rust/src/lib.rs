@@ -37,7 +37,7 @@ pub struct TextStats {
     tables: Tables,
 }
 
-impl WasmAgent for TextStats {
+impl TypedAgent for TextStats {
     type Output = Report;
 
     fn init(config: Config) -> Result<Self, AgentError> {

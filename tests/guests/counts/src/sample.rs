@@ -26,7 +26,7 @@ use wasi::keyvalue::store;
 
 struct Counts;
 
-impl WasmAgent for Counts {
+impl TypedAgent for Counts {
     type Output = u64;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

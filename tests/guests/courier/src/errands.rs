@@ -66,7 +66,7 @@ impl Default for Errand {
     }
 }
 
-impl WasmAgent for Courier {
+impl TypedAgent for Courier {
     type Output = Value;
 
     fn init(config: Config) -> Result<Self, AgentError> {

@@ -36,7 +36,7 @@ struct Order {
     then: String,
 }
 
-impl WasmAgent for Hostile {
+impl TypedAgent for Hostile {
     type Output = Value;
 
     fn init(config: Config) -> Result<Self, AgentError> {

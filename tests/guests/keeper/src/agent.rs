@@ -54,7 +54,7 @@ pub(crate) enum Operation {
     Race(String, String),
 }
 
-impl WasmAgent for Keeper {
+impl TypedAgent for Keeper {
     type Output = Value;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

@@ -37,7 +37,7 @@ struct Order {
     busy_ms: u64,
 }
 
-impl WasmAgent for Counter {
+impl TypedAgent for Counter {
     type Output = Value;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

@@ -37,7 +37,7 @@ struct Variant {
     left: Vec<Vec<u8>>,
 }
 
-impl WasmAgent for Variant {
+impl TypedAgent for Variant {
     type Output = Value;
 
     fn init(_config: Config) -> Result<Self, AgentError> {

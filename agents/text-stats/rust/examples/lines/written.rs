@@ -48,7 +48,7 @@ fn output(line: &Line) -> Result<String, AgentError> {
 /// The agent, with its output as text.
 struct Written(TextStats);
 
-impl WasmAgent for Written {
+impl TypedAgent for Written {
     type Output = String;
 
     fn init(config: Config) -> Result<Self, AgentError> {
