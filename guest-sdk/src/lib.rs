@@ -37,6 +37,7 @@ pub mod config;
 pub mod error;
 pub mod health;
 pub mod payload;
+pub mod plain;
 pub mod quota;
 pub mod task;
 pub mod telemetry;

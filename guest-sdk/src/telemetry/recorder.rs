@@ -42,8 +42,10 @@ impl Drop for Restore<'_> {
     }
 }
 
+/// There is no recording when the thread ends, where a span that a thread-local value
+/// holds may still be dropped.
 fn with_recording(f: impl FnOnce(&mut Recording)) {
-    CURRENT.with(|current| {
+    let _ = CURRENT.try_with(|current| {
         if let Some(recording) = current.borrow_mut().as_mut() {
             f(recording);
         }

@@ -1,0 +1,58 @@
+//! How one agent in the specification's form is set up.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{AgentId, ResourceQuota};
+
+/// How one agent is set up: handed to `init` once in the life of an instance.
+///
+/// `Debug` prints the names of the environment without the values, which may be secrets.
+#[derive(Clone, PartialEq)]
+pub struct AgentConfig {
+    /// The agent's identity: stable over restarts.
+    pub agent_id: AgentId,
+    /// The name that tasks target.
+    pub agent_type: String,
+    /// The limits that the host enforces on this agent.
+    pub resource_quota: ResourceQuota,
+    /// What the operator granted as environment.
+    pub environment: HashMap<String, String>,
+    /// The operator's parameters.
+    pub parameters: HashMap<String, Value>,
+}
+
+impl fmt::Debug for AgentConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<_> = self.environment.keys().collect();
+        names.sort_unstable();
+        f.debug_struct("AgentConfig")
+            .field("agent_id", &self.agent_id)
+            .field("agent_type", &self.agent_type)
+            .field("resource_quota", &self.resource_quota)
+            .field("environment", &names)
+            .field("parameters", &self.parameters)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_text_has_no_values_of_the_environment() {
+        let config = AgentConfig {
+            agent_id: AgentId::from("a"),
+            agent_type: "echo".to_owned(),
+            resource_quota: ResourceQuota::default(),
+            environment: HashMap::from([("TOKEN".to_owned(), "hidden".to_owned())]),
+            parameters: HashMap::new(),
+        };
+        let text = format!("{config:?}");
+        assert!(text.contains(r#"environment: ["TOKEN"]"#), "{text}");
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}
