@@ -26,6 +26,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! [`plain`] has the other form of an agent, the specification's.
+//!
 //! Built for `wasm32-wasip2`, that is a component. Built natively, the exports
 //! are left out and telemetry goes to a recorder, so that an agent is tested
 //! with ordinary `#[test]`s: see [`testing`].
@@ -95,6 +97,7 @@ pub mod __private {
     pub use crate::contract;
     pub use crate::exports::Exported;
     pub use crate::lifecycle::{Resident, Slot};
+    pub use crate::plain::adapter::Plain;
 }
 
 #[cfg(doctest)]
