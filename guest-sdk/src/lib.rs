@@ -47,8 +47,11 @@ pub mod telemetry;
 pub mod testing;
 
 #[doc(hidden)]
+#[cfg(any(target_arch = "wasm32", test))]
 pub mod contract;
+#[cfg(any(target_arch = "wasm32", test))]
 mod convert;
+#[cfg(any(target_arch = "wasm32", test))]
 mod exports;
 mod lifecycle;
 mod macros;
@@ -94,7 +97,9 @@ pub mod prelude {
 /// What [`wasm_agent!`] expands to. Not for authors: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(any(target_arch = "wasm32", test))]
     pub use crate::contract;
+    #[cfg(any(target_arch = "wasm32", test))]
     pub use crate::exports::Exported;
     pub use crate::lifecycle::{Resident, Slot};
     pub use crate::plain::adapter::Plain;
