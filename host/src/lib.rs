@@ -39,39 +39,64 @@
 //! where the setting `compile_program` names it or it lies beside the running program,
 //! else by the running program, if its `main` begins with [`compile_if_asked`]. A program
 //! that does not call it compiles in its own process, without limits, and logs that once.
+//!
+//! # For agents
+//!
+//! The same package is what an agent in the specification's form uses. Built for
+//! WebAssembly, or without the feature `host`, its root has the names of [`guest`] in
+//! place of the host's, and no crate of the host is built.
 
 #![forbid(unsafe_code)]
 
 /// Compiles the Rust in the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "host"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod builder;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod document;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub mod fabric;
+pub mod guest;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod layer4;
-#[cfg(feature = "logging")]
+#[cfg(all(feature = "logging", not(target_family = "wasm")))]
 mod logging;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod port;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+mod stub;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub mod utils;
 
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use chimera_layer4_fabric::compile_if_asked;
 /// The executor: the life of agents' instances.
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use chimera_layer4_runtime::executor::Executor;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use serde_json;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use tokio;
-
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::builder::Layer4FabricBuilder;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::document::{
     AgentConfig, BoxError, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
     ResourceAllocation, ResourceQuota, Task,
 };
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::fabric::scheduler::Scheduler;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::fabric::{
     ActiveAgent, AgentCapabilities, AgentHealth, AgentId, AllocationTarget, Fault, GenomeRef,
     HealthStatus, MetricsCollector, Priority, ResourceUsage, SchedulerStats, SystemHealth,
     SystemStatus, TaskId, ValidationResult,
 };
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::layer4::Layer4Fabric;
+
+#[cfg(not(all(feature = "host", not(target_family = "wasm"))))]
+pub use chimera_agent_sdk::plain::*;

@@ -20,9 +20,11 @@ fn arrows() -> BTreeMap<String, Vec<String>> {
 
 fn arrow(manifest: &std::path::Path) -> (String, Vec<String>) {
     let text = fs::read_to_string(manifest).unwrap();
-    let (package, rest) = text.split_once("[dependencies]").unwrap();
-    let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
-    let own = rest.split("\n[").next().unwrap().lines();
+    let name = text.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
+    // Some are for one kind of target.
+    let sections = text.split("\n[").filter_map(|section| section.split_once("]\n"));
+    let is_own = |name: &str| name == "dependencies" || name.ends_with(".dependencies");
+    let own = sections.filter(|(name, _)| is_own(name)).flat_map(|(_, lines)| lines.lines());
     let own = own.filter_map(|line| line.strip_prefix(PREFIX));
     let own = own.map(|line| line.split(['.', ' ']).next().unwrap().to_owned());
     (name.trim_matches('"').trim_start_matches(PREFIX).to_owned(), own.collect())

@@ -1,0 +1,15 @@
+//! What `wasm_agent!` says where the root has the host's names.
+
+/// Turns a type into an agent where the root has agents' names; here it says how to get
+/// there. [`guest`](crate::guest) has the macro that does it.
+#[macro_export]
+macro_rules! wasm_agent {
+    ($($agent:tt)*) => {
+        ::core::compile_error!(
+            "`chimera_layer4` has the host's names here, since it is built with the feature `host` \
+             and not for WebAssembly. To compile an agent natively, set `default-features = false` for \
+             `chimera-layer4` in its Cargo.toml, or write `use chimera_layer4::guest::*`; to build its \
+             component, add `--target wasm32-wasip2`"
+        );
+    };
+}
