@@ -316,6 +316,39 @@ fn a_new_agent_is_made_tested_built_checked_and_run() {
     chimera.refuses(6, &["agent", "build", "counter"], &["does not build"]);
 }
 
+#[test]
+fn a_new_agent_in_the_specifications_form_is_made_tested_built_checked_and_run() {
+    let chimera = Chimera::new();
+    let sdk = root().join("guest-sdk").canonicalize().unwrap().display().to_string();
+    let new = chimera.run(&["agent", "new", "--form", "plain", "counter", "--sdk", &sdk]);
+    assert_eq!(new.code, 0, "{}", new.err);
+    let folder = chimera.home.path().join("counter");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("chimera-layer4 = ")).unwrap();
+    assert!(line.ends_with("/host\", default-features = false }"), "{line}");
+    assert!(cargo_test(&folder), "its own test passes");
+    let lock = std::fs::read_to_string(folder.join("Cargo.lock")).unwrap();
+    assert!(!lock.contains("\"wasmtime\""), "an agent builds nothing of the host");
+
+    let task = r#"{"text":"one two"}"#;
+    let check = chimera.run(&["agent", "check", "counter", "--run", "--task", task]);
+    assert!(check.code == 0 && !check.out.contains("\nwarn"), "{}{}", check.out, check.err);
+    let build = chimera.run(&["agent", "build", "counter"]);
+    assert!(Path::new(build.out.trim()).metadata().unwrap().len() < 300 << 10);
+    let run = chimera.run(&["run", "counter", "--task", task]);
+    let output: Value = serde_json::from_str(&run.out).expect(&run.err);
+    assert_eq!(output, json!({"words": 2, "texts_so_far": 1}));
+    let wrong = chimera.run(&["run", "counter", "--task", r#"{"text":1}"#]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("refused its input") && wrong.err.contains("text"), "{}", wrong.err);
+
+    let alone = chimera.home.path().join("guest-sdk");
+    std::fs::create_dir(&alone).unwrap();
+    std::fs::write(alone.join("Cargo.toml"), "[package]\nname = \"chimera-agent-sdk\"\n").unwrap();
+    let without_host = ["agent", "new", "--form", "plain", "other", "--sdk", "guest-sdk"];
+    chimera.refuses(3, &without_host, &["is not the folder of chimera-layer4"]);
+}
+
 /// A program that lies in no checkout knows the SDK by its version alone.
 #[test]
 fn an_installed_program_makes_an_agent_that_names_the_version_of_the_sdk() {

@@ -46,6 +46,14 @@ fn a_language_that_is_not_there_is_refused_with_those_that_are() {
     bench.chimera.refuses(2, &["agent", "new", "--lang", "perl", "x"], &words);
     let other = ["agent", "new", "--lang", "c", "x", "--sdk", "/tmp"];
     bench.chimera.refuses(3, &other, &["the SDK is for Rust, not for C; leave --sdk out"]);
+    let form = ["agent", "new", "--lang", "c", "x", "--form", "plain"];
+    bench.chimera.refuses(
+        3,
+        &form,
+        &["the forms are of agents in Rust, not in C; leave --form out"],
+    );
+    let words = ["loose", "[possible values: typed, plain]"];
+    bench.chimera.refuses(2, &["agent", "new", "--form", "loose", "x"], &words);
 }
 
 #[test]

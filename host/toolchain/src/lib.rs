@@ -9,6 +9,7 @@
 mod bindings;
 mod c;
 mod error;
+mod form;
 mod go;
 mod js;
 mod language;
@@ -24,11 +25,12 @@ mod world;
 use std::path::{Path, PathBuf};
 
 pub use error::BuildError;
+pub use form::Form;
 pub use language::Language;
 use project::Project;
 pub use step::Step;
 pub use stop::Stop;
-pub use template::{Written, create, is_sdk};
+pub use template::{New, Written, create, is_sdk};
 
 /// Builds the project in `folder` and returns the component's path.
 ///

@@ -8,12 +8,15 @@ use crate::args::agent::NewArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::Output;
 use chimera_layer4_toolchain as toolchain;
-use chimera_layer4_toolchain::Language;
+use chimera_layer4_toolchain::{Form, Language};
 
 /// Makes the project of a new agent.
 pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
+    let form = form(args)?;
     let sdk = sdk(args)?;
-    let written = toolchain::create(args.lang, &args.folder, sdk.as_deref())?;
+    let (language, sdk_folder) = (args.lang, sdk.as_deref());
+    let new = toolchain::New { language, form, folder: &args.folder, sdk: sdk_folder };
+    let written = toolchain::create(new)?;
     let folder = args.folder.display();
     if output.is_json() {
         let language = args.lang.name();
@@ -23,15 +26,16 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
     } else {
         output.line(&format!("{folder} is there, in {}. Next:", args.lang.title()))?;
         if args.lang == Language::Rust && sdk.is_none() {
+            let (package, place) = (form.package(), form.folder());
             output.note(&format!(
-                "its SDK is version {} of chimera-agent-sdk, which is in no registry: without a checkout \
+                "its SDK is version {} of {package}, which is in no registry: without a checkout \
                  of Chimera Layer 4 it does not build. The first command takes the SDK from one; \
                  CHECKOUT is its folder. `chimera agent new --sdk CHECKOUT/guest-sdk` does so from the start",
                 env!("CARGO_PKG_VERSION")
             ));
-            output.line(&format!(
-                "  (cd {folder} && cargo add chimera-agent-sdk --path CHECKOUT/guest-sdk)"
-            ))?;
+            // The manifest says already which features it takes, and keeps that.
+            let add = format!("cargo add {package} --path CHECKOUT/{place}");
+            output.line(&format!("  (cd {folder} && {add})"))?;
         }
         for command in written.prepare.into_iter().chain([written.test]) {
             output.line(&format!("  (cd {folder} && {command})"))?;
@@ -39,6 +43,20 @@ pub(super) fn new(args: &NewArgs, output: &Output) -> anyhow::Result<Exit> {
         output.line(&format!("  chimera run {folder} --task '{{\"text\": \"one two\"}}'"))?;
     }
     Ok(Exit::Success)
+}
+
+/// Only Rust has several forms.
+fn form(args: &NewArgs) -> Result<Form, BadInput> {
+    match (args.lang, args.form) {
+        (Language::Rust, form) => Ok(form.unwrap_or_default()),
+        (language, Some(_)) => {
+            let title = language.title();
+            Err(BadInput(format!(
+                "the forms are of agents in Rust, not in {title}; leave --form out"
+            )))
+        }
+        (_, None) => Ok(Form::default()),
+    }
 }
 
 /// The SDK's folder for a language that has one: as given, or that of the checkout

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::flags::GrantArgs;
-use chimera_layer4_toolchain::Language;
+use chimera_layer4_toolchain::{Form, Language};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
@@ -43,6 +43,10 @@ pub(crate) struct NewArgs {
     /// The language to write it in
     #[arg(long, value_name = "LANGUAGE", default_value = Language::Rust.name(), value_parser = language())]
     pub(crate) lang: Language,
+    /// For Rust, `typed` (the SDK's trait, for typed payloads and state) or `plain` (the
+    /// specification's five methods, with JSON values) [default: typed]
+    #[arg(long, value_name = "FORM", value_parser = form())]
+    pub(crate) form: Option<Form>,
     /// For Rust, the SDK's folder; without it `guest-sdk` is looked for above
     /// the new folder, above this one and above the program, and where there is
     /// none the project names the SDK's version
@@ -153,6 +157,10 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn form() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(Form::ALL.map(Form::name)).try_map(|name| name.parse::<Form>())
 }
 
 fn language() -> impl TypedValueParser<Value = Language> {

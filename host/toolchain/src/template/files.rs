@@ -1,5 +1,6 @@
 //! The templates, as they are carried in the program.
 
+use crate::form::Form;
 use crate::language::Language;
 
 /// One language's project; `{name}`, `{lower_name}` and `{sdk}` are filled in.
@@ -10,13 +11,14 @@ pub(super) struct Template {
     pub(super) test: &'static str,
 }
 
-pub(super) fn of(language: Language) -> &'static Template {
-    match language {
-        Language::Rust => &RUST,
-        Language::Python => &PYTHON,
-        Language::JavaScript => &JAVASCRIPT,
-        Language::C => &C,
-        Language::Go => &GO,
+pub(super) fn of(language: Language, form: Form) -> &'static Template {
+    match (language, form) {
+        (Language::Rust, Form::Typed) => &RUST,
+        (Language::Rust, Form::Plain) => &RUST_PLAIN,
+        (Language::Python, _) => &PYTHON,
+        (Language::JavaScript, _) => &JAVASCRIPT,
+        (Language::C, _) => &C,
+        (Language::Go, _) => &GO,
     }
 }
 
@@ -27,6 +29,17 @@ static RUST: Template = Template {
         ("README.md", include_str!("rust/README.md")),
         // Not compiled, checked or formatted here.
         ("src/lib.rs", include_str!("rust/lib.rs.txt")),
+    ],
+    prepare: None,
+    test: "cargo test",
+};
+
+static RUST_PLAIN: Template = Template {
+    files: &[
+        (".gitignore", "/target\n"),
+        ("Cargo.toml", include_str!("rust/Cargo.plain.toml.txt")),
+        ("README.md", include_str!("rust/README.md")),
+        ("src/lib.rs", include_str!("rust/plain.rs.txt")),
     ],
     prepare: None,
     test: "cargo test",
