@@ -57,7 +57,12 @@ async fn data_analyzer_passes() {
     let mut rows: Vec<Value> = serde_json::from_slice(&rows).unwrap();
     rows.truncate(20);
     let config = config_of("data-analyzer", |_| {});
-    let report = checked(&guest("data-analyzer"), &options(config, &[json!(rows)]), 20).await;
+    let request = json!({ "action": "data_analysis", "rows": rows });
+    let mut options = options(config, &[json!(rows), request]);
+    for (sample, name) in options.samples.iter_mut().zip(["analyze-table", "data_analysis"]) {
+        sample.task_type = Some(name.to_owned());
+    }
+    let report = checked(&guest("data-analyzer"), &options, 20).await;
     assert!(report.conforms(), "{:#?}", lines(&report, Verdict::Fail));
     came_out(&report, Check::TaskTypes, Verdict::Pass, "analyze-table");
     came_out(&report, Check::GoesOn, Verdict::Pass, "invalid-input");

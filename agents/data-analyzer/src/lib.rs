@@ -39,6 +39,7 @@ impl TypedAgent for DataAnalyzer {
         let limits = config.parameter_or("limits", Limits::default())?.checked()?;
         let capabilities = Capabilities::new()
             .with_task_type("analyze-table")
+            .with_task_type("data_analysis")
             .with_feature("csv")
             .with_feature("json")
             .with_feature("ndjson");

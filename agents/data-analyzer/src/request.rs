@@ -2,7 +2,8 @@
 //!
 //! Three shapes are taken, told apart by their first character, so that a data
 //! file can be the payload as it is: an array is the rows, a string is CSV
-//! text, an object is a request with options.
+//! text, an object is a request with options. The specification's words for such a task,
+//! `action` and `input_path` or `data_path`, are taken too.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -45,9 +46,12 @@ impl<'a> Job<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(crate = "serde", default, deny_unknown_fields)]
 struct Request {
+    action: Option<String>,
     csv: Option<String>,
     rows: Option<Box<RawValue>>,
     path: Option<String>,
+    input_path: Option<String>,
+    data_path: Option<String>,
     format: Option<Format>,
     delimiter: Option<char>,
     header: Option<bool>,
@@ -63,6 +67,7 @@ struct Request {
 
 impl Request {
     fn into_job<'a>(mut self, ceiling: &Limits) -> Result<Job<'a>, AgentError> {
+        check_action(self.action.as_deref())?;
         let (source, delimiter) = self.source()?;
         let options = self.options(ceiling, delimiter)?;
         Ok(Job { source, options })
@@ -70,21 +75,27 @@ impl Request {
 
     /// Where the data is, and the delimiter that its name suggests.
     fn source<'a>(&mut self) -> Result<(Source<'a>, u8), AgentError> {
-        match (self.csv.take(), self.rows.take(), self.path.take()) {
-            (Some(text), None, None) => Ok((Source::Csv(text), b',')),
-            (None, Some(rows), None) => {
-                let text = rows.get().to_owned();
-                Ok((Source::Json(Cow::Owned(text)), b','))
-            }
-            (None, None, Some(path)) => file(path, self.format),
-            (csv, rows, path) => {
-                let given = [csv.is_some(), rows.is_some(), path.is_some()];
-                Err(AgentError::invalid_input(format_args!(
-                    "the payload names {} sources of data: give exactly one of `csv` (text), \
-                     `rows` (an array of objects) or `path` (a file in a granted folder)",
-                    given.iter().filter(|given| **given).count()
-                )))
-            }
+        let json = |rows: Box<RawValue>| Source::Json(Cow::Owned(rows.get().to_owned()));
+        let text = |source| Ok((source, b','));
+        let format = self.format;
+        let sources = [
+            ("csv", self.csv.take().map(Source::Csv).map(text)),
+            ("rows", self.rows.take().map(json).map(text)),
+            ("path", self.path.take().map(|path| file(path, format))),
+            ("input_path", self.input_path.take().map(|path| file(path, format))),
+            ("data_path", self.data_path.take().map(|path| file(path, format))),
+        ];
+        let given = sources.into_iter().filter_map(|(name, source)| Some((name, source?)));
+        let (names, mut sources): (Vec<_>, Vec<_>) = given.unzip();
+        match (sources.pop(), names.as_slice()) {
+            (Some(source), [_]) => source,
+            (_, names) => Err(AgentError::invalid_input(format_args!(
+                "the payload names {} sources of data{}: give exactly one of `csv` (text), \
+                 `rows` (an array of objects) or `path` (a file in a granted folder; \
+                 `input_path` and `data_path` are other names for it)",
+                names.len(),
+                in_parentheses(names)
+            ))),
         }
     }
 
@@ -105,6 +116,26 @@ impl Request {
             outliers: self.outliers.checked()?,
             limits: wanted.within(ceiling).checked()?,
         })
+    }
+}
+
+/// What a task calls the work that this agent does; it does no other.
+const ACTIONS: [&str; 2] = ["data_analysis", "analyze_data"];
+
+fn check_action(action: Option<&str>) -> Result<(), AgentError> {
+    match action {
+        Some(action) if !ACTIONS.contains(&action) => Err(AgentError::invalid_input(format_args!(
+            "`action` is {action:?}: this agent does `{}`; say that, or leave `action` out",
+            ACTIONS.join("`, also called `")
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn in_parentheses(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(" (`{}`)", names.join("`, `")),
     }
 }
 

@@ -198,6 +198,18 @@ fn files_of_each_format_are_read() {
 }
 
 #[test]
+fn the_specifications_words_are_taken() {
+    let (_folder, payload) = file("t.csv", b"a,b\n1,x\n2,y\n");
+    let expected = report(payload.clone());
+    for action in [json!("data_analysis"), json!("analyze_data"), json!(null)] {
+        for name in ["path", "input_path", "data_path"] {
+            let found = report(json!({ "action": action, name: payload["path"] }));
+            assert_eq!(found["columns"], expected["columns"], "{action} {name}");
+        }
+    }
+}
+
+#[test]
 fn what_was_done_is_reported() {
     let mut host = TestHost::<DataAnalyzer>::start().unwrap();
     host.execute(&json!("a\n1\n2\n")).unwrap();
@@ -207,7 +219,8 @@ fn what_was_done_is_reported() {
     assert_eq!(told.span("read").unwrap().attributes["rows"], "2");
     assert_eq!(told.span("report").unwrap().attributes["columns"], "1");
     assert_eq!(told.progress.last().unwrap().fraction, 1.0);
-    assert_eq!(host.capabilities().unwrap().supported_task_types, ["analyze-table"]);
+    let task_types = host.capabilities().unwrap().supported_task_types;
+    assert_eq!(task_types, ["analyze-table", "data_analysis"]);
     assert_eq!(host.health(), Health::healthy());
 }
 
@@ -219,6 +232,11 @@ fn a_wrong_request_is_refused_in_words() {
         (json!(7), "invalid type: integer `7`"),
         (json!({}), "names 0 sources of data"),
         (json!({"csv": "", "rows": []}), "names 2 sources of data"),
+        (json!({"path": "a.csv", "data_path": "b.csv"}), "2 sources of data (`path`, `data_path`)"),
+        (
+            json!({"csv": "", "action": "delete"}),
+            "`action` is \"delete\": this agent does `data_analysis`",
+        ),
         (json!({"csv": "", "quantile": []}), "unknown field `quantile`"),
         (json!({"csv": "", "quantiles": [2]}), "contains 2: each lies between 0 and 1"),
         (json!({"csv": "", "quantiles": vec![0.5; 101]}), "at most 100"),
