@@ -22,6 +22,7 @@ mod contract;
 mod crash;
 mod dev;
 mod embedding;
+mod document;
 mod evolution;
 mod fabric;
 mod face;

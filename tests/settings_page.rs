@@ -25,7 +25,7 @@ fn the_page_has_what_the_tables_in_the_code_say() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the test, not of the program")]
-fn is_update() -> bool {
+pub(crate) fn is_update() -> bool {
     std::env::var_os("UPDATE_DOCS").is_some()
 }
 
