@@ -7,6 +7,7 @@
 
 mod compose;
 mod composed;
+mod host;
 mod kept;
 
 use std::collections::BTreeMap;
