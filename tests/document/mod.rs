@@ -7,6 +7,7 @@
 
 mod compose;
 mod composed;
+mod guests;
 mod host;
 mod kept;
 
