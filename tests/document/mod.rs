@@ -10,6 +10,7 @@ mod composed;
 mod guests;
 mod host;
 mod kept;
+mod page;
 
 use std::collections::BTreeMap;
 use std::fs;
