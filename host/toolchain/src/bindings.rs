@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use chimera_layer4_build::BuildError;
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 
-use super::error::BuildError;
 use super::project::{Project, files, write};
 use super::world::World;
 

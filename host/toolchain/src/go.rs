@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use chimera_layer4_build::{BuildError, Step, tool};
 use chimera_layer4_contract::componentize;
 
-use super::error::BuildError;
+use super::bindings;
 use super::project::{Project, files};
-use super::step::Step;
 use super::world::World;
-use super::{bindings, tool};
 
 /// The package that bindings look for in the world with state.
 const STATE: &str = "export_chimera_agent_state";

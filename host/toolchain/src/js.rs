@@ -4,12 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use chimera_layer4_build::{BuildError, Step, tool};
 use serde::Deserialize;
 
-use super::error::BuildError;
 use super::project::{Project, files};
-use super::step::Step;
-use super::tool;
 use super::world::World;
 
 /// What is done in the author's own Node: see there.

@@ -8,28 +8,22 @@
 
 mod bindings;
 mod c;
-mod error;
 mod form;
 mod go;
 mod js;
 mod language;
 mod project;
 mod python;
-mod rust;
-mod step;
-mod stop;
 mod template;
-mod tool;
 mod world;
 
 use std::path::{Path, PathBuf};
 
-pub use error::BuildError;
+use chimera_layer4_build::rust;
+pub use chimera_layer4_build::{BuildError, Step, Stop};
 pub use form::Form;
 pub use language::Language;
 use project::Project;
-pub use step::Step;
-pub use stop::Stop;
 pub use template::{New, Written, create, is_sdk};
 
 /// Builds the project in `folder` and returns the component's path.

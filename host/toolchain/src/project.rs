@@ -6,11 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chimera_layer4_build::{BuildError, Stop};
 use chimera_layer4_contract::wit;
 use tempfile::TempDir;
-
-use super::error::BuildError;
-use super::stop::Stop;
 
 /// Where a project's products go unless the caller says otherwise. Templates
 /// have git ignore it.

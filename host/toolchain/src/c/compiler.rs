@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use crate::error::BuildError;
+use chimera_layer4_build::{BuildError, tool};
+
 use crate::project::Project;
-use crate::tool;
 
 const TARGET: &str = "--target=wasm32-wasi";
 

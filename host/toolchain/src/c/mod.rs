@@ -10,13 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chimera_layer4_build::{BuildError, Step, tool};
 use chimera_layer4_contract::componentize;
 
-use super::error::BuildError;
+use super::bindings;
 use super::project::{Project, files};
-use super::step::Step;
 use super::world::World;
-use super::{bindings, tool};
 
 /// A reactor is called and has no `main`. A trap says by the names of functions
 /// where it was; zig leaves them out unless it writes DWARF, too, which is taken

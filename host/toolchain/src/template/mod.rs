@@ -5,7 +5,8 @@ mod files;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::BuildError;
+use chimera_layer4_build::BuildError;
+
 use super::form::Form;
 use super::language::Language;
 use super::project::files as wrong;

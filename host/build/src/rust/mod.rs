@@ -15,7 +15,12 @@ use super::stop::Stop;
 /// What an agent is compiled for: WASI 0.2, where the linker makes a component.
 const TARGET: &str = "wasm32-wasip2";
 
-pub(super) fn build(
+/// Builds the crate in `folder` and returns the component's path. Products go to
+/// `target_dir`, or else to cargo's own target folder.
+///
+/// # Errors
+/// [`BuildError`], each with what to do.
+pub fn build(
     folder: &Path,
     target_dir: Option<&Path>,
     stop: &Stop,
@@ -26,7 +31,10 @@ pub(super) fn build(
 }
 
 /// Sees to it that the toolchain used in `folder` compiles for `target`.
-pub(super) fn add_target(
+///
+/// # Errors
+/// [`BuildError`], each with what to do.
+pub fn add_target(
     folder: &Path,
     target: &str,
     stop: &Stop,
@@ -35,8 +43,10 @@ pub(super) fn add_target(
     target::ensure(folder, target, stop, progress)
 }
 
-/// The folders on this disk that the crate is built from, outside its own.
-pub(super) fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
+/// The folders on this disk that the crate is built from, outside its own. `None` where
+/// they cannot be found out, such as for an invalid manifest.
+#[must_use]
+pub fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
     let own = folder.canonicalize().ok()?;
     let mut all = cargo::folders(&folder.join("Cargo.toml"))?;
     all.retain(|other| !other.starts_with(&own));

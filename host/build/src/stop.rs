@@ -39,7 +39,7 @@ impl Stop {
     }
 
     /// Starts a tool, which counts as running until the other half is dropped.
-    pub(super) fn start(&self, command: &mut Command) -> std::io::Result<(Child, Running<'_>)> {
+    pub(crate) fn start(&self, command: &mut Command) -> std::io::Result<(Child, Running<'_>)> {
         let mut stage = self.stage();
         if matches!(*stage, Stage::Stopped) {
             return Err(Error::new(ErrorKind::Interrupted, "the build was stopped"));
@@ -52,7 +52,10 @@ impl Stop {
     }
 
     /// The result of a build, which is `Stopped` where it failed after a stop.
-    pub(super) fn or_stopped<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
+    ///
+    /// # Errors
+    /// The build's own, or [`BuildError::Stopped`].
+    pub fn or_stopped<T>(&self, built: Result<T, BuildError>) -> Result<T, BuildError> {
         match *self.stage() {
             Stage::Stopped => built.map_err(|_| BuildError::Stopped),
             Stage::Between | Stage::Tool(_) => built,
@@ -65,7 +68,7 @@ impl Stop {
 }
 
 /// While one lives, its tool is stopped with the build.
-pub(super) struct Running<'a>(&'a Stop);
+pub(crate) struct Running<'a>(&'a Stop);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {

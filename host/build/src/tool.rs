@@ -13,7 +13,7 @@ use super::stop::Stop;
 ///
 /// # Errors
 /// `missing` when there is no such program.
-pub(super) fn run(
+pub fn run(
     command: &mut Command,
     stop: &Stop,
     missing: impl FnOnce() -> BuildError,
@@ -27,7 +27,7 @@ pub(super) fn run(
 ///
 /// # Errors
 /// `missing` when there is no such program.
-pub(super) fn output(
+pub fn output(
     command: &mut Command,
     stop: &Stop,
     missing: impl FnOnce() -> BuildError,
@@ -40,8 +40,9 @@ pub(super) fn output(
 /// Runs a tool to its end, which must be a good one.
 ///
 /// # Errors
-/// [`BuildError::DoesNotBuild`] when it says that the sources are wrong.
-pub(super) fn build(
+/// [`BuildError::DoesNotBuild`] when it says that the sources are wrong, and `missing`
+/// when there is no such program.
+pub fn build(
     command: &mut Command,
     folder: &Path,
     stop: &Stop,
@@ -54,7 +55,7 @@ pub(super) fn build(
 }
 
 /// Whether a command starts and succeeds; its output is dropped.
-pub(super) fn works(command: &[OsString], arguments: &[&str], stop: &Stop) -> bool {
+pub fn works(command: &[OsString], arguments: &[&str], stop: &Stop) -> bool {
     let Some((program, first)) = command.split_first() else { return false };
     let mut command = Command::new(program);
     command.args(first).args(arguments).stdin(Stdio::null());
@@ -64,7 +65,7 @@ pub(super) fn works(command: &[OsString], arguments: &[&str], stop: &Stop) -> bo
 }
 
 /// Why a program did not start.
-pub(super) fn not_started(
+pub(crate) fn not_started(
     command: &Command,
     reason: std::io::Error,
     missing: impl FnOnce() -> BuildError,
