@@ -23,6 +23,7 @@ mod crash;
 mod dev;
 mod embedding;
 mod document;
+mod embedder;
 mod evolution;
 mod fabric;
 mod face;

@@ -59,7 +59,8 @@ fn each_library_has_one_user_inside_its_crate() -> io::Result<()> {
 fn the_environment_is_read_in_one_place() -> io::Result<()> {
     check(&[Rule::instead("host/settings/src/lib.rs alone reads the environment: take a setting")
         .inside(&["host/", "guest-sdk/"])
-        .except(&["host/settings/src/lib.rs"])
+        // Cargo names the folders of a build script by variables alone.
+        .except(&["host/settings/src/lib.rs", "host/build/src/script.rs"])
         .never(&["env::var", "env::vars", "env::var_os", "env::vars_os"])
         .never(&["env::set_var", "env::remove_var"])])
 }

@@ -17,7 +17,11 @@ use super::error::BuildError;
 /// them with this. One is for one build. A tool that only answers a question,
 /// such as `cargo metadata`, is not stopped by it.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<Mutex<Stage>>);
+pub struct Stop {
+    stage: Arc<Mutex<Stage>>,
+    /// Tools stay in the caller's process group.
+    is_never: bool,
+}
 
 #[derive(Debug, Default)]
 enum Stage {
@@ -29,6 +33,12 @@ enum Stage {
 }
 
 impl Stop {
+    /// For a caller that stops no build, such as a build script: the tools get the
+    /// signals that a terminal sends to the caller.
+    pub(crate) fn never() -> Self {
+        Self { is_never: true, ..Self::default() }
+    }
+
     /// Asks the tool that runs to end, with all that it started, and lets no
     /// other begin. The build then ends with an error.
     pub fn now(&self) {
@@ -43,6 +53,9 @@ impl Stop {
         let mut stage = self.stage();
         if matches!(*stage, Stage::Stopped) {
             return Err(Error::new(ErrorKind::Interrupted, "the build was stopped"));
+        }
+        if self.is_never {
+            return Ok((command.spawn()?, Running(self)));
         }
         let child = command.process_group(0).spawn()?;
         if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
@@ -63,7 +76,7 @@ impl Stop {
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.0.lock()
+        self.stage.lock()
     }
 }
 

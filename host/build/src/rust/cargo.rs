@@ -1,6 +1,7 @@
 //! One nested `cargo build`, read message by message.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,9 +33,11 @@ const NOT_INHERITED: [&str; 14] = [
     "RUSTFLAGS",
 ];
 
+/// `without` are variables that cargo does not get, besides those that it never gets.
 pub(super) fn build(
     manifest: &Path,
     target_dir: Option<&Path>,
+    without: &[OsString],
     stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
@@ -44,6 +47,9 @@ pub(super) fn build(
     command.arg("--message-format=json-render-diagnostics").arg("--manifest-path").arg(manifest);
     if let Some(folder) = target_dir {
         command.arg("--target-dir").arg(folder);
+    }
+    for name in without {
+        command.env_remove(name);
     }
     command.arg("--quiet").stdin(Stdio::null()).stdout(Stdio::piped());
     let started = stop.start(&mut command);
@@ -94,13 +100,27 @@ fn crates_in_graph(manifest: &Path) -> usize {
     graph(manifest).map_or(0, |(_, graph)| graph.len())
 }
 
-/// The folders of packages that the crate is made of and that are on this disk:
-/// its own, and what it depends on by a path.
-pub(super) fn folders(manifest: &Path) -> Option<Vec<PathBuf>> {
+/// What cargo says of a crate.
+#[derive(Debug)]
+pub(crate) struct Crate {
+    /// What its manifest calls it.
+    pub(crate) name: String,
+    /// The folders of packages that it is made of and that are on this disk: its own,
+    /// and what it depends on by a path.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where its workspace is, or else itself.
+    pub(crate) workspace: PathBuf,
+}
+
+/// Asks cargo about the crate. `None` where cargo does not know it, such as for an
+/// invalid manifest.
+pub(super) fn look(manifest: &Path) -> Option<Crate> {
     let (metadata, graph) = graph(manifest)?;
+    let name = metadata.root_package()?.name.to_string();
     let local = |package: &&Package| package.source.is_none() && graph.contains(&package.id);
     let folder = |package: &Package| package.manifest_path.parent().map(|at| at.into());
-    Some(metadata.packages.iter().filter(local).filter_map(folder).collect())
+    let folders = metadata.packages.iter().filter(local).filter_map(folder).collect();
+    Some(Crate { name, folders, workspace: metadata.workspace_root.into_std_path_buf() })
 }
 
 /// What cargo says, and the packages that the crate is made of.

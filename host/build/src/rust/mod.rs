@@ -6,8 +6,10 @@
 mod cargo;
 mod target;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::cargo::Crate;
 use super::error::BuildError;
 use super::step::Step;
 use super::stop::Stop;
@@ -26,8 +28,24 @@ pub fn build(
     stop: &Stop,
     progress: &mut dyn FnMut(Step),
 ) -> Result<PathBuf, BuildError> {
+    build_without(&[], folder, target_dir, stop, progress)
+}
+
+/// As [`build`]. Cargo does not get the variables that `without` names.
+pub(crate) fn build_without(
+    without: &[OsString],
+    folder: &Path,
+    target_dir: Option<&Path>,
+    stop: &Stop,
+    progress: &mut dyn FnMut(Step),
+) -> Result<PathBuf, BuildError> {
     add_target(folder, TARGET, stop, progress)?;
-    cargo::build(&folder.join("Cargo.toml"), target_dir, stop, progress)
+    cargo::build(&folder.join("Cargo.toml"), target_dir, without, stop, progress)
+}
+
+/// What cargo says of the crate in `folder`.
+pub(crate) fn look(folder: &Path) -> Option<Crate> {
+    cargo::look(&folder.join("Cargo.toml"))
 }
 
 /// Sees to it that the toolchain used in `folder` compiles for `target`.
@@ -48,7 +66,7 @@ pub fn add_target(
 #[must_use]
 pub fn outside(folder: &Path) -> Option<Vec<PathBuf>> {
     let own = folder.canonicalize().ok()?;
-    let mut all = cargo::folders(&folder.join("Cargo.toml"))?;
+    let mut all = look(folder)?.folders;
     all.retain(|other| !other.starts_with(&own));
     Some(all)
 }

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             runtime.block_on(given(folder, component, task))?
         }
         [_, "read", task] => runtime.block_on(read(task))?,
-        _ => return Err("the words are not those in the head of embedder.rs".into()),
+        _ => return Err("the words are not those in the head of its file".into()),
     };
     #[expect(clippy::print_stdout, reason = "it is what the program is for")]
     {
