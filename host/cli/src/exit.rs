@@ -134,6 +134,7 @@ impl Exit {
             | FabricError::GenomeNotFound(_)
             | FabricError::RolloutConflict(_)
             | FabricError::AgentTypeNotFound { .. }
+            | FabricError::AgentTypeDeclared { .. }
             | FabricError::IdempotencyKeyTaken { .. } => Exit::BadInput,
             FabricError::Host(HostFault::Folder { .. }) => Exit::BadInput,
             _ => Exit::HostFailed,

@@ -72,6 +72,16 @@ pub enum FabricError {
         /// Why they did not start.
         reason: String,
     },
+    /// The type is declared elsewhere, and that declaration counts.
+    #[error(
+        "the agent type {agent_type:?} is declared by {by}, and that declaration counts; change or remove it there, or use another name"
+    )]
+    AgentTypeDeclared {
+        /// The name.
+        agent_type: String,
+        /// Where it is declared.
+        by: &'static str,
+    },
     /// A limit was met while an agent was being set up or asked.
     #[error("agent {agent_id}: {breach}")]
     ResourceQuotaExceeded {
@@ -243,6 +253,7 @@ impl FabricError {
             FabricError::AgentTypeNotFound { .. } => "agent-type-not-found",
             FabricError::AgentTypeLoading { .. } => "agent-type-loading",
             FabricError::AgentTypeDown { .. } => "agent-type-down",
+            FabricError::AgentTypeDeclared { .. } => "agent-type-declared",
             FabricError::ResourceQuotaExceeded { breach, .. } => breach.quota.code(),
             FabricError::AgentTimeout { .. } => "agent-timeout",
             FabricError::TooManyAgents { .. } => "too-many-agents",
@@ -329,6 +340,7 @@ mod tests {
             },
             FabricError::AgentTypeLoading { agent_type: agent_type.clone() },
             FabricError::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
+            FabricError::AgentTypeDeclared { agent_type: agent_type.clone(), by: "a deployment" },
             FabricError::TooManyAgents { max_agents: 10 },
             FabricError::QueueFull { agent_type, capacity: 7, retry_after: Duration::from_secs(2) },
             FabricError::IdempotencyKeyTaken { key: "k".into(), first: task },

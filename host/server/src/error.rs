@@ -83,6 +83,7 @@ fn status(error: &FabricError) -> StatusCode {
         | FabricError::EvolutionNotFound { .. }
         | FabricError::AgentTypeNotFound { .. } => StatusCode::NOT_FOUND,
         FabricError::TaskEnded { .. }
+        | FabricError::AgentTypeDeclared { .. }
         | FabricError::RolloutConflict(_)
         | FabricError::IdempotencyKeyTaken { .. } => StatusCode::CONFLICT,
         FabricError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,

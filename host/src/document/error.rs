@@ -161,6 +161,7 @@ impl From<FabricError> for Layer4Error {
             | FabricError::AgentFault { .. }
             | FabricError::AgentTypeLoading { .. }
             | FabricError::AgentTypeDown { .. }
+            | FabricError::AgentTypeDeclared { .. }
             | FabricError::IdempotencyKeyTaken { .. }
             | FabricError::TaskEnded { .. }
             | FabricError::Store(_)

@@ -16,6 +16,7 @@ mod reader;
 mod resolve;
 mod secret;
 mod setting;
+mod sources;
 mod toml_file;
 mod weight;
 
@@ -45,6 +46,7 @@ pub use parts::{
 pub use resolve::resolve;
 pub use secret::{Secret, without_userinfo};
 pub use setting::{AgentKey, Allowed, LEAST_TOKEN, Setting};
+pub use sources::{AgentOrigin, AgentSources, Declarations};
 
 /// Where tasks are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

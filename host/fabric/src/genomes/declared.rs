@@ -1,12 +1,14 @@
-//! Which genome the agents run that the settings file declares.
+//! Which genome the agents of a declared type run.
 //!
-//! The file names a component; since it was last changed another genome may
-//! have been put in charge. So the file counts when it names another component
-//! than the last time, and otherwise what the lineage says is in charge.
+//! A declaration names a component; since it was last changed another genome may
+//! have been put in charge. So the declaration counts when it names another component
+//! than the last one did, and otherwise what the lineage says is in charge. The last
+//! one may have been in another place: the lineage names the place of each.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use chimera_layer4_core::config::AgentOrigin;
 use chimera_layer4_core::genome::lineage::{Admission, Entry, Event, Source};
 use chimera_layer4_core::genome::rollout::How;
 use chimera_layer4_core::{Digest, FabricResult};
@@ -17,14 +19,11 @@ use super::admission::NewGenome;
 use super::open::{OpenGenomes, entry};
 use crate::component::read_component;
 
-/// Who puts a genome in charge that the file names.
-const FILE: &str = "the settings file";
-
 /// What declared agents are to run.
 pub(crate) struct Chosen {
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) genome: Arc<Genome>,
-    /// The file names it, and did not before.
+    /// The declaration names it, and the one before did not.
     is_new: bool,
 }
 
@@ -43,7 +42,7 @@ impl Genomes {
         }
     }
 
-    /// What agents of this name are to run, given what the file names.
+    /// What agents of this name are to run, given what the declaration names.
     pub(crate) async fn choose(&self, name: &str, declared: Arc<[u8]>) -> FabricResult<Chosen> {
         let genomes = self.opened().await?;
         let entries = genomes.entries_of(name).await?;
@@ -56,7 +55,7 @@ impl Genomes {
                 match genomes.on_disk(move |genomes| genomes.store.get(&active)).await {
                     Ok(bytes) => bytes.into(),
                     Err(error) => {
-                        tracing::error!(agent_type = name, %error, "the file's component runs instead");
+                        tracing::error!(agent_type = name, %error, "the declared component runs instead");
                         let why = format!("it cannot be run any more: {error}");
                         let event = Event::RolledBack { to: digest, why };
                         genomes.record(vec![entry(active, Some(name), event)]).await?;
@@ -69,8 +68,13 @@ impl Genomes {
         Ok(Chosen { bytes, genome, is_new })
     }
 
-    /// The agents run it: from now on it is what the file put in charge.
-    pub(crate) async fn note_declared(&self, name: &str, chosen: &Chosen) -> FabricResult<()> {
+    /// The agents run it: from now on it is what the declaration put in charge.
+    pub(crate) async fn note_declared(
+        &self,
+        name: &str,
+        origin: AgentOrigin,
+        chosen: &Chosen,
+    ) -> FabricResult<()> {
         if !chosen.is_new {
             return Ok(());
         }
@@ -82,25 +86,29 @@ impl Genomes {
             ..Admission::default()
         };
         let new = NewGenome {
-            author: FILE.to_owned(),
+            author: origin.words().to_owned(),
             source: Source::File,
             agent_type: Some(name.to_owned()),
             ..NewGenome::new(Arc::clone(&chosen.bytes))
         };
         let from = genomes.active(name).await?;
         genomes.store_admitted(new, &chosen.genome, report).await?;
-        let how = How::ByHand { by: FILE.to_owned() };
+        let how = How::ByHand { by: origin.words().to_owned() };
         let event = Event::Promoted { from, how };
         genomes.record(vec![entry(inspection.digest, Some(name), event)]).await
     }
 }
 
-/// What the file named the last time.
+/// What the last declaration named.
 fn last_declared(entries: &[Entry]) -> Option<Digest> {
     entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::Promoted { how: How::ByHand { by }, .. } if by == FILE => Some(entry.genome),
+        Event::Promoted { how: How::ByHand { by }, .. } if is_origin(by) => Some(entry.genome),
         _ => None,
     })
+}
+
+fn is_origin(by: &str) -> bool {
+    AgentOrigin::DECLARING.into_iter().any(|origin| origin.words() == by)
 }
 
 impl OpenGenomes {

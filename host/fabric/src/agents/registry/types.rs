@@ -42,7 +42,7 @@ impl AgentRegistry {
 
     /// Tasks may target these types soon: their first agents are being started.
     pub(crate) fn await_types(&self, names: impl IntoIterator<Item = String>) {
-        self.write().awaited = names.into_iter().collect();
+        self.write().awaited.extend(names);
     }
 
     /// A type's agents are up, or could not be started.
@@ -57,11 +57,6 @@ impl AgentRegistry {
             Some(reason) => drop(registry.down.insert(name.to_owned(), reason)),
             None => drop(registry.down.remove(name)),
         }
-    }
-
-    /// Forgets what is no longer declared.
-    pub(crate) fn keep_down(&self, is_declared: impl Fn(&str) -> bool) {
-        self.write().down.retain(|name, _| is_declared(name));
     }
 
     /// The declared types whose agents did not start, each with the reason.
