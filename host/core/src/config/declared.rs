@@ -59,7 +59,7 @@ fn origin(name: &str, layers: &Layers) -> String {
 }
 
 /// It becomes a label, a header and a line of a terminal.
-fn bad_name(name: &str) -> Vec<String> {
+pub(super) fn bad_name(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let bytes = name.len();
     if !(1..=MOST_NAME_BYTES).contains(&bytes) {
@@ -71,7 +71,7 @@ fn bad_name(name: &str) -> Vec<String> {
     wrong
 }
 
-fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
+pub(super) fn declaration(reader: &mut Reader, beside: &Path) -> AgentDeclaration {
     let declaration = AgentDeclaration {
         component: component(reader, beside),
         instances: instances(reader),

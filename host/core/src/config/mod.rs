@@ -8,6 +8,8 @@
 mod address;
 mod agent_keys;
 mod agents;
+pub mod agents_dir;
+mod alone;
 mod declared;
 mod layers;
 mod meant;
@@ -30,6 +32,7 @@ use crate::ResourceQuota;
 pub use address::is_web_address;
 pub use agent_keys::AGENT_KEYS;
 pub use agents::{AgentDeclaration, PartialQuota};
+pub use alone::{declared_alone, declared_in_json};
 pub use declared::declared;
 pub use layers::{InvalidFile, Layers};
 pub use parts::capabilities::{GRANT_KEYS, GrantKey};
@@ -81,7 +84,7 @@ impl FromStr for TaskStoreKind {
 
 /// The host's settings, complete and within range.
 ///
-/// The settings that the specification names and the data folder are fields. The others are
+/// The settings that the specification names and the two folders are fields. The others are
 /// in groups, one for each part of the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FabricConfig {
@@ -107,6 +110,9 @@ pub struct FabricConfig {
     /// Where compiled code and tasks are kept; `None`: code in a folder that goes
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
+    /// Where the components of agent types are watched for; `None`: `agents` in the data
+    /// folder, and without that one `agents` in the working directory.
+    pub agents_dir: Option<PathBuf>,
     /// Components, and how they are compiled.
     pub components: ComponentSettings,
     /// Where tasks are kept, and for how long.
@@ -134,6 +140,7 @@ impl Default for FabricConfig {
             metrics_port: DEFAULT_METRICS_PORT,
             debug_mode: false,
             data_dir: None,
+            agents_dir: None,
             components: ComponentSettings::default(),
             queue: QueueSettings::default(),
             http: HttpSettings::default(),

@@ -152,6 +152,7 @@ mod tests {
             ("compile_cpu_secs", "3"),
             ("compile_memory_mb", "300"),
             ("compile_program", "/b"),
+            ("agents_dir", "/e"),
             ("data_dir", "/a"),
             ("redis_url", "redis://a:b@c"),
             ("task_store", "memory"),

@@ -92,4 +92,15 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         show: |c| shown_path(&c.components.compile_program),
         set: |c, text| put_some(&mut c.components.compile_program, text),
     },
+    Setting {
+        key: "agents_dir",
+        variable: "LAYER4_AGENTS_DIR",
+        flag: None,
+        help: "The folder of agents: `NAME.wasm` in it serves the type `NAME`, with the keys of `[agents.NAME]` in `NAME.toml`.",
+        allowed: Allowed::Words("a path"),
+        default_note: ": `agents` in the data folder",
+        reloads: false,
+        show: |c| shown_path(&c.agents_dir),
+        set: |c, text| put_some(&mut c.agents_dir, text),
+    },
 ];
