@@ -95,6 +95,8 @@ impl Layer4Fabric {
                 }
             }
         }
+        // Those of the agents folder, which is watched from here on.
+        Box::pin(self.fabric.load_agent_types(|_| {})).await?;
         Ok(())
     }
 

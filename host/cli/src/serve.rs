@@ -100,27 +100,33 @@ async fn apply_reloads(
 /// others are served.
 ///
 /// # Errors
-/// All types failed: there is nothing to serve.
+/// The settings declare types, all of them failed, and there is nothing else to serve; or
+/// the agents folder that they name cannot be used.
 async fn load(
-    fabric: &Fabric,
+    fabric: &Arc<Fabric>,
     agents: &BTreeMap<String, AgentDeclaration>,
     output: &Output,
 ) -> anyhow::Result<()> {
     let bar = Bar::new(*output, "loading agents");
     let applied = fabric.apply_agents(agents, |name| bar.say(name)).await;
+    let others = fabric.load_agent_types(|name| bar.say(name)).await;
     drop(bar);
     if fabric.check_running().is_err() {
         // A signal came first: how the host ends is what counts, not what it did not start.
         return std::future::pending().await;
     }
-    let (count, mut down) = (applied.len(), Vec::new());
+    let others = others?;
+    let count = applied.len() + others.len();
+    let mut down = Vec::new();
     for Applied { name, outcome } in applied {
         if let Outcome::Failed(error) = outcome {
             tracing::error!(agent_type = name, %error, "not started");
             down.push((name, error));
         }
     }
-    let up = count - down.len();
+    // The log has their reasons already.
+    let refused = others.iter().filter(|one| matches!(one.outcome, Outcome::Failed(_))).count();
+    let up = count - down.len() - refused;
     if up == 0
         && let Some((name, error)) = down.into_iter().next()
     {

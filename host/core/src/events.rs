@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::config::AgentOrigin;
 use crate::metrics::KpiReport;
 use crate::scheduler::{DeadReason, TaskState, Timestamp};
 use crate::{AgentId, Digest, Priority, TaskId};
@@ -43,6 +44,7 @@ impl Event {
             EventKind::AgentStarted { .. }
             | EventKind::AgentEnded { .. }
             | EventKind::AgentRestarted { .. }
+            | EventKind::AgentTypeChanged { .. }
             | EventKind::GenomeSwapped { .. }
             | EventKind::RolloutStep { .. }
             | EventKind::RolloutEnded { .. }
@@ -59,6 +61,7 @@ impl Event {
             EventKind::AgentStarted { .. } => "agent-started",
             EventKind::AgentEnded { .. } => "agent-ended",
             EventKind::AgentRestarted { .. } => "agent-restarted",
+            EventKind::AgentTypeChanged { .. } => "agent-type-changed",
             EventKind::GenomeSwapped { .. } => "genome-swapped",
             EventKind::RolloutStep { .. } => "rollout-step",
             EventKind::RolloutEnded { .. } => "rollout-ended",
@@ -96,6 +99,18 @@ pub enum EventKind {
         agent_id: AgentId,
         /// Its type.
         agent_type: String,
+    },
+    /// An agent type is declared otherwise, or no longer.
+    AgentTypeChanged {
+        /// The type.
+        agent_type: String,
+        /// Where that is declared.
+        source: AgentOrigin,
+        /// started, replaced, removed or failed.
+        outcome: &'static str,
+        /// Why it failed: the type is as it was before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Another genome took over in agents of a type.
     GenomeSwapped {

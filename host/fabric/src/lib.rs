@@ -11,6 +11,7 @@ mod lifecycle;
 mod program;
 mod queue;
 pub mod scheduler;
+mod sources;
 mod tasks;
 pub mod telemetry;
 pub mod utils;

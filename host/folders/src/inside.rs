@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, renameat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -92,25 +92,61 @@ impl OwnFolder {
         Err(failed()(Errno::ISDIR.into()))
     }
 
+    /// What is in a file of this folder that only its owner and root can change, but no
+    /// more than one byte over `most`: that one tells a file that is too large.
+    ///
+    /// # Errors
+    /// `Unsafe` when another user could change it; `Failed`.
+    pub fn read_own(&self, name: &str, most: u64) -> Result<Vec<u8>, FolderError> {
+        let failed = || self.failed(Path::new(name), "read");
+        let file = self.open_file(name)?;
+        let found = fstat(&file).map_err(|error| failed()(error.into()))?;
+        rules::check_writers_of_settings(&found, &self.path.join(name))?;
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed())?;
+        Ok(bytes)
+    }
+
     /// Writes a file of this folder so that a reader sees all of it or none.
     ///
     /// # Errors
     /// What the system said.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(name, bytes, false)
+    }
+
+    /// As [`write_whole`](Self::write_whole), and the file is on disk when this returns.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write_synced(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(name, bytes, true)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], is_synced: bool) -> io::Result<()> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Others may write the same name at the same time; each has a temporary of its own.
         let (process, next) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let temporary = format!("{name}.tmp-{process}-{next}");
         let flags = CAREFULLY | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let file = openat(&self.folder, &*temporary, flags, Mode::RUSR | Mode::WUSR)?;
-        let written = File::from(file)
+        let mut file =
+            File::from(openat(&self.folder, &*temporary, flags, Mode::RUSR | Mode::WUSR)?);
+        let written = file
             .write_all(bytes)
+            .and_then(|()| if is_synced { file.sync_all() } else { Ok(()) })
             .and_then(|()| Ok(renameat(&self.folder, &*temporary, &self.folder, name)?));
         if written.is_err() {
             // The first error is the one that tells.
             let _ = unlinkat(&self.folder, &*temporary, AtFlags::empty());
         }
-        written
+        written?;
+        if is_synced {
+            // The name is in the folder, which is a file of its own. It was opened to look
+            // things up, and is opened here to be synced.
+            let flags = CAREFULLY | OFlags::RDONLY | OFlags::DIRECTORY;
+            fsync(openat(&self.folder, ".", flags, Mode::empty())?)?;
+        }
+        Ok(())
     }
 
     /// Whether everything below this folder is this user's, a file or a folder, and

@@ -127,6 +127,17 @@ pub(super) fn check_writers(found: &Stat, path: &Path) -> Result<(), FolderError
     )))
 }
 
+/// Whether a file that grants something can be written to by its owner and root alone.
+pub(super) fn check_writers_of_settings(found: &Stat, path: &Path) -> Result<(), FolderError> {
+    let us = geteuid().as_raw();
+    let Some(writers) = writers(found, us) else { return Ok(()) };
+    let (path, mode) = (path.display(), found.st_mode & 0o777);
+    Err(FolderError::Unsafe(format!(
+        "{path} has mode {mode:o}: {writers} can write to it, and what it says would be granted; \
+         `chmod go-w` {path} after a look at what it says"
+    )))
+}
+
 /// Who can write to a folder besides root and `us`, in words.
 fn writers(folder: &Stat, us: u32) -> Option<String> {
     if folder.st_mode & OTHERS_WRITE != 0 {

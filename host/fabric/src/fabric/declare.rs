@@ -5,17 +5,14 @@
 //! agents are not touched.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chimera_layer4_core::config::{AgentDeclaration, AgentOrigin, AgentSources, Declarations};
-use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
-use chimera_layer4_runtime::Genome;
+use chimera_layer4_core::{FabricError, FabricResult};
 use parking_lot::Mutex;
 
 use super::Fabric;
-use crate::agents::AgentSource;
-use crate::agents::registry::AgentType;
-use crate::utils;
+use super::in_force::InForce;
+use crate::telemetry::events::EventKind;
 
 /// What is declared, and what is in force of it.
 #[derive(Default)]
@@ -60,38 +57,11 @@ impl Declared {
         self.shown.lock().clone()
     }
 
-    /// A declaration was refused before it came to be applied. What is in force stays.
-    pub(super) fn note_refused(&self, name: &str, origin: AgentOrigin, reason: String) {
-        let mut shown = self.shown.lock();
-        let new = Shown { origin, failed: None, beside: None };
-        shown.entry(name.to_owned()).or_insert(new).failed = Some(reason);
-    }
-
     /// The types whose newest declaration could not be put in force.
     fn failed(&self) -> Vec<String> {
         let shown = self.shown.lock();
         let failed = shown.iter().filter(|(_, shown)| shown.failed.is_some());
         failed.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-struct InForce {
-    declaration: AgentDeclaration,
-    /// The component that is declared. Another may be in charge since.
-    component: Digest,
-    /// What its agents were started with.
-    genome: Arc<Genome>,
-    /// Those that were started with it.
-    agents: Vec<AgentId>,
-    /// The one that a task starts, should none of them run.
-    on_demand: AgentId,
-}
-
-impl InForce {
-    fn all(self) -> Vec<AgentId> {
-        let Self { mut agents, on_demand, .. } = self;
-        agents.push(on_demand);
-        agents
     }
 }
 
@@ -148,8 +118,18 @@ impl Outcome {
     }
 }
 
-/// New declarations of one place, by type; `None`: it declares the type no longer.
-pub(super) type Changes = BTreeMap<String, Option<AgentDeclaration>>;
+/// What becomes of one place's declarations, by type.
+pub(super) type Changes = BTreeMap<String, Change>;
+
+/// What becomes of one declaration.
+pub(super) enum Change {
+    /// It is this from now on.
+    To(AgentDeclaration),
+    /// It was to change, and why that is refused.
+    Refused(String),
+    /// It is gone.
+    Gone,
+}
 
 impl Fabric {
     /// Makes agents what the settings declare: starts those that are new, replaces
@@ -171,14 +151,16 @@ impl Fabric {
         self.await_agents(declared.keys().cloned());
         // One change at a time.
         let mut force = self.declared.in_force.lock().await;
-        let changes = force.sources.changes_to(AgentOrigin::Settings, declared);
+        let changes = force.sources.changes_to(AgentOrigin::Settings, declared).into_iter();
+        let changes = changes.map(|(name, to)| (name, to.map_or(Change::Gone, Change::To)));
+        let changes = changes.collect();
         let failed = self.declared.failed();
         let mut applied =
             self.apply_changes(&mut force, AgentOrigin::Settings, changes, &told).await;
         for name in failed {
             let Some((origin, declaration)) = force.sources.of(&name) else { continue };
             if origin != AgentOrigin::Settings {
-                let again = Changes::from([(name, Some(declaration.clone()))]);
+                let again = Changes::from([(name, Change::To(declaration.clone()))]);
                 applied.extend(self.apply_changes(&mut force, origin, again, &told).await);
             }
         }
@@ -215,11 +197,18 @@ impl Fabric {
         changes: Changes,
         told: &impl Fn(&str),
     ) -> Vec<Applied> {
-        for (name, to) in &changes {
-            force.sources.set(origin, name, to.clone());
+        for (name, change) in &changes {
+            match change {
+                Change::To(to) => force.sources.set(origin, name, Some(to.clone())),
+                Change::Gone => force.sources.set(origin, name, None),
+                Change::Refused(_) => {}
+            }
         }
-        let (there, gone): (Vec<_>, Vec<_>) =
-            changes.into_iter().partition(|(name, _)| force.sources.of(name).is_some());
+        let is_left = |name: &String, change: &Change| {
+            force.sources.of(name).is_some() || matches!(change, Change::Refused(_))
+        };
+        let (left, gone): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|(name, change)| is_left(name, change));
         let mut applied = Vec::new();
         for (name, _) in gone {
             self.declared.shown.lock().remove(&name);
@@ -231,41 +220,75 @@ impl Fabric {
                 applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
             }
         }
-        for (name, to) in there {
+        for (name, change) in left {
             told(&name);
-            let Some((counts, declaration)) = force.sources.of(&name) else { continue };
-            let declaration = declaration.clone();
-            // Another place goes before this one.
-            let other = to.is_some() && counts != origin;
-            let outcome = match other {
-                true => Err(FabricError::AgentTypeDeclared {
-                    agent_type: name.clone(),
-                    by: counts.words(),
-                }),
-                false => self.apply_checked(force, &name, counts, &declaration).await,
-            };
+            let outcome = self.apply_left(force, &name, origin, change).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
-            self.note(force, &name, counts, (!other).then_some(&outcome));
+            self.note(force, &name, origin, &outcome);
             applied.push(Applied { name, outcome });
         }
+        applied.iter().for_each(|applied| self.tell(origin, applied));
         applied
     }
 
+    /// Applies the declaration of a type that counts now.
+    async fn apply_left(
+        &self,
+        force: &mut Force,
+        name: &str,
+        origin: AgentOrigin,
+        change: Change,
+    ) -> FabricResult<Outcome> {
+        if let Change::Refused(reason) = change {
+            return Err(FabricError::InvalidRequest(vec![reason]));
+        }
+        let of = force.sources.of(name).map(|(counts, declaration)| (counts, declaration.clone()));
+        let Some((counts, declaration)) = of else { return Ok(Outcome::Unchanged) };
+        if matches!(change, Change::To(_)) && counts != origin {
+            let (agent_type, by) = (name.to_owned(), counts.words());
+            return Err(FabricError::AgentTypeDeclared { agent_type, by });
+        }
+        // The host may have begun to end since the type before.
+        self.life.check_not_ending()?;
+        self.has_places_for(force, name, counts, &declaration)?;
+        self.apply_one(&mut force.types, name, counts, &declaration).await
+    }
+
     /// What is shown of a type from now on, and whether tasks can be given to it.
-    fn note(&self, force: &Force, name: &str, origin: AgentOrigin, outcome: Option<&Outcome>) {
-        self.pool.agents.not_awaited(name);
+    fn note(&self, force: &Force, name: &str, origin: AgentOrigin, outcome: &Outcome) {
+        let counts = force.sources.of(name).map_or(origin, |(counts, _)| counts);
         let beside = force.sources.beside(name);
         let mut shown = self.declared.shown.lock();
-        let before = shown.get(name).and_then(|before| before.failed.clone());
         let failed = match outcome {
-            Some(Outcome::Failed(error)) => Some(error.to_string()),
-            Some(_) => None,
-            None => before,
+            // It is shown as one that is declared beside another.
+            Outcome::Failed(FabricError::AgentTypeDeclared { .. }) => {
+                shown.get(name).and_then(|before| before.failed.clone())
+            }
+            Outcome::Failed(error) => Some(error.to_string()),
+            _ => None,
         };
         // Where something of it is in force, it is as it was before.
         let down = failed.clone().filter(|_| !force.types.contains_key(name));
         self.pool.agents.note_down(name, down);
-        shown.insert(name.to_owned(), Shown { origin, failed, beside });
+        self.pool.agents.not_awaited(name);
+        shown.insert(name.to_owned(), Shown { origin: counts, failed, beside });
+    }
+
+    /// Tells listeners what became of a declaration.
+    fn tell(&self, source: AgentOrigin, applied: &Applied) {
+        let Applied { name, outcome } = applied;
+        if matches!(outcome, Outcome::Unchanged) {
+            return;
+        }
+        self.telemetry.events.tell(|| EventKind::AgentTypeChanged {
+            agent_type: name.clone(),
+            source,
+            outcome: outcome.word(),
+            reason: match outcome {
+                Outcome::Failed(error) => Some(error.to_string()),
+                _ => None,
+            },
+        });
     }
 
     /// Ends the agents of a type that is declared no longer; how many tasks wait for it.
@@ -318,121 +341,5 @@ impl Fabric {
              {advice}"
         );
         Err(FabricError::InvalidRequest(vec![message]))
-    }
-
-    async fn apply_checked(
-        &self,
-        force: &mut Force,
-        name: &str,
-        origin: AgentOrigin,
-        declaration: &AgentDeclaration,
-    ) -> FabricResult<Outcome> {
-        // The host may have begun to end since the type before.
-        self.life.check_not_ending()?;
-        self.has_places_for(force, name, origin, declaration)?;
-        self.apply_one(&mut force.types, name, origin, declaration).await
-    }
-
-    async fn apply_one(
-        &self,
-        in_force: &mut BTreeMap<String, InForce>,
-        name: &str,
-        origin: AgentOrigin,
-        declaration: &AgentDeclaration,
-    ) -> FabricResult<Outcome> {
-        let bytes = self.genomes.declared_bytes(&declaration.component).await?;
-        let component = Digest::of(&bytes);
-        if let Some(old) = in_force.get(name)
-            && old.component == component
-            && old.declaration == *declaration
-        {
-            return Ok(Outcome::Unchanged);
-        }
-        // The declaration was changed without waiting for the trial. The lineage
-        // records how the trial ended before it records what the declaration puts in
-        // charge. Without a trial there is nothing to abort.
-        let _ = self.genomes.abort_rollout(name, origin.change()).await;
-        // What is in charge stays so until its agents run.
-        let turn = self.genomes.turn(name).await?;
-        let chosen = self.genomes.choose(name, bytes).await?;
-        let genome = Arc::clone(&chosen.genome);
-        // While agents change, no task starts one of its own.
-        let starting = self.pool.agents.registered(name).map(|old| old.starting);
-        let starting = starting.unwrap_or_default();
-        let held = Arc::clone(&starting).lock_owned().await;
-        let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
-        let on_demand = utils::generate_agent_id();
-        let config = declaration.config(name, on_demand, self.default_quota());
-        let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
-        self.pool.agents.register(name, AgentType { source, config, starting });
-        let declaration = declaration.clone();
-        let now = InForce { declaration, component, genome, agents, on_demand };
-        let old = in_force.insert(name.to_owned(), now);
-        self.genomes.note_declared(name, origin, &chosen).await?;
-        drop((held, turn));
-        self.pool.capacity_changed();
-        let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
-        self.pool.retire(old.map_or_else(Vec::new, InForce::all)).await;
-        Ok(outcome)
-    }
-
-    /// Starts the declared number of agents. Where `max_agents` is reached, an
-    /// old one goes first for each new one; if a new one fails, the old ones
-    /// that went are started again.
-    async fn take_over(
-        &self,
-        mut old: Option<&mut InForce>,
-        name: &str,
-        declaration: &AgentDeclaration,
-        genome: &Arc<Genome>,
-    ) -> FabricResult<Vec<AgentId>> {
-        let mut begun = Vec::new();
-        let mut gone = 0;
-        while begun.len() < declaration.instances as usize {
-            let id = utils::generate_agent_id();
-            let config = declaration.config(name, id, self.default_quota());
-            let error = match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
-                Ok(_) => {
-                    begun.push(id);
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let next = match (&error, &mut old) {
-                (FabricError::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
-                _ => None,
-            };
-            match (next, old) {
-                (Some(one), still) => {
-                    gone += 1;
-                    old = still;
-                    self.pool.retire(vec![one]).await;
-                }
-                (None, old) => {
-                    self.pool.retire(begun).await;
-                    self.bring_back(old, name, gone).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(begun)
-    }
-
-    /// Starts as many agents as went, as they were.
-    async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
-        let Some(old) = old else { return };
-        // What those run that are still there: another may have taken over.
-        let there = self.pool.agents.in_charge(name);
-        let genome = there.first().map_or(&old.genome, |entry| entry.agent.genome());
-        for _ in 0..gone {
-            let id = utils::generate_agent_id();
-            let config = old.declaration.config(name, id, self.default_quota());
-            match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
-                Ok(_) => old.agents.push(id),
-                Err(error) => {
-                    tracing::error!(agent_type = name, %error, "an agent could not be brought back");
-                }
-            }
-        }
     }
 }

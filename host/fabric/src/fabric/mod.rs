@@ -1,6 +1,8 @@
 //! [`Fabric`]: builds the parts, starts them, ends them in order.
 
 mod declare;
+mod in_force;
+mod load;
 mod report;
 mod warnings;
 
@@ -24,6 +26,7 @@ pub use self::declare::{Applied, Outcome};
 pub use self::warnings::Warning;
 
 use self::declare::Declared;
+use self::load::Loading;
 use crate::agents::pool::{AgentPool, OVERLAPPING};
 use crate::agents::{Agents, heartbeat};
 use crate::descriptors::Descriptors;
@@ -64,6 +67,7 @@ pub struct Fabric {
     tasks: Tasks,
     keyvalue: KeyValue,
     declared: Declared,
+    loading: Loading,
     descriptors: Descriptors,
     started: Mutex<Option<Running>>,
 }
@@ -136,6 +140,7 @@ impl Fabric {
             tasks: Tasks::new(Arc::clone(&pool), Arc::clone(&life)),
             keyvalue: KeyValue::new(keyvalue),
             declared: Declared::default(),
+            loading: Loading::default(),
             started: Mutex::new(None),
             config,
             stores,
@@ -288,6 +293,7 @@ impl Fabric {
             }
             self.life.advance(Phase::Draining) == Phase::Running
         };
+        self.loading.end();
         // From here on a start of another agent is refused.
         self.pool.agents.close();
         if ran {

@@ -1,0 +1,141 @@
+//! What is in force of the declared agent types, and how another declaration takes over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chimera_layer4_core::config::{AgentDeclaration, AgentOrigin};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
+use chimera_layer4_runtime::Genome;
+
+use super::{Fabric, Outcome};
+use crate::agents::AgentSource;
+use crate::agents::registry::AgentType;
+use crate::utils;
+
+/// What is in force of a declaration.
+pub(super) struct InForce {
+    pub(super) declaration: AgentDeclaration,
+    /// The component that is declared. Another may be in charge since.
+    component: Digest,
+    /// What its agents were started with.
+    genome: Arc<Genome>,
+    /// Those that were started with it.
+    agents: Vec<AgentId>,
+    /// The one that a task starts, should none of them run.
+    on_demand: AgentId,
+}
+
+impl InForce {
+    /// Its agents.
+    pub(super) fn all(self) -> Vec<AgentId> {
+        let Self { mut agents, on_demand, .. } = self;
+        agents.push(on_demand);
+        agents
+    }
+}
+
+impl Fabric {
+    /// Puts a declaration in force, unless it is so already.
+    pub(super) async fn apply_one(
+        &self,
+        in_force: &mut BTreeMap<String, InForce>,
+        name: &str,
+        origin: AgentOrigin,
+        declaration: &AgentDeclaration,
+    ) -> FabricResult<Outcome> {
+        let bytes = self.genomes.declared_bytes(&declaration.component).await?;
+        let component = Digest::of(&bytes);
+        if let Some(old) = in_force.get(name)
+            && old.component == component
+            && old.declaration == *declaration
+        {
+            return Ok(Outcome::Unchanged);
+        }
+        // The declaration was changed without waiting for the trial. The lineage
+        // records how the trial ended before it records what the declaration puts in
+        // charge. Without a trial there is nothing to abort.
+        let _ = self.genomes.abort_rollout(name, origin.change()).await;
+        // What is in charge stays so until its agents run.
+        let turn = self.genomes.turn(name).await?;
+        let chosen = self.genomes.choose(name, bytes).await?;
+        let genome = Arc::clone(&chosen.genome);
+        // While agents change, no task starts one of its own.
+        let starting = self.pool.agents.registered(name).map(|old| old.starting);
+        let starting = starting.unwrap_or_default();
+        let held = Arc::clone(&starting).lock_owned().await;
+        let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
+        let on_demand = utils::generate_agent_id();
+        let config = declaration.config(name, on_demand, self.default_quota());
+        let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
+        self.pool.agents.register(name, AgentType { source, config, starting });
+        let declaration = declaration.clone();
+        let now = InForce { declaration, component, genome, agents, on_demand };
+        let old = in_force.insert(name.to_owned(), now);
+        self.genomes.note_declared(name, origin, &chosen).await?;
+        drop((held, turn));
+        self.pool.capacity_changed();
+        let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
+        self.pool.retire(old.map_or_else(Vec::new, InForce::all)).await;
+        Ok(outcome)
+    }
+
+    /// Starts the declared number of agents. Where `max_agents` is reached, an
+    /// old one goes first for each new one; if a new one fails, the old ones
+    /// that went are started again.
+    async fn take_over(
+        &self,
+        mut old: Option<&mut InForce>,
+        name: &str,
+        declaration: &AgentDeclaration,
+        genome: &Arc<Genome>,
+    ) -> FabricResult<Vec<AgentId>> {
+        let mut begun = Vec::new();
+        let mut gone = 0;
+        while begun.len() < declaration.instances as usize {
+            let id = utils::generate_agent_id();
+            let config = declaration.config(name, id, self.default_quota());
+            let error = match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
+                Ok(_) => {
+                    begun.push(id);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let next = match (&error, &mut old) {
+                (FabricError::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
+                _ => None,
+            };
+            match (next, old) {
+                (Some(one), still) => {
+                    gone += 1;
+                    old = still;
+                    self.pool.retire(vec![one]).await;
+                }
+                (None, old) => {
+                    self.pool.retire(begun).await;
+                    self.bring_back(old, name, gone).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(begun)
+    }
+
+    /// Starts as many agents as went, as they were.
+    async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
+        let Some(old) = old else { return };
+        // What those run that are still there: another may have taken over.
+        let there = self.pool.agents.in_charge(name);
+        let genome = there.first().map_or(&old.genome, |entry| entry.agent.genome());
+        for _ in 0..gone {
+            let id = utils::generate_agent_id();
+            let config = old.declaration.config(name, id, self.default_quota());
+            match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
+                Ok(_) => old.agents.push(id),
+                Err(error) => {
+                    tracing::error!(agent_type = name, %error, "an agent could not be brought back");
+                }
+            }
+        }
+    }
+}
