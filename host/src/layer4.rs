@@ -95,7 +95,7 @@ impl Layer4Fabric {
                 }
             }
         }
-        // Those of the agents folder, which is watched from here on.
+        // Those of the agents folder, which is watched from here on, and the built-in ones.
         Box::pin(self.fabric.load_agent_types(|_| {})).await?;
         Ok(())
     }

@@ -91,7 +91,8 @@ impl Agents {
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;
-        self.pool.agents.register(name, AgentType { source, config, starting: Arc::default() });
+        let (starting, is_built_in) = (Arc::default(), false);
+        self.pool.agents.register(name, AgentType { source, config, starting, is_built_in });
         self.pool.capacity_changed();
         Ok(())
     }

@@ -60,14 +60,17 @@ impl Fabric {
         let chosen = self.genomes.choose(name, bytes).await?;
         let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
-        let starting = self.pool.agents.registered(name).map(|old| old.starting);
-        let starting = starting.unwrap_or_default();
+        let before = self.pool.agents.registered(name);
+        // The type that every host has goes where another of its name is declared.
+        let built_in = before.as_ref().filter(|before| before.is_built_in);
+        let built_in = built_in.map(|before| before.config.agent_id);
+        let starting = before.map(|before| before.starting).unwrap_or_default();
         let held = Arc::clone(&starting).lock_owned().await;
         let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
         let on_demand = utils::generate_agent_id();
         let config = declaration.config(name, on_demand, self.default_quota());
         let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
-        self.pool.agents.register(name, AgentType { source, config, starting });
+        self.pool.agents.register(name, AgentType { source, config, starting, is_built_in: false });
         let declaration = declaration.clone();
         let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
@@ -75,7 +78,9 @@ impl Fabric {
         drop((held, turn));
         self.pool.capacity_changed();
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
-        self.pool.retire(old.map_or_else(Vec::new, InForce::all)).await;
+        let mut retired = old.map_or_else(Vec::new, InForce::all);
+        retired.extend(built_in);
+        self.pool.retire(retired).await;
         Ok(outcome)
     }
 

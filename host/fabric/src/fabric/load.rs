@@ -1,4 +1,5 @@
-//! Agent types that the settings do not declare: the agents folder, which is watched.
+//! Agent types that the settings do not declare: the agents folder, which is watched, and
+//! what every host has.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,7 +15,11 @@ use tokio::time::MissedTickBehavior;
 
 use super::declare::{Change, Changes};
 use super::{Applied, Fabric, Outcome};
+use crate::agents::AgentSource;
+use crate::agents::registry::AgentType;
+use crate::sources::builtin::{ECHO, ECHO_COMPONENT};
 use crate::sources::folder::{AgentsFolder, FOLDER};
+use crate::utils;
 
 /// Between two looks at the agents folder.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,8 +47,9 @@ impl Drop for Loading {
 }
 
 impl Fabric {
-    /// Starts the agent types of the agents folder, and watches the folder from then on. What
-    /// fails is in the answer and in the log, and leaves the others alone.
+    /// Starts the agent types of the agents folder, watches the folder from then on, and makes
+    /// the types known that every host has. What fails is in the answer and in the log, and
+    /// leaves the others alone.
     ///
     /// A host does so once, after [`apply_agents`](Self::apply_agents): the second call does
     /// nothing. `told` is called for each type before it is begun.
@@ -58,6 +64,7 @@ impl Fabric {
         }
         let mut watch = Watch::of(self);
         let applied = watch.begin(self, &told).await?;
+        self.register_built_in();
         let host = Arc::downgrade(self);
         let mut handle = self.loading.watch.lock();
         // The host may have ended meanwhile, and looked for a watch in vain.
@@ -65,6 +72,17 @@ impl Fabric {
             *handle = Some(tokio::spawn(watch.go_on(host)));
         }
         Ok(applied)
+    }
+
+    fn register_built_in(&self) {
+        let agent = AgentType {
+            source: AgentSource::Bytes(ECHO_COMPONENT.into()),
+            config: utils::agent_config(ECHO, self.default_quota().clone()),
+            starting: Arc::default(),
+            is_built_in: true,
+        };
+        self.pool.agents.register_built_in(ECHO, agent);
+        self.pool.capacity_changed();
     }
 }
 

@@ -192,8 +192,11 @@ impl AgentRegistry {
             genome: of_type.genome,
             arms: Arc::clone(&of_type.arms),
         });
-        let idle = registry.types.keys().filter(|name| !registry.by_type.contains_key(*name));
-        let idle = idle.map(|name| Capacity {
+        let is_idle = |(name, _): &(&String, &AgentType)| !registry.by_type.contains_key(*name);
+        let (built_in, own): (Vec<_>, Vec<_>) =
+            registry.types.iter().filter(is_idle).partition(|(_, its)| its.is_built_in);
+        // What every host has comes last: there may be a place for one more agent.
+        let idle = own.into_iter().chain(built_in).map(|(name, _)| Capacity {
             agent_type: name.as_str().into(),
             slots: 1,
             genome: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
 
-use super::AgentRegistry;
+use super::{AgentRegistry, Registry};
 
 /// Where the component of a registered type comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) struct AgentType {
     pub(crate) config: AgentConfig,
     /// Held by the task that starts the first agent; the other first tasks wait for it.
     pub(crate) starting: Arc<tokio::sync::Mutex<()>>,
+    /// Whether every host has it. Another of its name takes its place.
+    pub(crate) is_built_in: bool,
 }
 
 impl AgentRegistry {
@@ -38,6 +40,19 @@ impl AgentRegistry {
 
     pub(crate) fn registered(&self, name: &str) -> Option<AgentType> {
         self.read().types.get(name).cloned()
+    }
+
+    /// Registers a type that every host has, unless another of its name is there, being
+    /// started or down.
+    pub(crate) fn register_built_in(&self, name: &str, agent_type: AgentType) {
+        let mut registry = self.write();
+        let is_taken = registry.by_type.contains_key(name)
+            || registry.types.contains_key(name)
+            || registry.awaited.contains(name)
+            || registry.down.contains_key(name);
+        if !is_taken {
+            registry.types.insert(name.to_owned(), agent_type);
+        }
     }
 
     /// Tasks may target these types soon: their first agents are being started.
@@ -84,8 +99,12 @@ impl AgentRegistry {
             return FabricError::AgentTypeDown { agent_type, reason: reason.clone() };
         }
         let down = registry.down.keys().cloned().collect();
-        drop(registry);
-        FabricError::AgentTypeNotFound { agent_type, known: self.known_types(), down }
+        let mut known = registry.names();
+        // What every host has is worth naming only where there is nothing else.
+        if known.len() > 1 {
+            known.retain(|name| !registry.types.get(name).is_some_and(|its| its.is_built_in));
+        }
+        FabricError::AgentTypeNotFound { agent_type, known, down }
     }
 
     /// Whether a task may target the name.
@@ -96,9 +115,14 @@ impl AgentRegistry {
 
     /// The names that a task may target.
     pub(crate) fn known_types(&self) -> Vec<String> {
-        let registry = self.read();
-        let mut names: Vec<_> =
-            registry.by_type.keys().chain(registry.types.keys()).cloned().collect();
+        self.read().names()
+    }
+}
+
+impl Registry {
+    /// The names that a task may target, in order.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.by_type.keys().chain(self.types.keys()).cloned().collect();
         names.sort();
         names.dedup();
         names
