@@ -1,18 +1,45 @@
 //! Agents, agent types and their quotas.
 
-use chimera_layer4_core::AgentId;
-pub use chimera_layer4_core::status::ActiveAgent;
+use std::collections::BTreeMap;
+
+use chimera_layer4_core::Digest;
+use chimera_layer4_core::json::Tree;
+pub use chimera_layer4_core::status::{ActiveAgent, AgentType};
 pub use chimera_layer4_core::{KpiReport, ResourceAllocation, ValidationResult};
 use serde::{Deserialize, Serialize};
 
-/// An agent type that tasks may target.
+/// An agent type that is to be deployed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeployRequest {
+    /// The name that tasks target.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
+    pub name: String,
+    /// A stored genome.
+    pub component: Digest,
+    /// The keys of `[agents.NAME]` of the settings file, but for `component`.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub settings: BTreeMap<String, Tree>,
+}
+
+/// What became of an agent type that was deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AgentType {
+pub struct Deployed {
     #[expect(missing_docs, reason = "its name says it")]
     pub name: String,
-    /// Agents of it that run.
-    pub agents: Vec<AgentId>,
+    /// started, replaced or unchanged.
+    pub outcome: String,
+}
+
+/// What is left of an agent type that was retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Retired {
+    /// Tasks that wait for it, until it is there again or they are cancelled.
+    pub waiting: u64,
 }
 
 /// How many agents have the quota now.

@@ -35,6 +35,10 @@ pub struct Pushed {
     /// is what is taken without it, `file`, `evolution`, or `oci:…`.
     #[cfg_attr(feature = "openapi", param(max_length = 4096))]
     pub source: Option<String>,
+    /// Whether it is stored without being tried: a deployment starts it with its own settings.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", param(required = false))]
+    pub untried: bool,
 }
 
 /// What a check of every stored genome found.

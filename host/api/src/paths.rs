@@ -71,6 +71,8 @@ paths! {
 
     /// The agent types.
     AGENT_TYPES agent_types() = "/v1/agent-types";
+    /// One agent type.
+    AGENT_TYPE agent_type(name) = "/v1/agent-types/{name}";
     /// The genome in charge of an agent type.
     AGENT_TYPE_GENOME agent_type_genome(name) = "/v1/agent-types/{name}/genome";
     /// Which genomes an agent type had.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::AgentOrigin;
 use crate::{AgentCapabilities, AgentHealth, AgentId, Digest};
 
 /// One agent, as it is now.
@@ -44,6 +45,38 @@ pub struct ActiveAgent {
     /// Bytes that the responses brought, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_rx_bytes: Option<u64>,
+}
+
+/// An agent type: one that tasks may target, that is declared, or that tasks wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AgentType {
+    #[expect(missing_docs, reason = "its name says it")]
+    pub name: String,
+    /// Agents of it that run.
+    pub agents: Vec<AgentId>,
+    /// Where it comes from; absent of one that a program registered, and of one that
+    /// is no longer declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<AgentOrigin>,
+    /// Why no task can be given to it: its agents did not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
+    /// What is declared of it and is not in force, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Tasks that wait for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting: u64,
+    /// The task types that its agents say they support: a task may target one of these
+    /// in place of the type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The fabric's own state, in one word.

@@ -31,5 +31,5 @@ pub use self::tasks::Tasks;
 pub use self::telemetry::log::TARGET as AGENT_LOG;
 pub use self::telemetry::{Telemetry, events, metrics, traces};
 pub use chimera_layer4_core::keyvalue::KeptByKey;
-pub use chimera_layer4_core::status::{ActiveAgent, SystemHealth, SystemStatus};
+pub use chimera_layer4_core::status::{ActiveAgent, AgentType, SystemHealth, SystemStatus};
 pub use chimera_layer4_stores::visit_data_folder;

@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chimera_layer4_api::agents::{ActiveAgent, AgentType};
+use chimera_layer4_api::agents::{ActiveAgent, AgentType, DeployRequest, Deployed, Retired};
 use chimera_layer4_api::paths;
+use chimera_layer4_core::config::{Deployment, Deployments};
 use chimera_layer4_core::{AgentId, FabricError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,7 +12,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::answer::{Answer, Json};
 use super::error::Problem;
-use super::extract::Id;
+use super::extract::{Id, Json as Body};
 use super::problems;
 use super::turns::Client;
 
@@ -21,7 +22,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, end))
         .routes(routes!(restart))
         .routes(routes!(check))
-        .routes(routes!(types))
+        .routes(routes!(types, deploy))
+        .routes(routes!(retire))
         .merge(state_routes())
 }
 
@@ -129,7 +131,7 @@ async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The agent types that tasks may target.
+/// The agent types that tasks may target, that are declared, or that tasks wait for.
 #[utoipa::path(
     get, path = paths::AGENT_TYPES, tag = "agents",
     operation_id = "list_agent_types",
@@ -139,11 +141,56 @@ async fn end(
     )
 )]
 async fn types(State(app): State<App>) -> Answer<Vec<AgentType>> {
-    let running = app.fabric.agents().active();
-    let agents = |name: &str| {
-        let of_type = running.iter().filter(|agent| agent.agent_type == name);
-        of_type.map(|agent| agent.id).collect()
-    };
-    let names = app.fabric.agents().types().into_iter();
-    Answer(names.map(|name| AgentType { agents: agents(&name), name }).collect())
+    Answer(app.fabric.agent_types().await)
+}
+
+/// Serves an agent type from now on, also after a restart. Its component is pushed first.
+/// The agents of a type that was deployed before are replaced; tasks in flight finish in the
+/// old ones.
+#[utoipa::path(
+    post, path = paths::AGENT_TYPES, tag = "agents",
+    operation_id = "deploy_agent_type", request_body = DeployRequest,
+    responses(
+        (status = 200, description = "It is served", body = Deployed),
+        problems::Deploying,
+    )
+)]
+async fn deploy(
+    State(app): State<App>,
+    client: Client,
+    Body(wanted): Body<DeployRequest>,
+) -> Json<Deployed> {
+    let DeployRequest { name, component, settings } = wanted;
+    // Without a token each user of the machine can ask, and would read the host's files.
+    if settings.contains_key("folders") && !app.guard.wants_token() {
+        return Err(Problem::invalid(
+            "settings.folders is there, and a folder is granted by this route only where the \
+             host has an `api_token`; set one, or declare the agent type in the settings",
+        ));
+    }
+    let bytes = serde_json::to_vec(&settings).map_or(usize::MAX, |text| text.len());
+    if bytes > Deployments::MOST_SETTINGS_BYTES {
+        let most = Deployments::MOST_SETTINGS_BYTES;
+        return Err(Problem::invalid(format!("settings has {bytes} bytes; allowed are {most}")));
+    }
+    let _turn = client.turn_to_work()?;
+    let deployment = Deployment { component, settings };
+    let outcome = app.fabric.deploy_agent_type(&name, deployment).await?;
+    Ok(Answer(Deployed { name, outcome: outcome.word().to_owned() }))
+}
+
+/// Ends an agent type that was deployed; tasks in flight finish first. Tasks that wait go
+/// on when the type is there again.
+#[utoipa::path(
+    delete, path = paths::AGENT_TYPE, tag = "agents",
+    operation_id = "retire_agent_type",
+    params(("name" = String, Path, min_length = 1, max_length = 256)),
+    responses(
+        (status = 200, description = "It is served no longer", body = Retired),
+        problems::Changing,
+    )
+)]
+async fn retire(State(app): State<App>, Id(name): Id<String>, client: Client) -> Json<Retired> {
+    let _turn = client.turn_to_work()?;
+    Ok(Answer(Retired { waiting: app.fabric.retire_agent_type(&name).await? }))
 }

@@ -116,6 +116,7 @@ async fn push(
         agent_type: said.agent_type,
         allow: allow.map(str::to_owned).collect(),
         recorded_samples: said.samples,
+        is_untried: said.untried,
         ..NewGenome::new(bytes)
     };
     let admitted = app.fabric.genomes().push(new).await?;

@@ -59,6 +59,9 @@ problems! {
     Handling: WRONG, NONE_SUCH, (422, "The agent failed"), NOT_NOW;
     /// Of a route with a body.
     Telling: WRONG, NONE_SUCH, BODY[0], BODY[1], BODY[2], NOT_NOW;
+    /// Of a route that has an agent type served.
+    Deploying: WRONG, NONE_SUCH, (409, "The settings declare it"), BODY[0], BODY[1], BODY[2],
+        (422, "The component is refused, or does not start"), NOT_NOW;
     /// Of a route that takes a component.
     Pushing: WRONG, NONE_SUCH, BODY[0], BODY[1], (415, "The body is not declared as a component, or is compressed"),
         (422, "It was not admitted"), NOT_NOW;

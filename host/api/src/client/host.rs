@@ -4,7 +4,7 @@ use chimera_layer4_core::keyvalue::KeptByKey;
 
 use super::send::Ask;
 use super::{Client, ClientResult};
-use crate::agents::{ActiveAgent, AgentType, KpiReport};
+use crate::agents::{ActiveAgent, AgentType, DeployRequest, Deployed, KpiReport, Retired};
 use crate::host::{Health, Stats};
 use crate::paths;
 use crate::reload::{NEEDS_RESTART, Reload};
@@ -40,6 +40,22 @@ impl Client {
     /// [`ClientError`](super::ClientError).
     pub async fn agent_types(&self) -> ClientResult<Vec<AgentType>> {
         self.0.ask(Ask::get(paths::agent_types())).await
+    }
+
+    /// Has an agent type served, of a component that is stored.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::ClientError).
+    pub async fn deploy_agent_type(&self, wanted: &DeployRequest) -> ClientResult<Deployed> {
+        self.0.ask(Ask::post(paths::agent_types()).json(wanted)?).await
+    }
+
+    /// Ends an agent type that was deployed.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::ClientError).
+    pub async fn retire_agent_type(&self, name: &str) -> ClientResult<Retired> {
+        self.0.ask(Ask::delete(paths::agent_type(name))).await
     }
 
     /// How each agent did with each genome over the last minutes.

@@ -1,8 +1,9 @@
-//! `chimera agent …`: make, build, check and look at agents.
+//! `chimera agent …`: make, build, check, look at and deploy agents.
 
 mod build;
 mod check;
 mod conformance;
+mod deploy;
 pub(super) mod dev;
 mod inspect;
 mod new;
@@ -25,6 +26,8 @@ pub(super) async fn run(
         // It handles signals itself, and is run before this.
         AgentCommand::Dev(_) => Ok(Exit::Success),
         AgentCommand::Check(args) => check::check(config, *args, output).await,
+        AgentCommand::Deploy(args) => deploy::deploy(&config, args, output).await,
+        AgentCommand::Retire(args) => deploy::retire(&config, &args, output).await,
     }
 }
 

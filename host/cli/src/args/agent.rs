@@ -22,6 +22,11 @@ pub(crate) enum AgentCommand {
     /// Say whether a component meets the contract, and if not, where
     #[command(after_help = CHECK_HELP, mut_group("GrantArgs", |grants| grants.requires("run")))]
     Check(Box<CheckArgs>),
+    /// Have the host that serves the data folder serve an agent type
+    #[command(after_help = DEPLOY_HELP)]
+    Deploy(DeployArgs),
+    /// End an agent type that was deployed
+    Retire(RetireArgs),
 }
 
 impl AgentCommand {
@@ -32,6 +37,8 @@ impl AgentCommand {
             Self::Dev(args) => args.json,
             Self::Inspect(args) => args.json,
             Self::Check(args) => args.json,
+            Self::Deploy(args) => args.json,
+            Self::Retire(args) => args.json,
         }
     }
 }
@@ -154,6 +161,47 @@ pub(crate) struct InspectArgs {
     pub(crate) agent: PathBuf,
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const DEPLOY_HELP: &str = "\
+The host keeps the type in its data folder and serves it after a restart, too.
+Where the type was deployed before, its agents are replaced, and tasks that run
+finish in the old ones. A folder is granted only on a host with an `api_token`.
+
+Examples:
+  chimera agent deploy parser parser/ --param limit=10
+  chimera agent deploy parser parser.wasm --instances 2 --quota memory=64";
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// The name that tasks target
+    pub(crate) name: String,
+    /// A component, or a project's folder, which is built first
+    #[arg(value_name = "COMPONENT|FOLDER")]
+    pub(crate) agent: PathBuf,
+    /// Agents that run beside each other; with 0 the first task starts one
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) instances: u32,
+    /// Limits, as cpu=CORES, memory=MIB, time=SECONDS; the rest keep their defaults
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) quota: Vec<String>,
+    /// Give each task an instance of its own
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetireArgs {
+    /// The agent type's name
+    pub(crate) name: String,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -99,6 +99,7 @@ impl Genomes {
             allow: new.allow.join(","),
             samples: new.recorded_samples,
             source: Some(new.source.to_string()),
+            untried: new.is_untried,
         };
         Ok(client.push_genome(&said, new.bytes.to_vec()).await?)
     }

@@ -1,5 +1,6 @@
 //! An agent type that is declared alone: by a file beside its component, or by a document.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -9,6 +10,7 @@ use super::declared::{bad_name, declaration};
 use super::reader::Reader;
 use super::toml_file::{self, NotToml};
 use super::weight::too_much;
+use crate::json::Tree;
 use crate::telemetry::shown;
 use crate::{Digest, ResourceQuota};
 
@@ -42,9 +44,10 @@ pub fn declared_alone(
 pub fn declared_in_json(
     name: &str,
     component: Digest,
-    settings: &serde_json::Map<String, serde_json::Value>,
+    settings: &BTreeMap<String, Tree>,
     defaults: &ResourceQuota,
 ) -> Result<AgentDeclaration, Vec<String>> {
+    let settings = settings.iter().map(|(name, Tree(value))| (name, value));
     let table = members("", settings).map_err(|complaint| vec![complaint])?;
     alone(name, component.to_string().into(), "settings", table, defaults)
 }
@@ -76,14 +79,14 @@ fn alone(
     Err(reader.complaints.into_iter().map(|message| format!("{place}: {message}")).collect())
 }
 
-fn members(
+fn members<'a>(
     within: &str,
-    object: &serde_json::Map<String, serde_json::Value>,
+    object: impl Iterator<Item = (&'a String, &'a serde_json::Value)>,
 ) -> Result<Table, String> {
-    let member = |(name, value): (&String, &serde_json::Value)| {
+    let member = |(name, value): (&'a String, &'a serde_json::Value)| {
         Ok((name.clone(), in_toml(&format!("{within}{name}"), value)?))
     };
-    object.iter().map(member).collect()
+    object.map(member).collect()
 }
 
 fn in_toml(place: &str, value: &serde_json::Value) -> Result<Value, String> {
@@ -103,7 +106,9 @@ fn in_toml(place: &str, value: &serde_json::Value) -> Result<Value, String> {
             let item = |(index, item)| in_toml(&format!("{place}[{index}]"), item);
             Value::Array(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
-        Json::Object(object) => Value::Table(members(&format!("{place}."), object)?),
+        Json::Object(object) => {
+            Value::Table(members(&format!("{place}."), object.iter())?)
+        }
     })
 }
 
@@ -140,7 +145,8 @@ mod tests {
     fn a_document_declares_as_a_table_does() {
         let genome = Digest::of(b"");
         let in_json = |settings: serde_json::Value| {
-            let settings = settings.as_object().cloned().unwrap();
+            let settings = settings.as_object().cloned().unwrap().into_iter();
+            let settings = settings.map(|(name, value)| (name, Tree(value))).collect();
             declared_in_json("a", genome, &settings, &ResourceQuota::default())
         };
         let digest = genome.to_string();

@@ -11,6 +11,7 @@ mod agents;
 pub mod agents_dir;
 mod alone;
 mod declared;
+mod deployed;
 mod layers;
 mod meant;
 mod parts;
@@ -34,6 +35,7 @@ pub use agent_keys::AGENT_KEYS;
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use alone::{declared_alone, declared_in_json};
 pub use declared::declared;
+pub use deployed::{Deployment, Deployments};
 pub use layers::{InvalidFile, Layers};
 pub use parts::capabilities::{GRANT_KEYS, GrantKey};
 pub use parts::{

@@ -307,7 +307,7 @@ impl Fabric {
     }
 
     /// Tasks that wait for an agent type, as far as the store can say.
-    async fn queued_for(&self, name: &str) -> u64 {
+    pub(super) async fn queued_for(&self, name: &str) -> u64 {
         let queued = self.tasks.stats().await.map(|stats| stats.queued_by_type);
         let queued = queued.unwrap_or_default().into_iter();
         queued.filter(|(of, _)| of == name).map(|(_, count)| count).sum()

@@ -1,11 +1,11 @@
-//! Agent types that the settings do not declare: the agents folder, which is watched, and
-//! what every host has.
+//! Agent types that the settings do not declare: what was deployed, the agents folder, which
+//! is watched, and what every host has.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use chimera_layer4_core::config::AgentOrigin;
+use chimera_layer4_core::config::{AgentOrigin, Deployments};
 use chimera_layer4_core::config::agents_dir::{AgentsDir, FileChange};
 use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_folders::FolderError;
@@ -29,6 +29,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Loading {
     is_begun: AtomicBool,
     watch: Mutex<Option<JoinHandle<()>>>,
+    /// What is deployed, once it was read.
+    pub(super) deployed: tokio::sync::Mutex<Option<Deployments>>,
 }
 
 impl Loading {
@@ -47,23 +49,30 @@ impl Drop for Loading {
 }
 
 impl Fabric {
-    /// Starts the agent types of the agents folder, watches the folder from then on, and makes
-    /// the types known that every host has. What fails is in the answer and in the log, and
-    /// leaves the others alone.
+    /// Starts the agent types that were deployed to this host and those of the agents folder,
+    /// watches the folder from then on, and makes the types known that every host has. What
+    /// fails is in the answer and in the log, and leaves the others alone.
     ///
     /// A host does so once, after [`apply_agents`](Self::apply_agents): the second call does
     /// nothing. `told` is called for each type before it is begun.
     ///
     /// # Errors
-    /// `Configuration` where the settings name an agents folder that cannot be used;
+    /// `Configuration` where the settings name an agents folder that cannot be used, or what
+    /// was deployed cannot be read;
     /// `NotRunning` from [`shutdown`](Self::shutdown) on.
     pub async fn load_agent_types(self: &Arc<Self>, told: impl Fn(&str)) -> FabricResult<Vec<Applied>> {
         self.life.check_not_ending()?;
         if self.loading.is_begun.swap(true, Ordering::AcqRel) {
             return Ok(Vec::new());
         }
+        let mut applied = self.load_deployed(&told).await?;
+        for Applied { name, outcome } in &applied {
+            if let Outcome::Failed(error) = outcome {
+                tracing::error!(agent_type = name, %error, "a deployed agent type did not start");
+            }
+        }
         let mut watch = Watch::of(self);
-        let applied = watch.begin(self, &told).await?;
+        applied.extend(watch.begin(self, &told).await?);
         self.register_built_in();
         let host = Arc::downgrade(self);
         let mut handle = self.loading.watch.lock();

@@ -1,6 +1,7 @@
 //! [`Fabric`]: builds the parts, starts them, ends them in order.
 
 mod declare;
+mod deploy;
 mod in_force;
 mod load;
 mod report;

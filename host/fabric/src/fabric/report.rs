@@ -1,19 +1,21 @@
 //! How the fabric is, as one: its health and its metrics; and what layer 3 found of
 //! its tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use chimera_layer4_core::config::AgentOrigin;
 use chimera_layer4_core::{FabricError, FabricResult, HealthStatus, ValidationResult};
 
 use super::Fabric;
+use super::declare::Shown;
 use crate::agents::registry::AgentEntry;
 use crate::lifecycle::Phase;
 use crate::scheduler::moment;
 use crate::tasks::pending;
 use crate::telemetry::metrics::{Gauges, Snapshot};
-use chimera_layer4_core::status::{SystemHealth, SystemStatus};
+use chimera_layer4_core::status::{AgentType, SystemHealth, SystemStatus};
 
 impl Fabric {
     /// How the fabric is.
@@ -50,6 +52,35 @@ impl Fabric {
             Phase::Draining => SystemStatus::Draining,
             Phase::New | Phase::Stopped => SystemStatus::Stopped,
         }
+    }
+
+    /// Every agent type that tasks may target, that is declared, or that tasks wait for, in
+    /// the order of their names.
+    pub async fn agent_types(&self) -> Vec<AgentType> {
+        let queued = self.tasks.stats().await.map(|stats| stats.queued_by_type);
+        let waiting: BTreeMap<String, u64> =
+            queued.unwrap_or_default().into_iter().filter(|(_, count)| *count > 0).collect();
+        let (shown, down) = (self.declared.shown(), self.agent_types_down());
+        let names = self.agents.types().into_iter();
+        let names: BTreeSet<String> =
+            names.chain(shown.keys().cloned()).chain(waiting.keys().cloned()).collect();
+        let of_type = |name: String| {
+            let declared = shown.get(&name);
+            let built_in = || {
+                let registered = self.pool.agents.registered(&name)?;
+                registered.is_built_in.then_some(AgentOrigin::BuiltIn)
+            };
+            AgentType {
+                agents: self.pool.agents.ids_of(&name),
+                source: declared.map(|declared| declared.origin).or_else(built_in),
+                down: down.get(&name).cloned(),
+                refused: declared.and_then(Shown::refused),
+                waiting: waiting.get(&name).copied().unwrap_or(0),
+                capabilities: self.pool.agents.capabilities_of(&name),
+                name,
+            }
+        };
+        names.into_iter().map(of_type).collect()
     }
 
     fn uptime(&self) -> Duration {

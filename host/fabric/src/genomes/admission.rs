@@ -70,6 +70,8 @@ pub struct NewGenome {
     pub samples: Vec<JsonText>,
     /// So many tasks of the type that were recorded and went well, besides.
     pub recorded_samples: usize,
+    /// Whether it is not tried: it starts with the settings that it is declared with.
+    pub is_untried: bool,
 }
 
 impl NewGenome {
@@ -85,6 +87,7 @@ impl NewGenome {
             allow: Vec::new(),
             samples: Vec::new(),
             recorded_samples: 0,
+            is_untried: false,
         }
     }
 }
@@ -212,9 +215,12 @@ impl Genomes {
         let ours = |error| (Stage::Capabilities, error);
         let new_capabilities = genomes.new_capabilities(new, &loaded).await.map_err(ours)?;
         check_allowed(new, inspection.digest, &new_capabilities).map_err(ours)?;
-        let samples = genomes.samples(new).await.map_err(|error| (Stage::Smoke, error))?;
-        let smoke = self.smoke(&loaded, new, &samples).await;
-        let smoke = smoke.map_err(|error| (Stage::Smoke, not_started(error, inspection.digest)))?;
+        let mut smoke = Vec::new();
+        if !new.is_untried {
+            let samples = genomes.samples(new).await.map_err(|error| (Stage::Smoke, error))?;
+            let tried = self.smoke(&loaded, new, &samples).await;
+            smoke = tried.map_err(|error| (Stage::Smoke, not_started(error, inspection.digest)))?;
+        }
         let compile = loaded.loading().compile;
         let compiled_ms = (!compile.is_zero()).then_some(compile.as_millis() as u64);
         let contract = inspection.contract.clone();

@@ -104,6 +104,14 @@ impl Genomes {
         }
     }
 
+    /// Runs it to its end even if the caller goes away.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = FabricResult<T>> + Send + 'static,
+    ) -> FabricResult<T> {
+        self.opened().await?.to_the_end(what).await
+    }
+
     /// The right to change which genome is in charge of a type.
     pub(crate) async fn turn(&self, agent_type: &str) -> FabricResult<OwnedMutexGuard<()>> {
         Ok(self.opened().await?.turn(agent_type).await)

@@ -1,5 +1,6 @@
-//! Agent types that the settings do not declare: those of a folder, and those that every host
-//! has.
+//! Agent types that the settings do not declare: those of a folder, those that were deployed,
+//! and those that every host has.
 
 pub(crate) mod builtin;
+pub(crate) mod deployed;
 pub(crate) mod folder;

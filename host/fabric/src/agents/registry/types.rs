@@ -1,10 +1,10 @@
 //! The types that tasks can name: registered, being started, or down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
+use chimera_layer4_core::{AgentConfig, AgentId, FabricError, FabricResult};
 
 use super::{AgentRegistry, Registry};
 
@@ -111,6 +111,25 @@ impl AgentRegistry {
     pub(crate) fn knows(&self, name: &str) -> bool {
         let registry = self.read();
         registry.by_type.contains_key(name) || registry.types.contains_key(name)
+    }
+
+    /// The agents of a type, those on trial too, oldest first.
+    pub(crate) fn ids_of(&self, name: &str) -> Vec<AgentId> {
+        let registry = self.read();
+        let of_type = registry.by_type.get(name).into_iter().flat_map(|of_type| of_type.all());
+        let mut ids: Vec<AgentId> = of_type.map(|entry| entry.id()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    /// The task types that the agents of a type say they support, in order.
+    pub(crate) fn capabilities_of(&self, name: &str) -> Vec<String> {
+        let registry = self.read();
+        let of_type = registry.by_type.get(name).into_iter().flat_map(|of_type| of_type.all());
+        let said = of_type.flat_map(|entry| &entry.agent.capabilities().supported_task_types);
+        let said: BTreeSet<&String> = said.collect();
+        said.into_iter().cloned().collect()
     }
 
     /// The names that a task may target.
