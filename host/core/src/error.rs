@@ -44,9 +44,10 @@ pub enum FabricError {
     AgentNotFound(AgentId),
     /// No agent of this type runs, and none is registered under this name.
     #[error(
-        "no agent of type {agent_type:?} runs and none is registered; known: {}{}",
+        "no agent of type {agent_type:?} runs and none is registered; known: {}{}{}",
         list(.known),
-        declared_but_down(.down)
+        declared_but_down(.down),
+        supported(.capabilities)
     )]
     AgentTypeNotFound {
         /// The name that was asked for.
@@ -55,6 +56,8 @@ pub enum FabricError {
         known: Vec<String>,
         /// The names that are declared and would do if their agents had started.
         down: Vec<String>,
+        /// The task types that agents say they support, which would do too.
+        capabilities: Vec<String>,
     },
     /// The type is declared, and its first agents are being started.
     #[error("agents of type {agent_type:?} are being started; ask again in a second")]
@@ -289,6 +292,13 @@ fn declared_but_down(names: &[String]) -> String {
     format!("; declared, but down, since they did not start: {}", names.join(", "))
 }
 
+fn supported(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; task types that agents support: {}", names.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +347,7 @@ mod tests {
                 agent_type: agent_type.clone(),
                 known,
                 down: Vec::new(),
+                capabilities: Vec::new(),
             },
             FabricError::AgentTypeLoading { agent_type: agent_type.clone() },
             FabricError::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
@@ -378,16 +389,19 @@ mod tests {
     #[test]
     fn a_type_that_is_not_found_names_those_that_would_do() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let said = |known: &[&str], down: &[&str]| {
-            let agent_type = "ecko".to_owned();
-            FabricError::AgentTypeNotFound { agent_type, known: names(known), down: names(down) }
-                .to_string()
+        let said_with = |known: &[&str], down: &[&str], capabilities: &[&str]| {
+            let (agent_type, known, down) = ("ecko".to_owned(), names(known), names(down));
+            let capabilities = names(capabilities);
+            FabricError::AgentTypeNotFound { agent_type, known, down, capabilities }.to_string()
         };
+        let said = |known: &[&str], down: &[&str]| said_with(known, down, &[]);
         let begin = "no agent of type \"ecko\" runs and none is registered; known: ";
         assert_eq!(said(&[], &[]), format!("{begin}none"));
         assert_eq!(said(&["echo", "parrot"], &[]), format!("{begin}echo, parrot"));
         let down = "; declared, but down, since they did not start: a, b";
         assert_eq!(said(&["echo"], &["a", "b"]), format!("{begin}echo{down}"));
+        let supported = "; task types that agents support: c, d";
+        assert_eq!(said_with(&["echo"], &[], &["c", "d"]), format!("{begin}echo{supported}"));
     }
 
     #[test]

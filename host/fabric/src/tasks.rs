@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
+use chimera_layer4_core::scheduler::submission::CAPABILITY_LABEL;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{ExecutionResult, FabricConfig, FabricError, FabricResult, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
@@ -17,6 +18,10 @@ use crate::scheduler::{Observe, Placement, RunTask, Scheduler, SchedulerStats, T
 use crate::telemetry::{Telemetry, log};
 
 /// The tasks of a fabric: submitted, waited for, listed, cancelled.
+///
+/// A task's `target_agent_type` is the name of an agent type or, where none has that name, a
+/// task type that agents say they support. The task then goes to an agent type that does, and
+/// its label `layer4.capability` has what was named.
 pub struct Tasks {
     pool: Arc<AgentPool>,
     life: Arc<Lifecycle>,
@@ -64,7 +69,8 @@ impl Tasks {
     /// an agent of a registered type failed with. `NotRunning` when the fabric
     /// is shut down first; a task in a durable store is still queued then.
     pub async fn execute(&self, task: impl Into<Submission>) -> FabricResult<ExecutionResult> {
-        let (scheduler, submission) = (self.running()?, task.into());
+        let scheduler = self.running()?;
+        let submission = self.sent(scheduler, task.into()).await;
         // A caller that waits for the result gets the error at once if no agent can start.
         if let Err(error) = self.pool.make_ready(&submission.task.target_agent_type).await {
             // What was done before needs none.
@@ -88,8 +94,13 @@ impl Tasks {
         if !complaints.is_empty() {
             return Err(FabricError::InvalidRequest(complaints));
         }
-        let agent = self.pool.admit(&task.target_agent_type).await?;
-        Ok(self.pool.run_on(&agent, task, 1, &Placement::default()).await)
+        let mut sent = task.clone();
+        sent.metadata.remove(CAPABILITY_LABEL);
+        if let Some(name) = self.pool.agents.supporting(&sent.target_agent_type, sent.id) {
+            sent.send_to(&name);
+        }
+        let agent = self.pool.admit(&sent.target_agent_type).await?;
+        Ok(self.pool.run_on(&agent, &sent, 1, &Placement::default()).await)
     }
 
     /// Takes a task and answers when it is in the store, which for the embedded
@@ -99,7 +110,8 @@ impl Tasks {
     /// Nothing was taken: `NotRunning`, `InvalidRequest`, `AgentTypeNotFound`,
     /// `AgentTypeLoading`, `AgentTypeDown`, `QueueFull`, `IdempotencyKeyTaken`, `Store`.
     pub async fn submit(&self, task: impl Into<Submission>) -> FabricResult<TaskId> {
-        self.running()?.submit(task.into()).await
+        let scheduler = self.running()?;
+        scheduler.submit(self.sent(scheduler, task.into()).await).await
     }
 
     /// Takes several tasks with one wait for the disk. Each has an answer of
@@ -111,7 +123,8 @@ impl Tasks {
         &self,
         batch: Vec<Submission>,
     ) -> FabricResult<Vec<FabricResult<TaskId>>> {
-        self.running()?.submit_batch(batch).await
+        let scheduler = self.running()?;
+        scheduler.submit_batch(self.all_sent(scheduler, batch).await).await
     }
 
     /// As [`submit_batch`](Self::submit_batch), for a submitter that will wait
@@ -123,7 +136,8 @@ impl Tasks {
         &self,
         batch: Vec<Submission>,
     ) -> FabricResult<Vec<FabricResult<TaskHandle>>> {
-        self.running()?.submit_tracked(batch).await
+        let scheduler = self.running()?;
+        scheduler.submit_tracked(self.all_sent(scheduler, batch).await).await
     }
 
     /// Waits for how a task ends, or says how it has ended.
@@ -193,6 +207,35 @@ impl Tasks {
     /// `Store`, `NotRunning`.
     pub async fn stats(&self) -> FabricResult<SchedulerStats> {
         self.readable()?.stats().await
+    }
+
+    /// A task that names a task type goes to an agent type that supports it. One that was
+    /// taken before stays where it went, whatever agents there are now.
+    async fn sent(&self, scheduler: &Scheduler, mut submission: Submission) -> Submission {
+        let task = &mut submission.task;
+        task.metadata.remove(CAPABILITY_LABEL);
+        if self.pool.agents.is_type(&task.target_agent_type) {
+            return submission;
+        }
+        // Where the store cannot say, the submission meets the same error.
+        let before = scheduler.get(task.id).await.ok().flatten().map(|record| record.task);
+        let before = before.filter(|before| before.asked_for() == task.target_agent_type);
+        let to = match before {
+            Some(before) => Some(before.target_agent_type),
+            None => self.pool.agents.supporting(&task.target_agent_type, task.id),
+        };
+        if let Some(to) = to.filter(|to| *to != task.target_agent_type) {
+            task.send_to(&to);
+        }
+        submission
+    }
+
+    async fn all_sent(&self, scheduler: &Scheduler, batch: Vec<Submission>) -> Vec<Submission> {
+        let mut sent = Vec::with_capacity(batch.len());
+        for one in batch {
+            sent.push(self.sent(scheduler, one).await);
+        }
+        sent
     }
 
     fn running(&self) -> FabricResult<&Scheduler> {

@@ -51,7 +51,10 @@ pub enum Layer4Error {
     #[error("internal: {0}")]
     Internal(String),
     /// No agent of this type runs, and none is registered under this name.
-    #[error("no agent of type {agent_type:?} runs and none is registered; known: {}", names(.known))]
+    #[error(
+        "no agent of type {agent_type:?} runs and none is registered; known: {}{}",
+        names(.known), supported(.capabilities)
+    )]
     AgentTypeNotFound {
         /// The name that was asked for.
         agent_type: String,
@@ -59,6 +62,8 @@ pub enum Layer4Error {
         known: Vec<String>,
         /// The names that are declared and would do if their agents had started.
         down: Vec<String>,
+        /// The task types that agents say they support, which would do too.
+        capabilities: Vec<String>,
     },
     /// So many tasks wait for the type already.
     #[error(
@@ -148,8 +153,8 @@ impl From<FabricError> for Layer4Error {
                 Layer4Error::Configuration(complaints.join("; "))
             }
             FabricError::Internal(reason) => Layer4Error::Internal(reason),
-            FabricError::AgentTypeNotFound { agent_type, known, down } => {
-                Layer4Error::AgentTypeNotFound { agent_type, known, down }
+            FabricError::AgentTypeNotFound { agent_type, known, down, capabilities } => {
+                Layer4Error::AgentTypeNotFound { agent_type, known, down, capabilities }
             }
             FabricError::QueueFull { agent_type, capacity, retry_after } => {
                 Layer4Error::QueueFull { agent_type, capacity, retry_after }
@@ -174,6 +179,13 @@ impl From<FabricError> for Layer4Error {
             | FabricError::Host(_) => Layer4Error::Fabric(Box::new(error)),
         }
     }
+}
+
+fn supported(capabilities: &[String]) -> String {
+    if capabilities.is_empty() {
+        return String::new();
+    }
+    format!("; task types that agents support: {}", capabilities.join(", "))
 }
 
 fn names(known: &[String]) -> String {
@@ -206,6 +218,7 @@ mod tests {
                 agent_type: agent_type(),
                 known: vec![],
                 down: vec![],
+                capabilities: vec!["sum".into()],
             },
             FabricError::QueueFull {
                 agent_type: agent_type(),

@@ -17,6 +17,10 @@ pub const MOST_NAME_BYTES: usize = 256;
 /// belongs in a granted folder.
 pub const MOST_TASK_BYTES: usize = 16 << 20;
 
+/// The label of a task that was submitted to a task type which agents support, and not to an
+/// agent type: what was asked for. The host sets it, and takes none from a submitter.
+pub const CAPABILITY_LABEL: &str = "layer4.capability";
+
 /// In seconds since 1970. Later times have no RFC 3339 form.
 const YEAR_10_000: u64 = 253_402_300_800;
 
@@ -103,12 +107,24 @@ impl Submission {
     /// the identity and time that each call makes anew.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
-        let work = format!("{}\n{}", self.task.target_agent_type, self.task.payload.canonical());
+        let work = format!("{}\n{}", self.task.asked_for(), self.task.payload.canonical());
         Digest::of(work.as_bytes())
     }
 }
 
 impl Task {
+    /// The agent type, or the task type that agents support, that the submitter named.
+    #[must_use]
+    pub fn asked_for(&self) -> &str {
+        self.metadata.get(CAPABILITY_LABEL).unwrap_or(&self.target_agent_type)
+    }
+
+    /// It goes to an agent type that supports what the submitter named.
+    pub fn send_to(&mut self, agent_type: &str) {
+        let asked_for = std::mem::replace(&mut self.target_agent_type, agent_type.to_owned());
+        self.metadata.entry(CAPABILITY_LABEL.to_owned()).or_insert(asked_for);
+    }
+
     /// What is wrong with it, however it is run: quota, name, size, depth and times.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
@@ -349,6 +365,18 @@ mod tests {
                 assert!(serde_json::to_string(&submission.task).is_ok());
             }
         }
+    }
+
+    /// Where the work goes is the host's choice: it may choose otherwise the next time.
+    #[test]
+    fn a_fingerprint_is_of_what_was_asked_for() {
+        let asked = submission();
+        let mut sent = asked.clone();
+        sent.task.send_to("parrot");
+        assert_eq!((sent.task.target_agent_type.as_str(), sent.task.asked_for()), ("parrot", "echo"));
+        assert_eq!(sent.fingerprint(), asked.fingerprint());
+        sent.task.send_to("other");
+        assert_eq!((sent.task.target_agent_type.as_str(), sent.task.asked_for()), ("other", "echo"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The agents of one type, and which of them takes a task.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -26,6 +27,8 @@ pub(super) struct AgentGroup {
     pub(super) genome: Option<Digest>,
     /// What all of them run, each genome once.
     pub(super) arms: Arc<[Arm]>,
+    /// The task types that those in charge say they support.
+    pub(super) supported: BTreeSet<String>,
 }
 
 /// The agents of a genome that is to show what it can do, and those of the one
@@ -70,6 +73,7 @@ impl AgentGroup {
         // Added to what is known of all the others already.
         let arms = self.arms.iter().copied().chain([arm(&entry)]);
         self.set_arms(arms.collect());
+        self.supported.extend(supported(&entry).cloned());
         self.agents.push(entry);
     }
 
@@ -156,6 +160,7 @@ impl AgentGroup {
         self.room = self.all().map(|entry| entry.room()).sum();
         let arms = self.all().map(arm).collect();
         self.set_arms(arms);
+        self.supported = self.agents.iter().flat_map(supported).cloned().collect();
     }
 
     /// Of each genome one, with the slots of all.
@@ -172,6 +177,10 @@ impl AgentGroup {
         };
         self.arms = arms.into();
     }
+}
+
+fn supported(entry: &Arc<AgentEntry>) -> impl Iterator<Item = &String> {
+    entry.agent.capabilities().supported_task_types.iter()
 }
 
 fn arm(entry: &Arc<AgentEntry>) -> Arm {

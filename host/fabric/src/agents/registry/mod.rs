@@ -3,6 +3,7 @@
 mod changes;
 mod entry;
 mod group;
+mod supported;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,6 +39,8 @@ struct Registry {
     awaited: BTreeSet<String>,
     /// Types that are declared, and whose agents did not start: why.
     down: BTreeMap<String, String>,
+    /// What the last agents of registered types supported, of which none runs now.
+    resting: BTreeMap<String, BTreeSet<String>>,
     /// Agents being spawned hold a place already.
     reserved: usize,
     /// Agents on trial, which do not count against `max_agents`.
@@ -268,9 +271,13 @@ impl Registry {
         if let Some(of_type) = self.by_type.get_mut(name) {
             let on_trial = !of_type.agents().iter().any(|other| other.id() == id);
             self.on_trial -= usize::from(on_trial);
+            let supported = std::mem::take(&mut of_type.supported);
             of_type.remove(id);
             if of_type.is_empty() {
                 self.by_type.remove(name);
+                if self.types.contains_key(name) {
+                    self.resting.insert(name.clone(), supported);
+                }
             }
         }
         Some(entry)

@@ -1,6 +1,6 @@
 //! The types that tasks can name: registered, being started, or down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,7 +35,9 @@ impl AgentRegistry {
 
     /// Its agents stay; tasks of the type wait once they are gone.
     pub(crate) fn unregister(&self, name: &str) {
-        self.write().types.remove(name);
+        let mut registry = self.write();
+        registry.types.remove(name);
+        registry.resting.remove(name);
     }
 
     pub(crate) fn registered(&self, name: &str) -> Option<AgentType> {
@@ -46,11 +48,7 @@ impl AgentRegistry {
     /// started or down.
     pub(crate) fn register_built_in(&self, name: &str, agent_type: AgentType) {
         let mut registry = self.write();
-        let is_taken = registry.by_type.contains_key(name)
-            || registry.types.contains_key(name)
-            || registry.awaited.contains(name)
-            || registry.down.contains_key(name);
-        if !is_taken {
+        if !registry.is_type(name) {
             registry.types.insert(name.to_owned(), agent_type);
         }
     }
@@ -88,7 +86,8 @@ impl AgentRegistry {
     }
 
     /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
-    /// `AgentTypeNotFound` with those that there are, and those that are down.
+    /// `AgentTypeNotFound` with those that there are, those that are down, and what agents
+    /// support.
     pub(crate) fn unknown(&self, name: &str) -> FabricError {
         let agent_type = name.to_owned();
         let registry = self.read();
@@ -104,7 +103,8 @@ impl AgentRegistry {
         if known.len() > 1 {
             known.retain(|name| !registry.types.get(name).is_some_and(|its| its.is_built_in));
         }
-        FabricError::AgentTypeNotFound { agent_type, known, down }
+        let capabilities = registry.capabilities();
+        FabricError::AgentTypeNotFound { agent_type, known, down, capabilities }
     }
 
     /// Whether a task may target the name.
@@ -121,15 +121,6 @@ impl AgentRegistry {
         ids.sort();
         ids.dedup();
         ids
-    }
-
-    /// The task types that the agents of a type say they support, in order.
-    pub(crate) fn capabilities_of(&self, name: &str) -> Vec<String> {
-        let registry = self.read();
-        let of_type = registry.by_type.get(name).into_iter().flat_map(|of_type| of_type.all());
-        let said = of_type.flat_map(|entry| &entry.agent.capabilities().supported_task_types);
-        let said: BTreeSet<&String> = said.collect();
-        said.into_iter().cloned().collect()
     }
 
     /// The names that a task may target.
