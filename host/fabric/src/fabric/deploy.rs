@@ -7,8 +7,9 @@ use chimera_layer4_core::{Digest, FabricError, FabricResult};
 use chimera_layer4_stores::Stores;
 use tokio::sync::MutexGuard;
 
+use super::Fabric;
 use super::declare::{Change, Changes};
-use super::{Applied, Fabric, Outcome};
+use super::outcome::{Applied, Outcome};
 use crate::sources::deployed;
 
 impl Fabric {

@@ -7,7 +7,8 @@ use chimera_layer4_core::config::{AgentDeclaration, AgentOrigin};
 use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 
-use super::{Fabric, Outcome};
+use super::Fabric;
+use super::outcome::Outcome;
 use crate::agents::AgentSource;
 use crate::agents::registry::AgentType;
 use crate::utils;

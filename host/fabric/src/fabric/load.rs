@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::Fabric;
 use super::declare::{Change, Changes};
-use super::{Applied, Fabric, Outcome};
+use super::outcome::{Applied, Outcome};
 use crate::agents::AgentSource;
 use crate::agents::registry::AgentType;
 use crate::sources::builtin::{ECHO, ECHO_COMPONENT};
@@ -71,14 +72,14 @@ impl Fabric {
                 tracing::error!(agent_type = name, %error, "a deployed agent type did not start");
             }
         }
-        let mut watch = Watch::of(self);
-        applied.extend(watch.begin(self, &told).await?);
+        let mut watcher = FolderWatcher::of(self);
+        applied.extend(watcher.begin(self, &told).await?);
         self.register_built_in();
         let host = Arc::downgrade(self);
         let mut handle = self.loading.watch.lock();
         // The host may have ended meanwhile, and looked for a watch in vain.
         if self.life.check_not_ending().is_ok() {
-            *handle = Some(tokio::spawn(watch.go_on(host)));
+            *handle = Some(tokio::spawn(watcher.go_on(host)));
         }
         Ok(applied)
     }
@@ -96,7 +97,7 @@ impl Fabric {
 }
 
 /// The agents folder, look after look.
-struct Watch {
+struct FolderWatcher {
     folder: Arc<AgentsFolder>,
     seen: AgentsDir,
     is_begun: bool,
@@ -105,7 +106,7 @@ struct Watch {
     left_out: usize,
 }
 
-impl Watch {
+impl FolderWatcher {
     fn of(fabric: &Fabric) -> Self {
         let folder = AgentsFolder::of(&fabric.config, fabric.data_folder());
         let seen = AgentsDir::default();

@@ -4,6 +4,7 @@ mod declare;
 mod deploy;
 mod in_force;
 mod load;
+mod outcome;
 mod report;
 mod warnings;
 
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tracing::field::display;
 
-pub use self::declare::{Applied, Outcome};
+pub use self::outcome::{Applied, Outcome};
 pub use self::warnings::Warning;
 
 use self::declare::Declared;
