@@ -1,5 +1,6 @@
 //! The HTTP API, over real connections.
 
+mod agent_types;
 mod api;
 mod bounds;
 mod deploy;

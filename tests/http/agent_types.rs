@@ -1,0 +1,122 @@
+//! Agent types that are deployed to a host that serves, kept, replaced and retired.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::service::{Service, declare};
+use super::{Answer, call};
+use crate::cli::{Chimera, Ended};
+use crate::genomes::variants::{BROKEN, Variant};
+use crate::harness::guest_path;
+
+fn ask(service: &Service, method: &str, path: &str, body: Option<Value>) -> Answer {
+    let request = ureq::http::Request::builder().method(method);
+    let request = request.uri(format!("{}{path}", service.url()));
+    let request = request.header("content-type", "application/json");
+    call(request.body(body.map(|body| body.to_string()).unwrap_or_default()).unwrap())
+}
+
+/// A type as the host shows it.
+fn shown(service: &Service, name: &str) -> Value {
+    let types = service.get("/v1/agent-types");
+    let found = types.as_array().unwrap().iter().find(|one| one["name"] == name);
+    found.cloned().unwrap_or_default()
+}
+
+fn version(service: &Service, target: &str) -> Value {
+    let task = json!({ "target_agent_type": target, "payload": 1 });
+    let done = ask(service, "POST", "/v1/tasks?wait=30s", Some(task));
+    assert_eq!(done.status, 200, "{done:?}");
+    done.json()["result"]["output"]["version"].clone()
+}
+
+#[test]
+fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
+    let echo = declare("echo", &guest_path("echo"), 1);
+    let mut service = Service::start(Chimera::new(), &echo);
+    let data = service.chimera.data().join("data").display().to_string();
+    let component = service.chimera.data().join("variant.wasm");
+    let put = |variant: Variant| fs::write(&component, variant.bytes()).unwrap();
+    let run = |service: &Service, arguments: &[&str]| -> Ended {
+        service.chimera.run(&[arguments, &["--data-dir", &data]].concat())
+    };
+    let path = component.display().to_string();
+    let deploy = ["agent", "deploy", "variant", &path, "--instances", "2", "--quota", "memory=64"];
+    put(Variant::version(1));
+    let done = run(&service, &deploy);
+    assert!(done.code == 0 && done.out.starts_with("variant started: sha256:"), "{}{}", done.out, done.err);
+    assert_eq!(version(&service, "variant"), 1);
+    let of_type = shown(&service, "variant");
+    assert_eq!((&of_type["source"], of_type["agents"].as_array().unwrap().len()), (&json!("deployed"), 2));
+    assert_eq!(shown(&service, "echo")["source"], "settings");
+
+    service.kill_and_start();
+    assert_eq!(version(&service, "variant"), 1);
+    assert_eq!(shown(&service, "variant")["agents"].as_array().unwrap().len(), 2);
+    assert_eq!(run(&service, &deploy).out.split(':').next(), Some("variant unchanged"));
+    put(Variant::version(2));
+    assert_eq!(run(&service, &deploy).out.split(':').next(), Some("variant replaced"));
+    assert_eq!(version(&service, "variant"), 2);
+
+    // What does not start changes nothing, nor do wrong settings.
+    put(Variant { state: BROKEN, ..Variant::version(3) });
+    let done = run(&service, &deploy);
+    assert!(done.code != 0 && done.err.contains("error"), "{}{}", done.out, done.err);
+    fs::write(&component, "no component").unwrap();
+    assert_eq!(run(&service, &deploy).code, 4, "it is refused");
+    assert_eq!(version(&service, "variant"), 2);
+    assert_eq!(shown(&service, "variant")["refused"], Value::Null);
+    let genome = service.get("/v1/agents")[0]["genome"].clone();
+    let post = |service: &Service, name: &str, genome: &Value, settings: Value| {
+        let body = json!({ "name": name, "component": genome, "settings": settings });
+        ask(service, "POST", "/v1/agent-types", Some(body))
+    };
+    let none = json!(format!("sha256:{}", "0".repeat(64)));
+    for (answer, status, code, words) in [
+        (post(&service, "other", &none, json!({})), 404, "genome-not-found", "sha256:000"),
+        (post(&service, "other", &genome, json!({ "memory": 1 })), 400, "invalid-request", "unknown field `memory`"),
+        (post(&service, "other", &genome, json!({ "folders": [] })), 400, "invalid-request", "`api_token`"),
+        (post(&service, "", &genome, json!({})), 400, "invalid-request", "the name has 0 bytes"),
+        (post(&service, "echo", &genome, json!({})), 409, "agent-type-declared", "the settings file"),
+        (ask(&service, "DELETE", "/v1/agent-types/echo", None), 409, "agent-type-declared", "the settings file"),
+        (ask(&service, "DELETE", "/v1/agent-types/other", None), 404, "agent-type-not-found", "known: echo, variant"),
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
+        assert!(answer.body.contains(words), "{words}: {answer:?}");
+    }
+    assert_eq!(shown(&service, "other"), Value::Null);
+
+    // Retired: tasks wait and are counted, also over a restart, and go on with the type.
+    let later = json!({ "target_agent_type": "variant", "payload": 1, "not_before": "2999-01-01T00:00:00Z" });
+    assert_eq!(ask(&service, "POST", "/v1/tasks", Some(later)).status, 202);
+    let done = run(&service, &["agent", "retire", "variant"]);
+    assert_eq!(done.out, "variant retired; 1 tasks wait for it, until it is deployed again\n", "{}", done.err);
+    assert_eq!(shown(&service, "variant"), json!({ "name": "variant", "agents": [], "waiting": 1 }));
+    service.kill_and_start();
+    assert_eq!(shown(&service, "variant"), json!({ "name": "variant", "agents": [], "waiting": 1 }));
+    put(Variant::version(4));
+    assert_eq!(run(&service, &deploy).out.split(':').next(), Some("variant started"));
+    assert_eq!(version(&service, "variant"), 4);
+    assert_eq!(service.end().0, 0);
+}
+
+/// The folder is watched by the program, too.
+#[test]
+fn a_host_without_settings_serves_what_is_in_its_agents_folder() {
+    let chimera = Chimera::new();
+    let folder = chimera.data().join("data/agents");
+    let mut service = Service::start(chimera, "");
+    assert_eq!(shown(&service, "echo")["source"], "built-in");
+    let done = ask(&service, "POST", "/v1/tasks?wait=30s", Some(json!({ "target_agent_type": "echo", "payload": "hello" })));
+    assert_eq!(done.json()["result"]["output"], "hello");
+    fs::write(folder.join("variant.wasm"), Variant::version(7).bytes()).unwrap();
+    service.hears("the agents folder changed");
+    assert_eq!(version(&service, "variant"), 7);
+    assert_eq!(shown(&service, "variant")["source"], "folder");
+    fs::write(folder.join("variant.wasm"), "none").unwrap();
+    assert!(service.hears("was refused").contains("variant"));
+    assert_eq!(version(&service, "variant"), 7);
+    assert!(shown(&service, "variant")["refused"].as_str().unwrap().contains("component"));
+    assert_eq!(service.end().0, 0);
+}
