@@ -25,7 +25,7 @@ pub use chimera_layer4_core::{
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};
 pub use chimera_layer4_fabric::{
-    ActiveAgent, AdmittedGenome, AgentSource, Agents, BenchTask, Benchmark, Fabric, GenomeDetail,
+    ActiveAgent, AdmittedGenome, AgentSource, AgentType, Agents, BenchTask, Benchmark, Fabric, GenomeDetail,
     GenomeDiff, GenomeRef, GenomeSummary, Genomes, KeyValue, NewGenome, RolloutView, StateCarried,
     Swapped, SystemHealth, SystemStatus, Tasks, Telemetry, events, metrics, open_queue, scheduler,
     utils,
