@@ -13,8 +13,10 @@ mod handmade;
 mod harness;
 
 mod agents;
+mod agents_dir;
 mod allocation;
 mod blame;
+mod capabilities;
 mod cli;
 mod closed_pipes;
 mod conformance;
