@@ -218,7 +218,8 @@ async fn the_settings_go_before_a_file_and_one_file_too_many_refuses_itself() {
     let applied = Box::pin(fabric.load_agent_types(|_| {})).await.unwrap();
     let outcomes: BTreeMap<_, _> =
         applied.iter().map(|one| (one.name.as_str(), one.outcome.word())).collect();
-    assert_eq!(outcomes, [("beside", "started"), ("many", "failed"), (TYPE, "failed")].into());
+    let expected = [("beside", "started"), ("many", "failed"), (TYPE, "failed")];
+    assert_eq!(outcomes, BTreeMap::from(expected));
     let shown = fabric.agent_types().await;
     let shown = |name: &str| shown.iter().find(|one| one.name == name).unwrap();
     let refused = shown(TYPE).refused.as_ref().unwrap();

@@ -37,6 +37,8 @@ pub(crate) struct Shown {
     pub(crate) origin: AgentOrigin,
     /// Why its newest declaration is not in force.
     failed: Option<String>,
+    /// Whether that may go well the next time.
+    is_tried_again: bool,
     /// Where another declaration is, which does not count.
     beside: Option<AgentOrigin>,
 }
@@ -58,10 +60,11 @@ impl Declared {
         self.shown.lock().clone()
     }
 
-    /// The types whose newest declaration could not be put in force.
+    /// The types whose newest declaration could not be put in force, and may be now.
     fn failed(&self) -> Vec<String> {
         let shown = self.shown.lock();
-        let failed = shown.iter().filter(|(_, shown)| shown.failed.is_some());
+        let is_tried_again = |shown: &Shown| shown.failed.is_some() && shown.is_tried_again;
+        let failed = shown.iter().filter(|(_, shown)| is_tried_again(shown));
         failed.map(|(name, _)| name.clone()).collect()
     }
 }
@@ -170,9 +173,11 @@ impl Fabric {
         }
         for (name, change) in left {
             told(&name);
+            // What it says is wrong, and will be until it says something else.
+            let is_tried_again = !matches!(change, Change::Refused(_));
             let outcome = self.apply_left(force, &name, origin, change).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
-            self.note(force, &name, origin, &outcome);
+            self.note(force, &name, origin, &outcome, is_tried_again);
             applied.push(Applied { name, outcome });
         }
         applied.iter().for_each(|applied| self.tell(origin, applied));
@@ -203,7 +208,14 @@ impl Fabric {
     }
 
     /// What is shown of a type from now on, and whether tasks can be given to it.
-    fn note(&self, force: &Force, name: &str, origin: AgentOrigin, outcome: &Outcome) {
+    fn note(
+        &self,
+        force: &Force,
+        name: &str,
+        origin: AgentOrigin,
+        outcome: &Outcome,
+        is_tried_again: bool,
+    ) {
         let counts = force.sources.of(name).map_or(origin, |(counts, _)| counts);
         let beside = force.sources.beside(name);
         let mut shown = self.declared.shown.lock();
@@ -219,7 +231,7 @@ impl Fabric {
         let down = failed.clone().filter(|_| !force.types.contains_key(name));
         self.pool.agents.note_down(name, down);
         self.pool.agents.not_awaited(name);
-        shown.insert(name.to_owned(), Shown { origin: counts, failed, beside });
+        shown.insert(name.to_owned(), Shown { origin: counts, failed, is_tried_again, beside });
     }
 
     /// Tells listeners what became of a declaration.

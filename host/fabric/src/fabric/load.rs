@@ -59,8 +59,7 @@ impl Fabric {
     ///
     /// # Errors
     /// `Configuration` where the settings name an agents folder that cannot be used, or what
-    /// was deployed cannot be read;
-    /// `NotRunning` from [`shutdown`](Self::shutdown) on.
+    /// was deployed cannot be read; `NotRunning` from [`shutdown`](Self::shutdown) on.
     pub async fn load_agent_types(self: &Arc<Self>, told: impl Fn(&str)) -> FabricResult<Vec<Applied>> {
         self.life.check_not_ending()?;
         if self.loading.is_begun.swap(true, Ordering::AcqRel) {
