@@ -141,6 +141,52 @@ async fn every_specified_metric_is_there_with_an_honest_value() {
     api.end().await.unwrap();
 }
 
+/// What is looked at is as it is; all that is counted has counted nothing.
+const NOT_COUNTED: [&str; 3] = ["layer4_uptime_seconds", "layer4_cpu_usage", "layer4_memory_usage"];
+
+/// The samples of a metric, each with its value: of a histogram its buckets too.
+fn samples<'a>(text: &'a str, name: &str) -> Vec<(&'a str, f64)> {
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    let lines = lines.filter_map(|line| line.rsplit_once(' '));
+    lines.map(|(series, value)| (series, value.parse().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_specified_metric_is_there_from_the_first_scrape_without_an_agent() {
+    let api = Api::new(&[]).await;
+    let text = api.get("/metrics").await.body;
+    for name in SPECIFIED {
+        let samples = samples(&text, name);
+        assert!(!samples.is_empty(), "{name}\n{text}");
+        let is_zero = samples.iter().all(|(_, value)| *value == 0.0);
+        assert!(is_zero || NOT_COUNTED.contains(&name), "{samples:?}");
+    }
+    // What the specification looks for with `grep`.
+    for word in ["layer4_memory", "layer4_task_latency", "layer4_agent_error"] {
+        assert!(!samples(&text, word).is_empty(), "{word}\n{text}");
+    }
+    api.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_counts_from_zero_before_its_first_task() {
+    let api = Api::new(&["echo"]).await;
+    let text = api.get("/metrics").await.body;
+    for series in [
+        r#"layer4_tasks_processed_total{agent_type="echo"}"#,
+        r#"layer4_tasks_succeeded_total{agent_type="echo"}"#,
+        r#"layer4_tasks_failed_total{agent_type="echo"}"#,
+        r#"layer4_task_latency_ms_count{agent_type="echo"}"#,
+    ] {
+        assert_eq!(value(&text, series), 0.0, "{series}");
+    }
+    let spawned = samples(&text, "layer4_agents_spawned_total");
+    assert_eq!(spawned, [(r#"layer4_agents_spawned_total{agent_type="echo"}"#, 1.0)]);
+    let of_agents = samples(&text, "layer4_agent_errors_total");
+    assert!(of_agents.iter().all(|(series, _)| series.contains("agent_id=")), "{of_agents:?}");
+    api.end().await.unwrap();
+}
+
 /// The names that an expression may mean: words that begin as ours do.
 fn named(expression: &str) -> BTreeSet<String> {
     let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':');

@@ -121,6 +121,7 @@ impl Fabric {
     /// `Internal`, which is a defect.
     pub async fn metrics_text(&self) -> FabricResult<String> {
         let metrics = &self.telemetry.metrics;
+        metrics.known(&self.agents.types());
         let mut queue = self.tasks.stats().await.ok();
         if let Some(queue) = &mut queue {
             // Types that are gone are left out.

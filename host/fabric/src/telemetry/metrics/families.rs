@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, Result};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, Result,
+};
 
 /// Milliseconds, from 50 µs to an hour. A resident agent answers in tens of
 /// microseconds and the default quota ends a run after 300 s; a quota may allow
@@ -75,6 +78,32 @@ pub(super) fn histogram(
 ) -> Result<Histogram> {
     let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
     registered(registry, Histogram::with_opts(options)?)
+}
+
+/// Families of counters and histograms of which a host has no series yet: each as one that
+/// has counted nothing, without labels. So a name that rules ask for is there from the
+/// first scrape, and it goes once there is a series with labels.
+#[derive(Default)]
+pub(super) struct Beginnings(Vec<MetricFamily>);
+
+impl Beginnings {
+    pub(super) fn counter(&mut self, name: &str, help: &str) -> Result<()> {
+        self.0.extend(IntCounter::new(name, help)?.collect());
+        Ok(())
+    }
+
+    pub(super) fn histogram(&mut self, name: &str, help: &str) -> Result<()> {
+        let options = HistogramOpts::new(name, help).buckets(MILLIS.to_vec());
+        self.0.extend(Histogram::with_opts(options)?.collect());
+        Ok(())
+    }
+
+    /// Adds those that `families` lacks.
+    pub(super) fn complete(&self, families: &mut Vec<MetricFamily>) {
+        let is_there = |of: &MetricFamily| families.iter().any(|family| family.name() == of.name());
+        let missing: Vec<_> = self.0.iter().filter(|of| !is_there(of)).cloned().collect();
+        families.extend(missing);
+    }
 }
 
 /// Handles for each agent type, made when it is first met.

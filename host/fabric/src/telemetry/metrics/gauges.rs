@@ -59,9 +59,16 @@ impl Gauges {
         if let Some(queue) = &now.queue {
             gauges.queue(queue);
         }
+        let (name, help) = (
+            "layer4_task_accuracy",
+            "Mean accuracy of outputs that layer 3 judged in the last five minutes; 0 without a \
+             label where none was judged.",
+        );
         for (agent_type, accuracy) in &now.accuracy {
-            let help = "Mean accuracy of outputs that layer 3 judged in the last five minutes.";
-            gauges.gauge("layer4_task_accuracy", help, &[("agent_type", agent_type)], *accuracy);
+            gauges.gauge(name, help, &[("agent_type", agent_type)], *accuracy);
+        }
+        if now.accuracy.is_empty() {
+            gauges.gauge(name, help, &[], 0.0);
         }
         for (agent_type, bytes) in &now.kept {
             let help =
@@ -112,16 +119,14 @@ impl Gauges {
             by_type.entry(&agent.agent_type).or_default().add(agent);
             let id = agent.id.to_string();
             let labels = [("agent_id", id.as_str()), ("agent_type", &agent.agent_type)];
-            let help = "Processor cores that the agent used lately.";
-            let cores = load.of_agent(agent.id);
-            self.gauge("layer4_agent_cpu_usage", help, &labels, cores);
-            let help = "Mebibytes of linear memory and tables that the agent holds.";
-            self.gauge("layer4_agent_memory_mb", help, &labels, agent.memory_mb);
-            let help = "Runs that ended with a fault.";
-            self.counter("layer4_agent_errors_total", help, &labels, agent.faults as f64);
+            self.agent(&labels, load.of_agent(agent.id), agent.memory_mb, agent.faults as f64);
             let help = "Seconds that runs were paused for their share of processor time.";
             let paused = agent.paused_seconds;
             self.counter("layer4_cpu_throttled_seconds_total", help, &labels, paused);
+        }
+        if agents.is_empty() {
+            // A host without agents has these names too.
+            self.agent(&[], 0.0, 0.0, 0.0);
         }
         for (agent_type, TypeGauges { count, unwell, slots, busy }) in by_type {
             let label = [("agent_type", agent_type)];
@@ -133,6 +138,16 @@ impl Gauges {
             let help = "Tasks in flight on the type's agents.";
             self.gauge("layer4_agent_tasks_in_hand", help, &label, busy as f64);
         }
+    }
+
+    /// What the specification names of an agent.
+    fn agent(&mut self, labels: &[(&str, &str)], cores: f64, memory_mb: f64, faults: f64) {
+        let help = "Processor cores that the agent used lately.";
+        self.gauge("layer4_agent_cpu_usage", help, labels, cores);
+        let help = "Mebibytes of linear memory and tables that the agent holds.";
+        self.gauge("layer4_agent_memory_mb", help, labels, memory_mb);
+        let help = "Runs that ended with a fault.";
+        self.counter("layer4_agent_errors_total", help, labels, faults);
     }
 
     fn queue(&mut self, queue: &SchedulerStats) {

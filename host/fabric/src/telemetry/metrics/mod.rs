@@ -30,6 +30,7 @@ pub(crate) use self::gauges::{Gauges, Snapshot};
 pub(crate) use self::http::HttpMetrics;
 pub(crate) use self::runs::Runner;
 
+use self::families::Beginnings;
 use self::genomes::GenomeMetrics;
 use self::guest::GuestMetrics;
 use self::load::{Load, LoadNow};
@@ -49,6 +50,7 @@ pub struct MetricsCollector {
     load: Mutex<Load>,
     loads: prometheus::IntCounterVec,
     compile_seconds: prometheus::Histogram,
+    beginnings: Beginnings,
 }
 
 impl MetricsCollector {
@@ -64,9 +66,11 @@ impl MetricsCollector {
 
     fn made(registry: &Registry) -> prometheus::Result<Self> {
         registry.register(Box::new(ProcessCollector::for_self()))?;
+        let mut beginnings = Beginnings::default();
         Ok(Self {
-            tasks: TaskMetrics::new(registry)?,
-            runs: RunMetrics::new(registry)?,
+            tasks: TaskMetrics::new(registry, &mut beginnings)?,
+            runs: RunMetrics::new(registry, &mut beginnings)?,
+            beginnings,
             guests: Mutex::default(),
             kpis: Mutex::default(),
             http: HttpMetrics::new(registry)?,
@@ -96,6 +100,14 @@ impl MetricsCollector {
     /// A submission was not taken.
     pub(crate) fn refused(&self, code: &'static str) {
         self.tasks.refused(code);
+    }
+
+    /// Tasks may target these types: each counts from zero from now on.
+    pub(crate) fn known(&self, agent_types: &[String]) {
+        for agent_type in agent_types {
+            self.tasks.known(agent_type);
+            self.runs.of(agent_type);
+        }
     }
 
     /// An agent started.
@@ -164,6 +176,7 @@ impl MetricsCollector {
         families.push(self.guests().family());
         // A family of which nothing was counted yet has nothing to say.
         families.retain(|family| !family.get_metric().is_empty());
+        self.beginnings.complete(&mut families);
         families.sort_by(|a, b| a.name().cmp(b.name()));
         let text = TextEncoder::new().encode_to_string(&families);
         text.map_err(|error| FabricError::Internal(format!("metrics: {error}")))

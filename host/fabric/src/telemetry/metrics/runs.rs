@@ -8,7 +8,7 @@ use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCo
 use prometheus::{Opts, Registry, Result};
 
 use super::add;
-use super::families::{ByType, counters, histograms};
+use super::families::{Beginnings, ByType, counters, histograms};
 
 /// Who ran.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,11 @@ pub(super) struct RunHandles {
 const TYPE: &[&str] = &["agent_type"];
 
 impl RunMetrics {
-    pub(super) fn new(registry: &Registry) -> Result<Self> {
-        let of_type = |name, help| counters(registry, name, help, TYPE);
+    pub(super) fn new(registry: &Registry, beginnings: &mut Beginnings) -> Result<Self> {
+        let mut of_type = |name, help| {
+            beginnings.counter(name, help)?;
+            counters(registry, name, help, TYPE)
+        };
         let cpu = Opts::new(
             "layer4_agent_cpu_seconds_total",
             "Seconds of processor time that runs used.",

@@ -1,10 +1,12 @@
 //! Tasks, from their submission to their end.
 
+use std::sync::Arc;
+
 use chimera_layer4_core::Priority;
 use chimera_layer4_core::scheduler::{DeadReason, TaskState};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, Result};
 
-use super::families::{ByType, counters, histograms};
+use super::families::{Beginnings, ByType, counters, histograms};
 use crate::scheduler::{Change, End, TaskChange};
 
 pub(super) struct TaskMetrics {
@@ -21,7 +23,7 @@ pub(super) struct TaskMetrics {
     by_type: ByType<TaskHandles>,
 }
 
-struct TaskHandles {
+pub(super) struct TaskHandles {
     label: String,
     submitted: IntCounter,
     processed: IntCounter,
@@ -34,8 +36,11 @@ struct TaskHandles {
 const TYPE: &[&str] = &["agent_type"];
 
 impl TaskMetrics {
-    pub(super) fn new(registry: &Registry) -> Result<Self> {
-        let of_type = |name, help| counters(registry, name, help, TYPE);
+    pub(super) fn new(registry: &Registry, beginnings: &mut Beginnings) -> Result<Self> {
+        let mut of_type = |name, help| {
+            beginnings.counter(name, help)?;
+            counters(registry, name, help, TYPE)
+        };
         let waits = histograms(
             registry,
             "layer4_queue_wait_ms",
@@ -43,30 +48,33 @@ impl TaskMetrics {
              included.",
             &["priority"],
         )?;
+        let submitted = of_type("layer4_tasks_submitted_total", "Tasks taken.")?;
+        let processed = of_type("layer4_tasks_processed_total", "Tasks that ended.")?;
+        let succeeded = of_type("layer4_tasks_succeeded_total", "Tasks that have an output.")?;
+        let failed = of_type("layer4_tasks_failed_total", "Tasks that went to the dead letters.")?;
+        let retries = of_type("layer4_task_retries_total", "Runs that failed and are made again.")?;
+        let (latency, help) =
+            ("layer4_task_latency_ms", "Milliseconds from a task's submission to its end.");
+        beginnings.histogram(latency, help)?;
         Ok(Self {
-            submitted: of_type("layer4_tasks_submitted_total", "Tasks taken.")?,
+            submitted,
             refused: counters(
                 registry,
                 "layer4_submissions_refused_total",
                 "Submissions not taken, by the error's code.",
                 &["code"],
             )?,
-            processed: of_type("layer4_tasks_processed_total", "Tasks that ended.")?,
-            succeeded: of_type("layer4_tasks_succeeded_total", "Tasks that have an output.")?,
-            failed: of_type("layer4_tasks_failed_total", "Tasks that went to the dead letters.")?,
-            retries: of_type("layer4_task_retries_total", "Runs that failed and are made again.")?,
+            processed,
+            succeeded,
+            failed,
+            retries,
             dead: counters(
                 registry,
                 "layer4_dead_letters_total",
                 "Tasks that went to the dead letters, by reason.",
                 &["agent_type", "reason"],
             )?,
-            latency: histograms(
-                registry,
-                "layer4_task_latency_ms",
-                "Milliseconds from a task's submission to its end.",
-                TYPE,
-            )?,
+            latency: histograms(registry, latency, help, TYPE)?,
             waits: PRIORITIES.map(|priority| waits.with_label_values(&[&priority.to_string()])),
             by_type: ByType::default(),
         })
@@ -76,8 +84,13 @@ impl TaskMetrics {
         self.refused.with_label_values(&[code]).inc();
     }
 
+    /// Tasks of the type are counted from zero from now on.
+    pub(super) fn known(&self, agent_type: &str) -> Arc<TaskHandles> {
+        self.by_type.of(agent_type, |label| self.handles(label))
+    }
+
     pub(super) fn task(&self, change: &TaskChange<'_>) {
-        let of_type = self.by_type.of(change.agent_type, |label| self.handles(label));
+        let of_type = self.known(change.agent_type);
         match change.what {
             Change::Submitted => of_type.submitted.inc(),
             Change::Started { attempt: 1, age } => {
