@@ -1,5 +1,7 @@
 //! The rest of the API, and what it says of mistakes.
 
+use std::time::UNIX_EPOCH;
+
 use chimera_layer4::fabric::config::Secret;
 use serde_json::{Value, json};
 
@@ -195,6 +197,20 @@ async fn the_other_layers_read_figures_judge_outputs_and_set_quotas() {
     assert!(api.post("/v1/resource-allocations", list).await.body.contains("a JSON object"));
     let wrong = json!({ "target": target, "resource_quota": { "max_memory_mb": 0 } });
     assert_eq!(api.post("/v1/resource-allocations", wrong).await.code(), "invalid-request");
+    api.end().await.unwrap();
+}
+
+/// The form that the specification shows: its five keys, and times in whole seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_in_whole_seconds() {
+    let seconds = || UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let (before, api) = (seconds(), Api::new(&["echo"]).await);
+    let health = api.get("/health").await.json();
+    let said = health["timestamp"].as_u64().unwrap();
+    assert!((before..=seconds()).contains(&said), "{health}");
+    assert!(health["uptime_seconds"].as_u64().unwrap() <= said - before, "{health}");
+    let rest = ["status", "active_agents", "pending_tasks"].map(|key| health[key].clone());
+    assert_eq!(rest, [json!("healthy"), json!(1), json!(0)]);
     api.end().await.unwrap();
 }
 

@@ -1,7 +1,6 @@
 //! How a host is, and what its queue holds.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use chimera_layer4_core::scheduler::SchedulerStats;
 pub use chimera_layer4_core::scheduler::TypeStats;
@@ -13,16 +12,15 @@ use serde::{Deserialize, Serialize};
 pub struct Health {
     /// healthy, degraded, draining or stopped.
     pub status: String,
-    /// When this was said (RFC 3339).
-    #[serde(with = "humantime_serde")]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
-    pub timestamp: SystemTime,
+    /// When this was said, in whole seconds since 1970. All other times of the API are
+    /// RFC 3339; this document has the form that the specification shows.
+    pub timestamp: u64,
     #[expect(missing_docs, reason = "its name says it")]
     pub active_agents: usize,
     /// Tasks waiting or running.
     pub pending_tasks: usize,
-    #[expect(missing_docs, reason = "its name says it")]
-    pub uptime_seconds: f64,
+    /// Whole seconds since the start.
+    pub uptime_seconds: u64,
     /// Declared agent types whose agents did not start, by name: why. A reload
     /// tries them again.
     pub agent_types_down: BTreeMap<String, String>,

@@ -1,6 +1,7 @@
 //! How the host is: for people, supervisors and Prometheus.
 
 use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -46,10 +47,10 @@ async fn health(State(app): State<App>) -> Response {
     };
     let answer = Health {
         status: word.to_owned(),
-        timestamp: health.timestamp,
+        timestamp: health.timestamp.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         active_agents: health.active_agents,
         pending_tasks: health.pending_tasks,
-        uptime_seconds: health.uptime.as_secs_f64(),
+        uptime_seconds: health.uptime.as_secs(),
         agent_types_down: health.agent_types_down,
     };
     (status, Answer(answer)).into_response()

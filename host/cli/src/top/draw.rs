@@ -46,7 +46,7 @@ fn title(view: &View) -> Paragraph<'_> {
         " · {} agents · {} tasks waiting or running · up {}",
         health.active_agents,
         health.pending_tasks,
-        span(health.uptime_seconds)
+        span(health.uptime_seconds as f64)
     );
     Paragraph::new(Line::from_iter([health.status.as_str().fg(color).bold(), message.into()]))
 }
