@@ -337,10 +337,11 @@ fn logs_go_to_files_where_a_folder_is_set() {
     service.signal(Signal::TERM);
     service.hears("ended in good order");
     service.child.wait().unwrap();
-    let files: Vec<_> =
-        fs::read_dir(logs.path()).unwrap().map(|file| file.unwrap().path()).collect();
-    let [file] = &files[..] else { panic!("one a day: {files:?}") };
-    let text = fs::read_to_string(file).unwrap();
+    let files = fs::read_dir(logs.path()).unwrap().map(|file| file.unwrap().file_name());
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    assert_eq!(files, ["executor.log", "layer4.log"]);
+    let text = fs::read_to_string(logs.path().join("layer4.log")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let answered = lines.iter().find(|line| line["fields"]["route"] == "/health").unwrap();
     assert_eq!(answered["fields"]["status"], 200);

@@ -41,7 +41,8 @@ use self::args::agent::AgentCommand;
 use self::args::flags::SettingsArgs;
 use self::args::{Cli, Command};
 use self::exit::Exit;
-use self::output::{Log, Output};
+use self::output::Output;
+use self::output::logging::{self, Log};
 use self::settings::Settings;
 
 /// Runs the program on the process's own arguments.
@@ -76,7 +77,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     let settings = settings::resolve(&cli.settings)?;
     chimera_layer4_fabric::raise_limit();
     let log = if matches!(cli.command, Command::Serve) { Log::Service } else { Log::OneShot };
-    let _logging = output.start_logging(&settings.config, log)?;
+    let _logging = logging::start(&settings.config, log)?;
     tracing::debug!(
         file = settings.layers.file(),
         data_dir = settings.config.data_dir.as_ref().map(|folder| folder.display().to_string()),

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The target of lines about what becomes of agents, their tasks in the end and the host,
+/// so that a filter can tell them from the rest. Each has a `code`.
+pub const EXECUTOR_LOG: &str = "executor";
+
 /// Whether a terminal would act on this character instead of showing it:
 /// control characters, and those that turn the direction of writing.
 #[must_use]

@@ -39,7 +39,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         key: "log_dir",
         variable: "LAYER4_LOG_DIR",
         flag: None,
-        help: "Folder of the log files, one a day.",
+        help: "Folder of the log files, `layer4.log` and `executor.log`.",
         allowed: Allowed::Words("a path"),
         default_note: ": logs go to standard error",
         reloads: false,
