@@ -19,10 +19,9 @@ fn post(service: &Service, path: &str, body: &Value) -> Value {
     request.send(body.to_string()).unwrap().body_mut().read_json().unwrap()
 }
 
-/// What the one file of a log folder has.
+/// What the file of a log folder has that has all lines.
 fn written(folder: &Path) -> String {
-    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-    fs::read_to_string(file).unwrap()
+    fs::read_to_string(folder.join("layer4.log")).unwrap()
 }
 
 fn lines(text: &str) -> Vec<Value> {
@@ -62,7 +61,7 @@ fn starts_stops_breakers_dead_letters_cancels_purges_and_refusals_have_a_line() 
         found
     };
     assert!(of("the host started")[0]["data_dir"].is_string());
-    let started = of("an agent started")[0];
+    let started = of("an agent spawned")[0];
     assert_eq!(started["agent_type"], "hostile");
     assert!(started["genome"].as_str().unwrap().starts_with("sha256:"));
     let refused = of("a request was refused")[0];
@@ -78,12 +77,69 @@ fn starts_stops_breakers_dead_letters_cancels_purges_and_refusals_have_a_line() 
     assert_eq!(of("tasks were purged")[0]["ids"], dead[0]);
     assert_eq!(of("dead letters were put back in the queue")[0]["ids"], dead[1]);
     assert_eq!(of("the host stops: no task is begun any more").len(), 1);
-    assert_eq!(of("an agent ended").len(), 1);
+    assert_eq!(of("an agent terminated").len(), 1);
     assert_eq!(lines.last().unwrap()["fields"]["message"], "the host stopped");
     // A line that names its task or agent type is not told it again by its run.
     for line in &lines {
         let twice = |name| line["fields"][name].is_string() && line["span"][name].is_string();
         assert!(!twice("task") && !twice("agent_type") && !twice("genome"), "{line}");
+    }
+}
+
+/// The file that an operator follows: `tail -f executor.log`. Its lines are in the other file too.
+#[test]
+fn what_becomes_of_agents_has_a_file_of_its_own_and_codes() {
+    let logs = tempfile::tempdir().unwrap();
+    let config = format!("log_dir = {:?}\n", logs.path());
+    let hostile = declare("hostile", &guest_path("hostile"), 1);
+    let fails =
+        declare("fails", &guest_path("hostile"), 1) + "parameters = { in_init = \"trap\" }\n";
+    let mut service = Service::start(Chimera::new(), &(config.clone() + &hostile));
+    service.rewrite(&(config.clone() + &hostile + &fails));
+    post(&service, "/v1/reload", &json!(null));
+    service.rewrite("wrong");
+    post(&service, "/v1/reload", &json!(null));
+    let trap =
+        json!({ "target_agent_type": "hostile", "payload": { "do": "trap" }, "max_attempts": 1 });
+    let dead = post(&service, "/v1/tasks?wait=120s", &json!(vec![trap.clone(); 12]));
+    let mut ahead = trap;
+    ahead["not_before"] = FAR_AHEAD.into();
+    let ahead = post(&service, "/v1/tasks", &ahead)["id"].as_str().unwrap().to_owned();
+    post(&service, &format!("/v1/tasks/{ahead}/cancel"), &json!(null));
+    post(&service, "/v1/dead-letters/purge", &json!({ "ids": [dead[0]["id"]] }));
+    let agents = service.get("/v1/agents");
+    let agent = agents[0]["agent_id"].as_str().unwrap();
+    ureq::post(format!("{}/v1/agents/{agent}/restart", service.url())).send_empty().unwrap();
+    assert_eq!(service.end().0, 0);
+
+    let own = fs::read_to_string(logs.path().join("executor.log")).unwrap();
+    let all = written(logs.path());
+    let codes: Vec<Value> = lines(&own).iter().map(|line| line["fields"]["code"].clone()).collect();
+    for code in [
+        "host-started",
+        "agent-spawned",
+        "agent-failed",
+        "reload",
+        "reload-refused",
+        "dead-letter",
+        "breaker-opened",
+        "task-cancelled",
+        "tasks-purged",
+        "agent-restarted",
+        "host-draining",
+        "agent-terminated",
+        "host-stopped",
+    ] {
+        assert!(codes.contains(&json!(code)), "no line has {code}:\n{own}");
+    }
+    assert!(codes.iter().all(Value::is_string), "{own}");
+    for line in lines(&own) {
+        let same = lines(&all).into_iter().any(|other| other["fields"] == line["fields"]);
+        assert!(same && line["target"] == "executor", "{line}\n{all}");
+    }
+    // As the specification has it.
+    for word in ["spawned", "terminated", "failed"] {
+        assert!(own.lines().any(|line| line.contains(word)), "{word}\n{own}");
     }
 }
 
@@ -106,6 +162,6 @@ fn what_is_logged_while_a_task_runs_names_the_run() {
     let run = &of("an agent's key-value store failed").unwrap()["span"];
     assert_eq!((&run["name"], &run["task"]), (&json!("run"), &task["id"]), "{run}");
     assert_eq!((&run["agent_type"], &run["attempt"]), (&json!("keeper"), &json!(1)));
-    let started = &of("an agent started").unwrap()["fields"];
+    let started = &of("an agent spawned").unwrap()["fields"];
     assert_eq!((&run["agent"], &run["genome"]), (&started["agent"], &started["genome"]));
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use chimera_layer4_api::reload::{Reload, Reloaded};
 use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::config::AgentDeclaration;
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::flags::SettingsArgs;
@@ -120,7 +121,10 @@ async fn load(
     let mut down = Vec::new();
     for Applied { name, outcome } in applied {
         if let Outcome::Failed(error) = outcome {
-            tracing::error!(agent_type = name, %error, "not started");
+            tracing::error!(
+                target: EXECUTOR_LOG, code = "agent-failed",
+                agent_type = name, %error, "not started"
+            );
             down.push((name, error));
         }
     }
@@ -147,14 +151,18 @@ async fn load(
 async fn reload(fabric: &Fabric, config: &FabricConfig, flags: &SettingsArgs) -> ReloadDone {
     fabric.check_running().map_err(|error| {
         let error = error.to_string();
-        tracing::error!(error, "nothing was reloaded");
+        log_no_reload(&error);
         error
     })?;
     let settings = settings::resolve(flags).map_err(|error| {
         let error = format!("{error:#}");
-        tracing::error!(error, "nothing was reloaded");
+        log_no_reload(&error);
         error
     })?;
+    let agent_types = settings.agents.len();
+    tracing::info!(
+        target: EXECUTOR_LOG, code = "reload", agent_types, "the settings were read again"
+    );
     let needs_restart = config.changed(&settings.config);
     if !needs_restart.is_empty() {
         let settings = needs_restart.join(", ");
@@ -163,18 +171,29 @@ async fn reload(fabric: &Fabric, config: &FabricConfig, flags: &SettingsArgs) ->
     let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
     for Applied { name, outcome } in &applied {
         match outcome {
-            Outcome::Failed(error) => tracing::error!(agent_type = name, %error, "not reloaded"),
+            Outcome::Failed(error) => tracing::error!(
+                target: EXECUTOR_LOG, code = "agent-failed",
+                agent_type = name, %error, "not reloaded"
+            ),
             done => match done.note(name) {
-                Some(note) => {
-                    tracing::warn!(agent_type = name, done = done.word(), note, "reloaded")
-                }
-                None => tracing::info!(agent_type = name, done = done.word(), "reloaded"),
+                Some(note) => tracing::warn!(
+                    target: EXECUTOR_LOG, code = "reload",
+                    agent_type = name, done = done.word(), note, "reloaded"
+                ),
+                None => tracing::info!(
+                    target: EXECUTOR_LOG, code = "reload",
+                    agent_type = name, done = done.word(), "reloaded"
+                ),
             },
         }
     }
     let agents = applied.into_iter().map(reloaded).collect();
     let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();
     Ok(Arc::new(Reload { agents, needs_restart }))
+}
+
+fn log_no_reload(error: &str) {
+    tracing::error!(target: EXECUTOR_LOG, code = "reload-refused", error, "nothing was reloaded");
 }
 
 /// `chimera reload`: has the host of the data folder do so.

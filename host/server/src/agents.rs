@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use chimera_layer4_api::agents::{ActiveAgent, AgentType, DeployRequest, Deployed, Retired};
 use chimera_layer4_api::paths;
 use chimera_layer4_core::config::{Deployment, Deployments};
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{AgentId, FabricError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -124,7 +125,10 @@ async fn end(
     let _turn = client.turn_to_work()?;
     match app.fabric.agents().shutdown(id).await {
         Err(error) if error.is_of_an_agent() => {
-            tracing::warn!(agent = %id, %error, "an agent did not end in good order");
+            tracing::warn!(
+                target: EXECUTOR_LOG, code = "agent-failed",
+                agent = %id, %error, "an agent did not end in good order"
+            );
         }
         ended => ended?,
     }

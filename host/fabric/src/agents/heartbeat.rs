@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::registry::{AgentRegistry, Turn};
 use crate::telemetry::Telemetry;
+use crate::telemetry::log::{self, Failed};
 
 /// A round of heartbeats every `interval`, until the handle is aborted.
 ///
@@ -68,7 +69,7 @@ pub(crate) async fn check(Turn { entry, .. }: &Turn, telemetry: &Telemetry) {
         return;
     }
     let why = health.message.unwrap_or_default();
-    tracing::warn!(agent = %entry.id(), %why, "unhealthy, restarted");
+    log::failed(&entry.runner(), Failed::Health(&why));
     entry.set_health(match entry.agent.restart().await {
         Ok(()) => {
             telemetry.restarted(&entry.runner());
@@ -76,7 +77,7 @@ pub(crate) async fn check(Turn { entry, .. }: &Turn, telemetry: &Telemetry) {
             AgentHealth { status: HealthStatus::Healthy, message }
         }
         Err(error) => {
-            tracing::error!(agent = %entry.id(), %error, "the restart failed");
+            log::failed(&entry.runner(), Failed::Restart(&error));
             let message = Some(format!("the restart failed: {error}"));
             AgentHealth { status: HealthStatus::Unhealthy, message }
         }

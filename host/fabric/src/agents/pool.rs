@@ -19,9 +19,10 @@ use tracing::Instrument;
 use super::registry::{AgentEntry, AgentPermit, AgentRegistry, AgentSource};
 use crate::component::read_component;
 use crate::scheduler::{Capacity, Placement, RunTask, Waker};
+use crate::telemetry::Telemetry;
+use crate::telemetry::log::{self, Failed};
 use crate::telemetry::metrics::Runner;
 use crate::telemetry::traces::RunTrace;
-use crate::telemetry::{Telemetry, log};
 
 /// Agents beyond `max_agents` that may live while they take over from others,
 /// are on trial, or are tried out.
@@ -147,7 +148,11 @@ impl AgentPool {
         config: AgentConfig,
     ) -> FabricResult<Arc<AgentEntry>> {
         let place = self.agents.reserve(self.max_agents)?;
-        let agent = self.executor.spawn(genome, config).await?;
+        let (id, agent_type, of) = (config.agent_id, config.agent_type.clone(), genome.digest());
+        let agent = self.executor.spawn(genome, config).await.inspect_err(|error| {
+            let runner = Runner { agent_id: id, agent_type: &agent_type, genome: of };
+            log::failed(&runner, Failed::Start(error));
+        })?;
         let entry = self.agents.insert(place, agent)?;
         self.telemetry.started(&entry.runner());
         Ok(entry)

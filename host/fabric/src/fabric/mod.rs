@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chimera_layer4_core::quota::MEBIBYTE;
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{FabricConfig, FabricError, FabricResult, ResourceQuota};
 use chimera_layer4_folders::OwnFolder;
 use chimera_layer4_runtime::Executor;
@@ -268,7 +269,9 @@ impl Fabric {
         scheduler.start();
         let (version, folder) = (env!("CARGO_PKG_VERSION"), self.data_dir());
         let data_dir = folder.map(|folder| display(folder.display()));
-        tracing::info!(version, data_dir, "the host started");
+        tracing::info!(
+            target: EXECUTOR_LOG, code = "host-started", version, data_dir, "the host started"
+        );
         for Warning { code, message } in self.warnings() {
             tracing::warn!(code, "{message}");
         }
@@ -300,7 +303,10 @@ impl Fabric {
         self.pool.agents.close();
         if ran {
             let drain_timeout_secs = drain.as_secs();
-            tracing::info!(drain_timeout_secs, "the host stops: no task is begun any more");
+            tracing::info!(
+                target: EXECUTOR_LOG, code = "host-draining",
+                drain_timeout_secs, "the host stops: no task is begun any more"
+            );
         }
         if let Some(scheduler) = self.tasks.scheduler() {
             scheduler.drain(drain).await;
@@ -317,7 +323,7 @@ impl Fabric {
         self.genomes.close().await;
         self.telemetry.events.tell(|| EventKind::HostEnded {});
         if ran {
-            tracing::info!("the host stopped");
+            tracing::info!(target: EXECUTOR_LOG, code = "host-stopped", "the host stopped");
         }
         let telemetry = Arc::clone(&self.telemetry);
         let sent = tokio::task::spawn_blocking(move || telemetry.traces.end(LAST_SPANS));

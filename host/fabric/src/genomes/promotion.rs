@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use chimera_layer4_core::genome::Swapped;
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::rollout::How;
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::{Agent, Genome};
 use tokio::sync::oneshot;
@@ -344,7 +345,10 @@ impl OpenGenomes {
     fn tell(&self, swapped: Swapped) -> Swapped {
         let Swapped { agent_type, from, to, switch_micros, state, .. } = &swapped;
         let before = from.map(display);
-        tracing::info!(agent_type, from = before, %to, switch_micros, %state, "a genome took over");
+        tracing::info!(
+            target: EXECUTOR_LOG, code = "genome-promoted",
+            agent_type, from = before, %to, switch_micros, %state, "a genome took over"
+        );
         self.telemetry.metrics.genomes.swapped(agent_type, Duration::from_micros(*switch_micros));
         let (agent_type, from, to) = (agent_type.clone(), *from, *to);
         self.telemetry.events.tell(|| EventKind::GenomeSwapped { agent_type, from, to });

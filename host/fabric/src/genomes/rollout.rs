@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::genome::rollout::{IsOver, NotStarted};
 use chimera_layer4_core::genome::{Plan, Rollout, RolloutView};
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{Digest, FabricError, FabricResult};
 use chimera_layer4_runtime::{Agent, Genome};
 
@@ -194,7 +195,10 @@ impl OpenGenomes {
             return Err(error);
         }
         self.controllers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
-        tracing::info!(agent_type, %champion, %candidate, share = view.share, "a rollout began");
+        tracing::info!(
+            target: EXECUTOR_LOG, code = "rollout-began",
+            agent_type, %champion, %candidate, share = view.share, "a rollout began"
+        );
         let share = view.share;
         let agent_type = agent_type.to_owned();
         self.telemetry.events.tell(|| EventKind::RolloutStep { agent_type, candidate, share });

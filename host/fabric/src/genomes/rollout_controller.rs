@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::{RolloutState, Side, Verdict};
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{Digest, FabricError, FabricResult};
 
 use super::open::{OpenGenomes, entry};
@@ -85,7 +86,10 @@ impl OpenGenomes {
         // Whatever the disk said: tasks go to those in charge again.
         self.evidence.trials.remove(name);
         self.retire(self.pool.agents.end_trial(name));
-        tracing::info!(agent_type = name, %candidate, tasks, outcome, why, "a rollout ended");
+        tracing::info!(
+            target: EXECUTOR_LOG, code = "rollout-ended",
+            agent_type = name, %candidate, tasks, outcome, why, "a rollout ended"
+        );
         self.telemetry.metrics.genomes.rollout_ended(name, outcome);
         let agent_type = name.to_owned();
         self.telemetry.events.tell(|| EventKind::RolloutEnded {

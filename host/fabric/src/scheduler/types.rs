@@ -9,6 +9,7 @@ use chimera_layer4_core::scheduler::store::TypeSlots;
 use chimera_layer4_core::scheduler::{
     BreakerPolicy, BreakerState, Moment, RetryBudget, RetryPolicy, Settlement, Timestamp,
 };
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{Digest, Priority};
 use tracing::field::display;
 
@@ -181,7 +182,10 @@ impl Types {
             of_type.arms.record(place, genome, !blamed, moment, chance());
             if of_type.arms.opened() > opened {
                 let (genome, error) = (genome.map(display), ran.result.error.as_deref());
-                tracing::warn!(agent_type, genome, error, "a circuit breaker opened; runs wait");
+                tracing::warn!(
+                    target: EXECUTOR_LOG, code = "breaker-opened",
+                    agent_type, genome, error, "a circuit breaker opened; runs wait"
+                );
             }
         }
         let budget = &mut of_type.budget;

@@ -1,8 +1,11 @@
 //! What agents say, and what becomes of tasks and agents, in the host's log.
+//!
+//! Lines of the target [`EXECUTOR_LOG`] have a `code`, a word that stays: a host writes
+//! them to a file of their own too.
 
 use chimera_layer4_core::scheduler::TaskState;
-use chimera_layer4_core::telemetry::{LogLevel, LogLine};
-use chimera_layer4_core::{Task, TaskId};
+use chimera_layer4_core::telemetry::{EXECUTOR_LOG, LogLevel, LogLine};
+use chimera_layer4_core::{FabricError, Task, TaskId};
 use tracing::field::display;
 use tracing::{Level, Span};
 
@@ -55,10 +58,16 @@ pub(crate) fn task(TaskChange { id, agent_type, what, .. }: &TaskChange<'_>) {
     match state {
         TaskState::Dead => {
             let reason = reason.map(display);
-            tracing::warn!(task = %id, agent_type, reason, error, agent, genome, "a task is a dead letter");
+            tracing::warn!(
+                target: EXECUTOR_LOG, code = "dead-letter",
+                task = %id, agent_type, reason, error, agent, genome, "a task is a dead letter"
+            );
         }
         TaskState::Cancelled => {
-            tracing::info!(task = %id, agent_type, agent, genome, "a task was cancelled");
+            tracing::info!(
+                target: EXECUTOR_LOG, code = "task-cancelled",
+                task = %id, agent_type, agent, genome, "a task was cancelled"
+            );
         }
         _ => {}
     }
@@ -83,8 +92,13 @@ pub(crate) fn done(done: Done, tasks: &[TaskId]) {
     }
     let ids = ids.join(", ");
     match done {
-        Done::Requeued => tracing::info!(count, ids, "dead letters were put back in the queue"),
-        Done::Purged => tracing::info!(count, ids, "tasks were purged"),
+        Done::Requeued => tracing::info!(
+            target: EXECUTOR_LOG, code = "dead-letters-requeued",
+            count, ids, "dead letters were put back in the queue"
+        ),
+        Done::Purged => tracing::info!(
+            target: EXECUTOR_LOG, code = "tasks-purged", count, ids, "tasks were purged"
+        ),
     }
 }
 
@@ -100,8 +114,51 @@ pub(crate) enum Life {
 pub(crate) fn agent(runner: &Runner<'_>, life: Life) {
     let Runner { agent_id: agent, agent_type, genome } = *runner;
     match life {
-        Life::Started => tracing::info!(%agent, agent_type, %genome, "an agent started"),
-        Life::Restarted => tracing::info!(%agent, agent_type, %genome, "an agent was restarted"),
-        Life::Ended => tracing::info!(%agent, agent_type, %genome, "an agent ended"),
+        Life::Started => tracing::info!(
+            target: EXECUTOR_LOG, code = "agent-spawned",
+            %agent, agent_type, %genome, "an agent spawned"
+        ),
+        Life::Restarted => tracing::info!(
+            target: EXECUTOR_LOG, code = "agent-restarted",
+            %agent, agent_type, %genome, "an agent was restarted"
+        ),
+        Life::Ended => tracing::info!(
+            target: EXECUTOR_LOG, code = "agent-terminated",
+            %agent, agent_type, %genome, "an agent terminated"
+        ),
+    }
+}
+
+/// What an agent failed at.
+#[derive(Clone, Copy)]
+pub(crate) enum Failed<'a> {
+    /// Its caller has the error, and answers or logs it in its own words.
+    Start(&'a FabricError),
+    /// It reported itself unhealthy, or did not answer.
+    Health(&'a str),
+    Restart(&'a FabricError),
+    End(&'a FabricError),
+}
+
+/// A line for an agent that failed by itself, and not with a task.
+pub(crate) fn failed(runner: &Runner<'_>, what: Failed<'_>) {
+    let Runner { agent_id: agent, agent_type, genome } = *runner;
+    match what {
+        Failed::Start(error) => tracing::info!(
+            target: EXECUTOR_LOG, code = "agent-failed",
+            %agent, agent_type, %genome, %error, "an agent did not start"
+        ),
+        Failed::Health(why) => tracing::warn!(
+            target: EXECUTOR_LOG, code = "agent-failed",
+            %agent, agent_type, %genome, why, "unhealthy, restarted"
+        ),
+        Failed::Restart(error) => tracing::error!(
+            target: EXECUTOR_LOG, code = "agent-failed",
+            %agent, agent_type, %genome, %error, "the restart failed"
+        ),
+        Failed::End(error) => tracing::warn!(
+            target: EXECUTOR_LOG, code = "agent-failed",
+            %agent, agent_type, %genome, %error, "an agent did not end in good order"
+        ),
     }
 }

@@ -11,6 +11,7 @@ use chimera_layer4_runtime::Agent;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::telemetry::log::{self, Failed};
 use crate::telemetry::metrics::Runner;
 
 /// One agent with what the fabric knows of it.
@@ -109,7 +110,7 @@ impl AgentEntry {
     }
 
     pub(crate) fn log_bad_end(&self, error: &FabricError) {
-        tracing::warn!(agent = %self.id(), %error, "an agent did not end in good order");
+        log::failed(&self.runner(), Failed::End(error));
     }
 
     pub(crate) fn describe(&self) -> ActiveAgent {
