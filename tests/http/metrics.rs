@@ -212,6 +212,25 @@ async fn rules_and_dashboard_name_only_what_is_exported() {
     api.end().await.unwrap();
 }
 
+#[test]
+fn the_specified_alerts_are_among_the_rules() {
+    let rules = root().join("host/deploy/prometheus/rules.yml");
+    let rules = std::fs::read_to_string(rules).unwrap();
+    let failed = "rate(layer4_tasks_failed_total[5m]) / rate(layer4_tasks_processed_total[5m])";
+    let latency = "histogram_quantile(0.95, rate(layer4_task_latency_ms_bucket[5m]))";
+    for (alert, expression, time, severity) in [
+        ("HighTaskFailureRate", format!("{failed} > 0.1"), "2m", "warning"),
+        ("HighLatency", format!("{latency} > 1000"), "3m", "warning"),
+        ("ResourceExhaustion", "layer4_memory_usage > 0.9".to_owned(), "1m", "critical"),
+    ] {
+        let rule = format!(
+            "      - alert: {alert}\n        expr: {expression}\n        for: {time}\n        \
+             labels:\n          severity: {severity}\n"
+        );
+        assert!(rules.contains(&rule), "{rule}");
+    }
+}
+
 /// What the dashboard asks.
 pub(super) fn expressions() -> Vec<String> {
     let file = root().join("host/deploy/grafana/chimera.json");
