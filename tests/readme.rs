@@ -166,6 +166,24 @@ fn every_setting_is_in_the_table_and_nothing_else() {
     assert_eq!(rows.iter().sum::<usize>(), SETTINGS.len());
 }
 
+/// A host refuses a variable that is no setting, so a unit or a manifest that sets one starts none.
+#[test]
+fn variables_that_the_operators_files_set_are_settings() {
+    let mut found = 0;
+    for file in ["systemd/chimera.service", "kubernetes/deployment.yaml", "Containerfile"] {
+        let text = read(&format!("host/deploy/{file}"));
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            for variable in words.filter(|word| word.starts_with("LAYER4_")) {
+                let is_setting = SETTINGS.iter().any(|setting| setting.variable == variable);
+                assert!(is_setting, "{file}: {variable} is no setting");
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 6, "the files lost their variables: {found} found");
+}
+
 /// The program lists the keys that it knows when it meets one that it does not.
 #[test]
 fn every_key_of_an_agents_table_has_a_row() {

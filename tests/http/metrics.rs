@@ -204,7 +204,11 @@ async fn rules_and_dashboard_name_only_what_is_exported() {
     let rules = rules.replace("instance:layer4", "-").replace("agent_type:layer4", "-");
     let expressions = expressions();
     assert!(expressions.len() > 40, "{expressions:?}");
-    for text in expressions.iter().chain([&rules]) {
+    let small = ["dashboard", "grafana"].map(|name| {
+        let file = deploy.join(format!("kubernetes/configmap-{name}.yaml"));
+        std::fs::read_to_string(file).unwrap()
+    });
+    for text in expressions.iter().chain([&rules]).chain(&small) {
         for name in named(text) {
             assert!(exported.contains(&name), "no exporter has {name}, which is in\n{text}");
         }
