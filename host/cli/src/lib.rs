@@ -29,12 +29,14 @@ mod weights;
 mod wit;
 mod work;
 
+use std::io;
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use chimera_layer4_core::FabricConfig;
 use chimera_layer4_core::config::TaskStoreKind;
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::agent::AgentCommand;
@@ -87,11 +89,20 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     if let Command::Config { command } = &cli.command {
         return config::run(&settings, command, output);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(settings.config.worker_threads)?;
     let done = runtime.block_on(until_signalled(cli.command, settings, cli.settings, output));
     // A guest may have left a thread waiting, for a pipe without a writer, say.
     runtime.shutdown_background();
     done
+}
+
+/// What agents and the API run on; `worker_threads` 0 is one thread for each processor.
+fn runtime(worker_threads: usize) -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if worker_threads > 0 {
+        builder.worker_threads(worker_threads);
+    }
+    builder.enable_all().build()
 }
 
 /// Runs a command to its end, or until a signal ends it.
@@ -185,5 +196,17 @@ async fn one_shot(config: FabricConfig, command: Command, output: &Output) -> an
         | Command::Config { .. }
         | Command::Wit(_)
         | Command::CompileComponent => Ok(Exit::Success),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_says_how_many_threads_work() {
+        assert_eq!(runtime(3).unwrap().metrics().num_workers(), 3);
+        let processors = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(runtime(0).unwrap().metrics().num_workers(), processors);
     }
 }

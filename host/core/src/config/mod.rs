@@ -109,6 +109,9 @@ pub struct FabricConfig {
     pub metrics_port: u16,
     /// Whether logging is detailed.
     pub debug_mode: bool,
+    /// Threads that the program runs agents and the API on; 0: one for each processor. A
+    /// program that embeds the library brings its own.
+    pub worker_threads: usize,
     /// Where compiled code and tasks are kept; `None`: code in a folder that goes
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
@@ -141,6 +144,7 @@ impl Default for FabricConfig {
             redis_url: None,
             metrics_port: DEFAULT_METRICS_PORT,
             debug_mode: false,
+            worker_threads: 0,
             data_dir: None,
             agents_dir: None,
             components: ComponentSettings::default(),

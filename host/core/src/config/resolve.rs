@@ -148,6 +148,7 @@ mod tests {
             ("default_resource_quota.max_network_mbps", "none"),
             ("heartbeat_interval_secs", "3"),
             ("agent_timeout_secs", "3"),
+            ("worker_threads", "3"),
             ("max_component_mb", "3"),
             ("compile_cpu_secs", "3"),
             ("compile_memory_mb", "300"),

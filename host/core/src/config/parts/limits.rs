@@ -15,6 +15,9 @@ pub const DEFAULT_HEARTBEAT_INTERVAL_SECS: u64 = 10;
 /// Ample for an interpreter's `init`, short enough that a hung agent is noticed.
 pub const DEFAULT_AGENT_TIMEOUT_SECS: u64 = 60;
 
+/// More than the processors of any machine that is seen, and within `TasksMax` of the unit.
+const MOST_WORKER_THREADS: u64 = 512;
+
 pub(in super::super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "max_agents",
@@ -92,6 +95,17 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         reloads: false,
         show: |c| c.agent_timeout_secs.to_string(),
         set: |c, text| put(&mut c.agent_timeout_secs, text),
+    },
+    Setting {
+        key: "worker_threads",
+        variable: "LAYER4_WORKER_THREADS",
+        flag: None,
+        help: "Threads that agents and the API run on; 0 is one for each processor.",
+        allowed: Allowed::Whole { least: 0, most: MOST_WORKER_THREADS },
+        default_note: "",
+        reloads: false,
+        show: |c| c.worker_threads.to_string(),
+        set: |c, text| put(&mut c.worker_threads, text),
     },
 ];
 
