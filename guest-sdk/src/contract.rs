@@ -5,7 +5,7 @@
 //! `bindings.rs` because `cargo component` overwrites files of that name.
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "agent",
     pub_export_macro: true,
     export_macro_name: "export_agent_world",
@@ -17,7 +17,7 @@ wit_bindgen::generate!({
 /// else; the linker makes one world of both.
 pub mod optional {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         inline: "package chimera:agent-sdk; world state { export chimera:agent/state@0.1.0; }",
         world: "chimera:agent-sdk/state",
         with: { "chimera:agent/types@0.1.0": crate::contract::chimera::agent::types },

@@ -353,8 +353,12 @@ fn walk(folder: &Path, path: &str, files: &mut Vec<Source>) -> io::Result<()> {
         if name == ".git" {
             continue;
         }
-        let path = format!("{path}{name}");
-        if entry.file_type()?.is_dir() {
+        let (path, kind) = (format!("{path}{name}"), entry.file_type()?);
+        if kind.is_symlink() {
+            // What it names is read where it is.
+            continue;
+        }
+        if kind.is_dir() {
             let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&name.as_str());
             let made = MADE.contains(&name.as_str()) && path != CRATE;
             if !made && !hidden {

@@ -10,15 +10,15 @@ pub const VERSION: &str = "0.1.0";
 /// The files of the package `chimera:agent`, each with its name, in an order in
 /// which they are also one valid document.
 pub const FILES: [(&str, &str); 5] = [
-    ("types.wit", include_str!("../../../wit/types.wit")),
-    ("agent.wit", include_str!("../../../wit/agent.wit")),
-    ("state.wit", include_str!("../../../wit/state.wit")),
-    ("telemetry.wit", include_str!("../../../wit/telemetry.wit")),
-    ("world.wit", include_str!("../../../wit/world.wit")),
+    ("types.wit", include_str!("../wit/types.wit")),
+    ("agent.wit", include_str!("../wit/agent.wit")),
+    ("state.wit", include_str!("../wit/state.wit")),
+    ("telemetry.wit", include_str!("../wit/telemetry.wit")),
+    ("world.wit", include_str!("../wit/world.wit")),
 ];
 
 /// What changed from version to version, newest first, as Markdown.
-pub const CHANGES: &str = include_str!("../../../wit/CHANGELOG.md");
+pub const CHANGES: &str = include_str!("../wit/CHANGELOG.md");
 
 /// The whole package as one WIT document.
 #[must_use]

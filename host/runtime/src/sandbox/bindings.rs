@@ -12,7 +12,7 @@ use super::guest_text::sanitize;
 use super::setup::AgentSetup;
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "stateful-agent",
     imports: { default: trappable },
     exports: { default: async },
