@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use chimera_layer4::fabric::config::{AgentOrigin, TaskStoreKind};
 use chimera_layer4::fabric::events::{Event, EventKind};
 use chimera_layer4::fabric::{
-    AgentType, Fabric, FabricConfig, FabricError, Submission, SubmitOptions, TaskId, TaskState, utils,
+    AgentType, Fabric, FabricConfig, FabricError, Submission, SubmitOptions, TaskId, TaskState,
+    utils,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -227,7 +228,8 @@ async fn the_settings_go_before_a_file_and_one_file_too_many_refuses_itself() {
     assert_eq!((shown(TYPE).source, &shown(TYPE).down), (Some(AgentOrigin::Settings), &None));
     let down = shown("many").down.as_ref().unwrap();
     assert!(down.contains("5 agents are declared") && down.contains("`max_agents` 4"), "{down}");
-    let version = |done: chimera_layer4::fabric::ExecutionResult| done.output.to_value()["version"].clone();
+    let version =
+        |done: chimera_layer4::fabric::ExecutionResult| done.output.to_value()["version"].clone();
     assert_eq!(version(execute(&fabric, TYPE, json!(1)).await), 9);
     assert_eq!(version(execute(&fabric, "beside", json!(1)).await), 2);
 
@@ -379,10 +381,11 @@ async fn a_host_without_agents_has_an_echo() {
     let payloads = [json!({ "text": "hello" }), json!(null), json!("x".repeat(3 << 20))];
     for payload in payloads {
         let done = execute(&fabric, "echo", payload.clone()).await;
-        assert!(done.success && done.output == payload.into(), "{:?}", done.error);
+        assert!(done.success && done.output == payload, "{:?}", done.error);
     }
     // One that is declared takes its place.
-    let applied = fabric.apply_agents(&declared("echo", crate::harness::guest_path("echo")), |_| {}).await;
+    let applied =
+        fabric.apply_agents(&declared("echo", crate::harness::guest_path("echo")), |_| {}).await;
     assert_eq!(applied[0].outcome.word(), "started");
     assert_eq!(fabric.agents().active().len(), 1);
     assert_eq!(fabric.agent_types().await[0].source, Some(AgentOrigin::Settings));

@@ -38,7 +38,9 @@ async fn a_task_goes_to_a_type_that_supports_what_it_names() {
     let fabric = fabric(settings()).await;
     spawn(&fabric, "echo").await;
     let unknown = fabric.tasks().submit(task(SUPPORTED, rows())).await.unwrap_err();
-    assert!(matches!(&unknown, FabricError::AgentTypeNotFound { capabilities, .. } if capabilities.is_empty()));
+    assert!(
+        matches!(&unknown, FabricError::AgentTypeNotFound { capabilities, .. } if capabilities.is_empty())
+    );
     analyst(&fabric, "analyst").await;
     let mut asked = task(SUPPORTED, rows());
     // What a submitter says of it is not taken.

@@ -25,10 +25,10 @@ pub use chimera_layer4_core::{
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};
 pub use chimera_layer4_fabric::{
-    ActiveAgent, AdmittedGenome, AgentSource, AgentType, Agents, BenchTask, Benchmark, Fabric, GenomeDetail,
-    GenomeDiff, GenomeRef, GenomeSummary, Genomes, KeyValue, NewGenome, RolloutView, StateCarried,
-    Swapped, SystemHealth, SystemStatus, Tasks, Telemetry, events, metrics, open_queue, scheduler,
-    utils,
+    ActiveAgent, AdmittedGenome, AgentSource, AgentType, Agents, BenchTask, Benchmark, Fabric,
+    GenomeDetail, GenomeDiff, GenomeRef, GenomeSummary, Genomes, KeyValue, NewGenome, RolloutView,
+    StateCarried, Swapped, SystemHealth, SystemStatus, Tasks, Telemetry, events, metrics,
+    open_queue, scheduler, utils,
 };
 pub use chimera_layer4_runtime::{Genome, Inspection, RunReport};
 pub use chimera_layer4_stores as stores;

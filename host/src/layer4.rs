@@ -9,7 +9,7 @@ use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
 use parking_lot::Mutex;
 
 use crate::builder::Layer4FabricBuilder;
-use crate::fabric::{ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
+use crate::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
 #[cfg(feature = "http")]
 use crate::port::Port;
 use crate::{
@@ -129,7 +129,7 @@ impl Layer4Fabric {
     /// error: `success` is false then.
     pub async fn execute_task(&self, task: Task) -> Layer4Result<ExecutionResult> {
         self.started().await?;
-        Box::pin(self.fabric.tasks().execute(task.into())).await?.try_into()
+        Box::pin(self.fabric.tasks().execute(fabric::Task::from(task))).await?.try_into()
     }
 
     /// Layer 2's entry (discovery): as [`execute_task`](Self::execute_task).
@@ -146,7 +146,7 @@ impl Layer4Fabric {
     /// As [`execute_task`](Self::execute_task), of a task that is not taken.
     pub async fn submit(&self, task: Task) -> Layer4Result<TaskId> {
         self.started().await?;
-        Ok(self.fabric.tasks().submit(task.into()).await?)
+        Ok(self.fabric.tasks().submit(fabric::Task::from(task)).await?)
     }
 
     /// Loads a component and starts an agent of it, before or after the fabric is started.

@@ -72,15 +72,6 @@ mod stub;
 pub mod utils;
 
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use chimera_layer4_fabric::compile_if_asked;
-/// The executor: the life of agents' instances.
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use chimera_layer4_runtime::executor::Executor;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use serde_json;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use tokio;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::builder::Layer4FabricBuilder;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::document::{
@@ -97,6 +88,15 @@ pub use self::fabric::{
 };
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::layer4::Layer4Fabric;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+pub use chimera_layer4_fabric::compile_if_asked;
+/// The executor: the life of agents' instances.
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+pub use chimera_layer4_runtime::executor::Executor;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+pub use serde_json;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+pub use tokio;
 
 #[cfg(not(all(feature = "host", not(target_family = "wasm"))))]
 pub use chimera_agent_sdk::plain::*;

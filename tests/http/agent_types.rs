@@ -45,10 +45,18 @@ fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
     let deploy = ["agent", "deploy", "variant", &path, "--instances", "2", "--quota", "memory=64"];
     put(Variant::version(1));
     let done = run(&service, &deploy);
-    assert!(done.code == 0 && done.out.starts_with("variant started: sha256:"), "{}{}", done.out, done.err);
+    assert!(
+        done.code == 0 && done.out.starts_with("variant started: sha256:"),
+        "{}{}",
+        done.out,
+        done.err
+    );
     assert_eq!(version(&service, "variant"), 1);
     let of_type = shown(&service, "variant");
-    assert_eq!((&of_type["source"], of_type["agents"].as_array().unwrap().len()), (&json!("deployed"), 2));
+    assert_eq!(
+        (&of_type["source"], of_type["agents"].as_array().unwrap().len()),
+        (&json!("deployed"), 2)
+    );
     assert_eq!(shown(&service, "echo")["source"], "settings");
 
     service.kill_and_start();
@@ -75,12 +83,37 @@ fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
     let none = json!(format!("sha256:{}", "0".repeat(64)));
     for (answer, status, code, words) in [
         (post(&service, "other", &none, json!({})), 404, "genome-not-found", "sha256:000"),
-        (post(&service, "other", &genome, json!({ "memory": 1 })), 400, "invalid-request", "unknown field `memory`"),
-        (post(&service, "other", &genome, json!({ "folders": [] })), 400, "invalid-request", "`api_token`"),
+        (
+            post(&service, "other", &genome, json!({ "memory": 1 })),
+            400,
+            "invalid-request",
+            "unknown field `memory`",
+        ),
+        (
+            post(&service, "other", &genome, json!({ "folders": [] })),
+            400,
+            "invalid-request",
+            "`api_token`",
+        ),
         (post(&service, "", &genome, json!({})), 400, "invalid-request", "the name has 0 bytes"),
-        (post(&service, "echo", &genome, json!({})), 409, "agent-type-declared", "the settings file"),
-        (ask(&service, "DELETE", "/v1/agent-types/echo", None), 409, "agent-type-declared", "the settings file"),
-        (ask(&service, "DELETE", "/v1/agent-types/other", None), 404, "agent-type-not-found", "known: echo, variant"),
+        (
+            post(&service, "echo", &genome, json!({})),
+            409,
+            "agent-type-declared",
+            "the settings file",
+        ),
+        (
+            ask(&service, "DELETE", "/v1/agent-types/echo", None),
+            409,
+            "agent-type-declared",
+            "the settings file",
+        ),
+        (
+            ask(&service, "DELETE", "/v1/agent-types/other", None),
+            404,
+            "agent-type-not-found",
+            "known: echo, variant",
+        ),
     ] {
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
         assert!(answer.body.contains(words), "{words}: {answer:?}");
@@ -91,10 +124,20 @@ fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
     let later = json!({ "target_agent_type": "variant", "payload": 1, "not_before": "2999-01-01T00:00:00Z" });
     assert_eq!(ask(&service, "POST", "/v1/tasks", Some(later)).status, 202);
     let done = run(&service, &["agent", "retire", "variant"]);
-    assert_eq!(done.out, "variant retired; 1 tasks wait for it, until it is deployed again\n", "{}", done.err);
-    assert_eq!(shown(&service, "variant"), json!({ "name": "variant", "agents": [], "waiting": 1 }));
+    assert_eq!(
+        done.out, "variant retired; 1 tasks wait for it, until it is deployed again\n",
+        "{}",
+        done.err
+    );
+    assert_eq!(
+        shown(&service, "variant"),
+        json!({ "name": "variant", "agents": [], "waiting": 1 })
+    );
     service.kill_and_start();
-    assert_eq!(shown(&service, "variant"), json!({ "name": "variant", "agents": [], "waiting": 1 }));
+    assert_eq!(
+        shown(&service, "variant"),
+        json!({ "name": "variant", "agents": [], "waiting": 1 })
+    );
     put(Variant::version(4));
     assert_eq!(run(&service, &deploy).out.split(':').next(), Some("variant started"));
     assert_eq!(version(&service, "variant"), 4);
@@ -108,7 +151,12 @@ fn a_host_without_settings_serves_what_is_in_its_agents_folder() {
     let folder = chimera.data().join("data/agents");
     let mut service = Service::start(chimera, "");
     assert_eq!(shown(&service, "echo")["source"], "built-in");
-    let done = ask(&service, "POST", "/v1/tasks?wait=30s", Some(json!({ "target_agent_type": "echo", "payload": "hello" })));
+    let done = ask(
+        &service,
+        "POST",
+        "/v1/tasks?wait=30s",
+        Some(json!({ "target_agent_type": "echo", "payload": "hello" })),
+    );
     assert_eq!(done.json()["result"]["output"], "hello");
     fs::write(folder.join("variant.wasm"), Variant::version(7).bytes()).unwrap();
     service.hears("the agents folder changed");

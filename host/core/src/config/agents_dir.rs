@@ -58,8 +58,11 @@ impl AgentsDir {
     /// Another look. The answer has each type whose files are as the look before found
     /// them, and other than when they were last reported.
     pub fn look(&mut self, found: Listing) -> BTreeMap<String, FileChange> {
-        let names: BTreeSet<String> =
-            [&self.last, &self.counted, &found].iter().flat_map(|files| files.keys()).cloned().collect();
+        let names: BTreeSet<String> = [&self.last, &self.counted, &found]
+            .iter()
+            .flat_map(|files| files.keys())
+            .cloned()
+            .collect();
         let mut changes = BTreeMap::new();
         for name in names {
             let now = found.get(&name);
@@ -129,9 +132,9 @@ mod tests {
     fn any_listing() -> impl Strategy<Value = Listing> {
         let files = (0_u64..3, proptest::option::of(0_u64..2));
         proptest::collection::btree_map("[abc]", files, 0..4).prop_map(|types| {
-            let named = types.iter().map(|(name, (component, settings))| {
-                (name.as_str(), *component, *settings)
-            });
+            let named = types
+                .iter()
+                .map(|(name, (component, settings))| (name.as_str(), *component, *settings));
             listing(&named.collect::<Vec<_>>())
         })
     }

@@ -69,8 +69,7 @@ fn alone(
     // A placeholder, which is read as any other and then replaced.
     table.insert("component".into(), Value::String("-".into()));
     let mut reader = Reader { table, within: String::new(), complaints };
-    let declaration =
-        AgentDeclaration { component, ..declaration(&mut reader, Path::new("")) };
+    let declaration = AgentDeclaration { component, ..declaration(&mut reader, Path::new("")) };
     let quota = declaration.quota.or(defaults).complaints();
     reader.complaints.extend(quota.into_iter().map(|message| format!("quota.{message}")));
     if reader.complaints.is_empty() {
@@ -106,9 +105,7 @@ fn in_toml(place: &str, value: &serde_json::Value) -> Result<Value, String> {
             let item = |(index, item)| in_toml(&format!("{place}[{index}]"), item);
             Value::Array(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
-        Json::Object(object) => {
-            Value::Table(members(&format!("{place}."), object.iter())?)
-        }
+        Json::Object(object) => Value::Table(members(&format!("{place}."), object.iter())?),
     })
 }
 
@@ -125,9 +122,9 @@ mod tests {
         };
         let plain = alone("a", "").unwrap();
         assert_eq!((plain.component.as_path(), plain.instances), (Path::new("/agents/a.wasm"), 1));
-        assert!(plain.folders.is_empty() && plain.http.is_empty() && plain.keyvalue.is_none());
+        assert_eq!(plain.grants, crate::Grants::default());
         let said = alone("a", "instances = 2\nhttp = [\"https://a.example\"]").unwrap();
-        assert_eq!((said.instances, said.http.len()), (2, 1));
+        assert_eq!((said.instances, said.grants.http.len()), (2, 1));
         for (name, text, expected) in [
             ("a", "component = \"b\"", "/agents/a.toml: the key `component` is not allowed here"),
             ("a", "memory = 3", "/agents/a.toml: unknown field `memory`"),
@@ -166,7 +163,10 @@ mod tests {
         for (settings, expected) in [
             (serde_json::json!({ "parameters": { "a": [null] } }), "parameters.a[0] is null"),
             (serde_json::json!({ "instances": -1 }), "settings: instances has the wrong form"),
-            (serde_json::json!({ "instances": u64::MAX }), "settings: instances has the wrong form"),
+            (
+                serde_json::json!({ "instances": u64::MAX }),
+                "settings: instances has the wrong form",
+            ),
         ] {
             let complaints = in_json(settings).unwrap_err();
             assert!(complaints.len() == 1 && complaints[0].contains(expected), "{complaints:?}");

@@ -93,7 +93,7 @@ impl AgentSources {
         origin: AgentOrigin,
         declared: &Declarations,
     ) -> BTreeMap<String, Option<AgentDeclaration>> {
-        let before: BTreeSet<&String> = 
+        let before: BTreeSet<&String> =
             self.declared_in(origin).into_iter().flat_map(BTreeMap::keys).collect();
         let names = before.into_iter().chain(declared.keys());
         names.map(|name| (name.clone(), declared.get(name).cloned())).collect()

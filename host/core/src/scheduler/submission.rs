@@ -373,10 +373,16 @@ mod tests {
         let asked = submission();
         let mut sent = asked.clone();
         sent.task.send_to("parrot");
-        assert_eq!((sent.task.target_agent_type.as_str(), sent.task.asked_for()), ("parrot", "echo"));
+        assert_eq!(
+            (sent.task.target_agent_type.as_str(), sent.task.asked_for()),
+            ("parrot", "echo")
+        );
         assert_eq!(sent.fingerprint(), asked.fingerprint());
         sent.task.send_to("other");
-        assert_eq!((sent.task.target_agent_type.as_str(), sent.task.asked_for()), ("other", "echo"));
+        assert_eq!(
+            (sent.task.target_agent_type.as_str(), sent.task.asked_for()),
+            ("other", "echo")
+        );
     }
 
     #[test]

@@ -140,10 +140,13 @@ impl Fabric {
     async fn deployed(&self) -> FabricResult<MutexGuard<'_, Option<Deployments>>> {
         let mut kept = self.loading.deployed.lock().await;
         if kept.is_none() {
-            *kept = Some(self.on_data_folder(|stores| match stores.data_folder() {
-                Some(folder) => deployed::read(folder),
-                None => Ok(Deployments::default()),
-            }).await?);
+            *kept = Some(
+                self.on_data_folder(|stores| match stores.data_folder() {
+                    Some(folder) => deployed::read(folder),
+                    None => Ok(Deployments::default()),
+                })
+                .await?,
+            );
         }
         Ok(kept)
     }

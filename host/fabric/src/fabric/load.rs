@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use chimera_layer4_core::config::{AgentOrigin, Deployments};
 use chimera_layer4_core::config::agents_dir::{AgentsDir, FileChange};
+use chimera_layer4_core::config::{AgentOrigin, Deployments};
 use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_folders::FolderError;
 use parking_lot::Mutex;
@@ -60,7 +60,10 @@ impl Fabric {
     /// # Errors
     /// `Configuration` where the settings name an agents folder that cannot be used, or what
     /// was deployed cannot be read; `NotRunning` from [`shutdown`](Self::shutdown) on.
-    pub async fn load_agent_types(self: &Arc<Self>, told: impl Fn(&str)) -> FabricResult<Vec<Applied>> {
+    pub async fn load_agent_types(
+        self: &Arc<Self>,
+        told: impl Fn(&str),
+    ) -> FabricResult<Vec<Applied>> {
         self.life.check_not_ending()?;
         if self.loading.is_begun.swap(true, Ordering::AcqRel) {
             return Ok(Vec::new());
@@ -116,11 +119,7 @@ impl FolderWatcher {
     ///
     /// # Errors
     /// `Configuration`: the settings name the folder, and it cannot be used.
-    async fn begin(
-        &mut self,
-        fabric: &Fabric,
-        told: &impl Fn(&str),
-    ) -> FabricResult<Vec<Applied>> {
+    async fn begin(&mut self, fabric: &Fabric, told: &impl Fn(&str)) -> FabricResult<Vec<Applied>> {
         if !self.folder.is_named
             && fabric.stores.are_kept()
             && let Some(data) = fabric.data_folder()
@@ -188,7 +187,8 @@ impl FolderWatcher {
             let files = listing.get(&name).copied();
             let change = match (change, files) {
                 (FileChange::Put, Some(files)) => {
-                    let (folder, defaults) = (Arc::clone(&self.folder), fabric.default_quota().clone());
+                    let (folder, defaults) =
+                        (Arc::clone(&self.folder), fabric.default_quota().clone());
                     let of = name.clone();
                     let declared =
                         blocking(&self.folder, move || folder.declared(&of, &files, &defaults));
@@ -208,9 +208,11 @@ impl FolderWatcher {
                 compiled.push(fabric.pool.load(&bytes).await);
             }
         }
-        fabric.await_agents(changes.iter().filter_map(|(name, change)| {
-            matches!(change, Change::To(_)).then(|| name.clone())
-        }));
+        fabric.await_agents(
+            changes
+                .iter()
+                .filter_map(|(name, change)| matches!(change, Change::To(_)).then(|| name.clone())),
+        );
         let mut force = fabric.declared.in_force.lock().await;
         let applied = fabric.apply_changes(&mut force, AgentOrigin::Folder, changes, told).await;
         drop((force, compiled));
@@ -241,7 +243,9 @@ fn log(Applied { name, outcome }: &Applied) {
             tracing::error!(agent_type = name, %error, "an agent of the agents folder was refused");
         }
         outcome => match outcome.note(name) {
-            Some(note) => tracing::warn!(agent_type = name, done, note, "the agents folder changed"),
+            Some(note) => {
+                tracing::warn!(agent_type = name, done, note, "the agents folder changed")
+            }
             None => tracing::info!(agent_type = name, done, "the agents folder changed"),
         },
     }

@@ -56,11 +56,8 @@ impl AgentsFolder {
     pub(crate) fn look(&self) -> Result<Found, FolderError> {
         let folder = self.open()?;
         let (mut components, mut settings) = (BTreeMap::new(), BTreeMap::new());
-        let failed = |error| FolderError::Failed {
-            path: folder.path().to_path_buf(),
-            what: "read",
-            error,
-        };
+        let failed =
+            |error| FolderError::Failed { path: folder.path().to_path_buf(), what: "read", error };
         for entry in std::fs::read_dir(folder.path()).map_err(failed)?.take(MOST_NAMES) {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
@@ -104,7 +101,9 @@ impl AgentsFolder {
                 let bytes = read.map_err(|error| error.to_string())?;
                 if bytes.len() as u64 > SETTINGS_BYTES {
                     let most = SETTINGS_BYTES >> 10;
-                    return Err(format!("{shown} is larger than {most} KiB, the most that is read"));
+                    return Err(format!(
+                        "{shown} is larger than {most} KiB, the most that is read"
+                    ));
                 }
                 String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8 text"))?
             }
