@@ -467,6 +467,26 @@ mod tests {
     }
 
     #[test]
+    fn a_trap_shows_what_the_guest_wrote_last_and_ends_its_instance() {
+        let (during, code) = (Call::ExecuteTask, TrapCode::Unreachable);
+        let trap = |message: &str| GuestFault::Trap { during, code, message: message.into() };
+        assert!(trap("at main.rs").to_string().ends_with(" (at main.rs)"));
+        assert!(!trap("").to_string().contains('('));
+        let exited = GuestFault::Exited { during, status: 1, message: String::new() };
+        assert!(!trap("").returned() && !exited.returned());
+        let message = || "-".to_owned();
+        for fault in [
+            GuestFault::InvalidInput { during, message: message() },
+            GuestFault::Unavailable { during, message: message(), retry_after_ms: None },
+            GuestFault::Failed { during, message: message() },
+            GuestFault::BadOutput { during, reason: message() },
+            GuestFault::RefusedOutput { during, reason: message() },
+        ] {
+            assert!(fault.returned(), "{fault}");
+        }
+    }
+
+    #[test]
     fn every_fault_has_a_code_of_its_own() {
         use QuotaKind as Q;
         let during = Call::ExecuteTask;
