@@ -97,8 +97,11 @@ impl Fabric {
         let mut wanted = kept.as_ref().cloned().unwrap_or_default();
         let mut force = self.declared.in_force.lock().await;
         let Some(before) = wanted.0.remove(name) else {
-            return Err(match force.sources.of(name) {
-                Some((by, _)) => {
+            let declared = force.sources.of(name).map(|(by, _)| by);
+            // One that every host has, or that the program registered.
+            let known = || self.pool.agents.is_type(name).then_some(AgentOrigin::BuiltIn);
+            return Err(match declared.or_else(known) {
+                Some(by) => {
                     let (agent_type, by) = (name.to_owned(), by.words());
                     FabricError::AgentTypeDeclared { agent_type, by }
                 }
