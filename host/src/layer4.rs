@@ -13,8 +13,8 @@ use crate::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, 
 #[cfg(feature = "http")]
 use crate::port::Port;
 use crate::{
-    AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
-    ResourceAllocation, Task, TaskId,
+    AgentComponent, AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
+    ResourceAllocation, Task, TaskId, utils,
 };
 
 /// The execution fabric under the specification's names.
@@ -161,6 +161,19 @@ impl Layer4Fabric {
     ) -> Layer4Result<AgentId> {
         let spawned = self.fabric.agents().spawn(wasm_binary.as_ref(), config.into());
         Ok(Box::pin(spawned).await?)
+    }
+
+    /// Names an agent type by the component that a build script made of an agent crate
+    /// ([`include_agents!`](crate::include_agents)): the first task for it starts an agent,
+    /// with the default quota and nothing granted. An earlier registration of the name is
+    /// replaced; agents that run stay.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the name is empty.
+    pub async fn register_agent_type<T: AgentComponent>(&self, name: &str) -> Layer4Result<()> {
+        let source = fabric::AgentSource::Bytes(T::component().into_owned().into());
+        let config = utils::agent_config(name, utils::default_resource_quota());
+        Ok(self.fabric.agents().register(name, source, config.into())?)
     }
 
     /// Every agent that runs, with its health, oldest first.

@@ -56,6 +56,8 @@ struct Readme;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod builder;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
+mod component;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod document;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub mod fabric;
@@ -73,6 +75,8 @@ pub mod utils;
 
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::builder::Layer4FabricBuilder;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
+pub use self::component::AgentComponent;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub use self::document::{
     AgentConfig, BoxError, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,

@@ -137,7 +137,9 @@ impl Agent {
         if !folder.join("Cargo.toml").is_file() {
             return Err(Trouble::NotACrate(folder));
         }
-        let component = build(&folder, script)?;
+        let path = build(&folder, script)?;
+        let component = fs::read(&path);
+        let component = component.map_err(|reason| Trouble::File { path: path.clone(), reason })?;
         let differences = component::differences(&component);
         if !differences.is_empty() {
             let contract = component::contract();
@@ -147,21 +149,21 @@ impl Agent {
             return Err(Trouble::Unknown(folder));
         };
         let name = named.map_or_else(|| checked(generated::type_of(&made_of.name)), Ok)?;
-        let watched = watched::of(&made_of, &script.out);
+        let watched = watched::of(&made_of, &path, &script.out);
         Ok(Made { name, folder, package: made_of.name, component, watched })
     }
 }
 
-fn build(folder: &Path, script: &Script) -> Result<Vec<u8>, Trouble> {
+/// Where the component is.
+fn build(folder: &Path, script: &Script) -> Result<PathBuf, Trouble> {
     let target_dir = script.out.join(TARGET_DIR);
     let without = &script.not_for_agents;
     let built =
         rust::build_without(without, folder, Some(&target_dir), &Stop::never(), &mut |_| {});
-    let component = built.map_err(|reason| match reason {
+    built.map_err(|reason| match reason {
         BuildError::DoesNotBuild { folder, .. } => Trouble::DoesNotBuild(folder),
         reason => Trouble::Build { folder: folder.to_path_buf(), reason },
-    })?;
-    fs::read(&component).map_err(|reason| Trouble::File { path: component, reason })
+    })
 }
 
 /// Two agents of one type.
