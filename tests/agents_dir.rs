@@ -65,9 +65,9 @@ impl Host {
         fs::remove_file(self.folder.join(file)).unwrap();
     }
 
-    /// Waits until the host tells of the next change of a type, which must be this; why it
+    /// Waits until the host reports the next change of a type, which must be this; why it
     /// failed.
-    async fn tells(&mut self, of: &str, expected: &'static str) -> Option<String> {
+    async fn reports(&mut self, of: &str, expected: &'static str) -> Option<String> {
         let next = async {
             loop {
                 let event = match self.events.recv().await {
@@ -118,7 +118,7 @@ async fn a_file_serves_its_type_and_each_change_is_a_change_of_the_type() {
     let mut host = Host::new().await;
     // Dropped.
     host.put("variant.wasm", Variant::version(1).bytes());
-    host.tells(TYPE, "started").await;
+    host.reports(TYPE, "started").await;
     assert_eq!(host.version().await, 1);
     let shown = host.shown(TYPE).await.unwrap();
     assert_eq!((shown.source, shown.agents.len()), (Some(AgentOrigin::Folder), 1));
@@ -128,31 +128,31 @@ async fn a_file_serves_its_type_and_each_change_is_a_change_of_the_type() {
 
     // Replaced, and written in place, which is not done at once.
     fs::write(host.folder.join("variant.wasm"), Variant::version(2).bytes()).unwrap();
-    host.tells(TYPE, "replaced").await;
+    host.reports(TYPE, "replaced").await;
     assert_eq!(host.version().await, 2);
 
     // With settings of its own; wrong ones change nothing.
     host.put("variant.toml", "instances = 2");
-    host.tells(TYPE, "replaced").await;
+    host.reports(TYPE, "replaced").await;
     assert_eq!(host.shown(TYPE).await.unwrap().agents.len(), 2);
     host.put("variant.toml", "instances = 2\nmemory = 3");
-    let reason = host.tells(TYPE, "failed").await.unwrap();
+    let reason = host.reports(TYPE, "failed").await.unwrap();
     assert!(reason.contains("variant.toml: unknown field `memory`"), "{reason}");
     let shown = host.shown(TYPE).await.unwrap();
     assert_eq!((shown.refused, shown.down, shown.agents.len()), (Some(reason), None, 2));
     fs::set_permissions(host.folder.join("variant.toml"), fs::Permissions::from_mode(0o602))
         .unwrap();
-    let reason = host.tells(TYPE, "failed").await.unwrap();
+    let reason = host.reports(TYPE, "failed").await.unwrap();
     assert!(reason.contains("every user can write to it"), "{reason}");
     host.remove("variant.toml");
-    host.tells(TYPE, "replaced").await;
+    host.reports(TYPE, "replaced").await;
     assert_eq!(host.shown(TYPE).await.unwrap().refused, None);
 
     // Broken: no component at all, then one that does not start.
     let broken = Variant { state: BROKEN, ..Variant::version(3) }.bytes();
     for broken in [b"not WebAssembly".to_vec(), broken] {
         host.put("variant.wasm", broken);
-        let reason = host.tells(TYPE, "failed").await.unwrap();
+        let reason = host.reports(TYPE, "failed").await.unwrap();
         let shown = host.shown(TYPE).await.unwrap();
         assert_eq!((shown.refused, shown.agents.len()), (Some(reason), 1));
         assert_eq!(host.version().await, 2);
@@ -166,13 +166,13 @@ async fn a_file_serves_its_type_and_each_change_is_a_change_of_the_type() {
     };
     let waiting = host.fabric.tasks().submit(submission).await.unwrap();
     host.remove("variant.wasm");
-    host.tells(TYPE, "removed").await;
+    host.reports(TYPE, "removed").await;
     let shown = host.shown(TYPE).await.unwrap();
     assert_eq!((shown.waiting, shown.source, shown.agents.len()), (1, None, 0));
     let refused = host.fabric.tasks().submit(task(TYPE, json!(1))).await.unwrap_err();
     assert_eq!(refused.code(), "agent-type-not-found");
     host.put("variant.wasm", Variant::version(4).bytes());
-    host.tells(TYPE, "started").await;
+    host.reports(TYPE, "started").await;
     assert_eq!(host.version().await, 4);
     assert!(host.fabric.tasks().cancel(waiting).await.unwrap(), "it waits still");
     host.fabric.shutdown().await.unwrap();
@@ -185,16 +185,16 @@ async fn tasks_that_wait_for_a_file_go_on_when_it_is_back() {
     // More work than one agent does between two looks at the folder.
     let slow = |version| Variant { rounds: 20_000_000, ..Variant::version(version) }.bytes();
     host.put("variant.wasm", slow(1));
-    host.tells(TYPE, "started").await;
+    host.reports(TYPE, "started").await;
     let batch = (0..300).map(|_| Submission::from(task(TYPE, json!(1)))).collect();
     let taken = host.fabric.tasks().submit_batch(batch).await.unwrap();
     let taken: Vec<TaskId> = taken.into_iter().map(Result::unwrap).collect();
     host.remove("variant.wasm");
-    host.tells(TYPE, "removed").await;
+    host.reports(TYPE, "removed").await;
     let waiting = host.shown(TYPE).await.map_or(0, |shown| shown.waiting);
     println!("{waiting} of {} tasks waited", taken.len());
     host.put("variant.wasm", slow(2));
-    host.tells(TYPE, "started").await;
+    host.reports(TYPE, "started").await;
     for id in taken {
         let done = timeout(PATIENCE, host.fabric.tasks().wait(id)).await.unwrap().unwrap();
         assert!(done.success, "{done:?}");
@@ -286,7 +286,7 @@ async fn changes_under_load(long: Duration) {
     const BATCH: usize = 50;
     let mut host = Host::new().await;
     host.put("variant.wasm", Variant::version(1).bytes());
-    host.tells(TYPE, "started").await;
+    host.reports(TYPE, "started").await;
     let fabric = Arc::clone(&host.fabric);
     let submitter = tokio::spawn(async move {
         let (mut taken, mut refused) = (Vec::new(), BTreeMap::<&str, usize>::new());
@@ -307,16 +307,16 @@ async fn changes_under_load(long: Duration) {
     while !submitter.is_finished() {
         version += 1;
         host.put("variant.wasm", Variant::version(version).bytes());
-        host.tells(TYPE, "replaced").await;
+        host.reports(TYPE, "replaced").await;
         host.put("variant.toml", "fresh = \"no\"");
-        host.tells(TYPE, "failed").await;
+        host.reports(TYPE, "failed").await;
         host.remove("variant.toml");
         host.put("variant.wasm", "broken");
-        host.tells(TYPE, "failed").await;
+        host.reports(TYPE, "failed").await;
         host.remove("variant.wasm");
-        host.tells(TYPE, "removed").await;
+        host.reports(TYPE, "removed").await;
         host.put("variant.wasm", Variant::version(version).bytes());
-        host.tells(TYPE, "started").await;
+        host.reports(TYPE, "started").await;
         changes += 5;
     }
     let (taken, refused) = submitter.await.unwrap();

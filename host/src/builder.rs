@@ -1,4 +1,5 @@
-//! Builds a [`Layer4Fabric`] from settings that are given, and from nothing else.
+//! How a [`Layer4Fabric`] is made: from settings that are read, or from those that are given
+//! and from nothing else.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,12 +7,43 @@ use std::sync::Arc;
 
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_fabric::Fabric;
+use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
 use parking_lot::Mutex;
 
 use crate::fabric::FabricConfig;
 #[cfg(feature = "http")]
 use crate::port::Port;
-use crate::{Layer4Config, Layer4Fabric, Layer4Result};
+use crate::{Layer4Config, Layer4Error, Layer4Fabric, Layer4Result};
+
+impl Layer4Fabric {
+    /// Builds the fabric; nothing runs yet.
+    ///
+    /// What the nine settings of `config` leave open is read from `LAYER4_…` variables and
+    /// from `chimera.toml` in the working directory, if it is there: the data folder, the
+    /// agent types, and the rest of `docs/src/settings.md`. The nine are those of `config`,
+    /// whatever the variables say.
+    ///
+    /// # Errors
+    /// `Configuration` with every complaint at once, or where another user could change the
+    /// data folder; `WasmRuntime` when the engine cannot be made.
+    pub async fn new(config: Layer4Config) -> Layer4Result<Self> {
+        let read = tokio::task::spawn_blocking(|| settings::read(&Given::default())).await;
+        let read = read.map_err(|error| Layer4Error::Internal(error.to_string()))?;
+        let Settings { config: mut all, agents, .. } = read.map_err(|error| match error {
+            SettingsError::Unreadable(message) => Layer4Error::Configuration(message),
+            SettingsError::Wrong(error) => error.into(),
+        })?;
+        config.put_into(&mut all);
+        Layer4FabricBuilder::of(all, agents).build().await
+    }
+
+    /// Builds a fabric from these settings and from others that are given by name. It reads
+    /// no variable and no file.
+    #[must_use]
+    pub fn builder(config: Layer4Config) -> Layer4FabricBuilder {
+        Layer4FabricBuilder::new(config)
+    }
+}
 
 /// Builds a [`Layer4Fabric`] from settings that are given: it reads no variable and no file.
 #[derive(Debug)]
@@ -76,7 +108,7 @@ impl Layer4FabricBuilder {
         let _ = opens_port;
         // Folders are opened and authorities are read.
         let fabric = tokio::task::spawn_blocking(|| Fabric::new(config)).await;
-        let fabric = fabric.map_err(|error| crate::Layer4Error::Internal(error.to_string()))??;
+        let fabric = fabric.map_err(|error| Layer4Error::Internal(error.to_string()))??;
         Ok(Layer4Fabric {
             fabric: Arc::new(fabric),
             declared: Mutex::new(agents),

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_fabric::{Applied, Fabric, Outcome};
-use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
 use parking_lot::Mutex;
 
-use crate::builder::Layer4FabricBuilder;
 use crate::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
 #[cfg(feature = "http")]
 use crate::port::Port;
 use crate::{
-    AgentComponent, AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
+    AgentComponent, AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Result,
     ResourceAllocation, Task, TaskId, utils,
 };
 
@@ -31,34 +29,6 @@ pub struct Layer4Fabric {
 }
 
 impl Layer4Fabric {
-    /// Builds the fabric; nothing runs yet.
-    ///
-    /// What the nine settings of `config` leave open is read from `LAYER4_…` variables and
-    /// from `chimera.toml` in the working directory, if it is there: the data folder, the
-    /// agent types, and the rest of `docs/src/settings.md`. The nine are those of `config`,
-    /// whatever the variables say.
-    ///
-    /// # Errors
-    /// `Configuration` with every complaint at once, or where another user could change the
-    /// data folder; `WasmRuntime` when the engine cannot be made.
-    pub async fn new(config: Layer4Config) -> Layer4Result<Self> {
-        let read = tokio::task::spawn_blocking(|| settings::read(&Given::default())).await;
-        let read = read.map_err(|error| Layer4Error::Internal(error.to_string()))?;
-        let Settings { config: mut all, agents, .. } = read.map_err(|error| match error {
-            SettingsError::Unreadable(message) => Layer4Error::Configuration(message),
-            SettingsError::Wrong(error) => error.into(),
-        })?;
-        config.put_into(&mut all);
-        Layer4FabricBuilder::of(all, agents).build().await
-    }
-
-    /// Builds a fabric from these settings and from others that are given by name. It reads
-    /// no variable and no file.
-    #[must_use]
-    pub fn builder(config: Layer4Config) -> Layer4FabricBuilder {
-        Layer4FabricBuilder::new(config)
-    }
-
     /// The fabric itself, with all that has no name here.
     #[must_use]
     pub fn fabric(&self) -> &Arc<Fabric> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use chimera_layer4_toolchain::{self as toolchain, Language};
+use chimera_layer4_toolchain::{self as toolchain, Form, Language, New};
 use tempfile::TempDir;
 
 use crate::harness::{guest, guests_target, program, root};
@@ -173,7 +173,13 @@ impl Embedder {
         fs::create_dir_all(folder.join("src")).unwrap();
         let root = root().canonicalize().unwrap();
         let sdk = root.join("guest-sdk");
-        toolchain::create(Language::Rust, &folder.join("agent"), Some(&sdk)).unwrap();
+        toolchain::create(New {
+            language: Language::Rust,
+            form: Form::Typed,
+            folder: &folder.join("agent"),
+            sdk: Some(&sdk),
+        })
+        .unwrap();
         // As the workspace has them: what both compile is compiled once.
         let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
         let (_, profiles) = workspace.split_once("[profile.dev]").unwrap();

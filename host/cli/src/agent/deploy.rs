@@ -74,8 +74,8 @@ fn settings(config: &FabricConfig, args: &DeployArgs) -> anyhow::Result<BTreeMap
     let instances = if args.fresh { InstancePolicy::Fresh } else { InstancePolicy::default() };
     let agent = task::agent(&args.name, quota, &args.grants, instances)?;
     let mut settings = BTreeMap::from([("instances".to_owned(), json!(args.instances))]);
-    let mut say = |key: &str, is_said: bool, value: Value| {
-        if is_said {
+    let mut say = |key: &str, is_given: bool, value: Value| {
+        if is_given {
             settings.insert(key.to_owned(), value);
         }
     };
