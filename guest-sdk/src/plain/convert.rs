@@ -1,12 +1,18 @@
 //! Between the types of both forms.
 
+use serde_json::Value;
+
+use super::tree::Tree;
 use super::{AgentCapabilities, AgentConfig, ExecutionResult, ResourceQuota, Task};
 use crate::{AgentError, Capabilities, Config, telemetry};
 
 /// The parameters are read here, once: the typed form reads each where it is asked for.
 pub(super) fn config(config: Config) -> Result<AgentConfig, AgentError> {
     let names: Vec<String> = config.parameter_names().map(str::to_owned).collect();
-    let read = |name: String| config.parameter(&name).map(|value| (name, value));
+    let read = |name: String| -> Result<_, AgentError> {
+        let Tree(value) = config.parameter(&name)?;
+        Ok((name, value))
+    };
     let parameters = names.into_iter().map(read).collect::<Result<_, _>>()?;
     Ok(AgentConfig {
         agent_id: config.agent_id.into(),
@@ -18,8 +24,9 @@ pub(super) fn config(config: Config) -> Result<AgentConfig, AgentError> {
 }
 
 pub(super) fn task(task: crate::Task) -> Result<Task, AgentError> {
+    let Tree(payload) = task.payload()?;
     Ok(Task {
-        payload: task.payload()?,
+        payload,
         id: task.id.into(),
         priority: task.priority,
         created_at: task.created_at,
@@ -42,7 +49,7 @@ pub(super) fn capabilities(capabilities: AgentCapabilities) -> Capabilities {
 }
 
 /// The part of a result that the host takes: what it measures itself is dropped.
-pub(super) fn output(result: ExecutionResult) -> Result<serde_json::Value, AgentError> {
+pub(super) fn output(result: ExecutionResult) -> Result<Value, AgentError> {
     let ExecutionResult { success, output, error, .. } = result;
     match (success, error) {
         (true, None) => Ok(output),
@@ -83,7 +90,7 @@ mod tests {
     use std::collections::HashMap;
     use std::time::UNIX_EPOCH;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::plain::{Priority, ResourceUsage};

@@ -81,6 +81,7 @@ mod quota;
 mod result;
 mod task;
 mod telemetry;
+mod tree;
 pub mod utils;
 
 pub use self::agent::WasmAgent;
