@@ -2,6 +2,13 @@
 
 /// Turns a type into an agent where the root has agents' names; here it says how to get
 /// there. [`guest`](crate::guest) has the macro that does it.
+///
+/// ```compile_fail
+/// use chimera_layer4::*;
+///
+/// struct Agent;
+/// wasm_agent!(Name, Agent);
+/// ```
 #[macro_export]
 macro_rules! wasm_agent {
     ($($agent:tt)*) => {
