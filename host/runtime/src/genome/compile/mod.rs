@@ -17,20 +17,23 @@ use std::time::{Duration, Instant};
 
 use chimera_layer4_core::{Digest, FabricError, FabricResult, Refusal};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 
 use super::cache::CompiledFolder;
 use super::inspect::Inspection;
 use super::worker::{Answer, COMPONENT, CompileLimits, Job, Request};
 
+use self::here::Threads;
+
 pub use self::child::CompileProgram;
 
 /// Compilers at once; each uses every core.
 const COMPILERS: usize = 2;
 
-/// The right to compile.
-type Permit = Arc<OwnedSemaphorePermit>;
+/// Components that were compiled in this process, for a folder of each. Hosts of one process
+/// may share a data folder until they start.
+static HERE: AtomicU64 = AtomicU64::new(0);
 
 /// What compiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +50,8 @@ pub(crate) struct Compiler {
     with: CompileWith,
     limits: CompileLimits,
     folder: Arc<CompiledFolder>,
-    permits: Arc<Semaphore>,
-    /// Components that were compiled in this process.
-    here: AtomicU64,
+    permits: Semaphore,
+    threads: Threads,
 }
 
 /// What is kept of a component that was compiled.
@@ -72,8 +74,8 @@ pub(crate) struct Compiled {
 
 impl Compiler {
     pub(crate) fn new(with: CompileWith, limits: CompileLimits, folder: CompiledFolder) -> Self {
-        let permits = Arc::new(Semaphore::new(COMPILERS));
-        Self { with, limits, folder: Arc::new(folder), permits, here: AtomicU64::new(0) }
+        let (permits, threads) = (Semaphore::new(COMPILERS), Threads::default());
+        Self { with, limits, folder: Arc::new(folder), permits, threads }
     }
 
     /// Makes sure that the code of `bytes`, whose digest is `digest`, is in the
@@ -89,13 +91,13 @@ impl Compiler {
         if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }
-        let permit = self.permit().await?;
+        let _permit = self.permit().await?;
         // Another caller may have compiled it while this one waited.
         if let Some(inspection) = self.known(&record, digest).await {
             return Ok(Compiled { inspection, compile: None });
         }
         let started = Instant::now();
-        let (inspection, code) = self.compiled(bytes, &permit).await?;
+        let (inspection, code) = self.compiled(bytes).await?;
         let (folder, seen) = (Arc::clone(&self.folder), inspection.clone());
         away(move || match folder.read_code(&code) {
             Ok(bytes) => {
@@ -135,15 +137,18 @@ impl Compiler {
     /// Has a component made of a core module.
     pub(crate) async fn componentize(&self, module: &[u8]) -> FabricResult<Vec<u8>> {
         self.check_size(module)?;
-        let permit = self.permit().await?;
-        let (own, answered) = self.ask(Job::Componentize, module, &permit).await?;
-        let made = answered.and_then(|_| {
-            let file = own.join(COMPONENT);
-            std::fs::read(&file)
-                .map_err(|error| FabricError::Internal(format!("{}: {error}", file.display())))
-        });
-        let _ = std::fs::remove_dir_all(&own); // One that was refused left nothing.
-        made
+        let _permit = self.permit().await?;
+        let (own, answered) = self.ask(Job::Componentize, module).await?;
+        away(move || {
+            let made = answered.and_then(|_| {
+                let file = own.join(COMPONENT);
+                std::fs::read(&file)
+                    .map_err(|error| FabricError::Internal(format!("{}: {error}", file.display())))
+            });
+            let _ = std::fs::remove_dir_all(&own); // One that was refused left nothing.
+            made
+        })
+        .await?
     }
 
     fn check_size(&self, bytes: &[u8]) -> FabricResult<()> {
@@ -151,31 +156,33 @@ impl Compiler {
         if bytes > limit { Err(Refusal::TooLarge { bytes, limit }.into()) } else { Ok(()) }
     }
 
-    /// Given back when all who share it are done: the caller, and a thread that nothing stops.
-    async fn permit(&self) -> FabricResult<Permit> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        permit.map(Arc::new).map_err(|_| FabricError::Internal("the compiler was shut down".into()))
+    async fn permit(&self) -> FabricResult<SemaphorePermit<'_>> {
+        let permit = self.permits.acquire().await;
+        permit.map_err(|_| FabricError::Internal("the compiler was shut down".into()))
     }
 
     /// One compilation, from its start to its code in the host's folder.
-    async fn compiled(&self, bytes: &[u8], permit: &Permit) -> FabricResult<(Inspection, PathBuf)> {
-        let (own, answered) = self.ask(Job::Compile, bytes, permit).await?;
-        let adopted = answered.and_then(|inspection| {
-            let inspection = inspection.ok_or_else(|| {
-                FabricError::WasmRuntime("the compiler answered something else".into())
-            })?;
-            let code = self
-                .folder
-                .adopt(&own)
-                .map_err(|error| FabricError::Internal(format!("{}: {error}", own.display())))?;
-            self.folder.prune();
-            Ok((inspection, code))
-        });
-        if adopted.is_err() {
-            // What the compiler left; one that refused left nothing.
-            let _ = std::fs::remove_dir_all(&own);
-        }
-        adopted
+    async fn compiled(&self, bytes: &[u8]) -> FabricResult<(Inspection, PathBuf)> {
+        let (own, answered) = self.ask(Job::Compile, bytes).await?;
+        let folder = Arc::clone(&self.folder);
+        away(move || {
+            let adopted = answered.and_then(|inspection| {
+                let inspection = inspection.ok_or_else(|| {
+                    FabricError::WasmRuntime("the compiler answered something else".into())
+                })?;
+                let code = folder.adopt(&own).map_err(|error| {
+                    FabricError::Internal(format!("{}: {error}", own.display()))
+                })?;
+                folder.prune();
+                Ok((inspection, code))
+            });
+            if adopted.is_err() {
+                // What the compiler left; one that refused left nothing.
+                let _ = std::fs::remove_dir_all(&own);
+            }
+            adopted
+        })
+        .await?
     }
 
     /// The folder of one job, and what came of it.
@@ -183,7 +190,6 @@ impl Compiler {
         &self,
         job: Job,
         bytes: &[u8],
-        permit: &Permit,
     ) -> FabricResult<(PathBuf, FabricResult<Option<Inspection>>)> {
         let request =
             |folder| Request { job, folder, bytes: bytes.len() as u64, limits: self.limits };
@@ -195,10 +201,10 @@ impl Compiler {
                 Ok((own, answered))
             }
             CompileWith::ThisProcess => {
-                let here = self.here.fetch_add(1, Ordering::Relaxed);
+                let here = HERE.fetch_add(1, Ordering::Relaxed);
                 let own = self.folder.compiling(&format!("{}-{here}", std::process::id()));
-                let answered =
-                    here::answer(request(own.clone()), bytes.to_vec(), Arc::clone(permit)).await;
+                let request = request(own.clone());
+                let answered = here::answer(request, bytes.to_vec(), &self.threads).await;
                 Ok((own, answered))
             }
         }
