@@ -8,11 +8,11 @@ use std::sync::Arc;
 use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_fabric::Fabric;
 use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
-use parking_lot::Mutex;
 
 use crate::fabric::FabricConfig;
 #[cfg(feature = "http")]
 use crate::port::Port;
+use crate::start::Start;
 use crate::{Layer4Config, Layer4Error, Layer4Fabric, Layer4Result};
 
 impl Layer4Fabric {
@@ -27,14 +27,14 @@ impl Layer4Fabric {
     /// `Configuration` with every complaint at once, or where another user could change the
     /// data folder; `WasmRuntime` when the engine cannot be made.
     pub async fn new(config: Layer4Config) -> Layer4Result<Self> {
-        let read = tokio::task::spawn_blocking(|| settings::read(&Given::default())).await;
+        let read = move || settings::read_with(&Given::default(), |all| config.put_into(all));
+        let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|error| Layer4Error::Internal(error.to_string()))?;
-        let Settings { config: mut all, agents, .. } = read.map_err(|error| match error {
+        let Settings { config, agents, .. } = read.map_err(|error| match error {
             SettingsError::Unreadable(message) => Layer4Error::Configuration(message),
             SettingsError::Wrong(error) => error.into(),
         })?;
-        config.put_into(&mut all);
-        Layer4FabricBuilder::of(all, agents).build().await
+        Layer4FabricBuilder::of(config, agents).build().await
     }
 
     /// Builds a fabric from these settings and from others that are given by name. It reads
@@ -46,7 +46,6 @@ impl Layer4Fabric {
 }
 
 /// Builds a [`Layer4Fabric`] from settings that are given: it reads no variable and no file.
-#[derive(Debug)]
 pub struct Layer4FabricBuilder {
     config: FabricConfig,
     agents: BTreeMap<String, AgentDeclaration>,
@@ -109,11 +108,13 @@ impl Layer4FabricBuilder {
         // Folders are opened and authorities are read.
         let fabric = tokio::task::spawn_blocking(|| Fabric::new(config)).await;
         let fabric = fabric.map_err(|error| Layer4Error::Internal(error.to_string()))??;
-        Ok(Layer4Fabric {
-            fabric: Arc::new(fabric),
-            declared: Mutex::new(agents),
+        let fabric = Arc::new(fabric);
+        let start = Start::of(
+            Arc::clone(&fabric),
+            agents,
             #[cfg(feature = "http")]
             port,
-        })
+        );
+        Ok(Layer4Fabric { fabric, start: Arc::new(start) })
     }
 }

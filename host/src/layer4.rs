@@ -1,18 +1,14 @@
 //! [`Layer4Fabric`]: a [`Fabric`] under the specification's names, with its port.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chimera_layer4_core::config::AgentDeclaration;
-use chimera_layer4_fabric::{Applied, Fabric, Outcome};
-use parking_lot::Mutex;
+use chimera_layer4_fabric::Fabric;
 
 use crate::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
-#[cfg(feature = "http")]
-use crate::port::Port;
+use crate::start::Start;
 use crate::{
     AgentComponent, AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Result,
-    ResourceAllocation, Task, TaskId, utils,
+    ResourceAllocation, Task, TaskId,
 };
 
 /// The execution fabric under the specification's names.
@@ -22,10 +18,7 @@ use crate::{
 /// `layer4.fabric().genomes()`.
 pub struct Layer4Fabric {
     pub(crate) fabric: Arc<Fabric>,
-    /// Agent types that the start starts; none is left afterwards.
-    pub(crate) declared: Mutex<BTreeMap<String, AgentDeclaration>>,
-    #[cfg(feature = "http")]
-    pub(crate) port: Port,
+    pub(crate) start: Arc<Start>,
 }
 
 impl Layer4Fabric {
@@ -39,7 +32,7 @@ impl Layer4Fabric {
     #[cfg(feature = "http")]
     #[must_use]
     pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
-        self.port.address()
+        self.start.port.address()
     }
 
     /// Begins all components, and starts the agent types that the settings declare. One that
@@ -47,38 +40,29 @@ impl Layer4Fabric {
     ///
     /// With the feature `http` it opens `metrics_port` first, which answers `/metrics`,
     /// `/health`, `/livez`, `/readyz`, `/scheduler/stats`, `/agents/status` and
-    /// `/openapi.json`, and changes nothing. Started twice is the same as once.
+    /// `/openapi.json`, and changes nothing; `/readyz` answers 503 until the agents are up.
+    ///
+    /// Several calls are one start, and each waits for all of it. It goes on where a caller
+    /// is dropped meanwhile. One that failed is tried again by the next call.
     ///
     /// # Errors
-    /// `NotRunning` after a shutdown; `Fabric` when the task store cannot be opened;
-    /// `Communication` where the port cannot be had, and nothing is started then.
+    /// `NotRunning` from a shutdown on; `Fabric` when the task store cannot be opened;
+    /// `Communication` where the port cannot be had, and nothing is started then;
+    /// `Configuration` where the settings name a folder of agents that cannot be used.
     pub async fn start(&self) -> Layer4Result<()> {
-        #[cfg(feature = "http")]
-        self.port.start(&self.fabric).await?;
-        #[cfg(not(feature = "http"))]
-        self.fabric.start().await?;
-        let declared = std::mem::take(&mut *self.declared.lock());
-        if !declared.is_empty() {
-            for Applied { name, outcome } in self.fabric.apply_agents(&declared, |_| {}).await {
-                if let Outcome::Failed(error) = outcome {
-                    tracing::error!(agent_type = name, %error, "not started");
-                }
-            }
-        }
-        // Those of the agents folder, which is watched from here on, and the built-in ones.
-        Box::pin(self.fabric.load_agent_types(|_| {})).await?;
-        Ok(())
+        self.start.run().await
     }
 
     /// Drains and ends the fabric, and shuts the port last. Shut down twice is the same
     /// as once.
     ///
     /// # Errors
-    /// `Fabric` where the task store or an agent failed at the end; `Communication` where
-    /// the port could not be served to the end. All has ended all the same.
+    /// `Fabric`, `AgentTimeout` or `ResourceQuotaExceeded` with the first agent whose own
+    /// `shutdown` failed; `Communication` where the port could not be served to the end. All
+    /// has ended all the same.
     pub async fn shutdown(&self) -> Layer4Result<()> {
         #[cfg(feature = "http")]
-        let ended = self.port.shutdown(&self.fabric).await;
+        let ended = self.start.port.shutdown(&self.fabric).await;
         #[cfg(not(feature = "http"))]
         let ended = self.fabric.shutdown().await;
         Ok(ended?)
@@ -86,7 +70,7 @@ impl Layer4Fabric {
 
     /// A fabric that was never started is started by its first task.
     async fn started(&self) -> Layer4Result<()> {
-        if self.fabric.is_new() { Box::pin(self.start()).await } else { Ok(()) }
+        if self.start.is_done() { Ok(()) } else { self.start().await }
     }
 
     /// Submits a task and waits for its result. On a fabric that was not started it
@@ -135,15 +119,16 @@ impl Layer4Fabric {
 
     /// Names an agent type by the component that a build script made of an agent crate
     /// ([`include_agents!`](crate::include_agents)): the first task for it starts an agent,
-    /// with the default quota and nothing granted. An earlier registration of the name is
+    /// with the fabric's default quota and nothing granted. An earlier registration of the name is
     /// replaced; agents that run stay.
     ///
     /// # Errors
-    /// `InvalidRequest` when the name is empty.
+    /// `InvalidRequest` when the name has no or more than 256 bytes, or a control character.
     pub async fn register_agent_type<T: AgentComponent>(&self, name: &str) -> Layer4Result<()> {
         let source = fabric::AgentSource::Bytes(T::component().into_owned().into());
-        let config = utils::agent_config(name, utils::default_resource_quota());
-        Ok(self.fabric.agents().register(name, source, config.into())?)
+        let quota = self.fabric.config().default_resource_quota.clone();
+        let config = fabric::utils::agent_config(name, quota);
+        Ok(self.fabric.agents().register(name, source, config)?)
     }
 
     /// Every agent that runs, with its health, oldest first.
@@ -180,7 +165,8 @@ impl Layer4Fabric {
     /// Layer 3's entry (validation): what it found out about the output of a task.
     ///
     /// # Errors
-    /// `TaskNotFound`; `InvalidRequest` where the accuracy is not within 0.0 and 1.0.
+    /// `TaskNotFound`; `InvalidRequest` where the accuracy is not within 0.0 and 1.0;
+    /// `NotRunning` before the start.
     pub async fn submit_validation(&self, validation: ValidationResult) -> Layer4Result<()> {
         Ok(self.fabric.submit_validation(validation).await?)
     }
@@ -208,7 +194,7 @@ impl Layer4Fabric {
     /// What waits, runs and has ended.
     ///
     /// # Errors
-    /// `Fabric` when the task store does not answer.
+    /// `NotRunning` before the start; `Fabric` when the task store does not answer.
     pub async fn get_scheduler_stats(&self) -> Layer4Result<SchedulerStats> {
         Ok(self.fabric.tasks().stats().await?)
     }

@@ -69,6 +69,8 @@ mod logging;
 #[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod port;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
+mod start;
+#[cfg(all(feature = "host", not(target_family = "wasm")))]
 mod stub;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
 pub mod utils;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4_core::{FabricConfig, FabricError, FabricResult};
 use chimera_layer4_fabric::Fabric;
@@ -29,6 +30,8 @@ enum State {
 struct Open {
     /// Taken once the end was asked for.
     end: Option<oneshot::Sender<()>>,
+    /// What `/readyz` answers.
+    ready: Arc<AtomicBool>,
     served: JoinHandle<FabricResult<()>>,
 }
 
@@ -66,16 +69,23 @@ impl Port {
         // First the address: where another program has it, nothing is started.
         let server = Server::bind(Arc::clone(fabric), config)?.that_only_looks();
         fabric.start().await?;
-        let address = server.address();
+        let (address, ready) = (server.address(), server.not_ready());
         let (end, ended) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
             // A dropped sender ends the server too.
             let _ = ended.await;
         }));
-        *state = State::Open(Open { end: Some(end), served });
+        *state = State::Open(Open { end: Some(end), ready, served });
         self.is_at(Some(address));
         tracing::info!(%address, "the port for metrics is open");
         Ok(())
+    }
+
+    /// Agents are up: `/readyz` says so from here on.
+    pub(crate) async fn is_ready(&self) {
+        if let State::Open(open) = &*self.state.lock().await {
+            open.ready.store(true, Ordering::Release);
+        }
     }
 
     /// Ends the fabric, and then the port.

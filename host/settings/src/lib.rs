@@ -1,7 +1,7 @@
 //! Settings from flags, the environment and the file.
 //!
-//! The only crate that reads the environment. It knows no program: what a command line
-//! gave is handed in.
+//! The only crate of a host that reads the environment. It knows no program: what a command
+//! line gave is handed in.
 
 #![forbid(unsafe_code)]
 
@@ -20,8 +20,7 @@ use chimera_layer4_folders::read_regular;
 const FILE: &str = "chimera.toml";
 /// Far more than every setting with a page of comment.
 const FILE_BYTES: u64 = 1 << 20;
-const TOO_LARGE: &str =
-    "it is larger than 1 MiB, the most that is read; name the file of the settings";
+const TOO_LARGE: &str = "it is larger than 1 MiB, the most that is read; make it smaller";
 
 /// The settings, the agents that the file declares, and where each is from.
 #[derive(Debug)]
@@ -60,6 +59,18 @@ pub enum SettingsError {
 /// # Errors
 /// Every complaint of every setting and agent at once.
 pub fn read(given: &Given<'_>) -> Result<Settings, SettingsError> {
+    read_with(given, |_| {})
+}
+
+/// As [`read`], with settings that the program itself `puts`. They go before all others, and
+/// the agents are judged by them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    given: &Given<'_>,
+    puts: impl FnOnce(&mut FabricConfig),
+) -> Result<Settings, SettingsError> {
     let mut layers = Layers::new();
     if let Some((path, text)) = read_file(given.file)? {
         layers = layers
@@ -70,7 +81,10 @@ pub fn read(given: &Given<'_>) -> Result<Settings, SettingsError> {
     for (key, text) in &given.flags {
         layers = layers.with_flag(key, text.clone(), flag_of(key));
     }
-    let resolved = resolve(&layers);
+    let resolved = resolve(&layers).map(|mut config| {
+        puts(&mut config);
+        config
+    });
     // The agents' complaints come with the rest, against the defaults if need be.
     let known = resolved.as_ref().cloned().unwrap_or_default();
     let agents = declared(&layers, &known.default_resource_quota, known.max_agents);

@@ -318,10 +318,12 @@ impl Fabric {
         if let Some(scheduler) = self.tasks.scheduler() {
             scheduler.close().await;
         }
-        self.life.advance(Phase::Stopped);
+        let is_first = self.life.advance(Phase::Stopped) != Phase::Stopped;
         // Both locks of the data folder go together, and last.
         self.genomes.close().await;
-        self.telemetry.events.tell(|| EventKind::HostEnded {});
+        if is_first {
+            self.telemetry.events.tell(|| EventKind::HostEnded {});
+        }
         if ran {
             tracing::info!(target: EXECUTOR_LOG, code = "host-stopped", "the host stopped");
         }
