@@ -9,7 +9,8 @@ const FIRST_CHARS: usize = 500;
 const LAST_CHARS: usize = 200;
 
 /// The first complaints, and the number of the others.
-pub(crate) fn first_of(complaints: &[String]) -> String {
+#[must_use]
+pub fn first_of(complaints: &[String]) -> String {
     let mut listed: Vec<String> =
         complaints.iter().take(MOST_LISTED).map(|message| shortened(message)).collect();
     let more = complaints.len() - listed.len();

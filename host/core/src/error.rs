@@ -67,7 +67,7 @@ pub enum FabricError {
     },
     /// The type is declared, and its agents did not start.
     #[error(
-        "agents of type {agent_type:?} are down, since they did not start: {reason}; a reload of the settings starts them again"
+        "agents of type {agent_type:?} are down, since they did not start: {reason}; applying the declarations again, as a reload of the settings does, starts them"
     )]
     AgentTypeDown {
         /// The name that was asked for.
@@ -188,7 +188,7 @@ pub enum FabricError {
         state: &'static str,
     },
     /// Something given to the library is out of range.
-    #[error("{}", .0.join("; "))]
+    #[error("{}", first_of(.0))]
     InvalidRequest(Vec<String>),
     /// A connection to another part failed.
     #[error("communication failed: {0}")]

@@ -9,7 +9,7 @@
 
 pub mod agent;
 pub mod allocation;
-mod complaints;
+pub mod complaints;
 pub mod config;
 pub mod digest;
 pub mod error;

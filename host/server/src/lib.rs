@@ -109,7 +109,8 @@ impl Server {
         let refused = |error: io::Error| {
             let why = match error.kind() {
                 io::ErrorKind::AddrInUse => "another program listens there, perhaps another \
-                    `chimera serve`; stop it, or set another port with `metrics_port` or `--port`"
+                    `chimera serve`; stop it, or set another port with `metrics_port` (`--port` \
+                    of `chimera serve`)"
                     .to_owned(),
                 _ => format!("{error}; set `metrics_port` or `bind_address`"),
             };

@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
+
+use chimera_layer4_core::complaints;
 
 use crate::fabric::FabricError;
 use crate::{AgentId, TaskId};
@@ -51,10 +54,7 @@ pub enum Layer4Error {
     #[error("internal: {0}")]
     Internal(String),
     /// No agent of this type runs, and none is registered under this name.
-    #[error(
-        "no agent of type {agent_type:?} runs and none is registered; known: {}{}",
-        names(.known), supported(.capabilities)
-    )]
+    #[error("{}", type_not_found(.agent_type, .known, .down, .capabilities))]
     AgentTypeNotFound {
         /// The name that was asked for.
         agent_type: String,
@@ -66,34 +66,29 @@ pub enum Layer4Error {
         capabilities: Vec<String>,
     },
     /// So many tasks wait for the type already.
-    #[error(
-        "{capacity} tasks wait for agents of type {agent_type:?}, which is all that \
-         `task_queue_capacity` allows per type; submit again in {} s", .retry_after.as_secs_f64()
-    )]
+    #[error("{}", queue_full(.agent_type, *.capacity, *.retry_after))]
     QueueFull {
         /// The type whose queue is full.
         agent_type: String,
         /// The limit.
         capacity: usize,
         /// When to come back, by how fast tasks end.
-        retry_after: std::time::Duration,
+        retry_after: Duration,
     },
     /// All agents that the configuration allows are there.
-    #[error(
-        "{max_agents} agents run, which is all that `max_agents` allows; end one or raise the setting"
-    )]
+    #[error("{}", too_many_agents(*.max_agents))]
     TooManyAgents {
         /// The limit.
         max_agents: usize,
     },
-    /// The fabric was shut down, or is shutting down.
-    #[error("the fabric is {state}; it takes tasks while it runs")]
+    /// The fabric was not started, or was shut down.
+    #[error("{}", not_running(.state))]
     NotRunning {
         /// What it is instead.
         state: &'static str,
     },
     /// Something given to the library is out of range: every complaint.
-    #[error("{}", .0.join("; "))]
+    #[error("{}", complaints::first_of(.0))]
     InvalidRequest(Vec<String>),
     /// Anything else: what the fabric's own error says.
     #[error(transparent)]
@@ -150,7 +145,7 @@ impl From<FabricError> for Layer4Error {
             }
             FabricError::Redis(_) => Layer4Error::Redis(Box::new(error)),
             FabricError::Configuration(complaints) => {
-                Layer4Error::Configuration(complaints.join("; "))
+                Layer4Error::Configuration(complaints::first_of(&complaints))
             }
             FabricError::Internal(reason) => Layer4Error::Internal(reason),
             FabricError::AgentTypeNotFound { agent_type, known, down, capabilities } => {
@@ -181,21 +176,35 @@ impl From<FabricError> for Layer4Error {
     }
 }
 
-fn supported(capabilities: &[String]) -> String {
-    if capabilities.is_empty() {
-        return String::new();
+/// The fabric's own error, whose words are shown.
+fn type_not_found(
+    agent_type: &str,
+    known: &[String],
+    down: &[String],
+    capabilities: &[String],
+) -> FabricError {
+    FabricError::AgentTypeNotFound {
+        agent_type: agent_type.to_owned(),
+        known: known.to_vec(),
+        down: down.to_vec(),
+        capabilities: capabilities.to_vec(),
     }
-    format!("; task types that agents support: {}", capabilities.join(", "))
 }
 
-fn names(known: &[String]) -> String {
-    if known.is_empty() { "none".into() } else { known.join(", ") }
+fn too_many_agents(max_agents: usize) -> FabricError {
+    FabricError::TooManyAgents { max_agents }
+}
+
+fn not_running(state: &'static str) -> FabricError {
+    FabricError::NotRunning { state }
+}
+
+fn queue_full(agent_type: &str, capacity: usize, retry_after: Duration) -> FabricError {
+    FabricError::QueueFull { agent_type: agent_type.to_owned(), capacity, retry_after }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::utils;
 
@@ -212,12 +221,13 @@ mod tests {
             FabricError::Internal("why".into()),
             FabricError::TooManyAgents { max_agents: 3 },
             FabricError::InvalidRequest(vec!["one".into(), "two".into()]),
+            FabricError::NotRunning { state: "draining" },
             FabricError::AgentTypeLoading { agent_type: agent_type() },
             FabricError::RolloutConflict("why".into()),
             FabricError::AgentTypeNotFound {
                 agent_type: agent_type(),
                 known: vec![],
-                down: vec![],
+                down: vec!["late".into()],
                 capabilities: vec!["sum".into()],
             },
             FabricError::QueueFull {
