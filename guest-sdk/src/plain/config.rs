@@ -26,14 +26,17 @@ pub struct AgentConfig {
 
 impl fmt::Debug for AgentConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<_> = self.environment.keys().collect();
-        names.sort_unstable();
+        // Values of both may be secrets.
+        let mut variables: Vec<_> = self.environment.keys().collect();
+        variables.sort_unstable();
+        let mut parameters: Vec<_> = self.parameters.keys().collect();
+        parameters.sort_unstable();
         f.debug_struct("AgentConfig")
             .field("agent_id", &self.agent_id)
             .field("agent_type", &self.agent_type)
             .field("resource_quota", &self.resource_quota)
-            .field("environment", &names)
-            .field("parameters", &self.parameters)
+            .field("environment", &variables)
+            .field("parameters", &parameters)
             .finish()
     }
 }
@@ -43,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_text_has_no_values_of_the_environment() {
+    fn debug_text_has_no_values_of_variables_and_parameters() {
         let config = AgentConfig {
             agent_id: AgentId::from("a"),
             agent_type: "echo".to_owned(),
             resource_quota: ResourceQuota::default(),
             environment: HashMap::from([("TOKEN".to_owned(), "hidden".to_owned())]),
-            parameters: HashMap::new(),
+            parameters: HashMap::from([("key".to_owned(), Value::from("hidden"))]),
         };
         let text = format!("{config:?}");
         assert!(text.contains(r#"environment: ["TOKEN"]"#), "{text}");

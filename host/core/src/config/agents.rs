@@ -1,6 +1,7 @@
 //! Agent types that the configuration file declares.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use crate::agent::DEFAULT_TASKS_PER_INSTANCE;
 use crate::{AgentConfig, AgentId, Grants, InstancePolicy, ResourceQuota};
 
 /// One `[agents.NAME]` of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AgentDeclaration {
     /// The component; a relative path is the file's neighbour. Or the digest of a
     /// genome that is stored, as `sha256:…`.
@@ -28,6 +29,22 @@ pub struct AgentDeclaration {
     pub fresh: bool,
     /// Tasks that an instance serves before it is replaced.
     pub tasks_per_instance: Option<u32>,
+}
+
+impl fmt::Debug for AgentDeclaration {
+    /// Values of variables and parameters may be secrets, and are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentDeclaration")
+            .field("component", &self.component)
+            .field("instances", &self.instances)
+            .field("quota", &self.quota)
+            .field("environment", &self.environment.keys())
+            .field("parameters", &self.parameters.keys())
+            .field("grants", &self.grants)
+            .field("fresh", &self.fresh)
+            .field("tasks_per_instance", &self.tasks_per_instance)
+            .finish()
+    }
 }
 
 /// A quota of which parts may be left out.

@@ -58,8 +58,10 @@ fn origin(name: &str, layers: &Layers) -> String {
     shown(&format!("agents.{name} in {}", layers.file))
 }
 
-/// It becomes a label, a header and a line of a terminal.
-pub(super) fn bad_name(name: &str) -> Vec<String> {
+/// What is wrong with the name of an agent type, which becomes a label, a header and a line of
+/// a terminal.
+#[must_use]
+pub fn bad_name(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let bytes = name.len();
     if !(1..=MOST_NAME_BYTES).contains(&bytes) {

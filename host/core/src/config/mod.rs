@@ -34,7 +34,7 @@ pub use address::is_web_address;
 pub use agent_keys::AGENT_KEYS;
 pub use agents::{AgentDeclaration, PartialQuota};
 pub use alone::{declared_alone, declared_in_json};
-pub use declared::declared;
+pub use declared::{bad_name, declared};
 pub use deployed::{Deployment, Deployments};
 pub use layers::{InvalidFile, Layers};
 pub use parts::capabilities::{GRANT_KEYS, GrantKey};

@@ -13,6 +13,7 @@ pub(crate) mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chimera_layer4_core::config::bad_name;
 use chimera_layer4_core::{AgentConfig, AgentId, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 
@@ -79,15 +80,19 @@ impl Agents {
     /// earlier registration of the name is replaced; agents that run stay.
     ///
     /// # Errors
-    /// `InvalidRequest` when the name is empty or `config` is out of range.
+    /// `InvalidRequest` when the name has no or more than 256 bytes or a control character,
+    /// or when `config` is out of range.
     pub fn register(
         &self,
         name: &str,
         source: AgentSource,
         config: AgentConfig,
     ) -> FabricResult<()> {
-        if name.is_empty() {
-            return Err(FabricError::InvalidRequest(vec!["an agent type needs a name".into()]));
+        let complaints = bad_name(name);
+        if !complaints.is_empty() {
+            let of = |complaint| format!("agent type: {complaint}");
+            let complaints = complaints.into_iter().map(of).collect();
+            return Err(FabricError::InvalidRequest(complaints));
         }
         let config = AgentConfig { agent_type: name.to_owned(), ..config };
         chimera_layer4_runtime::executor::check(&config)?;

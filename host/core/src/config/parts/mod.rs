@@ -85,6 +85,7 @@ pub(super) fn complaints(config: &FabricConfig) -> Vec<String> {
         ranges.filter_map(|setting| setting.out_of_range(config)).collect();
     let of_quota = config.default_resource_quota.complaints();
     complaints.extend(of_quota.into_iter().map(|message| format!("{quota}{message}")));
+    complaints.extend(queue::complaints(config));
     complaints.extend(http::complaints(config));
     complaints.extend(telemetry::complaints(config));
     complaints

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::TaskStoreKind;
 use super::super::secret::{Secret, without_userinfo};
 use super::super::setting::{Allowed, Setting, Wrong, put, put_some, shown_path};
+use super::super::{FabricConfig, TaskStoreKind};
 use crate::quota::{MAX_EXECUTION_TIME_SECS, MEBIBYTE};
 
 /// Tasks that may wait.
@@ -108,8 +108,7 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
             c.redis_url.as_ref().map_or_else(|| "none".into(), |url| without_userinfo(url.reveal()))
         },
         set: |c, text| {
-            let is_redis = text.starts_with("redis://") || text.starts_with("rediss://");
-            if !text.is_empty() && !is_redis {
+            if !text.is_empty() && !is_redis(text) {
                 return Err(Wrong::NotAllowed);
             }
             c.redis_url = (!text.is_empty()).then(|| Secret::new(text.to_owned()));
@@ -205,3 +204,16 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         set: |c, text| put(&mut c.queue.dead_letter_retention_count, text),
     },
 ];
+
+fn is_redis(address: &str) -> bool {
+    address.starts_with("redis://") || address.starts_with("rediss://")
+}
+
+/// What a program may have given that no text of a setting may.
+pub(super) fn complaints(config: &FabricConfig) -> Option<String> {
+    let url = config.redis_url.as_ref().map(Secret::reveal).filter(|url| !is_redis(url))?;
+    Some(format!(
+        "redis_url is {:?}; allowed is an address with `redis://` or `rediss://`, or an empty text",
+        without_userinfo(url)
+    ))
+}
