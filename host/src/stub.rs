@@ -15,7 +15,8 @@ macro_rules! wasm_agent {
         ::core::compile_error!(
             "`chimera_layer4` has the host's names here, since it is built with the feature `host` \
              and not for WebAssembly. To compile an agent natively, set `default-features = false` for \
-             `chimera-layer4` in its Cargo.toml, or write `use chimera_layer4::guest::*`; to build its \
+             `chimera-layer4` in its Cargo.toml; where another crate of this build turns `host` on, \
+             write `use chimera_layer4::guest::*` instead of `use chimera_layer4::*`. To build its \
              component, add `--target wasm32-wasip2`"
         );
     };

@@ -9,7 +9,7 @@ use std::process::Output;
 use chimera_layer4_toolchain::{self as toolchain, Form, Language, New};
 use tempfile::TempDir;
 
-use crate::harness::{guest, guests_target, program, root};
+use crate::harness::{guest, guests_target, root};
 use crate::shell::outside_of_cargo;
 
 const BUILD_SCRIPT: &str = include_str!("build.rs");
@@ -191,9 +191,7 @@ version = "0.1.0"
 edition = "2024"
 
 [dependencies]
-chimera-layer4 = {{ path = "{root}/host", default-features = false }}
-serde_json = "1"
-tokio = {{ version = "1", features = ["macros", "rt-multi-thread"] }}
+chimera-layer4 = {{ path = "{root}/host", default-features = false, features = ["host"] }}
 
 [build-dependencies]
 chimera-layer4-build = {{ path = "{root}/host/build" }}
@@ -220,7 +218,7 @@ exclude = ["agent"]
 
     fn run(&self) -> String {
         let mut embedder = outside_of_cargo(target().join("debug/embedder").to_str().unwrap());
-        let ended = Ended::of(embedder.arg(program()).current_dir(&self.0).output().unwrap());
+        let ended = Ended::of(embedder.current_dir(&self.0).output().unwrap());
         assert_eq!(ended.code, 0, "{}", ended.err);
         ended.out
     }
