@@ -47,6 +47,7 @@ mod resources;
 mod scheduler;
 mod settings_page;
 mod shell;
+mod start;
 mod state;
 mod stores;
 mod tasks;

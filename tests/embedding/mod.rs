@@ -76,7 +76,10 @@ fn what_is_no_agent_is_refused_alike_in_a_child_and_in_the_process() {
 fn new_reads_what_the_nine_settings_leave_open_and_no_variable_changes_those() {
     let embedder = Embedder::new();
     let folder = embedder.folder.path();
-    let agent = format!("[agents.echo]\ncomponent = {:?}\n", guest_path("echo"));
+    // More agents than the file's own setting allows, and not more than the program's.
+    let component = guest_path("echo");
+    let agent =
+        format!("max_agents = 2\n[agents.echo]\ncomponent = {component:?}\ninstances = 5\n");
     std::fs::write(folder.join("chimera.toml"), agent).unwrap();
     let mut program = embedder.program();
     program.args(["read", "[1]"]).env("LAYER4_DATA_DIR", folder.join("own"));
