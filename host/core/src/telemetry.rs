@@ -191,5 +191,8 @@ mod tests {
         let tail = LogTail::of(&log(1000, 4));
         assert_eq!((tail.lines.len(), tail.bytes_left_out), (LogTail::MOST_LINES, 800 * 4 + 5));
         assert!(LogTail::of(&RunTelemetry::default()).is_empty());
+        let one =
+            |lines: usize, bytes_left_out| LogTail { lines: log(lines, 1).log, bytes_left_out };
+        assert!(!one(0, 1).is_empty() && !one(1, 0).is_empty() && !one(1, 1).is_empty());
     }
 }

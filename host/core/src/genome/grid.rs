@@ -236,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn cells_divide_what_is_between_the_edges() {
+        let axis = axis("depth", 1.0, 3.0, 2);
+        let cells = [(-9.0, 0), (1.0, 0), (1.9, 0), (2.0, 1), (2.5, 1), (3.0, 1), (9.0, 1)];
+        for (feature, cell) in cells {
+            assert_eq!(axis.cell(feature), cell, "{feature}");
+        }
+    }
+
+    #[test]
     fn a_cell_keeps_its_fittest() {
         let mut grid = grid();
         let mut place =

@@ -42,6 +42,17 @@ fn pairing_finds_what_the_spread_of_the_tasks_would_hide() {
 }
 
 #[test]
+fn memory_is_told_apart_down_to_a_page() {
+    let with = |memory_peak_mb| Measured { memory_peak_mb, ..measured(1.0) };
+    let higher = |champion, candidate| {
+        let pair = Pair { champion: with(champion), candidate: with(candidate) };
+        held(&vec![pair; 30]).memory.ratio.unwrap().high
+    };
+    assert!((higher(0.25, 0.5) - 2.0).abs() < 1e-9);
+    assert_eq!(higher(0.01, 0.02), 1.0, "less than a page is a page");
+}
+
+#[test]
 fn few_pairs_give_no_answer() {
     for count in 0..FEWEST_PAIRS {
         let comparison = held(&pairs(count, 2.0));

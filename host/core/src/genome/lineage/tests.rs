@@ -236,6 +236,23 @@ fn a_long_lineage_is_drawn_without_leaving_the_terminal() {
 }
 
 #[test]
+fn sample_tasks_are_counted_among_what_was_tried() {
+    let tried = |names: &[&str]| {
+        let smoke = |what: &&str| Smoke { what: (*what).into(), took_ms: 0.5, failed: None };
+        Admission {
+            contract: "0.1.0".into(),
+            imports: vec![],
+            new_capabilities: vec![],
+            compiled_ms: None,
+            smoke: names.iter().map(smoke).collect(),
+        }
+        .samples_tried()
+    };
+    assert_eq!(tried(&["init", "health"]), 0);
+    assert_eq!(tried(&["init", "sample task 1", "sample task 2", "shutdown"]), 2);
+}
+
+#[test]
 fn every_event_survives_its_json() {
     let admission = Admission {
         contract: "0.1.0".into(),

@@ -119,6 +119,9 @@ fn a_deep_value_costs_no_more_than_its_size_and_hides_nothing() {
     Redaction::new(["$..password"]).unwrap().apply(&mut value);
     assert!(!value.to_string().contains("secret"), "too deep to look at, hence gone");
     assert!(!other.to_string().contains("secret"));
+    let mut list = (0..1000).fold(json!("secret"), |inner, _| json!([inner]));
+    Redaction::new(["$..password"]).unwrap().apply(&mut list);
+    assert!(!list.to_string().contains("secret"), "lists are as deep as objects");
 }
 
 const NAMES: [&str; 4] = ["password", "user", "items", "a"];

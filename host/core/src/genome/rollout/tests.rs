@@ -192,6 +192,7 @@ fn a_plan_out_of_range_names_everything() {
     assert_eq!(complaints(vec![]), 1);
     assert_eq!(complaints(vec![1.0]), 1, "nothing to hold it against");
     assert_eq!(complaints(vec![0.1, 1.0]), 0);
+    assert_eq!(complaints(vec![0.1, 0.1]), 1, "a step that is none");
     let same = Rollout::start(Plan::default(), genome("old"), genome("old"));
     assert_eq!(same.unwrap_err(), NotStarted::SameGenome(genome("old")));
 }
