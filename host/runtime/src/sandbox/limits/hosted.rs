@@ -1,7 +1,11 @@
-//! What the host itself needs for an agent's instances: stacks, handles, words,
-//! connections.
+//! Bytes that the host holds, counted on an account until they are dropped.
 //!
-//! A guest does not see these as memory of its own, and a usual agent with one
+//! There are two accounts. What the host holds for a guest, such as what was read
+//! ahead of it, is counted beside the instance's own memories ([`Charge`]). What
+//! the host itself needs for an agent's instances is [`Hosted`]: stacks, handles,
+//! words, connections.
+//!
+//! A guest does not see the latter as memory of its own, and a usual agent with one
 //! instance needs little of them. So each agent has a part for nothing, which all
 //! its instances share, and what goes beyond that is charged to its memory quota.
 //! An agent that asks for many instances, each of which fills all that it may,
@@ -9,43 +13,61 @@
 
 use std::sync::Arc;
 
-use super::memory::{AgentMemory, OverMemory};
+use super::memory::{AgentMemory, InstanceMemory, OverMemory};
 
 /// What grows by small steps is counted by larger ones.
 const STEP_BYTES: usize = 8 * 1024;
 
-/// Bytes that the host holds for an agent, given back when this is dropped.
+/// Where bytes that the host holds are counted.
+pub(crate) trait Account {
+    /// Counts so many more.
+    ///
+    /// # Errors
+    /// No more of them may be held; then nothing is counted.
+    fn more(&self, bytes: u64) -> Result<(), OverMemory>;
+
+    /// Gives so many back.
+    fn less(&self, bytes: u64);
+}
+
+/// Bytes that the host holds, given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Hosted {
-    agent: Arc<AgentMemory>,
+pub(crate) struct Held<A: Account> {
+    account: Arc<A>,
     bytes: u64,
 }
 
-impl Hosted {
+/// What the host itself needs for an agent.
+pub(crate) type Hosted = Held<AgentMemory>;
+
+/// What the host holds for an instance's guest.
+pub(crate) type Charge = Held<InstanceMemory>;
+
+impl<A: Account> Held<A> {
     /// For something that is yet to come.
-    pub(crate) fn nothing(agent: &Arc<AgentMemory>) -> Self {
-        Self { agent: Arc::clone(agent), bytes: 0 }
+    pub(crate) fn nothing(account: &Arc<A>) -> Self {
+        Self { account: Arc::clone(account), bytes: 0 }
     }
 
     /// So many from the start.
     ///
     /// # Errors
-    /// The agent may not hold so many more.
-    pub(crate) fn of(agent: &Arc<AgentMemory>, bytes: usize) -> Result<Self, OverMemory> {
-        let mut hosted = Self::nothing(agent);
-        hosted.change(bytes)?;
-        Ok(hosted)
+    /// No more of them may be held.
+    pub(crate) fn of(account: &Arc<A>, bytes: usize) -> Result<Self, OverMemory> {
+        let mut held = Self::nothing(account);
+        held.change(bytes)?;
+        Ok(held)
     }
 
     /// Counts so many in place of what it counted.
     ///
     /// # Errors
-    /// The agent may not hold so many more; what was counted stays.
+    /// No more of them may be held; what was counted stays.
     pub(crate) fn change(&mut self, bytes: usize) -> Result<(), OverMemory> {
         let bytes = bytes as u64;
         match bytes.checked_sub(self.bytes) {
-            Some(more) => self.agent.host_more(more)?,
-            None => self.agent.host_less(self.bytes - bytes),
+            Some(more) => self.account.more(more)?,
+            None => self.account.less(self.bytes - bytes),
         }
         self.bytes = bytes;
         Ok(())
@@ -69,13 +91,17 @@ impl Hosted {
 
     /// All that was counted; nothing is left here.
     pub(crate) fn take(&mut self) -> Self {
-        Self { agent: Arc::clone(&self.agent), bytes: std::mem::take(&mut self.bytes) }
+        Self { account: Arc::clone(&self.account), bytes: std::mem::take(&mut self.bytes) }
     }
 }
 
-impl Drop for Hosted {
+impl<A: Account> Drop for Held<A> {
     fn drop(&mut self) {
-        self.agent.host_less(self.bytes);
+        // Most of them hold nothing, a run's words before all; the account is shared
+        // by the agent's runs, so it is left alone then.
+        if self.bytes > 0 {
+            self.account.less(self.bytes);
+        }
     }
 }
 

@@ -6,8 +6,7 @@
 //! that an agent cannot multiply its quota by asking for more instances.
 //!
 //! What the host holds for a guest, such as what was read ahead of it, counts in
-//! the same sums: a [`Charge`] is such bytes, and gives them back when it is
-//! dropped.
+//! the same sums, as [`Charge`]s.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use chimera_layer4_core::quota::MEBIBYTE;
 use parking_lot::Mutex;
 use wasmtime::ResourceLimiter;
 
+use super::hosted::{Account, Charge};
 use super::run::tighter;
 use crate::sandbox::engine::{
     CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT,
@@ -73,9 +73,11 @@ impl AgentMemory {
     fn give_back(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
 
-    /// Counts what the host needs for the agent, as far as that is not free.
-    pub(super) fn host_more(&self, bytes: u64) -> Result<(), OverMemory> {
+/// Counts what the host needs for the agent, as far as that is not free.
+impl Account for AgentMemory {
+    fn more(&self, bytes: u64) -> Result<(), OverMemory> {
         let mut hosted = self.hosted.lock();
         let wanted = hosted.saturating_add(bytes);
         self.take(beyond_free(wanted) - beyond_free(*hosted))?;
@@ -83,7 +85,7 @@ impl AgentMemory {
         Ok(())
     }
 
-    pub(super) fn host_less(&self, bytes: u64) {
+    fn less(&self, bytes: u64) {
         let mut hosted = self.hosted.lock();
         let left = hosted.saturating_sub(bytes);
         self.give_back(beyond_free(*hosted) - beyond_free(left));
@@ -123,32 +125,16 @@ impl InstanceMemory {
     /// # Errors
     /// The agent or the task may not hold so many more.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, OverMemory> {
-        let mut charge = self.nothing();
-        charge.change(bytes)?;
-        Ok(charge)
+        Charge::of(self, bytes)
     }
 
     /// A charge for something that is yet to come.
     pub(crate) fn nothing(self: &Arc<Self>) -> Charge {
-        Charge { memory: Arc::clone(self), bytes: 0 }
+        Charge::nothing(self)
     }
 
     fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, bytes: u64) -> Result<(), OverMemory> {
-        let wanted = self.held().saturating_add(bytes);
-        self.check(wanted)?;
-        self.agent.take(bytes)?;
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-        self.peak.fetch_max(wanted, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-        self.agent.give_back(bytes);
     }
 
     /// Whether the instance may hold `wanted` by the tighter of both limits as
@@ -160,32 +146,19 @@ impl InstanceMemory {
     }
 }
 
-/// Bytes that the host holds for an instance.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    memory: Arc<InstanceMemory>,
-    bytes: u64,
-}
-
-impl Charge {
-    /// Counts so many in place of what it counted.
-    ///
-    /// # Errors
-    /// The agent or the task may not hold so many more; what was counted stays.
-    pub(crate) fn change(&mut self, bytes: usize) -> Result<(), OverMemory> {
-        let bytes = bytes as u64;
-        match bytes.checked_sub(self.bytes) {
-            Some(more) => self.memory.take(more)?,
-            None => self.memory.give_back(self.bytes - bytes),
-        }
-        self.bytes = bytes;
+impl Account for InstanceMemory {
+    fn more(&self, bytes: u64) -> Result<(), OverMemory> {
+        let wanted = self.held().saturating_add(bytes);
+        self.check(wanted)?;
+        self.agent.take(bytes)?;
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.peak.fetch_max(wanted, Ordering::Relaxed);
         Ok(())
     }
-}
 
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.memory.give_back(self.bytes);
+    fn less(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.agent.give_back(bytes);
     }
 }
 
@@ -244,7 +217,7 @@ impl MemoryMeter {
     }
 
     fn grow(&mut self, by: u64) -> wasmtime::Result<bool> {
-        self.memory.take(by).map_err(wasmtime::Error::from)?;
+        self.memory.more(by).map_err(wasmtime::Error::from)?;
         self.grown = self.grown.saturating_add(by);
         self.last_growth = by;
         Ok(true)
@@ -253,13 +226,13 @@ impl MemoryMeter {
     fn take_back(&mut self) {
         let bytes = std::mem::take(&mut self.last_growth);
         self.grown = self.grown.saturating_sub(bytes);
-        self.memory.give_back(bytes);
+        self.memory.less(bytes);
     }
 }
 
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
-        self.memory.give_back(self.grown);
+        self.memory.less(self.grown);
     }
 }
 
