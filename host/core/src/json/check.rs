@@ -172,22 +172,14 @@ fn next_character(text: &str, at: usize) -> usize {
 }
 
 /// A well-formed text without white space between its values.
-pub(super) fn compact(text: &str) -> Cow<'_, str> {
-    if text.find(space_between_values()).is_none() {
-        return Cow::Borrowed(text);
-    }
-    let mut is_space = space_between_values();
-    let mut compact = String::with_capacity(text.len());
-    compact.extend(text.chars().filter(|c| !is_space(*c)));
-    Cow::Owned(compact)
-}
-
-/// Tells white space between values, of a text character by character.
-fn space_between_values() -> impl FnMut(char) -> bool {
+pub(super) fn compact(text: &str) -> String {
     let mut strings = Strings::default();
-    move |c| {
+    let mut is_kept = |c: char| {
         // A character of more than a byte is a string's, and means nothing there.
         let byte = if c.is_ascii() { u8::try_from(c).unwrap_or_default() } else { u8::MAX };
-        !strings.holds(byte) && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-    }
+        strings.holds(byte) || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    };
+    let mut compact = String::with_capacity(text.len());
+    compact.extend(text.chars().filter(|c| is_kept(*c)));
+    compact
 }

@@ -10,9 +10,9 @@
 mod check;
 mod copy;
 mod find;
+mod outline;
 mod tree;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use serde_json::value::RawValue;
 
 pub use check::nesting;
 pub use copy::{Copy, Rule};
+pub use outline::Outline;
 pub use tree::{Tree, tree, tree_bytes};
 
 /// Arrays and objects inside each other that a payload or an output may have.
@@ -64,7 +65,7 @@ impl JsonText {
     /// It is not JSON, is nested past what is read, or has a number past the
     /// range of a float.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
-        Self::parse_shared(&text.into())
+        Outline::of(text).parse()
     }
 
     /// As [`parse`](Self::parse), without a copy of a text that is plain already.
@@ -72,14 +73,7 @@ impl JsonText {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn parse_shared(text: &Arc<str>) -> Result<Self, InvalidJson> {
-        let whole = check::whole_characters(text);
-        let depth = check::depth(&whole)?;
-        let plain = match check::compact(&whole) {
-            // Nothing was replaced or left out.
-            Cow::Borrowed(_) if matches!(whole, Cow::Borrowed(_)) => Arc::clone(text),
-            plain => plain.into(),
-        };
-        Ok(Self { text: plain, depth })
+        Outline::of(text).parse_or(|| Arc::clone(text))
     }
 
     /// A value of Rust as JSON.

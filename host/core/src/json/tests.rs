@@ -360,6 +360,24 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// As [`tree_bytes`], by the rule that tells strings byte by byte.
+fn tree_bytes_by_the_rule(text: &str) -> usize {
+    let mut strings = check::Strings::default();
+    let of = |byte| match byte {
+        _ if strings.holds(byte) => 0,
+        b'{' => 700,
+        b',' | b'[' => 80,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(of).sum::<usize>()
+}
+
+/// Whether there is white space outside strings, by the same rule.
+fn has_space_by_the_rule(text: &str) -> bool {
+    let mut strings = check::Strings::default();
+    text.bytes().any(|byte| !strings.holds(byte) && b" \t\r\n".contains(&byte))
+}
+
 proptest! {
     /// However a value is written, it is kept, and shown, as that value.
     #[test]
@@ -398,6 +416,38 @@ proptest! {
         if let Ok(read) = JsonText::parse(&text) {
             let shown = serde_json::to_string(&read).unwrap();
             prop_assert_eq!(JsonText::parse(&shown).unwrap(), read);
+        }
+    }
+
+    /// A string ends at the same byte for both, whatever is in it.
+    #[test]
+    fn any_text_is_outlined_by_the_rule(text in "[\\[{,: \t\r\n\"\\\\ü\u{1F600}]{0,32}|\\PC*") {
+        prop_assert_eq!(tree_bytes(&text), tree_bytes_by_the_rule(&text));
+        prop_assert_eq!(Outline::of(&text).has_space(), has_space_by_the_rule(&text));
+    }
+
+    /// One space is enough for a text not to be plain, and none in a string is.
+    #[test]
+    fn space_between_values_goes_wherever_it_stands(
+        value in any_json(), space in "[ \t\r\n]", at in 0..4_usize,
+    ) {
+        let plain = value.to_string();
+        let shared: Arc<str> = plain.as_str().into();
+        let read = JsonText::parse_shared(&shared).unwrap();
+        prop_assert!(Arc::ptr_eq(&shared, &read.to_shared()));
+        let text = match at {
+            0 => format!("{space}{plain}"),
+            1 => format!("{plain}{space}"),
+            2 => format!("[{plain}{space}]"),
+            // Line breaks inside strings are escapes.
+            _ => format!("{}{space}", serde_json::to_string_pretty(&value).unwrap().replace('\n', &space)),
+        };
+        prop_assert_eq!(tree_bytes(&text), tree_bytes_by_the_rule(&text));
+        let expected = if at == 2 { format!("[{plain}]") } else { plain };
+        for read in [JsonText::parse(&text), Outline::of(&text).parse()] {
+            let read = read.unwrap();
+            prop_assert_eq!(read.as_str(), &expected);
+            prop_assert_eq!(read.depth(), nesting(text.as_bytes()));
         }
     }
 }

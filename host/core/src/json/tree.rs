@@ -6,22 +6,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// An object's first entry makes room for eleven.
-const OBJECT_BYTES: usize = 700;
-/// A value in an array that grows by doubling, or one more entry of an object.
-const VALUE_BYTES: usize = 80;
+use super::Outline;
 
 /// About what the values of a text take. Text inside strings counts as text.
 #[must_use]
 pub fn tree_bytes(text: &str) -> usize {
-    let mut strings = super::check::Strings::default();
-    let of = |byte| match byte {
-        _ if strings.holds(byte) => 0,
-        b'{' => OBJECT_BYTES,
-        b',' | b'[' => VALUE_BYTES,
-        _ => 0,
-    };
-    text.len() + text.bytes().map(of).sum::<usize>()
+    Outline::of(text).tree_bytes()
 }
 
 /// Reads a text as values. No key of an object means anything but itself.

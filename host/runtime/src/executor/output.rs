@@ -4,7 +4,7 @@
 //! it: four mebibytes of `[{"":0},…]` become hundreds of mebibytes of
 //! maps there. So what its values would take is bounded too.
 
-use chimera_layer4_core::json::{InvalidJson, MOST_DEPTH, tree_bytes};
+use chimera_layer4_core::json::{InvalidJson, MOST_DEPTH, Outline};
 use chimera_layer4_core::{Breach, Call, Fault, GuestFault, JsonText, LimitSource, QuotaKind};
 
 /// What the values of one output may take.
@@ -13,7 +13,8 @@ const TREE_BYTES: usize = 64 << 20;
 /// Checks what `execute-task` returned.
 pub(super) fn parse(text: &str) -> Result<JsonText, Fault> {
     let during = Call::ExecuteTask;
-    let tree = tree_bytes(text);
+    let outline = Outline::of(text);
+    let tree = outline.tree_bytes();
     if tree > TREE_BYTES {
         let (quota, set_by) = (QuotaKind::HostMemory, LimitSource::Host);
         let detail = format!(
@@ -23,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<JsonText, Fault> {
         );
         return Err(Breach { quota, during, set_by, detail }.into());
     }
-    let output = JsonText::parse(text).map_err(|invalid| match invalid {
+    let output = outline.parse().map_err(|invalid| match invalid {
         InvalidJson::Malformed(reason) => GuestFault::BadOutput { during, reason },
         InvalidJson::Beyond(reason) => GuestFault::RefusedOutput { during, reason },
     })?;
