@@ -15,6 +15,7 @@ use super::capability::{CallEnd, Capability, Holds, Provides, View};
 use super::context::{ContextBuilder, HostContext, Reported};
 use super::limits::agent::AgentLimits;
 use super::limits::ceilings::{BYTES_PER_HOST_CALL, HANDLES};
+use super::limits::hosted::Hosted;
 use super::limits::network::{Connected, Line, NetworkAccess};
 use super::setup::AgentSetup;
 
@@ -59,9 +60,10 @@ impl Sandbox {
         call
     }
 
-    /// Takes what the guest reported since the run started.
-    pub(crate) fn take_reported(&mut self) -> Reported {
-        let mut reported = self.context.take_reported();
+    /// Takes what the guest reported since the run started, which is charged beside
+    /// what `held` counts already.
+    pub(crate) fn take_reported(&mut self, held: Hosted) -> Reported {
+        let mut reported = self.context.take_reported(held);
         self.states.report(&mut reported);
         reported
     }

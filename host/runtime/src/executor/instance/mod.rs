@@ -195,7 +195,7 @@ impl Instance {
         let _connected = self.begin(driver);
         let sandbox = self.store.data_mut();
         // What was said since the last task is not this task's.
-        drop(sandbox.take_reported());
+        let Reported { held: mut text, .. } = sandbox.take_reported(sandbox.context.hosted());
         sandbox.context.recorder.start_run();
         if let Err(over) = sandbox.context.memory.start_run(limits.memory) {
             let why = format!("the agent's instance holds more already, {over}");
@@ -204,8 +204,8 @@ impl Instance {
             let fits = over.set_by == LimitSource::Task;
             return self.not_started(over.set_by, why, fits);
         }
-        // The guest's text in the host: its payload during the call, then its output.
-        let mut text = Hosted::nothing(&sandbox.context.limits.memory);
+        // The guest's text in the host, counted in place of those words: its payload
+        // during the call, then its output.
         if let Err(over) = text.change(task.bytes()) {
             let why = format!("the host has no room to hand its payload over, {over}");
             return self.not_started(over.set_by, why, true);
@@ -234,8 +234,7 @@ impl Instance {
         context.memory.end_run();
         context.recorder.watch(None);
         let (memory_peak, left_open) = (context.memory.peak(), context.recorder.left_open());
-        let Reported { telemetry, mut held } = sandbox.take_reported();
-        held.join(text);
+        let Reported { telemetry, held } = sandbox.take_reported(text);
         let result = result.map_err(|fault| fault::with_last_words(fault, &telemetry.log));
         let result = result.map_err(|fault| limits.whose(fault, network_denied));
         let instance = alive.then_some(self);
@@ -280,7 +279,8 @@ impl Instance {
     /// were open until now.
     pub(super) fn take_reported(&mut self) -> (RunTelemetry, Vec<String>) {
         let left_open = self.store.data_mut().context.recorder.left_open();
-        (self.store.data_mut().take_reported().telemetry, left_open)
+        let held = self.store.data().context.hosted();
+        (self.store.data_mut().take_reported(held).telemetry, left_open)
     }
 
     /// Bytes of memories and tables, now and at the most since its last task

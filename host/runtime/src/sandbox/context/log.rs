@@ -141,13 +141,13 @@ impl Log {
         }
     }
 
-    /// Takes the lines so far, the number of bytes that were left out, and what
-    /// the lines are charged.
-    pub(crate) fn take(&self) -> (Vec<LogLine>, u64, Hosted) {
+    /// Takes the lines so far, and the number of bytes that were left out; `held`
+    /// counts what the lines are charged.
+    pub(crate) fn take(&self, held: &mut Hosted) -> (Vec<LogLine>, u64) {
         let mut kept = self.lock();
-        let held = kept.held.take();
+        held.absorb(&mut kept.held);
         if kept.said.count == 0 && kept.said.dropped == 0 {
-            return (Vec::new(), 0, held);
+            return (Vec::new(), 0);
         }
         let mut said = std::mem::take(&mut kept.said);
         drop(kept);
@@ -159,7 +159,7 @@ impl Log {
         for same in entries.chunk_by(Entry::goes_on_in) {
             dropped += push_lines(same, &mut lines);
         }
-        (lines, dropped, held)
+        (lines, dropped)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -260,7 +260,8 @@ mod tests {
     }
 
     fn taken(log: &Log) -> (Vec<(LogLevel, String)>, u64) {
-        let (lines, dropped, _) = log.take();
+        let mut held = log.lock().held.nothing_yet();
+        let (lines, dropped) = log.take(&mut held);
         (lines.into_iter().map(|line| (line.level, line.message)).collect(), dropped)
     }
 
@@ -330,7 +331,7 @@ mod tests {
         assert_eq!(dropped, 100 * (1000 - lines.len() as u64));
         drop(other);
         (0..300).for_each(|_| log.line(INFO, &"y".repeat(100)));
-        assert_eq!(log.take().0.len(), 300, "another instance let go");
+        assert_eq!(taken(&log).0.len(), 300, "another instance let go");
         assert!(Hosted::of(&agent, 896 * 1024).is_ok(), "what was taken is given back");
     }
 }

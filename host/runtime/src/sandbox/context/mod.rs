@@ -49,7 +49,7 @@ pub(crate) struct HostContext {
     _fixed: Hosted,
 }
 
-/// What an agent reported, charged to it as long as it is kept.
+/// What an agent reported, charged to it as long as `held` is kept.
 pub(crate) struct Reported {
     pub(crate) telemetry: RunTelemetry,
     pub(crate) held: Hosted,
@@ -67,13 +67,18 @@ impl HostContext {
         self.handles.explained(fault)
     }
 
-    /// Takes what the guest reported since the run started.
-    pub(crate) fn take_reported(&mut self) -> Reported {
-        let (mut telemetry, mut held) = self.recorder.take();
-        let (lines, dropped, logged) = self.log.take();
+    /// For what the host is going to hold for the agent.
+    pub(crate) fn hosted(&self) -> Hosted {
+        Hosted::nothing(&self.limits.memory)
+    }
+
+    /// Takes what the guest reported since the run started, which is charged beside
+    /// what `held` counts already.
+    pub(crate) fn take_reported(&mut self, mut held: Hosted) -> Reported {
+        let mut telemetry = self.recorder.take(&mut held);
+        let (lines, dropped) = self.log.take(&mut held);
         telemetry.log = lines;
         telemetry.dropped.log_bytes += dropped;
-        held.join(logged);
         Reported { telemetry, held }
     }
 }

@@ -67,9 +67,12 @@ impl Recorder {
 
     /// Starts a run. A handle from an earlier one no longer means anything.
     pub(crate) fn start_run(&mut self) {
-        let on_progress = self.on_progress.take();
-        let held = self.held.take();
-        *self = Self { run: self.run + 1, on_progress, ..Self::new(held) };
+        self.run += 1;
+        self.started = Instant::now();
+        self.report_bytes = 0;
+        self.open.clear();
+        self.kept = RunTelemetry::default();
+        self.called = None;
     }
 
     /// `on_progress` is called with the progress of the run that starts next.
@@ -99,13 +102,14 @@ impl Recorder {
         spans.map(|span| span.name.clone()).collect()
     }
 
-    /// Ends what is still open and takes all that the run reported, and what
-    /// that is charged.
-    pub(crate) fn take(&mut self) -> (RunTelemetry, Hosted) {
+    /// Ends what is still open and takes all that the run reported; `held` counts
+    /// what that is charged.
+    pub(crate) fn take(&mut self, held: &mut Hosted) -> RunTelemetry {
         while let Some(index) = self.open.last().copied() {
             self.close(index);
         }
-        (std::mem::take(&mut self.kept), self.held.take())
+        held.absorb(&mut self.held);
+        std::mem::take(&mut self.kept)
     }
 
     /// Whether there is room for so much more of spans and metrics.
@@ -250,6 +254,11 @@ mod tests {
         Recorder::new(Hosted::nothing(&AgentMemory::new(0)))
     }
 
+    fn taken(recorder: &mut Recorder) -> RunTelemetry {
+        let mut held = recorder.held.nothing_yet();
+        recorder.take(&mut held)
+    }
+
     #[test]
     fn spans_nest_and_the_open_ones_end_with_the_run() {
         let mut recorder = recorder();
@@ -259,7 +268,7 @@ mod tests {
         recorder.attribute(inner.index.unwrap(), "rows", "2");
         recorder.close(outer.index.unwrap());
         assert_eq!(recorder.left_open(), ["inner"]);
-        let (kept, _) = recorder.take();
+        let kept = taken(&mut recorder);
         assert_eq!(kept.spans[1].parent, Some(0));
         assert_eq!(kept.spans[1].attributes, [("rows".to_string(), "2".to_string())]);
         assert!(recorder.open.is_empty());
@@ -274,7 +283,7 @@ mod tests {
         }
         recorder.metric("not a name", 1.0, &[]);
         recorder.metric("nan", f64::NAN, &[]);
-        let (kept, _) = recorder.take();
+        let kept = taken(&mut recorder);
         assert_eq!(
             (kept.metrics.len(), kept.dropped.metrics),
             (METRICS, 1000 - METRICS as u64 + 2)
@@ -292,7 +301,7 @@ mod tests {
         let span = recorder.open("span");
         (0..LABELS).for_each(|n| recorder.attribute(0, &n.to_string(), &"v".repeat(1000)));
         assert!(span.index.is_some_and(|index| index == 0) || recorder.kept.spans.is_empty());
-        let (kept, _) = recorder.take();
+        let kept = taken(&mut recorder);
         assert!(kept.metrics.len() < 30, "each takes 5 KiB: {}", kept.metrics.len());
         assert_eq!(kept.dropped.metrics as usize, METRICS - kept.metrics.len());
     }
@@ -303,7 +312,7 @@ mod tests {
         let _other = Hosted::of(&agent, 888 * 1024).unwrap();
         let mut recorder = Recorder::new(Hosted::nothing(&agent));
         (0..200).for_each(|_| recorder.metric("rows_total", 1.0, &[]));
-        let (kept, _) = recorder.take();
+        let kept = taken(&mut recorder);
         assert!((10..200).contains(&kept.metrics.len()), "{}", kept.metrics.len());
         assert_eq!(kept.dropped.metrics as usize, 200 - kept.metrics.len());
     }
@@ -312,7 +321,7 @@ mod tests {
     fn a_handle_of_an_earlier_run_means_nothing() {
         let mut recorder = recorder();
         let old = recorder.open("old");
-        drop(recorder.take());
+        taken(&mut recorder);
         recorder.start_run();
         assert_ne!(old.run, recorder.run);
     }

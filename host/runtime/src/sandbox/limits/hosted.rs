@@ -84,21 +84,23 @@ impl<A: Account> Held<A> {
         self.change(bytes.next_multiple_of(STEP_BYTES))
     }
 
-    /// Counts what `other` counted as its own.
-    pub(crate) fn join(&mut self, mut other: Self) {
-        self.bytes += std::mem::take(&mut other.bytes);
+    /// One of the same account, for what is taken from this one.
+    #[cfg(test)]
+    pub(crate) fn nothing_yet(&self) -> Self {
+        Self::nothing(&self.account)
     }
 
-    /// All that was counted; nothing is left here.
-    pub(crate) fn take(&mut self) -> Self {
-        Self { account: Arc::clone(&self.account), bytes: std::mem::take(&mut self.bytes) }
+    /// Counts what `other`, of the same account, counted as its own; nothing is left
+    /// there.
+    pub(crate) fn absorb(&mut self, other: &mut Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 }
 
 impl<A: Account> Drop for Held<A> {
     fn drop(&mut self) {
-        // Most of them hold nothing, a run's words before all; the account is shared
-        // by the agent's runs, so it is left alone then.
+        // A usual run has no words and reads no files, and its account is shared with
+        // the agent's other runs.
         if self.bytes > 0 {
             self.account.less(self.bytes);
         }
@@ -121,7 +123,8 @@ mod tests {
         let over = one.change(free + 1000).unwrap_err();
         assert_eq!((over.wanted, over.limit), (1300, 1000));
         assert_eq!(agent.held(), 200, "what was counted stays");
-        let taken = one.take();
+        let mut taken = one.nothing_yet();
+        taken.absorb(&mut one);
         drop(one);
         assert_eq!(agent.held(), 200, "it was taken along");
         drop(taken);

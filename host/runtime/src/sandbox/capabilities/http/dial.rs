@@ -192,7 +192,8 @@ mod tests {
             traffic: Arc::default(),
             total: Arc::default(),
         };
-        let notes = Notes::new(Hosted::nothing(&access.agent.memory));
+        let mut held = Hosted::nothing(&access.agent.memory);
+        let notes = Notes::new(held.nothing_yet());
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let admitted = Admitted {
             origin: origin.parse().unwrap(),
@@ -203,7 +204,7 @@ mod tests {
             permit: Arc::new(permit),
             notes,
         };
-        (allowed(&admitted).await, admitted.notes.take().0.join("\n"))
+        (allowed(&admitted).await, admitted.notes.take(&mut held).join("\n"))
     }
 
     fn addresses(typed: &[&str]) -> io::Result<Vec<IpAddr>> {

@@ -114,10 +114,9 @@ impl Capability for Http {
 
     /// Why requests were denied, as lines at the end of the log.
     fn report(client: &mut Client, reported: &mut Reported) {
-        let (notes, held) = client.hooks.notes.take();
+        let notes = client.hooks.notes.take(&mut reported.held);
         let line = |message| LogLine { level: LogLevel::Warn, message };
         reported.telemetry.log.extend(notes.into_iter().map(line));
-        reported.held.join(held);
     }
 }
 

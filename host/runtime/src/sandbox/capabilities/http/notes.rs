@@ -42,10 +42,11 @@ impl Notes {
         }
     }
 
-    /// The notes since the last time, and what they are charged.
-    pub(super) fn take(&self) -> (Vec<String>, Hosted) {
+    /// The notes since the last time; `held` counts what they are charged.
+    pub(super) fn take(&self, held: &mut Hosted) -> Vec<String> {
         let mut noted = self.lock();
-        (std::mem::take(&mut noted.notes), noted.held.take())
+        held.absorb(&mut noted.held);
+        std::mem::take(&mut noted.notes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {
