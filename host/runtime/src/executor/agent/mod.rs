@@ -193,7 +193,7 @@ impl Agent {
     async fn slot(&self, deadline: Option<SystemTime>) -> Result<SemaphorePermit<'_>, Fault> {
         // Without a deadline the queue's own bound is what limits the wait.
         let patience = WallLimit::housekeeping(Duration::MAX);
-        let patience = patience.until(deadline, SystemTime::now());
+        let patience = patience.until(deadline, SystemTime::now);
         let slot = tokio::time::timeout(patience.limit, self.free_slot()).await;
         let slot = slot.map_err(|_| patience.breach(Call::ExecuteTask))?;
         match slot {
@@ -278,7 +278,7 @@ impl Agent {
             return Ok((instance, None));
         }
         let started = Instant::now();
-        let wall = self.housekeeping().until(deadline, SystemTime::now());
+        let wall = self.housekeeping().until(deadline, SystemTime::now);
         let instance = self.start_instance(driver, wall).await?;
         Ok((instance, Some(started.elapsed())))
     }

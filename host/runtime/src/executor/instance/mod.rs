@@ -214,7 +214,7 @@ impl Instance {
         let call = self.guest.lifecycle.call_execute_task(&mut self.store, &wire);
         // Parsing is work that the guest caused, so it is metered with the call.
         let call = async { Ok(call.await?.map(|text| output::parse(&text))) };
-        let wall = limits.wall(SystemTime::now());
+        let wall = limits.wall(SystemTime::now);
         let returned = driver.drive(call, Call::ExecuteTask, wall).await;
         drop(wire);
         self.served = self.served.saturating_add(1);

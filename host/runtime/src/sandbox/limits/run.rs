@@ -22,9 +22,10 @@ impl WallLimit {
         Self { limit, quota: QuotaKind::AgentTimeout, set_by: LimitSource::Host }
     }
 
-    /// This, or what is left from `now` until the deadline where that is less.
-    pub(crate) fn until(self, deadline: Option<SystemTime>, now: SystemTime) -> Self {
-        let left = deadline.map(|end| end.duration_since(now).unwrap_or(Duration::ZERO));
+    /// This, or what is left from `now` until the deadline where that is less. Without
+    /// a deadline the clock is not asked.
+    pub(crate) fn until(self, deadline: Option<SystemTime>, now: fn() -> SystemTime) -> Self {
+        let left = deadline.map(|end| end.duration_since(now()).unwrap_or(Duration::ZERO));
         match left {
             Some(limit) if limit < self.limit => {
                 Self { limit, quota: QuotaKind::Deadline, set_by: LimitSource::Task }
@@ -101,7 +102,7 @@ impl RunLimits {
     }
 
     /// What the task's own call may take if it starts `now`.
-    pub(crate) fn wall(&self, now: SystemTime) -> WallLimit {
+    pub(crate) fn wall(&self, now: fn() -> SystemTime) -> WallLimit {
         let (limit, set_by) = self.time;
         WallLimit { limit, quota: QuotaKind::ExecutionTime, set_by }.until(self.deadline, now)
     }
@@ -153,7 +154,7 @@ mod tests {
     fn the_tighter_limit_rules_and_says_whose_it_is() {
         let agent = ResourceQuota { max_memory_mb: 64, ..ResourceQuota::default() };
         let task = ResourceQuota { max_execution_time_secs: 2, ..ResourceQuota::default() };
-        let now = SystemTime::UNIX_EPOCH;
+        let now = || SystemTime::UNIX_EPOCH;
         let limits = RunLimits::new(&agent, &task, None);
         assert_eq!(limits.quota.max_memory_mb, 64, "the quota that the guest gets");
         assert_eq!(limits.quota.max_network_mbps, Some(10.0));
@@ -161,12 +162,14 @@ mod tests {
         assert_eq!(RunLimits::new(&agent, &none, None).quota.max_network_mbps, None);
         assert_eq!(limits.wall(now).set_by, LimitSource::Task);
 
-        let deadline = Some(now + Duration::from_secs(1));
+        let deadline = Some(now() + Duration::from_secs(1));
         let limits = RunLimits::new(&agent, &task, deadline);
         let wall = limits.wall(now);
         assert_eq!((wall.quota, wall.limit), (QuotaKind::Deadline, Duration::from_secs(1)));
-        assert_eq!(limits.wall(now + Duration::from_secs(9)).limit, Duration::ZERO);
+        let late = || SystemTime::UNIX_EPOCH + Duration::from_secs(9);
+        assert_eq!(limits.wall(late).limit, Duration::ZERO);
         let housekeeping = WallLimit::housekeeping(Duration::from_millis(1));
         assert_eq!(housekeeping.until(deadline, now), housekeeping);
+        assert_eq!(housekeeping.until(None, || panic!("no deadline")), housekeeping);
     }
 }
