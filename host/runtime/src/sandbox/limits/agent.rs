@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::ResourceQuota;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use super::bandwidth::Bandwidth;
 use super::bucket::Bucket;
@@ -32,12 +33,13 @@ pub(crate) struct AgentLimits {
 impl AgentLimits {
     pub(crate) fn new(quota: ResourceQuota, supplies: &Supplies) -> Self {
         let (descriptors, threads) = supplies.for_agent();
+        let now = Instant::now();
         Self {
             descriptors,
             threads,
-            share: cpu::share(quota.max_cpu_cores),
+            share: cpu::share(quota.max_cpu_cores, now),
             memory: AgentMemory::new(quota.memory_bytes()),
-            bandwidth: Bandwidth::new(quota.max_network_mbps),
+            bandwidth: Bandwidth::new(quota.max_network_mbps, now),
             quota: Mutex::new(quota),
         }
     }

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::bucket::Bucket;
 
 /// Bytes a second at one megabit a second.
@@ -30,9 +32,9 @@ pub(crate) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// So much each way; with `None` nothing passes.
-    pub(crate) fn new(mbps: Option<f64>) -> Self {
-        let bucket = || Bucket::new(rate(mbps), burst);
+    /// So much each way, from `now` on; with `None` nothing passes.
+    pub(crate) fn new(mbps: Option<f64>, now: Instant) -> Self {
+        let bucket = || Bucket::new(rate(mbps), burst, now);
         Self { sent: bucket(), received: bucket() }
     }
 

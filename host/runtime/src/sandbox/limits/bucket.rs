@@ -35,9 +35,9 @@ struct Level {
 }
 
 impl Bucket {
-    /// A full bucket.
-    pub(crate) fn new(rate: f64, burst: fn(f64) -> f64) -> Self {
-        let level = Level { rate, tokens: burst(rate), at: Instant::now() };
+    /// A full bucket, from `now` on.
+    pub(crate) fn new(rate: f64, burst: fn(f64) -> f64, now: Instant) -> Self {
+        let level = Level { rate, tokens: burst(rate), at: now };
         Self {
             level: Mutex::new(level),
             burst,
@@ -55,7 +55,7 @@ impl Bucket {
     /// savings up to the new burst.
     pub(crate) fn change(&self, rate: f64) {
         let mut level = self.level();
-        level.refill(self.burst);
+        level.refill(self.burst, Instant::now());
         level.rate = rate;
         level.tokens = level.tokens.min((self.burst)(rate));
         drop(level);
@@ -66,10 +66,10 @@ impl Bucket {
         self.level().tokens -= used;
     }
 
-    /// When the bucket is no longer below zero; `None`: now.
-    pub(crate) fn empty_until(&self) -> Option<Instant> {
+    /// When the bucket is no longer below zero; `None`: it is not, as of `now`.
+    fn empty_until(&self, now: Instant) -> Option<Instant> {
         let mut level = self.level();
-        level.refill(self.burst);
+        level.refill(self.burst, now);
         let debt = -level.tokens;
         let wait = || Duration::try_from_secs_f64(debt / level.rate).unwrap_or(LONGEST_WAIT);
         (debt > 0.0).then(|| level.at + wait().min(LONGEST_WAIT))
@@ -81,9 +81,11 @@ impl Bucket {
 }
 
 impl Level {
-    fn refill(&mut self, burst: fn(f64) -> f64) {
-        let now = Instant::now();
-        let refill = now.duration_since(self.at).as_secs_f64() * self.rate;
+    /// Another user may have refilled it for a time after `now` already. Then there
+    /// is nothing to add, and no time that would be counted twice.
+    fn refill(&mut self, burst: fn(f64) -> f64, now: Instant) {
+        let Some(passed) = now.checked_duration_since(self.at) else { return };
+        let refill = passed.as_secs_f64() * self.rate;
         self.tokens = (self.tokens + refill).min(burst(self.rate));
         self.at = now;
     }
@@ -102,8 +104,11 @@ impl Shares<'_> {
         self.task.inspect(|task| task.debit(used));
     }
 
+    /// When none of them is below zero any more; `None`: now.
     pub(crate) fn empty_until(self) -> Option<Instant> {
-        self.agent.empty_until().max(self.task.and_then(Bucket::empty_until))
+        let now = Instant::now();
+        let task = self.task.and_then(|task| task.empty_until(now));
+        self.agent.empty_until(now).max(task)
     }
 
     /// Returns when no share is below zero.
@@ -111,7 +116,8 @@ impl Shares<'_> {
         let since = Instant::now();
         let _paused = Paused { bucket: self.agent, since };
         // Counted for the task too, where it is its share that is waited for.
-        let tighter = self.task.filter(|task| task.empty_until() > self.agent.empty_until());
+        let is_tighter = |task: &&Bucket| task.empty_until(since) > self.agent.empty_until(since);
+        let tighter = self.task.filter(is_tighter);
         let _of_task = tighter.map(|bucket| Paused { bucket, since });
         loop {
             // Made before the look at the level, so that no change is missed.
@@ -148,28 +154,35 @@ mod tests {
         (0.02 * rate).max(0.01)
     }
 
+    fn full(rate: f64) -> Bucket {
+        Bucket::new(rate, saved, Instant::now())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_overdrawn_bucket_is_empty_until_the_debt_is_refilled() {
-        let bucket = Bucket::new(0.25, saved);
+        let bucket = full(0.25);
         bucket.debit(saved(0.25) + 1.0);
-        let wait = bucket.empty_until().unwrap() - Instant::now();
+        let wait = bucket.empty_until(Instant::now()).unwrap() - Instant::now();
         assert!((wait.as_secs_f64() - 4.0).abs() < 1e-6, "{wait:?}");
         tokio::time::advance(Duration::from_secs_f64(4.000_001)).await;
-        assert_eq!(bucket.empty_until(), None);
+        assert_eq!(bucket.empty_until(Instant::now()), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn savings_are_bounded() {
-        let bucket = Bucket::new(0.5, saved);
+        let bucket = full(0.5);
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert_eq!(bucket.empty_until(), None);
+        assert_eq!(bucket.empty_until(Instant::now()), None);
         bucket.debit(0.011);
-        assert!(bucket.empty_until().is_some(), "an hour's rest buys one burst of 10 ms");
+        assert!(
+            bucket.empty_until(Instant::now()).is_some(),
+            "an hour's rest buys one burst of 10 ms"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_changed_rate_holds_from_then_on_and_wakes_who_waits() {
-        let bucket = Bucket::new(0.001, saved);
+        let bucket = full(0.001);
         bucket.debit(saved(0.001) + 1.0);
         let started = Instant::now();
         let paused = Shares { agent: &bucket, task: None }.refilled();
@@ -187,7 +200,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lowered_rate_makes_who_waits_wait_longer() {
-        let bucket = Bucket::new(1.0, saved);
+        let bucket = full(1.0);
         bucket.debit(saved(1.0) + 1.0);
         let started = Instant::now();
         let paused = Shares { agent: &bucket, task: None }.refilled();
@@ -198,13 +211,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn savings_are_bounded_by_the_new_burst() {
-        let bucket = Bucket::new(100.0, saved);
+        let bucket = full(100.0);
         bucket.change(1.0);
         bucket.debit(0.021);
-        assert!(bucket.empty_until().is_some(), "two seconds saved at 100 cores are 20 ms at one");
+        assert!(
+            bucket.empty_until(Instant::now()).is_some(),
+            "two seconds saved at 100 cores are 20 ms at one"
+        );
         bucket.change(100.0);
         tokio::time::advance(Duration::from_secs(1)).await;
         bucket.debit(1.999);
-        assert_eq!(bucket.empty_until(), None, "a raised share may be saved up to its own burst");
+        assert_eq!(
+            bucket.empty_until(Instant::now()),
+            None,
+            "a raised share may be saved up to its own burst"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_is_counted_twice_where_one_user_saw_the_clock_before_another() {
+        let bucket = full(1.0);
+        bucket.debit(saved(1.0) + 10.0);
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let now = Instant::now();
+        let until = bucket.empty_until(now);
+        assert_eq!(bucket.empty_until(before), until);
+        assert_eq!(bucket.empty_until(now), until);
     }
 }

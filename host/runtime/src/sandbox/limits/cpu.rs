@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
 
 use super::bucket::{Bucket, Shares};
 use crate::sandbox::ticker::TICK;
@@ -21,9 +22,9 @@ use crate::sandbox::ticker::TICK;
 /// pause runs at full speed.
 const BURST: Duration = Duration::from_millis(20);
 
-/// A share of processor time, in seconds for each second.
-pub(crate) fn share(cores: f64) -> Bucket {
-    Bucket::new(cores, burst)
+/// A share of processor time, in seconds for each second from `now` on.
+pub(crate) fn share(cores: f64, now: Instant) -> Bucket {
+    Bucket::new(cores, burst, now)
 }
 
 /// The most seconds saved up.
@@ -109,12 +110,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_other_threads_did_for_a_guest_is_its_own() {
-        let (mut used, shares) = (Duration::ZERO, share(1.0));
+        let (mut used, shares) = (Duration::ZERO, share(1.0, Instant::now()));
         let shares = Shares { agent: &shares, task: None };
         metered(async { charge_caller(Duration::from_secs(5)) }, shares, &mut used).await.unwrap();
         assert!((5..6).contains(&used.as_secs()), "{used:?}");
         let mut next = Duration::ZERO;
-        let others = Shares { agent: &share(1.0), task: None };
+        let others = Shares { agent: &share(1.0, Instant::now()), task: None };
         metered(async {}, others, &mut next).await.unwrap();
         assert!(next.as_secs() < 1, "not another's: {next:?}");
     }
@@ -122,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_with_its_message() {
         let mut used = Duration::ZERO;
-        let shares = Shares { agent: &share(1.0), task: None };
+        let shares = Shares { agent: &share(1.0, Instant::now()), task: None };
         let error = metered(async { panic!("oh no") }, shares, &mut used).await.unwrap_err();
         assert_eq!(error.0, "oh no");
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use chimera_layer4_core::{Breach, Call, Fault, LimitSource, QuotaKind, ResourceQuota};
+use tokio::time::Instant;
 
 use super::bandwidth::Bandwidth;
 use super::bucket::Bucket;
@@ -89,11 +90,12 @@ impl RunLimits {
                 .zip(task.max_network_mbps)
                 .map(|(agent, task)| agent.min(task)),
         };
+        let now = Instant::now();
         Self {
             quota,
             memory: task.memory_bytes(),
-            share: cpu::share(task.max_cpu_cores),
-            bandwidth: Bandwidth::new(task.max_network_mbps),
+            share: cpu::share(task.max_cpu_cores, now),
+            bandwidth: Bandwidth::new(task.max_network_mbps, now),
             time,
             slower,
             no_network: agent.max_network_mbps.is_some() && task.max_network_mbps.is_none(),
