@@ -7,8 +7,11 @@
 mod handover;
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use chimera_layer4_core::{
@@ -173,9 +176,7 @@ impl Agent {
 
     /// As [`run`](Self::run), with what surrounds the run.
     pub async fn run_with(&self, task: &Task, attempt: u32, options: RunOptions) -> RunReport {
-        let submitted = Instant::now();
-        let slot = self.slot(task.deadline).await;
-        let waited = submitted.elapsed();
+        let (slot, waited) = self.slot(task.deadline).await;
         let mut report = match slot {
             Ok(_slot) => {
                 let mut meter = self.totals.meter();
@@ -189,17 +190,31 @@ impl Agent {
         report
     }
 
-    /// Waits for a slot, at the most until the deadline.
-    async fn slot(&self, deadline: Option<SystemTime>) -> Result<SemaphorePermit<'_>, Fault> {
-        // Without a deadline the queue's own bound is what limits the wait.
-        let patience = WallLimit::housekeeping(Duration::MAX);
-        let patience = patience.until(deadline, SystemTime::now);
-        let slot = tokio::time::timeout(patience.limit, self.free_slot()).await;
-        let slot = slot.map_err(|_| patience.breach(Call::ExecuteTask))?;
-        match slot {
-            Some(slot) if !self.stopping.load(Ordering::Acquire) => Ok(slot),
-            _ => Err(Fault::Stopped),
-        }
+    /// Waits for a slot, at the most until the deadline; answers how long that took
+    /// too.
+    async fn slot(
+        &self,
+        deadline: Option<SystemTime>,
+    ) -> (Result<SemaphorePermit<'_>, Fault>, Duration) {
+        let mut free = pin!(self.free_slot());
+        // One that is free is taken without a clock or a timer.
+        let (slot, waited) = match poll_fn(|cx| Poll::Ready(free.as_mut().poll(cx))).await {
+            Poll::Ready(slot) => (Ok(slot), Duration::ZERO),
+            Poll::Pending => {
+                let since = Instant::now();
+                // Without a deadline the queue's own bound is what limits the wait.
+                let patience = WallLimit::housekeeping(Duration::MAX);
+                let patience = patience.until(deadline, SystemTime::now);
+                let slot = tokio::time::timeout(patience.limit, free).await;
+                (slot.map_err(|_| patience.breach(Call::ExecuteTask)), since.elapsed())
+            }
+        };
+        let slot = match slot {
+            Ok(Some(slot)) if !self.stopping.load(Ordering::Acquire) => Ok(slot),
+            Ok(_) => Err(Fault::Stopped),
+            Err(breach) => Err(breach.into()),
+        };
+        (slot, waited)
     }
 
     /// A slot to begin in; none is given while the agent's state is being handed over.
