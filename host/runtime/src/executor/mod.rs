@@ -12,6 +12,7 @@ mod output;
 mod probe;
 mod report;
 mod totals;
+mod within;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 
 mod state;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,7 @@ use chimera_layer4_core::{
 use wasmtime::Store;
 
 use super::output;
+use super::within::within;
 use crate::genome::Genome;
 use crate::sandbox::bindings::{self, HandedTask};
 use crate::sandbox::capabilities::Backends;
@@ -53,12 +55,14 @@ impl CallContext<'_> {
             return Err(wall.breach(during).into());
         }
         let _running = self.host.running();
+        // A call's future is large, so it is not moved on.
+        let call = pin!(call);
         let metered = metered(call, self.shares, self.cpu);
-        match tokio::time::timeout(wall.limit, metered).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(fault::of_call(&error, during)),
-            Ok(Err(panic)) => Err(fault::of_panic(&panic, during)),
-            Err(_) => Err(wall.breach(during).into()),
+        match within(wall.limit, metered).await {
+            Some(Ok(Ok(value))) => Ok(value),
+            Some(Ok(Err(error))) => Err(fault::of_call(&error, during)),
+            Some(Err(panic)) => Err(fault::of_panic(&panic, during)),
+            None => Err(wall.breach(during).into()),
         }
     }
 }
