@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chimera_layer4_core::config::bad_name;
-use chimera_layer4_core::{AgentConfig, AgentId, FabricError, FabricResult};
+use chimera_layer4_core::{
+    AgentConfig, AgentHealth, AgentId, FabricError, FabricResult, HealthStatus,
+};
 use chimera_layer4_runtime::Genome;
 
 pub use self::registry::AgentSource;
@@ -122,7 +124,7 @@ impl Agents {
     }
 
     /// Replaces an agent's instances by new ones. Running tasks finish first in
-    /// the old ones; the agent keeps its identity.
+    /// the old ones; the agent keeps its identity, and counts as healthy until it is asked.
     ///
     /// # Errors
     /// `AgentNotFound`, `NotRunning`, or what the new instance's `init` failed with.
@@ -130,6 +132,9 @@ impl Agents {
         self.life.check_not_ending()?;
         let entry = self.pool.agents.get(agent_id).ok_or(FabricError::AgentNotFound(agent_id))?;
         entry.agent.restart().await?;
+        // What the last heartbeat found was of instances that are gone.
+        let message = Some("restarted".to_owned());
+        entry.set_health(AgentHealth { status: HealthStatus::Healthy, message });
         self.telemetry.restarted(&entry.runner());
         Ok(())
     }
