@@ -17,8 +17,6 @@ pub(crate) struct Around {
     pub(crate) side: Side,
     pub(crate) kind: Kind,
     pub(crate) reason: String,
-    pub(crate) compile: bool,
-    pub(crate) runs: bool,
     #[serde(default)]
     pub(crate) run_by: Option<String>,
     #[serde(default)]
@@ -98,7 +96,8 @@ pub(crate) fn compose(block: &str, around: &Around) -> Result<String, String> {
     Ok(parts.map(|part| format!("{part}\n")).collect())
 }
 
-/// The blocks of the host's side that compile, each in a module named by its line.
+/// The blocks of the host's side, each in a module named by its line, and `COMPILED`, which
+/// has their lines.
 ///
 /// # Errors
 /// As [`compose`], with the block's line; a block that is not among `blocks`.
@@ -106,14 +105,14 @@ pub(crate) fn host_modules(
     blocks: &BTreeMap<String, String>,
     left_out: &LeftOut,
 ) -> Result<String, String> {
-    let mut text = String::new();
-    let compiled = |around: &&Around| around.compile && around.side == Side::Host;
-    for (line, around) in left_out.iter().filter(|(_, around)| compiled(around)) {
+    let (mut text, mut lines) = (String::new(), Vec::new());
+    for (line, around) in left_out.iter().filter(|(_, around)| around.side == Side::Host) {
         let block = blocks.get(line).ok_or_else(|| format!("there is no block {line}.rs.txt"))?;
         let composed = compose(block, around).map_err(|wrong| format!("block {line}: {wrong}"))?;
         text += &format!("pub(super) mod b{line} {{\n{composed}}}\n");
+        lines.push(line);
     }
-    Ok(text)
+    Ok(text + &format!("pub(super) const COMPILED: &[&str] = &{lines:?};\n"))
 }
 
 /// The one line of a block, without its indentation, that is `wanted`.

@@ -11,8 +11,6 @@ fn around() -> Around {
         side: Side::Host,
         kind: Kind::Statements,
         reason: "Nothing is left out.".into(),
-        compile: true,
-        runs: false,
         run_by: None,
         imports: String::new(),
         before: String::new(),
@@ -97,18 +95,16 @@ fn a_line_that_is_no_comment_or_not_there_once_is_refused() {
 
 #[test]
 fn a_key_that_is_not_known_is_refused() {
-    let text =
-        "[0001]\nside = \"host\"\nkind = \"items\"\nreason = \"\"\ncompile = true\nruns = false\n";
+    let text = "[0001]\nside = \"host\"\nkind = \"items\"\nreason = \"\"\n";
     assert!(left_out(text).is_ok());
     let refused = left_out(&format!("{text}replace = \"all\"\n")).unwrap_err();
     assert!(refused.contains("replace"), "{refused}");
 }
 
 #[test]
-fn modules_are_made_of_what_compiles_on_the_hosts_side() {
+fn modules_are_made_of_the_hosts_side() {
     let all = [
         ("0001", around()),
-        ("0002", Around { compile: false, ..around() }),
         ("0003", Around { side: Side::Guest, ..around() }),
         ("0004", in_place_of("// ... the rest")),
     ];
@@ -117,6 +113,7 @@ fn modules_are_made_of_what_compiles_on_the_hosts_side() {
     let modules = host_modules(&blocks, &left_out).unwrap();
     let names: Vec<&str> = modules.lines().filter(|line| line.contains("mod ")).collect();
     assert_eq!(names, ["pub(super) mod b0001 {", "pub(super) mod b0004 {"]);
+    assert!(modules.ends_with("COMPILED: &[&str] = &[\"0001\", \"0004\"];\n"), "{modules}");
     left_out.insert("0005".into(), around());
     let refused = host_modules(&blocks, &left_out).unwrap_err();
     assert!(refused.contains("0005"), "{refused}");

@@ -1,8 +1,10 @@
 //! The document's agents: each is a crate as an author would have it, with the block as its
 //! `lib.rs`, built into a component and run by the program.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chimera_layer4_toolchain::{self as toolchain, Stop};
 use serde_json::{Value, json};
@@ -11,6 +13,10 @@ use super::compose::compose;
 use super::{left_out, rust_blocks};
 use crate::cli::Chimera;
 use crate::harness::{guests_target, root};
+use crate::shell::outside_of_cargo;
+
+/// The blocks of each agent, by their lines.
+pub(super) const AGENTS: [&[&str]; 3] = [&["0213"], &["0464"], &["0875", "0893"]];
 
 /// An agent of the document, as a component.
 struct Agent {
@@ -19,21 +25,9 @@ struct Agent {
 }
 
 impl Agent {
-    /// Composes and builds the blocks that begin at these lines; `None` as long as one of
-    /// them is on the list of what does not compile yet.
-    fn of(lines: &[&str]) -> Option<Self> {
-        let (blocks, left_out) = (rust_blocks(), left_out());
-        let mut text = String::new();
-        for line in lines {
-            let around = &left_out[*line];
-            if !around.compile {
-                println!("NOT TESTED: the agent of block {line}: it does not compile yet");
-                return None;
-            }
-            text += &compose(&blocks[*line], around).unwrap();
-        }
-        let component = build(&format!("document-{}", lines.join("-")), &text);
-        Some(Self { chimera: Chimera::new(), component: component.display().to_string() })
+    fn of(lines: &[&str]) -> Self {
+        let component = component(lines).display().to_string();
+        Self { chimera: Chimera::new(), component }
     }
 
     /// What `chimera run` reports of one task.
@@ -55,9 +49,31 @@ impl Agent {
     }
 }
 
-/// Writes the crate where builds leave theirs, and builds it. It is in a workspace of its
-/// own: in that of the host it would get the features that the host asks for.
+/// The component of an agent's blocks, composed and built once.
+pub(super) fn component(lines: &[&str]) -> PathBuf {
+    static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
+    assert!(AGENTS.contains(&lines), "no agent is in these blocks: {lines:?}");
+    let name = format!("document-{}", lines.join("-"));
+    let mut built =
+        BUILT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let path = built.entry(name.clone()).or_insert_with(|| {
+        let (blocks, left_out) = (rust_blocks(), left_out());
+        let composed = lines.iter().map(|line| compose(&blocks[*line], &left_out[*line]).unwrap());
+        build(&name, &composed.collect::<String>())
+    });
+    path.clone()
+}
+
+/// Builds an agent of this code.
 fn build(name: &str, text: &str) -> PathBuf {
+    let folder = write_crate(name, text, "");
+    toolchain::build(&folder, Some(&guests_target()), &Stop::default(), &mut |_| {})
+        .expect("the document's agent builds")
+}
+
+/// Writes the crate where builds leave theirs. It is in a workspace of its own: in that of
+/// the host it would get the features that the host asks for.
+fn write_crate(name: &str, text: &str, features: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("document").join(name);
     fs::create_dir_all(folder.join("src")).unwrap();
     let host = root().join("host").canonicalize().unwrap();
@@ -65,15 +81,14 @@ fn build(name: &str, text: &str) -> PathBuf {
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
          [workspace]\n\n\
          [lib]\ncrate-type = [\"cdylib\"]\n\n\
-         [dependencies]\nchimera-layer4 = {{ path = {host:?} }}\n\n\
+         [dependencies]\nchimera-layer4 = {{ path = {host:?}{features} }}\n\n\
          [profile.release]\nstrip = true\n"
     );
     write(&folder.join("Cargo.toml"), &manifest);
     write(&folder.join("src/lib.rs"), text);
     // The versions that the repository has: nothing is fetched.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    toolchain::build(&folder, Some(&guests_target()), &Stop::default(), &mut |_| {})
-        .expect("the document's agent builds")
+    folder
 }
 
 /// What is the same keeps its time, so that cargo does not build it again.
@@ -100,7 +115,7 @@ fn is_measured_by_the_host(report: &Value, claimed: &Value) {
 
 #[test]
 fn the_agent_of_the_quick_start_analyses_data() {
-    let Some(agent) = Agent::of(&["0213"]) else { return };
+    let agent = Agent::of(&["0213"]);
     let task = json!({ "action": "data_analysis", "input_path": "/data/input.json" });
     let report = agent.run(&task, &[]);
     let output = json!({
@@ -119,7 +134,7 @@ fn the_agent_of_the_quick_start_analyses_data() {
 
 #[test]
 fn the_agent_of_the_usage_chapter_analyses_data() {
-    let Some(agent) = Agent::of(&["0464"]) else { return };
+    let agent = Agent::of(&["0464"]);
     let task = json!({ "action": "analyze_data", "data_path": "/data/input.json" });
     let report = agent.run(&task, &[]);
     let output = json!({
@@ -138,7 +153,7 @@ fn the_agent_of_the_usage_chapter_analyses_data() {
 /// It says that it needs a variable: without the grant it does not start.
 #[test]
 fn the_custom_agent_runs_where_its_variable_is_granted() {
-    let Some(agent) = Agent::of(&["0875", "0893"]) else { return };
+    let agent = Agent::of(&["0875", "0893"]);
     let task = json!({ "text": "hello" });
     let granted = ["--env", "API_KEY=secret"];
     let report = agent.run(&task, &granted);
@@ -148,4 +163,26 @@ fn the_custom_agent_runs_where_its_variable_is_granted() {
     let refused = agent.chimera.run(&["run", &agent.component, "--task", "1"]);
     assert_ne!(refused.code, 0);
     assert!(refused.err.contains("API_KEY"), "{}", refused.err);
+}
+
+/// Neither for WebAssembly nor natively, as its own tests would run, where it takes the
+/// package without its default features.
+#[test]
+fn an_agent_builds_no_engine() {
+    for (name, features, target) in [
+        ("tree-wasm", "", &["--target", "wasm32-wasip2"][..]),
+        ("tree-native", ", default-features = false", &[]),
+    ] {
+        let folder = write_crate(name, "", features);
+        let mut tree = outside_of_cargo("cargo");
+        tree.args(["tree", "--edges", "normal", "--prefix", "none"]).args(target);
+        let output = tree.current_dir(folder).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let packages = String::from_utf8(output.stdout).unwrap();
+        assert!(packages.contains("chimera-agent-sdk v"), "{packages}");
+        for large in ["wasmtime", "cranelift", "axum", "tokio"] {
+            assert!(!packages.contains(large), "{name}: {large} in {packages}");
+        }
+    }
 }
