@@ -3,12 +3,14 @@
 //! says what the document leaves out around it.
 //! All are compiled, and what has something to do is run.
 
+mod commands;
 mod compose;
 mod composed;
 mod fragments;
 mod guests;
 mod host;
 mod kept;
+pub(crate) mod monitoring;
 mod page;
 mod programs;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::metrics::{busy, expressions};
+use crate::document::monitoring;
 use crate::harness::root;
 
 /// Prometheus, ended when dropped.
@@ -105,6 +106,8 @@ async fn rules_and_panels_are_evaluated_on_a_real_host() {
     let deploy = root().join("host/deploy/prometheus");
     well("promtool", &["check", "config", "prometheus.yml"], &deploy);
     well("promtool", &["test", "rules", "rules_test.yml"], &deploy);
+    let theirs = monitoring::rules().display().to_string();
+    well("promtool", &["check", "rules", &theirs], &deploy);
 
     let api = busy().await;
     let target = api.address.to_string();
@@ -127,6 +130,11 @@ async fn rules_and_panels_are_evaluated_on_a_real_host() {
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
         prometheus.until_evaluated();
+        // Those of the document, too: each panel has something to draw, and each alert
+        // something to compare.
+        let compared = |alert: String| alert.rsplit_once(" > ").unwrap().0.to_owned();
+        let alerts = monitoring::alerts().into_iter().map(compared);
+        alerts.chain(monitoring::panels()).for_each(|expression| prometheus.until(&expression));
     });
     asked.await.unwrap();
     api.end().await.unwrap();

@@ -93,7 +93,7 @@ fn value(text: &str, series: &str) -> f64 {
 }
 
 /// The families and the samples that are exported.
-fn exported(text: &str) -> BTreeSet<String> {
+pub(crate) fn exported(text: &str) -> BTreeSet<String> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let samples = samples.filter_map(|line| line.split(['{', ' ']).next());
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
@@ -188,7 +188,7 @@ async fn a_type_counts_from_zero_before_its_first_task() {
 }
 
 /// The names that an expression may mean: words that begin as ours do.
-fn named(expression: &str) -> BTreeSet<String> {
+pub(crate) fn named(expression: &str) -> BTreeSet<String> {
     let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':');
     let names = expression.split(word).filter(|word| word.starts_with("layer4_"));
     names.map(str::to_owned).collect()
@@ -245,7 +245,7 @@ pub(super) fn expressions() -> Vec<String> {
 }
 
 /// Every `expr`, and every `query` that is text.
-fn collect(value: &Value, into: &mut Vec<String>) {
+pub(crate) fn collect(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {

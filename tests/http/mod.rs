@@ -10,7 +10,7 @@ mod events;
 mod evolution;
 mod genomes;
 mod logs;
-mod metrics;
+pub(crate) mod metrics;
 mod openapi;
 mod queue;
 pub(crate) mod service;
