@@ -183,8 +183,8 @@ async fn deploy(
     Ok(Answer(Deployed { name, outcome: outcome.word().to_owned() }))
 }
 
-/// Ends an agent type that was deployed; tasks in flight finish first. Tasks that wait go
-/// on when the type is there again.
+/// Ends an agent type that was deployed; tasks in flight finish. Tasks that wait go on when
+/// the type is there again.
 #[utoipa::path(
     delete, path = paths::AGENT_TYPE, tag = "agents",
     operation_id = "retire_agent_type",

@@ -1,10 +1,11 @@
 //! [`Agents`]: starts agents, monitors them, ends them.
 //!
 //! `registry` has every agent by its id and its type, and says which of them takes a
-//! task; `pool` starts them and runs tasks on them; `heartbeat` asks them for their
-//! health.
+//! task; `pool` starts them and runs tasks on them; `ending` has those that end;
+//! `heartbeat` asks them for their health.
 
 mod allocation;
+mod ending;
 pub(crate) mod heartbeat;
 pub(crate) mod pool;
 mod probe;

@@ -16,6 +16,7 @@ use chimera_layer4_runtime::{Executor, Genome, RunReport};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::ending::EndingAgents;
 use super::registry::{AgentEntry, AgentPermit, AgentRegistry, AgentSource};
 use crate::component::read_component;
 use crate::scheduler::{Capacity, Placement, RunTask, Waker};
@@ -52,6 +53,7 @@ pub(crate) struct AgentPool {
     max_component_bytes: u64,
     /// For an agent's own `shutdown`.
     agent_timeout: Duration,
+    ending: EndingAgents,
     telemetry: Arc<Telemetry>,
     runs: Arc<dyn ObserveRuns>,
     /// Set once there is a scheduler that hands tasks out.
@@ -75,6 +77,7 @@ impl AgentPool {
             capacity: config.task_queue_capacity,
             max_component_bytes: config.components.max_component_bytes(),
             agent_timeout: config.agent_timeout(),
+            ending: EndingAgents::default(),
         }
     }
 
@@ -102,22 +105,30 @@ impl AgentPool {
         Ok(entry)
     }
 
-    /// Ends agents concurrently. Their running tasks finish; tasks that wait for
-    /// them go back to the queue.
-    pub(crate) async fn retire(&self, agents: Vec<AgentId>) {
+    /// Has these take no more tasks, and ends them beside the caller. Their running tasks
+    /// finish; tasks that wait for them go back to the queue.
+    pub(crate) fn retire(&self, agents: Vec<AgentId>) {
         // Another caller may have ended one already.
-        let taken = agents.into_iter().filter_map(|id| self.agents.take(id));
-        let timeout = self.agent_timeout;
-        let mut ending = JoinSet::new();
-        for entry in taken {
-            self.telemetry.ended(&entry.runner());
-            ending.spawn(async move { entry.end_and_log(timeout).await });
-        }
+        self.end(agents.into_iter().filter_map(|id| self.agents.take(id)));
         self.capacity_changed();
-        while ending.join_next().await.is_some() {}
     }
 
-    /// Ends every agent within `limit`; none comes in any more.
+    /// Ends agents that are in the registry no longer, beside the caller. Their running
+    /// tasks finish.
+    pub(crate) fn end(&self, agents: impl IntoIterator<Item = Arc<AgentEntry>>) {
+        for entry in agents {
+            self.telemetry.ended(&entry.runner());
+            self.ending.end(entry, self.agent_timeout);
+        }
+    }
+
+    /// Waits until one more agent of those has ended; `false` where none ends.
+    pub(crate) async fn one_more_ended(&self) -> bool {
+        self.ending.one_more().await
+    }
+
+    /// Ends every agent within `limit`; none comes in any more. Waits for those too that
+    /// end already.
     ///
     /// # Errors
     /// What the first failed with whose own `shutdown` failed.
@@ -133,6 +144,9 @@ impl AgentPool {
                     ended.map_err(|fault| FabricError::from_fault(entry.id(), fault, timeout));
                 ended.inspect_err(|error| entry.log_bad_end(error))
             });
+        }
+        if tokio::time::timeout(limit, self.ending.all()).await.is_err() {
+            tracing::warn!("agents that others took over from had not ended when the host did");
         }
         let mut first = Ok(());
         while let Some(ended) = ending.join_next().await {

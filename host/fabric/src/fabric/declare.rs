@@ -252,6 +252,7 @@ impl Fabric {
     }
 
     /// Ends the agents of a type that is declared no longer; how many tasks wait for it.
+    /// Running ones finish, which no other change waits for.
     async fn remove(&self, name: &str, origin: AgentOrigin, old: InForce) -> u64 {
         drop(self.genomes.abort_rollout(name, origin.change()).await);
         let starting = self.pool.agents.registered(name).map(|old| old.starting);
@@ -261,8 +262,8 @@ impl Fabric {
             None => None,
         };
         self.pool.agents.unregister(name);
+        self.pool.retire(old.all());
         drop(held);
-        self.pool.retire(old.all()).await;
         self.queued_for(name).await
     }
 

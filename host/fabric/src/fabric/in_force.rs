@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chimera_layer4_core::config::{AgentDeclaration, AgentOrigin};
-use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult, HostFault};
 use chimera_layer4_runtime::Genome;
 
 use super::Fabric;
@@ -81,7 +81,7 @@ impl Fabric {
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
         let mut retired = old.map_or_else(Vec::new, InForce::all);
         retired.extend(built_in);
-        self.pool.retire(retired).await;
+        self.pool.retire(retired);
         Ok(outcome)
     }
 
@@ -107,6 +107,12 @@ impl Fabric {
                 }
                 Err(error) => error,
             };
+            // Those that end have the room that is wanted.
+            if matches!(error, FabricError::Host(HostFault::NoRoom { .. }))
+                && self.pool.one_more_ended().await
+            {
+                continue;
+            }
             let next = match (&error, &mut old) {
                 (FabricError::TooManyAgents { .. }, Some(old)) => old.agents.pop(),
                 _ => None,
@@ -115,10 +121,10 @@ impl Fabric {
                 (Some(one), still) => {
                     gone += 1;
                     old = still;
-                    self.pool.retire(vec![one]).await;
+                    self.pool.retire(vec![one]);
                 }
                 (None, old) => {
-                    self.pool.retire(begun).await;
+                    self.pool.retire(begun);
                     self.bring_back(old, name, gone).await;
                     return Err(error);
                 }

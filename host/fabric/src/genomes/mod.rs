@@ -90,7 +90,8 @@ impl Genomes {
         Ok(())
     }
 
-    /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
+    /// Stops the controllers of rollouts, and waits for changes that are under way, up to
+    /// `limit`.
     pub(crate) async fn shut_down(&self, limit: Duration) {
         if let Some(opened) = self.opened.get() {
             opened.shut_down(limit).await;

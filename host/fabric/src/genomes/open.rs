@@ -18,7 +18,6 @@ use tokio::task::JoinSet;
 
 use super::evidence::Evidence;
 use crate::agents::pool::AgentPool;
-use crate::agents::registry::AgentEntry;
 use crate::telemetry::Telemetry;
 
 /// Agent types whose tasks are recorded.
@@ -42,8 +41,8 @@ pub(crate) struct OpenGenomes {
     pub(super) benching: tokio::sync::Semaphore,
     /// Rollouts that are seen through.
     pub(super) controllers: BackgroundTasks,
-    /// Agents that were replaced, and end.
-    pub(super) ending: BackgroundTasks,
+    /// Changes that run to their end.
+    pub(super) changing: BackgroundTasks,
     /// For an agent's own `shutdown`.
     pub(super) agent_timeout: Duration,
     /// Set once interrupted rollouts were ended, so that a second start ends none that runs.
@@ -87,7 +86,7 @@ impl OpenGenomes {
             turns: Mutex::default(),
             benching: tokio::sync::Semaphore::new(1),
             controllers: BackgroundTasks::default(),
-            ending: BackgroundTasks::default(),
+            changing: BackgroundTasks::default(),
             agent_timeout: config.agent_timeout(),
             closed: OnceCell::new(),
             open: RwLock::new(true),
@@ -142,23 +141,15 @@ impl OpenGenomes {
         self.pool.load(&bytes).await
     }
 
-    /// Ends agents that were replaced; their running tasks finish.
-    pub(super) fn retire(&self, replaced: Vec<Arc<AgentEntry>>) {
-        let timeout = self.agent_timeout;
-        for entry in replaced {
-            self.telemetry.ended(&entry.runner());
-            self.ending.spawn(async move { entry.end_and_log(timeout).await });
-        }
-    }
-
-    /// Stops the controllers of rollouts, and waits for agents that end, up to `limit`.
+    /// Stops the controllers of rollouts, and waits for changes that are under way, up to
+    /// `limit`.
     pub(super) async fn shut_down(&self, limit: Duration) {
         self.controllers.take().abort_all();
         self.evidence.trials.end_all();
-        let mut ending = self.ending.take();
-        let ended = async { while ending.join_next().await.is_some() {} };
+        let mut changing = self.changing.take();
+        let ended = async { while changing.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, ended).await.is_err() {
-            tracing::warn!("agents that others took over from had not ended when the host did");
+            tracing::warn!("a change of genomes or agent types had not ended when the host did");
         }
     }
 

@@ -141,7 +141,7 @@ impl OpenGenomes {
         what: impl Future<Output = FabricResult<T>> + Send + 'static,
     ) -> FabricResult<T> {
         let (answer, answered) = oneshot::channel();
-        self.ending.spawn(async move { drop(answer.send(what.await)) });
+        self.changing.spawn(async move { drop(answer.send(what.await)) });
         answered.await.unwrap_or(Err(FabricError::NotRunning { state: "shut down" }))
     }
 
@@ -286,7 +286,7 @@ impl OpenGenomes {
         done.switch = done.switch.max(began.elapsed());
         state.complete(&mut done.state);
         done.agents.extend(old.iter().map(|entry| entry.id()));
-        self.retire(left.replaced);
+        self.pool.end(left.replaced);
         self.end_unused(left.unwanted).await;
         Ok(())
     }

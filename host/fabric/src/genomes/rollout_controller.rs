@@ -85,7 +85,7 @@ impl OpenGenomes {
         };
         // Whatever the disk said: tasks go to those in charge again.
         self.evidence.trials.remove(name);
-        self.retire(self.pool.agents.end_trial(name));
+        self.pool.end(self.pool.agents.end_trial(name));
         tracing::info!(
             target: EXECUTOR_LOG, code = "rollout-ended",
             agent_type = name, %candidate, tasks, outcome, why, "a rollout ended"
