@@ -26,6 +26,13 @@ pub(super) struct InForce {
     on_demand: AgentId,
 }
 
+/// Agents that were started to take over.
+struct TakenOver {
+    agents: Vec<AgentId>,
+    /// How many old ones had to make room for them.
+    gone: u32,
+}
+
 impl InForce {
     /// Its agents.
     pub(super) fn all(self) -> Vec<AgentId> {
@@ -67,7 +74,14 @@ impl Fabric {
         let built_in = built_in.map(|before| before.config.agent_id);
         let starting = before.map(|before| before.starting).unwrap_or_default();
         let held = Arc::clone(&starting).lock_owned().await;
-        let agents = self.take_over(in_force.get_mut(name), name, declaration, &genome).await?;
+        let old = in_force.get_mut(name);
+        let TakenOver { agents, gone } = self.take_over(old, name, declaration, &genome).await?;
+        // Before they are what is in force: where it cannot be recorded, nothing has changed.
+        if let Err(error) = self.genomes.note_declared(name, origin, &chosen).await {
+            self.pool.retire(agents);
+            self.bring_back(in_force.get_mut(name), name, gone).await;
+            return Err(error);
+        }
         let on_demand = utils::generate_agent_id();
         let config = declaration.config(name, on_demand, self.default_quota());
         let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
@@ -75,7 +89,6 @@ impl Fabric {
         let declaration = declaration.clone();
         let now = InForce { declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
-        self.genomes.note_declared(name, origin, &chosen).await?;
         drop((held, turn));
         self.pool.capacity_changed();
         let outcome = if old.is_some() { Outcome::Replaced } else { Outcome::Started };
@@ -94,7 +107,7 @@ impl Fabric {
         name: &str,
         declaration: &AgentDeclaration,
         genome: &Arc<Genome>,
-    ) -> FabricResult<Vec<AgentId>> {
+    ) -> FabricResult<TakenOver> {
         let mut begun = Vec::new();
         let mut gone = 0;
         while begun.len() < declaration.instances as usize {
@@ -130,11 +143,11 @@ impl Fabric {
                 }
             }
         }
-        Ok(begun)
+        Ok(TakenOver { agents: begun, gone })
     }
 
     /// Starts as many agents as went, as they were.
-    async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: usize) {
+    async fn bring_back(&self, old: Option<&mut InForce>, name: &str, gone: u32) {
         let Some(old) = old else { return };
         // What those run that are still there: another may have taken over.
         let there = self.pool.agents.in_charge(name);
