@@ -172,6 +172,20 @@ impl AgentPool {
         Ok(entry)
     }
 
+    /// Starts an agent that no task sees, and ends it.
+    pub(crate) async fn try_out(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+    ) -> FabricResult<()> {
+        let agent = self.executor.spawn(genome, config).await?;
+        if let Err(fault) = agent.shutdown(self.agent_timeout).await {
+            let agent = agent.config().agent_id;
+            tracing::warn!(%agent, %fault, "an agent that was tried out did not end well");
+        }
+        Ok(())
+    }
+
     /// Inspects, compiles and links a component, and counts where it came from.
     pub(crate) async fn load(&self, component: &[u8]) -> FabricResult<Arc<Genome>> {
         let loaded = self.executor.load(component).await;

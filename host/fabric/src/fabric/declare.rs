@@ -254,7 +254,15 @@ impl Fabric {
     /// Ends the agents of a type that is declared no longer; how many tasks wait for it.
     /// Running ones finish, which no other change waits for.
     async fn remove(&self, name: &str, origin: AgentOrigin, old: InForce) -> u64 {
-        drop(self.genomes.abort_rollout(name, origin.change()).await);
+        // No genome takes over or is put on trial while this is held. Where genomes cannot
+        // be opened, none does.
+        let turn = loop {
+            match self.genomes.turn_without_trial(name).await {
+                Ok(None) => drop(self.genomes.abort_rollout(name, origin.change()).await),
+                Ok(Some(turn)) => break Some(turn),
+                Err(_) => break None,
+            }
+        };
         let starting = self.pool.agents.registered(name).map(|old| old.starting);
         // No agent of the type is started while this is held.
         let held = match &starting {
@@ -263,7 +271,7 @@ impl Fabric {
         };
         self.pool.agents.unregister(name);
         self.pool.retire(old.all());
-        drop(held);
+        drop((held, turn));
         self.queued_for(name).await
     }
 

@@ -59,12 +59,18 @@ impl Fabric {
         {
             return Ok(Outcome::Unchanged);
         }
-        // The declaration was changed without waiting for the trial. The lineage
-        // records how the trial ended before it records what the declaration puts in
-        // charge. Without a trial there is nothing to abort.
-        let _ = self.genomes.abort_rollout(name, origin.change()).await;
-        // What is in charge stays so until its agents run.
-        let turn = self.genomes.turn(name).await?;
+        // What is in charge stays so until its agents run, and none is put on trial.
+        let turn = loop {
+            if let Some(turn) = self.genomes.turn_without_trial(name).await? {
+                break turn;
+            }
+            // What is refused ends no trial.
+            self.try_out(name, declaration, &bytes).await?;
+            // The declaration was changed without waiting for the trial. The lineage
+            // records how the trial ended before it records what the declaration puts in
+            // charge. One that has ended meanwhile needs no abort.
+            let _ = self.genomes.abort_rollout(name, origin.change()).await;
+        };
         let chosen = self.genomes.choose(name, bytes).await?;
         let genome = Arc::clone(&chosen.genome);
         // While agents change, no task starts one of its own.
@@ -96,6 +102,18 @@ impl Fabric {
         retired.extend(built_in);
         self.pool.retire(retired);
         Ok(outcome)
+    }
+
+    /// Whether an agent of the declaration starts: one that no task sees.
+    async fn try_out(
+        &self,
+        name: &str,
+        declaration: &AgentDeclaration,
+        bytes: &Arc<[u8]>,
+    ) -> FabricResult<()> {
+        let chosen = self.genomes.choose(name, Arc::clone(bytes)).await?;
+        let config = declaration.config(name, utils::generate_agent_id(), self.default_quota());
+        self.pool.try_out(chosen.genome, config).await
     }
 
     /// Starts the declared number of agents. Where `max_agents` is reached, an

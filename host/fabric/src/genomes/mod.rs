@@ -113,8 +113,14 @@ impl Genomes {
         self.opened().await?.to_the_end(what).await
     }
 
-    /// The right to change which genome is in charge of a type.
-    pub(crate) async fn turn(&self, agent_type: &str) -> FabricResult<OwnedMutexGuard<()>> {
-        Ok(self.opened().await?.turn(agent_type).await)
+    /// The right to change which genome is in charge of a type; `None` while one is on
+    /// trial. None is put on trial while the right is held.
+    pub(crate) async fn turn_without_trial(
+        &self,
+        agent_type: &str,
+    ) -> FabricResult<Option<OwnedMutexGuard<()>>> {
+        let genomes = self.opened().await?;
+        let turn = genomes.turn(agent_type).await;
+        Ok(genomes.check_no_rollout(agent_type).is_ok().then_some(turn))
     }
 }

@@ -122,7 +122,7 @@ impl OpenGenomes {
     }
 
     /// The right to change the genome in charge of a type.
-    pub(crate) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, agent_type: &str) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock();
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);

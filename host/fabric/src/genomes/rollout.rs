@@ -151,6 +151,9 @@ impl OpenGenomes {
     ) -> FabricResult<RolloutView> {
         let _turn = self.turn(agent_type).await;
         self.check_no_rollout(agent_type)?;
+        if self.pool.agents.in_charge(agent_type).is_empty() {
+            return Err(without_champion(agent_type));
+        }
         let champion = self.pool.agents.genome_of(agent_type).ok_or_else(|| {
             let message =
                 format!("agents of {agent_type:?} run several genomes; promote one first");
@@ -167,10 +170,7 @@ impl OpenGenomes {
     ) -> FabricResult<RolloutView> {
         let (champion, candidate) = (rollout.champion(), rollout.candidate());
         let champions = self.pool.agents.in_charge(agent_type);
-        let Some(like) = champions.first() else {
-            let message = format!("no agent of {agent_type:?} runs to hold it against");
-            return Err(FabricError::RolloutConflict(message));
-        };
+        let like = champions.first().ok_or_else(|| without_champion(agent_type))?;
         let most = rollout.plan().steps.last().copied().unwrap_or(1.0);
         let count = ((champions.len() as f64 * most).ceil() as usize).clamp(1, OVERLAPPING / 2);
         let Sides { candidates, control } = self.sides(&like.agent, candidate, count).await?;
@@ -189,9 +189,14 @@ impl OpenGenomes {
         let of_task = Arc::clone(&live);
         let split = Arc::new(move |task: &_| of_task.arm(task));
         let put = self.pool.agents.put_on_trial(agent_type, candidates, control, split);
-        if let Err(error) = put {
+        if let Err((error, unused)) = put {
             self.evidence.trials.remove(agent_type);
             live.finish(Err(FabricError::NotRunning { state: "shut down" }));
+            self.end_unused(unused).await;
+            let event = Event::RolledBack { to: champion, why: error.to_string() };
+            if let Err(error) = self.record(vec![entry(candidate, Some(agent_type), event)]).await {
+                tracing::warn!(agent_type, %error, "the end of a rollout is not in the lineage");
+            }
             return Err(error);
         }
         self.controllers.spawn(rollout_controller::drive(Arc::downgrade(self), live));
@@ -261,6 +266,11 @@ impl OpenGenomes {
         }
         Ok(agents)
     }
+}
+
+fn without_champion(agent_type: &str) -> FabricError {
+    let message = format!("no agent of {agent_type:?} runs to hold it against");
+    FabricError::RolloutConflict(message)
 }
 
 fn not_started(error: NotStarted) -> FabricError {

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use chimera_layer4_core::FabricResult;
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_runtime::Agent;
 
-use super::{AgentEntry, AgentRegistry, AgentSource, TrafficSplit, closed};
+use super::{AgentEntry, AgentRegistry, AgentSource, Registry, TrafficSplit, closed};
 
 /// Who has to be ended after a change.
 #[derive(Default)]
@@ -54,25 +54,19 @@ impl AgentRegistry {
     /// `split` says. They do not count against `max_agents`.
     ///
     /// # Errors
-    /// `NotRunning` after the end.
+    /// `NotRunning` after the end; `RolloutConflict` where no agent is in charge. The
+    /// caller has them back then.
     pub(crate) fn put_on_trial(
         &self,
         name: &str,
         candidates: Vec<Agent>,
         control: Vec<Agent>,
         split: TrafficSplit,
-    ) -> FabricResult<()> {
+    ) -> Result<(), (FabricError, Vec<Agent>)> {
         let mut registry = self.write();
-        if registry.closed {
-            return Err(closed());
-        }
-        // They were made with the quota of the first in charge, which may have been
-        // changed meanwhile.
-        if let Some(like) = registry.of_type(name).agents().first() {
-            let quota = like.agent.quota();
-            for agent in candidates.iter().chain(&control) {
-                agent.set_quota(quota.clone())?;
-            }
+        let ready = registry.ready_for_trial(name, candidates.iter().chain(&control));
+        if let Err(error) = ready {
+            return Err((error, candidates.into_iter().chain(control).collect()));
         }
         registry.on_trial += candidates.len() + control.len();
         let [candidates, control] = [candidates, control]
@@ -102,5 +96,26 @@ impl AgentRegistry {
         if let Some(registered) = self.write().types.get_mut(name) {
             registered.source = source;
         }
+    }
+}
+
+impl Registry {
+    /// Gives agents that are to be put on trial the quota of those in charge: they were made
+    /// with it, and it may have been changed meanwhile.
+    fn ready_for_trial<'a>(
+        &self,
+        name: &str,
+        mut agents: impl Iterator<Item = &'a Agent>,
+    ) -> FabricResult<()> {
+        if self.closed {
+            return Err(closed());
+        }
+        let in_charge = self.by_type.get(name).and_then(|of_type| of_type.agents().first());
+        let Some(like) = in_charge else {
+            let message = format!("no agent of {name:?} is in charge any more");
+            return Err(FabricError::RolloutConflict(message));
+        };
+        let quota = like.agent.quota();
+        agents.try_for_each(|agent| agent.set_quota(quota.clone()))
     }
 }
