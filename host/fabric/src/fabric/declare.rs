@@ -175,8 +175,18 @@ impl Fabric {
             told(&name);
             // What it says is wrong, and will be until it says something else.
             let is_tried_again = !matches!(change, Change::Refused(_));
+            let is_gone = matches!(change, Change::Gone);
             let outcome = self.apply_left(force, &name, origin, change).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
+            // What is gone is served no longer, also where nothing takes its place.
+            if is_gone
+                && matches!(outcome, Outcome::Failed(_))
+                && self.life.check_not_ending().is_ok()
+                && force.types.get(&name).is_some_and(|old| old.origin == origin)
+                && let Some(old) = force.types.remove(&name)
+            {
+                self.remove(&name, origin, old).await;
+            }
             self.note(force, &name, origin, &outcome, is_tried_again);
             applied.push(Applied { name, outcome });
         }

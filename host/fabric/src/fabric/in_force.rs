@@ -15,6 +15,8 @@ use crate::utils;
 
 /// What is in force of a declaration.
 pub(super) struct InForce {
+    /// Where it is declared.
+    pub(super) origin: AgentOrigin,
     pub(super) declaration: AgentDeclaration,
     /// The component that is declared. Another may be in charge since.
     component: Digest,
@@ -53,10 +55,11 @@ impl Fabric {
     ) -> FabricResult<Outcome> {
         let bytes = self.genomes.declared_bytes(&declaration.component).await?;
         let component = Digest::of(&bytes);
-        if let Some(old) = in_force.get(name)
+        if let Some(old) = in_force.get_mut(name)
             && old.component == component
             && old.declaration == *declaration
         {
+            old.origin = origin;
             return Ok(Outcome::Unchanged);
         }
         // What is in charge stays so until its agents run, and none is put on trial.
@@ -93,7 +96,7 @@ impl Fabric {
         let source = AgentSource::Bytes(Arc::clone(&chosen.bytes));
         self.pool.agents.register(name, AgentType { source, config, starting, is_built_in: false });
         let declaration = declaration.clone();
-        let now = InForce { declaration, component, genome, agents, on_demand };
+        let now = InForce { origin, declaration, component, genome, agents, on_demand };
         let old = in_force.insert(name.to_owned(), now);
         drop((held, turn));
         self.pool.capacity_changed();
