@@ -2,6 +2,7 @@
 
 mod admission;
 mod benchmarks;
+mod declared;
 mod record;
 mod rollouts;
 mod swaps;

@@ -53,7 +53,7 @@ impl Traffic {
     }
 }
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let policy = Policy { most_samples: 6000, ..Policy::default() };
     Plan { steps: vec![0.25, 0.5], least_per_step: 50, policy, ..Plan::default() }
 }

@@ -275,6 +275,12 @@ impl RunTask for AgentPool {
             Ok(()) => Ok(self.agents.genome_of(agent_type)),
             // Its agents are being ended, and so is the host.
             Err(FabricError::NotRunning { .. }) => Err(Fault::Stopped),
+            // Its type went between the claim and now: the task waits until it is back.
+            Err(
+                FabricError::AgentTypeNotFound { .. }
+                | FabricError::AgentTypeLoading { .. }
+                | FabricError::AgentTypeDown { .. },
+            ) => Err(Fault::Stopped),
             Err(error) => Err(HostFault::NoAgent { message: error.to_string() }.into()),
         }
     }
