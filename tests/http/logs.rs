@@ -119,6 +119,7 @@ fn what_becomes_of_agents_has_a_file_of_its_own_and_codes() {
         "host-started",
         "agent-spawned",
         "agent-failed",
+        "agent-type-changed",
         "reload",
         "reload-refused",
         "dead-letter",

@@ -18,7 +18,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use super::warnings;
-use chimera_layer4_fabric::{Applied, Descriptors, Fabric, Outcome, traces};
+use chimera_layer4_fabric::{Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
 /// Serves until `interrupted`, and shuts down gracefully then.
@@ -119,13 +119,10 @@ async fn load(
     let others = others?;
     let count = applied.len() + others.len();
     let mut down = Vec::new();
-    for Applied { name, outcome } in applied {
-        if let Outcome::Failed(error) = outcome {
-            tracing::error!(
-                target: EXECUTOR_LOG, code = "agent-failed",
-                agent_type = name, %error, "not started"
-            );
-            down.push((name, error));
+    for one in applied {
+        one.log("agent-type-changed", "started", "not started");
+        if let Outcome::Failed(error) = one.outcome {
+            down.push((one.name, error));
         }
     }
     // The log has their reasons already.
@@ -169,23 +166,8 @@ async fn reload(fabric: &Fabric, config: &FabricConfig, flags: &SettingsArgs) ->
         tracing::warn!(settings, "changed settings other than agents take effect at a restart");
     }
     let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
-    for Applied { name, outcome } in &applied {
-        match outcome {
-            Outcome::Failed(error) => tracing::error!(
-                target: EXECUTOR_LOG, code = "agent-failed",
-                agent_type = name, %error, "not reloaded"
-            ),
-            done => match done.note(name) {
-                Some(note) => tracing::warn!(
-                    target: EXECUTOR_LOG, code = "reload",
-                    agent_type = name, done = done.word(), note, "reloaded"
-                ),
-                None => tracing::info!(
-                    target: EXECUTOR_LOG, code = "reload",
-                    agent_type = name, done = done.word(), "reloaded"
-                ),
-            },
-        }
+    for one in &applied {
+        one.log("reload", "reloaded", "not reloaded");
     }
     let agents = applied.into_iter().map(reloaded).collect();
     let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();

@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Fabric;
 use super::declare::{Change, Changes};
-use super::outcome::{Applied, Outcome};
+use super::outcome::Applied;
 use crate::agents::AgentSource;
 use crate::agents::registry::AgentType;
 use crate::sources::builtin::{ECHO, ECHO_COMPONENT};
@@ -24,6 +24,9 @@ use crate::utils;
 
 /// Between two looks at the agents folder.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// The code of the lines about a change of an agent type.
+const CHANGED: &str = "agent-type-changed";
 
 /// What goes on beside the agents that the settings declare.
 #[derive(Default)]
@@ -69,10 +72,8 @@ impl Fabric {
             return Ok(Vec::new());
         }
         let mut applied = self.load_deployed(&told).await?;
-        for Applied { name, outcome } in &applied {
-            if let Outcome::Failed(error) = outcome {
-                tracing::error!(agent_type = name, %error, "a deployed agent type did not start");
-            }
+        for one in &applied {
+            one.log(CHANGED, "deployed", "a deployed agent type did not start");
         }
         let mut watcher = FolderWatcher::of(self);
         applied.extend(watcher.begin(self, &told).await?);
@@ -216,7 +217,13 @@ impl FolderWatcher {
         let mut force = fabric.declared.in_force.lock().await;
         let applied = fabric.apply_changes(&mut force, AgentOrigin::Folder, changes, told).await;
         drop((force, compiled));
-        applied.iter().for_each(log);
+        for one in &applied {
+            one.log(
+                CHANGED,
+                "the agents folder changed",
+                "an agent of the agents folder was refused",
+            );
+        }
         Ok(applied)
     }
 
@@ -232,22 +239,6 @@ impl FolderWatcher {
             tracing::warn!(%folder, error, "the agents folder is not read; its agents stay as they are");
         }
         self.trouble = Some(error);
-    }
-}
-
-fn log(Applied { name, outcome }: &Applied) {
-    let done = outcome.word();
-    match outcome {
-        Outcome::Unchanged => {}
-        Outcome::Failed(error) => {
-            tracing::error!(agent_type = name, %error, "an agent of the agents folder was refused");
-        }
-        outcome => match outcome.note(name) {
-            Some(note) => {
-                tracing::warn!(agent_type = name, done, note, "the agents folder changed")
-            }
-            None => tracing::info!(agent_type = name, done, "the agents folder changed"),
-        },
     }
 }
 

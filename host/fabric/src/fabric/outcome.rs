@@ -1,6 +1,7 @@
 //! What became of a declaration that was applied.
 
 use chimera_layer4_core::FabricError;
+use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 
 /// What became of one declaration.
 #[derive(Debug)]
@@ -9,6 +10,31 @@ pub struct Applied {
     pub name: String,
     /// What was done.
     pub outcome: Outcome,
+}
+
+impl Applied {
+    /// Logs what became of it, among the lines about what becomes of agents: `changed` under
+    /// `code`, or `refused` under `agent-failed` with the reason.
+    pub fn log(&self, code: &'static str, changed: &str, refused: &str) {
+        let Self { name, outcome } = self;
+        let (done, note) = (outcome.word(), outcome.note(name));
+        match (outcome, note) {
+            (Outcome::Failed(error), _) => tracing::error!(
+                target: EXECUTOR_LOG, code = "agent-failed",
+                agent_type = name, %error, "{refused}"
+            ),
+            (_, Some(note)) => tracing::warn!(
+                target: EXECUTOR_LOG, code, agent_type = name, done, note, "{changed}"
+            ),
+            // What changes nothing is said in detail only.
+            (Outcome::Unchanged, None) => tracing::debug!(
+                target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
+            ),
+            (_, None) => tracing::info!(
+                target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
+            ),
+        }
+    }
 }
 
 /// What was done about a declaration.
