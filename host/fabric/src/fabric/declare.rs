@@ -168,8 +168,11 @@ impl Fabric {
             if let Some(old) = force.types.remove(&name) {
                 told(&name);
                 let waiting = self.remove(&name, origin, old).await;
+                let name = name.clone();
                 applied.push(Applied { name, outcome: Outcome::Removed { waiting } });
             }
+            self.pool.agents.restore_built_in(&name);
+            self.pool.capacity_changed();
         }
         for (name, change) in left {
             told(&name);

@@ -35,6 +35,8 @@ struct Registry {
     by_id: HashMap<AgentId, Arc<AgentEntry>>,
     by_type: BTreeMap<String, AgentGroup>,
     types: BTreeMap<String, AgentType>,
+    /// Types that every host has, also while another of the name takes their place.
+    built_in: BTreeMap<String, AgentType>,
     /// Types that are declared, and whose first agents are being started.
     awaited: BTreeSet<String>,
     /// Types that are declared, and whose agents did not start: why.

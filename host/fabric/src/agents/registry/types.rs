@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chimera_layer4_core::{AgentConfig, AgentId, FabricError, FabricResult};
 
 use super::{AgentRegistry, Registry};
+use crate::utils;
 
 /// Where the component of a registered type comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +48,19 @@ impl AgentRegistry {
     /// Registers a type that every host has, unless another of its name is there, being
     /// started or down.
     pub(crate) fn register_built_in(&self, name: &str, agent_type: AgentType) {
+        self.write().built_in.insert(name.to_owned(), agent_type);
+        self.restore_built_in(name);
+    }
+
+    /// A type that every host has is there again, unless another of its name is.
+    pub(crate) fn restore_built_in(&self, name: &str) {
         let mut registry = self.write();
-        if !registry.is_type(name) {
+        if registry.is_type(name) {
+            return;
+        }
+        if let Some(mut agent_type) = registry.built_in.get(name).cloned() {
+            // Its agent of before may still end.
+            agent_type.config.agent_id = utils::generate_agent_id();
             registry.types.insert(name.to_owned(), agent_type);
         }
     }
