@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chimera_layer4_core::config::{AgentOrigin, Deployment, Deployments};
-use chimera_layer4_core::{Digest, FabricError, FabricResult};
+use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_stores::Stores;
 use tokio::sync::MutexGuard;
 
@@ -57,11 +57,8 @@ impl Fabric {
                 Deployments::MOST
             )]));
         }
-        // Kept from here on, whatever is collected meanwhile.
-        let is_new = !kept.as_ref().is_some_and(|kept| kept.name(deployment.component));
-        if is_new {
-            self.genomes.pin(deployment.component, true).await?;
-        }
+        // It stays, whatever is collected until what is kept names it.
+        let held = self.genomes.hold(deployment.component).await?;
         let mut force = self.declared.in_force.lock().await;
         let told = |_: &str| {};
         let change = Changes::from([(name.to_owned(), Change::To(declaration))]);
@@ -79,14 +76,12 @@ impl Fabric {
             let to = before.and_then(|before| before.declaration(name, self.default_quota()).ok());
             let back = Changes::from([(name.to_owned(), to.map_or(Change::Gone, Change::To))]);
             self.apply_changes(&mut force, AgentOrigin::Deployed, back, &told).await;
-            drop(force);
-            if is_new {
-                self.genomes.pin(deployment.component, false).await?;
-            }
             return outcome;
         }
         drop(force);
-        self.unpin(before, &wanted).await;
+        // A collection that looked before it was kept has ended by the time that it is held
+        // once more.
+        drop((self.genomes.hold(deployment.component).await, held));
         *kept = Some(wanted);
         outcome
     }
@@ -96,7 +91,7 @@ impl Fabric {
         let mut kept = self.deployed().await?;
         let mut wanted = kept.as_ref().cloned().unwrap_or_default();
         let mut force = self.declared.in_force.lock().await;
-        let Some(before) = wanted.0.remove(name) else {
+        if wanted.0.remove(name).is_none() {
             let declared = force.sources.of(name).map(|(by, _)| by);
             // One that every host has, or that the program registered.
             let known = || self.pool.agents.is_type(name).then_some(AgentOrigin::BuiltIn);
@@ -107,13 +102,12 @@ impl Fabric {
                 }
                 None => self.pool.agents.unknown(name),
             });
-        };
+        }
         self.keep(&wanted).await?;
         let gone = Changes::from([(name.to_owned(), Change::Gone)]);
         let told = |_: &str| {};
         self.apply_changes(&mut force, AgentOrigin::Deployed, gone, &told).await;
         drop(force);
-        self.unpin(Some(before), &wanted).await;
         *kept = Some(wanted);
         Ok(self.queued_for(name).await)
     }
@@ -180,17 +174,5 @@ impl Fabric {
         let stores = Arc::clone(&self.stores);
         let done = tokio::task::spawn_blocking(move || what(&stores)).await;
         done.map_err(|error| FabricError::Internal(error.to_string()))?
-    }
-
-    /// A component that no deployed type names any more is kept no longer than others.
-    async fn unpin(&self, before: Option<Deployment>, now: &Deployments) {
-        let Some(gone) = before.map(|before| before.component) else { return };
-        if now.name(gone) {
-            return;
-        }
-        let genome: Digest = gone;
-        if let Err(error) = self.genomes.pin(genome, false).await {
-            tracing::warn!(%genome, %error, "a component that is deployed no longer is still kept");
-        }
     }
 }

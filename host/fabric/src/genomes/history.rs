@@ -1,16 +1,19 @@
 //! What is stored, what became of it, and what is no longer needed.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use chimera_layer4_core::config::Deployments;
 use chimera_layer4_core::genome::lineage::{self, Entry, Event, Retention};
 use chimera_layer4_core::genome::{GenomeDetail, GenomeDiff, GenomeSummary};
-use chimera_layer4_core::{Digest, FabricResult};
+use chimera_layer4_core::{Digest, FabricError, FabricResult};
 
 use super::open::entry;
 use super::{Genomes, OpenGenomes};
+use crate::sources::deployed;
 use chimera_layer4_stores::genomes::{
-    About, Collected, Entries, GenomeStoreError, GenomeStoreResult, Report,
+    About, Collected, Entries, GenomeStoreError, GenomeStoreResult, Held, Report,
 };
 
 impl Genomes {
@@ -134,35 +137,57 @@ impl Genomes {
         self.opened().await?.on_disk(|genomes| genomes.store.verify()).await
     }
 
-    /// Removes genomes that are not in charge, pinned, on trial, or an ancestor
+    /// Keeps a genome from being collected while the answer lives.
+    ///
+    /// # Errors
+    /// `GenomeNotFound`, `GenomeStore`.
+    pub(crate) async fn hold(&self, genome: Digest) -> FabricResult<Held> {
+        self.opened().await?.on_disk(move |genomes| genomes.store.hold(&genome)).await
+    }
+
+    /// Removes genomes that are not in charge, deployed, pinned, on trial, or an ancestor
     /// or as fresh as `retention` keeps. The record of them stays.
     ///
     /// # Errors
-    /// `GenomeStore`.
+    /// `GenomeStore`; `Configuration` when it cannot be read what is deployed. Nothing has
+    /// been removed then.
     pub async fn collect(&self, retention: Retention) -> FabricResult<Collected> {
         let genomes = self.opened().await?;
         let running = self.pool.agents.all();
         let running: HashSet<Digest> =
             running.iter().map(|entry| entry.agent.genome().digest()).collect();
-        genomes
+        let stores = Arc::clone(&self.stores);
+        let collected = genomes
             .on_disk(move |genomes| {
                 let collected = genomes.store.gc(|| {
+                    let deployed = match stores.data_folder() {
+                        Some(folder) => deployed::read(folder)?,
+                        None => Deployments::default(),
+                    };
                     let entries = genomes.every_entry(None)?;
                     let kept = lineage::keep(&entries, SystemTime::now().into(), &retention);
                     let known: HashSet<Digest> = entries.iter().map(|entry| entry.genome).collect();
                     // What another tool put there is not ours to judge.
                     let stored = genomes.store.list()?.into_iter().map(|stored| stored.genome);
-                    let foreign = stored.filter(|genome| !known.contains(genome));
-                    Ok(kept.into_iter().chain(running).chain(foreign).collect())
-                })?;
+                    let kept_beside =
+                        stored.filter(|genome| !known.contains(genome) || deployed.name(*genome));
+                    Ok::<_, FabricError>(
+                        kept.into_iter().chain(running).chain(kept_beside).collect(),
+                    )
+                });
+                let collected = match collected {
+                    Ok(collected) => collected,
+                    Err(error) => return Ok(Err(error)),
+                };
                 let gone = |genome: &Digest| entry(*genome, None, Event::Collected);
                 let entries: Vec<_> = collected.removed.iter().map(gone).collect();
                 genomes.lineage.append_all(&entries)?;
                 let (count, freed_bytes) = (collected.removed.len(), collected.freed_bytes);
                 tracing::info!(count, freed_bytes, "genomes that are not in use were removed");
-                Ok(collected)
+                Ok(Ok(collected))
             })
-            .await
+            .await?;
+        collected
     }
 }
 
