@@ -1,11 +1,12 @@
 //! Agent types that are deployed to a host that serves, kept, replaced and retired.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::service::{Service, declare};
-use super::{Answer, call};
+use super::{Answer, Api, call};
 use crate::cli::{Chimera, Ended};
 use crate::genomes::variants::{BROKEN, Variant};
 use crate::harness::guest_path;
@@ -125,7 +126,7 @@ fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
     assert_eq!(ask(&service, "POST", "/v1/tasks", Some(later)).status, 202);
     let done = run(&service, &["agent", "retire", "variant"]);
     assert_eq!(
-        done.out, "variant retired; 1 tasks wait for it, until it is deployed again\n",
+        done.out, "variant retired; 1 task waits for it, until it is deployed again\n",
         "{}",
         done.err
     );
@@ -167,4 +168,117 @@ fn a_host_without_settings_serves_what_is_in_its_agents_folder() {
     assert_eq!(version(&service, "variant"), 7);
     assert!(shown(&service, "variant")["refused"].as_str().unwrap().contains("component"));
     assert_eq!(service.end().0, 0);
+}
+
+/// Commands for a host that serves, and a component's file.
+struct Operator {
+    service: Service,
+    data: String,
+    component: PathBuf,
+}
+
+impl Operator {
+    fn new() -> Self {
+        let service = Service::start(Chimera::new(), "");
+        let data = service.chimera.data().join("data").display().to_string();
+        let component = service.chimera.data().join("variant.wasm");
+        Self { service, data, component }
+    }
+
+    #[track_caller]
+    fn well(&self, arguments: &[&str]) -> String {
+        let done = self.service.chimera.run(&[arguments, &["--data-dir", &self.data]].concat());
+        assert_eq!(done.code, 0, "{arguments:?}\n{}{}", done.out, done.err);
+        done.out
+    }
+
+    fn file(&self, variant: Variant) -> &str {
+        fs::write(&self.component, variant.bytes()).unwrap();
+        self.component.to_str().unwrap()
+    }
+
+    /// The genome that was deployed.
+    #[track_caller]
+    fn deploy(&self, name: &str, variant: Variant) -> String {
+        let said = self.well(&["agent", "deploy", name, self.file(variant)]);
+        said.trim().split_once(": ").unwrap().1.to_owned()
+    }
+}
+
+#[test]
+fn a_type_that_is_retired_is_as_the_next_place_has_it() {
+    let mut operator = Operator::new();
+    let folder = Path::new(&operator.data).join("agents");
+    // Every host has it.
+    operator.deploy("echo", Variant::version(5));
+    assert_eq!(version(&operator.service, "echo"), 5);
+    assert_eq!(shown(&operator.service, "echo")["source"], "deployed");
+    let said = operator.well(&["agent", "retire", "echo"]);
+    assert_eq!(said, "echo retired; every host has it, and serves its own now\n");
+    assert_eq!(shown(&operator.service, "echo")["source"], "built-in");
+    let task = json!({ "target_agent_type": "echo", "payload": "hello" });
+    let done = ask(&operator.service, "POST", "/v1/tasks?wait=30s", Some(task));
+    assert_eq!(done.json()["result"]["output"], "hello");
+
+    // The agents folder has it, and what is there does not start.
+    fs::write(folder.join("variant.wasm"), "none").unwrap();
+    operator.service.hears("was refused");
+    operator.deploy("variant", Variant::version(6));
+    assert_eq!(version(&operator.service, "variant"), 6);
+    let done = ask(&operator.service, "DELETE", "/v1/agent-types/variant", None);
+    assert_eq!((done.status, done.json()), (200, json!({ "waiting": 0 })));
+    let of_type = shown(&operator.service, "variant");
+    assert_eq!((&of_type["agents"], &of_type["source"]), (&json!([]), &json!("folder")));
+    assert!(of_type["down"].is_string(), "{of_type}");
+    let task = json!({ "target_agent_type": "variant", "payload": 1 });
+    let refused = ask(&operator.service, "POST", "/v1/tasks", Some(task));
+    assert_eq!((refused.status, refused.code().as_str()), (503, "agent-type-down"));
+
+    // And it does.
+    fs::write(folder.join("variant.wasm"), Variant::version(7).bytes()).unwrap();
+    operator.service.hears("the agents folder changed");
+    operator.deploy("variant", Variant::version(8));
+    assert_eq!(version(&operator.service, "variant"), 8);
+    let done = ask(&operator.service, "DELETE", "/v1/agent-types/variant", None);
+    assert_eq!(done.json(), json!({ "waiting": 0, "served_by": "folder" }));
+    assert_eq!(version(&operator.service, "variant"), 7);
+    assert_eq!(operator.service.end().0, 0);
+}
+
+/// What an operator pins and unpins is the operator's, and what is deployed stays.
+#[test]
+fn what_is_deployed_is_kept_whatever_is_unpinned_and_collected() {
+    let mut operator = Operator::new();
+    let first = operator.deploy("variant", Variant::version(1));
+    let second = operator.file(Variant::version(2)).to_owned();
+    let second = operator.well(&["genome", "push", &second, "--type", "variant"]);
+    operator.well(&["genome", "promote", "variant", second.trim()]);
+    operator.well(&["genome", "unpin", &first]);
+    let collect = ["genome", "gc", "--ancestors", "0", "--quiet-days", "0"];
+    operator.well(&collect);
+    operator.service.kill_and_start();
+    assert_eq!(version(&operator.service, "variant"), 2);
+    assert_eq!(shown(&operator.service, "variant")["refused"], Value::Null);
+
+    operator.well(&["genome", "pin", &first]);
+    operator.well(&["agent", "retire", "variant"]);
+    operator.well(&collect);
+    let stored = || operator.service.get("/v1/genomes").to_string();
+    assert!(stored().contains(&first), "an operator pinned it: {}", stored());
+    operator.well(&["genome", "unpin", &first]);
+    operator.well(&collect);
+    assert!(!stored().contains(&first), "{}", stored());
+    assert_eq!(operator.service.end().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_keeps_nothing_has_nothing_to_retire() {
+    let api = Api::new(&["echo"]).await;
+    for (name, status, code) in
+        [("other", 404, "agent-type-not-found"), ("echo", 409, "agent-type-declared")]
+    {
+        let answer = api.delete(&format!("/v1/agent-types/{name}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
+    }
+    api.end().await.unwrap();
 }

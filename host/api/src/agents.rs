@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chimera_layer4_core::Digest;
+use chimera_layer4_core::config::AgentOrigin;
 use chimera_layer4_core::json::Tree;
 pub use chimera_layer4_core::status::{ActiveAgent, AgentType};
 pub use chimera_layer4_core::{KpiReport, ResourceAllocation, ValidationResult};
@@ -40,6 +41,9 @@ pub struct Deployed {
 pub struct Retired {
     /// Tasks that wait for it, until it is there again or they are cancelled.
     pub waiting: u64,
+    /// Which place has the type too, and serves it from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<AgentOrigin>,
 }
 
 /// How many agents have the quota now.

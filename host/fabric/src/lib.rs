@@ -19,7 +19,7 @@ pub mod utils;
 pub use self::agents::{AgentSource, Agents};
 pub use self::component::read_component;
 pub use self::descriptors::{Descriptors, raise_limit};
-pub use self::fabric::{Applied, Fabric, Outcome, Warning};
+pub use self::fabric::{Applied, Fabric, Outcome, RetiredType, Warning};
 pub use self::genomes::{
     AdmittedGenome, BenchTask, Benchmark, GenomeDetail, GenomeDiff, GenomeRef, GenomeReport,
     GenomeSummary, Genomes, NewGenome, RolloutView, SideView, StateCarried, Swapped,

@@ -7,6 +7,7 @@ use chimera_layer4_api::paths;
 use chimera_layer4_core::config::{Deployment, Deployments};
 use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{AgentId, FabricError};
+use chimera_layer4_fabric::RetiredType;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -184,17 +185,18 @@ async fn deploy(
 }
 
 /// Ends an agent type that was deployed; tasks in flight finish. Tasks that wait go on when
-/// the type is there again.
+/// the type is there again. Where another place has the type too, it is served from there on.
 #[utoipa::path(
     delete, path = paths::AGENT_TYPE, tag = "agents",
     operation_id = "retire_agent_type",
     params(("name" = String, Path, min_length = 1, max_length = 256)),
     responses(
-        (status = 200, description = "It is served no longer", body = Retired),
+        (status = 200, description = "The deployment is gone", body = Retired),
         problems::Changing,
     )
 )]
 async fn retire(State(app): State<App>, Id(name): Id<String>, client: Client) -> Json<Retired> {
     let _turn = client.turn_to_work()?;
-    Ok(Answer(Retired { waiting: app.fabric.retire_agent_type(&name).await? }))
+    let RetiredType { waiting, served_by } = app.fabric.retire_agent_type(&name).await?;
+    Ok(Answer(Retired { waiting, served_by }))
 }

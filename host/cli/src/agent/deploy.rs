@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chimera_layer4_api::agents::{DeployRequest, Deployed, Retired};
 use chimera_layer4_api::genomes::Pushed;
+use chimera_layer4_core::config::AgentOrigin;
 use chimera_layer4_core::genome::lineage::Source;
 use chimera_layer4_core::json::Tree;
 use chimera_layer4_core::{FabricConfig, InstancePolicy};
@@ -49,17 +50,24 @@ pub(super) async fn retire(
     args: &RetireArgs,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let Retired { waiting } = client::required(config).await?.retire_agent_type(&args.name).await?;
+    let retired = client::required(config).await?.retire_agent_type(&args.name).await?;
     if output.is_json() {
-        output.value(&Retired { waiting })?;
+        output.value(&retired)?;
     } else {
-        let waiting = match waiting {
-            0 => String::new(),
-            waiting => format!("; {waiting} tasks wait for it, until it is deployed again"),
-        };
-        output.line(&format!("{} retired{waiting}", args.name))?;
+        output.line(&format!("{} retired{}", args.name, left(retired)))?;
     }
     Ok(Exit::Success)
+}
+
+/// What is left of a type that was retired, in words.
+fn left(Retired { waiting, served_by }: Retired) -> String {
+    match (served_by, waiting) {
+        (Some(AgentOrigin::BuiltIn), _) => "; every host has it, and serves its own now".into(),
+        (Some(by), _) => format!("; {} declares it too, and it is served as it says", by.words()),
+        (None, 0) => String::new(),
+        (None, 1) => "; 1 task waits for it, until it is deployed again".into(),
+        (None, waiting) => format!("; {waiting} tasks wait for it, until it is deployed again"),
+    }
 }
 
 /// The keys of `[agents.NAME]` that the flags come to.

@@ -30,6 +30,13 @@ pub(super) struct Force {
     types: BTreeMap<String, InForce>,
 }
 
+impl Force {
+    /// Where what is in force of a type is declared.
+    pub(super) fn in_force_of(&self, name: &str) -> Option<AgentOrigin> {
+        self.types.get(name).map(|one| one.origin)
+    }
+}
+
 /// What is shown of a declared type.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {

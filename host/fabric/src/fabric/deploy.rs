@@ -8,9 +8,18 @@ use chimera_layer4_stores::Stores;
 use tokio::sync::MutexGuard;
 
 use super::Fabric;
-use super::declare::{Change, Changes};
+use super::declare::{Change, Changes, Force};
 use super::outcome::{Applied, Outcome};
 use crate::sources::deployed;
+
+/// What is left of a deployed agent type that was retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetiredType {
+    /// Tasks that wait for it now.
+    pub waiting: u64,
+    /// Which place has the type too, and serves it from now on.
+    pub served_by: Option<AgentOrigin>,
+}
 
 impl Fabric {
     /// Serves an agent type from now on, also after a restart of the host. Agents of a type
@@ -32,20 +41,27 @@ impl Fabric {
         self.genomes.to_the_end(deploy).await
     }
 
-    /// Ends an agent type that was deployed. Running tasks finish; the answer is how many
-    /// wait, until the type is there again or they are cancelled.
+    /// Ends an agent type that was deployed. Running tasks finish. Tasks that wait do so until
+    /// the type is there again or they are cancelled, unless another place has it.
     ///
     /// # Errors
     /// `AgentTypeDeclared` when it is declared elsewhere; as
     /// [`must_know_type`](crate::Agents::must_know_type) when there is no such type; `Store`
     /// when that cannot be kept, and it stays.
-    pub async fn retire_agent_type(self: &Arc<Self>, name: &str) -> FabricResult<u64> {
+    pub async fn retire_agent_type(self: &Arc<Self>, name: &str) -> FabricResult<RetiredType> {
         let (host, name) = (Arc::clone(self), name.to_owned());
         self.genomes.to_the_end(async move { host.retire(&name).await }).await
     }
 
+    /// The place of a type that is declared nowhere: every host has it, or the program
+    /// registered it.
+    fn known(&self, name: &str) -> Option<AgentOrigin> {
+        self.pool.agents.is_type(name).then_some(AgentOrigin::BuiltIn)
+    }
+
     async fn deploy(&self, name: &str, deployment: Deployment) -> FabricResult<Outcome> {
         self.life.check_not_ending()?;
+        self.must_keep()?;
         let declared = deployment.declaration(name, self.default_quota());
         let declaration = declared.map_err(FabricError::InvalidRequest)?;
         let mut kept = self.deployed().await?;
@@ -86,16 +102,14 @@ impl Fabric {
         outcome
     }
 
-    async fn retire(&self, name: &str) -> FabricResult<u64> {
+    async fn retire(&self, name: &str) -> FabricResult<RetiredType> {
         self.life.check_not_ending()?;
         let mut kept = self.deployed().await?;
         let mut wanted = kept.as_ref().cloned().unwrap_or_default();
         let mut force = self.declared.in_force.lock().await;
         if wanted.0.remove(name).is_none() {
             let declared = force.sources.of(name).map(|(by, _)| by);
-            // One that every host has, or that the program registered.
-            let known = || self.pool.agents.is_type(name).then_some(AgentOrigin::BuiltIn);
-            return Err(match declared.or_else(known) {
+            return Err(match declared.or_else(|| self.known(name)) {
                 Some(by) => {
                     let (agent_type, by) = (name.to_owned(), by.words());
                     FabricError::AgentTypeDeclared { agent_type, by }
@@ -107,9 +121,10 @@ impl Fabric {
         let gone = Changes::from([(name.to_owned(), Change::Gone)]);
         let told = |_: &str| {};
         self.apply_changes(&mut force, AgentOrigin::Deployed, gone, &told).await;
+        let served_by = self.served_by(&force, name);
         drop(force);
         *kept = Some(wanted);
-        Ok(self.queued_for(name).await)
+        Ok(RetiredType { waiting: self.queued_for(name).await, served_by })
     }
 
     /// Starts the agent types that were deployed to this host.
@@ -136,7 +151,7 @@ impl Fabric {
     /// What is deployed now, read where that was not done yet. One change at a time.
     async fn deployed(&self) -> FabricResult<MutexGuard<'_, Option<Deployments>>> {
         let mut kept = self.loading.deployed.lock().await;
-        if kept.is_none() {
+        if kept.is_none() && self.stores.are_kept() {
             *kept = Some(
                 self.on_data_folder(|stores| match stores.data_folder() {
                     Some(folder) => deployed::read(folder),
@@ -148,6 +163,13 @@ impl Fabric {
         Ok(kept)
     }
 
+    /// Which place's type runs or can be started now.
+    fn served_by(&self, force: &Force, name: &str) -> Option<AgentOrigin> {
+        force
+            .in_force_of(name)
+            .or_else(|| self.known(name).filter(|_| force.sources.of(name).is_none()))
+    }
+
     async fn keep(&self, wanted: &Deployments) -> FabricResult<()> {
         let wanted = wanted.clone();
         self.on_data_folder(move |stores| match stores.data_folder() {
@@ -157,20 +179,26 @@ impl Fabric {
         .await
     }
 
+    /// Whether this host can keep what is deployed.
+    ///
     /// # Errors
     /// `InvalidRequest`: there is no data folder to keep anything in.
+    fn must_keep(&self) -> FabricResult<()> {
+        if self.stores.are_kept() {
+            return Ok(());
+        }
+        Err(FabricError::InvalidRequest(vec![
+            "this host keeps nothing, and an agent type that is deployed is kept in the data \
+             folder; set `data_dir`, and `task_store` to `embedded`, or declare the type in the \
+             settings"
+                .into(),
+        ]))
+    }
+
     async fn on_data_folder<T: Send + 'static>(
         &self,
         what: impl FnOnce(&Stores) -> FabricResult<T> + Send + 'static,
     ) -> FabricResult<T> {
-        if !self.stores.are_kept() {
-            return Err(FabricError::InvalidRequest(vec![
-                "this host keeps nothing, and an agent type that is deployed is kept in the data \
-                 folder; set `data_dir`, and `task_store` to `embedded`, or declare the type in \
-                 the settings"
-                    .into(),
-            ]));
-        }
         let stores = Arc::clone(&self.stores);
         let done = tokio::task::spawn_blocking(move || what(&stores)).await;
         done.map_err(|error| FabricError::Internal(error.to_string()))?

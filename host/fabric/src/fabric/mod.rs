@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tracing::field::display;
 
+pub use self::deploy::RetiredType;
 pub use self::outcome::{Applied, Outcome};
 pub use self::warnings::Warning;
 
