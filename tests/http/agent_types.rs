@@ -179,7 +179,11 @@ struct Operator {
 
 impl Operator {
     fn new() -> Self {
-        let service = Service::start(Chimera::new(), "");
+        Self::with("")
+    }
+
+    fn with(config: &str) -> Self {
+        let service = Service::start(Chimera::new(), config);
         let data = service.chimera.data().join("data").display().to_string();
         let component = service.chimera.data().join("variant.wasm");
         Self { service, data, component }
@@ -269,6 +273,35 @@ fn what_is_deployed_is_kept_whatever_is_unpinned_and_collected() {
     operator.well(&collect);
     assert!(!stored().contains(&first), "{}", stored());
     assert_eq!(operator.service.end().0, 0);
+}
+
+/// Also one that takes over under the same id, and those of a trial.
+#[test]
+fn the_executors_log_has_the_beginning_of_each_agent_that_it_has_the_end_of() {
+    let logs = tempfile::tempdir().unwrap();
+    let mut operator = Operator::with(&format!("log_dir = {:?}\n", logs.path()));
+    operator.deploy("variant", Variant::version(1));
+    for (version, command) in [(2, ["genome", "promote"]), (3, ["rollout", "start"])] {
+        let file = operator.file(Variant::version(version)).to_owned();
+        let genome = operator.well(&["genome", "push", &file, "--type", "variant"]);
+        operator.well(&[&command[..], &["variant", genome.trim()]].concat());
+    }
+    operator.well(&["rollout", "abort", "variant"]);
+    operator.well(&["agent", "retire", "variant"]);
+    assert_eq!(operator.service.end().0, 0);
+    let text = fs::read_to_string(logs.path().join("executor.log")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<Value> = lines.map(|line| line["fields"].clone()).collect();
+    let all = |code: &str, of: &dyn Fn(&Value) -> String| -> Vec<String> {
+        let mut all: Vec<_> = lines.iter().filter(|line| line["code"] == code).map(of).collect();
+        all.sort();
+        all
+    };
+    let agent = |line: &Value| format!("{} {}", line["agent"], line["genome"]);
+    let spawned = all("agent-spawned", &agent);
+    assert_eq!((spawned.len(), &spawned), (4, &all("agent-terminated", &agent)), "{text}");
+    let done = all("agent-type-changed", &|line: &Value| line["done"].to_string());
+    assert_eq!(done, ["\"retired\"", "\"started\""], "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

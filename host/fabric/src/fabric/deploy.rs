@@ -11,6 +11,7 @@ use super::Fabric;
 use super::declare::{Change, Changes, Force};
 use super::outcome::{Applied, Outcome};
 use crate::sources::deployed;
+use crate::telemetry::log;
 
 /// What is left of a deployed agent type that was retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,11 @@ impl Fabric {
     ) -> FabricResult<Outcome> {
         let (host, name) = (Arc::clone(self), name.to_owned());
         // To the end also where the caller goes away: what is kept and what runs agree.
-        let deploy = async move { host.deploy(&name, deployment).await };
+        let deploy = async move {
+            let outcome = host.deploy(&name, deployment).await;
+            log::deployment(&name, outcome.as_ref().map(Outcome::word));
+            outcome
+        };
         self.genomes.to_the_end(deploy).await
     }
 
@@ -50,7 +55,12 @@ impl Fabric {
     /// when that cannot be kept, and it stays.
     pub async fn retire_agent_type(self: &Arc<Self>, name: &str) -> FabricResult<RetiredType> {
         let (host, name) = (Arc::clone(self), name.to_owned());
-        self.genomes.to_the_end(async move { host.retire(&name).await }).await
+        let retire = async move {
+            let retired = host.retire(&name).await;
+            log::deployment(&name, retired.as_ref().map(|_| "retired"));
+            retired
+        };
+        self.genomes.to_the_end(retire).await
     }
 
     /// The place of a type that is declared nowhere: every host has it, or the program

@@ -287,6 +287,8 @@ impl OpenGenomes {
         state.complete(&mut done.state);
         done.agents.extend(old.iter().map(|entry| entry.id()));
         self.pool.end(left.replaced);
+        // Under the same ids: the last line about each says that it runs.
+        left.entered.iter().for_each(|entry| self.telemetry.started(&entry.runner()));
         self.end_unused(left.unwanted).await;
         Ok(())
     }

@@ -189,6 +189,9 @@ impl OpenGenomes {
         let of_task = Arc::clone(&live);
         let split = Arc::new(move |task: &_| of_task.arm(task));
         let put = self.pool.agents.put_on_trial(agent_type, candidates, control, split);
+        let put = put.map(|entered| {
+            entered.iter().for_each(|entry| self.telemetry.started(&entry.runner()));
+        });
         if let Err((error, unused)) = put {
             self.evidence.trials.remove(agent_type);
             live.finish(Err(FabricError::NotRunning { state: "shut down" }));

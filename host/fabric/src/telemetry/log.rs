@@ -102,6 +102,21 @@ pub(crate) fn done(done: Done, tasks: &[TaskId]) {
     }
 }
 
+/// A line for an agent type that was deployed, or retired: what was done, or why it was not.
+pub(crate) fn deployment(agent_type: &str, done: Result<&'static str, &FabricError>) {
+    match done {
+        Ok(done) => tracing::info!(
+            target: EXECUTOR_LOG, code = "agent-type-changed",
+            agent_type, done, "a deployment changed"
+        ),
+        // Its caller has the error, and may be another one than who reads the log.
+        Err(error) => tracing::warn!(
+            target: EXECUTOR_LOG, code = "agent-failed",
+            agent_type, %error, "a deployment was refused"
+        ),
+    }
+}
+
 /// What happened to an agent.
 #[derive(Clone, Copy)]
 pub(crate) enum Life {

@@ -11,11 +11,13 @@ use chimera_layer4_runtime::Agent;
 
 use super::{AgentEntry, AgentRegistry, AgentSource, Registry, TrafficSplit, closed};
 
-/// Who has to be ended after a change.
+/// Who has come with a change, and who has to be ended after it.
 #[derive(Default)]
 pub(crate) struct Retired {
     /// Agents that were replaced; their running tasks finish.
     pub(crate) replaced: Vec<Arc<AgentEntry>>,
+    /// Those that took over from them.
+    pub(crate) entered: Vec<Arc<AgentEntry>>,
     /// They were to take over from agents that had gone meanwhile.
     pub(crate) unwanted: Vec<Agent>,
 }
@@ -45,13 +47,14 @@ impl AgentRegistry {
             agent.set_quota(old.agent.quota())?;
             let name = agent.config().agent_type.clone();
             let entry = registry.enter(agent);
+            left.entered.push(Arc::clone(&entry));
             left.replaced.extend(registry.of_type(&name).replace(entry));
         }
         Ok(left)
     }
 
     /// Gives candidates and their control shares of their type's tasks, as
-    /// `split` says. They do not count against `max_agents`.
+    /// `split` says. They do not count against `max_agents`. The answer is all of them.
     ///
     /// # Errors
     /// `NotRunning` after the end; `RolloutConflict` where no agent is in charge. The
@@ -62,17 +65,19 @@ impl AgentRegistry {
         candidates: Vec<Agent>,
         control: Vec<Agent>,
         split: TrafficSplit,
-    ) -> Result<(), (FabricError, Vec<Agent>)> {
+    ) -> Result<Vec<Arc<AgentEntry>>, (FabricError, Vec<Agent>)> {
         let mut registry = self.write();
         let ready = registry.ready_for_trial(name, candidates.iter().chain(&control));
         if let Err(error) = ready {
             return Err((error, candidates.into_iter().chain(control).collect()));
         }
         registry.on_trial += candidates.len() + control.len();
-        let [candidates, control] = [candidates, control]
-            .map(|agents| agents.into_iter().map(|agent| registry.enter(agent)).collect());
+        let [candidates, control] = [candidates, control].map(|agents| {
+            agents.into_iter().map(|agent| registry.enter(agent)).collect::<Vec<_>>()
+        });
+        let entered = candidates.iter().chain(&control).cloned().collect();
         registry.of_type(name).put_on_trial(candidates, control, split);
-        Ok(())
+        Ok(entered)
     }
 
     /// Gives all tasks to the agents in charge. Returns those that were on
