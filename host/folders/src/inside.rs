@@ -60,7 +60,12 @@ impl OwnFolder {
     pub fn open_file(&self, name: &str) -> Result<File, FolderError> {
         let failed = self.failed(Path::new(name), "read");
         let file = openat(&self.folder, name, CAREFULLY | OFlags::RDONLY, Mode::empty());
-        self.checked(file.map_err(|error| failed(error.into()))?.into(), Path::new(name))
+        let file = file.map_err(|error| match error {
+            // A link itself is not opened.
+            Errno::LOOP => failed(io::Error::other("it is a link; put the file itself there")),
+            error => failed(error.into()),
+        });
+        self.checked(file?.into(), Path::new(name))
     }
 
     /// All that is in a file below this folder. No part of the way to it may be
@@ -98,13 +103,28 @@ impl OwnFolder {
     /// # Errors
     /// `Unsafe` when another user could change it; `Failed`.
     pub fn read_own(&self, name: &str, most: u64) -> Result<Vec<u8>, FolderError> {
-        let failed = || self.failed(Path::new(name), "read");
-        let file = self.open_file(name)?;
-        let found = fstat(&file).map_err(|error| failed()(error.into()))?;
-        rules::check_writers_of_settings(&found, &self.path.join(name))?;
+        let file = self.open_own(name, "what it says would be granted")?;
+        let failed = self.failed(Path::new(name), "read");
         let mut bytes = Vec::new();
-        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed())?;
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
         Ok(bytes)
+    }
+
+    /// Whether a file of this folder, which the host would run, is there and can be changed
+    /// by its owner and root alone.
+    ///
+    /// # Errors
+    /// `Unsafe` when another user could change it; `Failed`.
+    pub fn check_code(&self, name: &str) -> Result<(), FolderError> {
+        self.open_own(name, "the host would run what is in it").map(drop)
+    }
+
+    fn open_own(&self, name: &str, consequence: &str) -> Result<File, FolderError> {
+        let file = self.open_file(name)?;
+        let failed = self.failed(Path::new(name), "read");
+        let found = fstat(&file).map_err(|error| failed(error.into()))?;
+        rules::check_writers_of_file(&found, &self.path.join(name), consequence)?;
+        Ok(file)
     }
 
     /// Writes a file of this folder so that a reader sees all of it or none.

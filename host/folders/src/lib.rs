@@ -27,6 +27,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fstatfs;
+use rustix::process::geteuid;
 
 pub use self::accounts::Accounts;
 pub use self::regular::{open_regular, read_regular};
@@ -39,9 +40,22 @@ pub enum Access {
     Private,
     /// It belongs to this user. Others may read it and change nothing.
     Readable,
+    /// It belongs to this user or to root. Others may read it and change nothing. The host
+    /// runs what is in it, and writes nothing there.
+    Supplied,
     /// As `Private`, except that root may visit a folder of any user: the
     /// folder's host is that user's.
     Visited,
+}
+
+impl Access {
+    /// The setting that names such a folder.
+    fn setting(self) -> &'static str {
+        match self {
+            Access::Supplied => "agents_dir",
+            Access::Private | Access::Readable | Access::Visited => "data_dir",
+        }
+    }
 }
 
 /// Why a folder cannot be used.
@@ -73,7 +87,7 @@ pub struct OwnFolder {
     folder: OwnedFd,
     /// Without links.
     path: PathBuf,
-    /// Whose it is: this user's, unless it is visited.
+    /// Whose things are in it, beside root's: this user's, unless it is visited.
     owner: u32,
 }
 
@@ -97,9 +111,14 @@ impl OwnFolder {
     }
 
     fn walked(path: &Path, access: Access, missing: Missing) -> Result<Self, FolderError> {
-        let (part, path) = walk(path, missing)?;
+        let (part, path) = walk(path, missing, access)?;
         rules::check_itself(&part.stat, &path, access)?;
-        Ok(Self { folder: part.folder, path, owner: part.stat.st_uid })
+        // What root supplies may be root's or this user's.
+        let owner = match access {
+            Access::Supplied => geteuid().as_raw(),
+            Access::Private | Access::Readable | Access::Visited => part.stat.st_uid,
+        };
+        Ok(Self { folder: part.folder, path, owner })
     }
 
     /// Where it is, without links. No other user can change what this names.

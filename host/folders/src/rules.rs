@@ -24,15 +24,16 @@ pub(super) fn check_above(
     path: &Path,
     next: Option<&Stat>,
     below: &Path,
+    access: Access,
 ) -> Result<(), FolderError> {
-    let us = geteuid().as_raw();
+    let (us, setting) = (geteuid().as_raw(), access.setting());
     let (path, below) = (path.display(), below.display());
     if ![ROOT, us].contains(&above.st_uid) {
         let accounts = Accounts::read();
         let (owner, us) = (accounts.user(above.st_uid), accounts.user(us));
         return Err(FolderError::Unsafe(format!(
             "{path} belongs to {owner}, who could take {below} away and put another in its place, \
-             and the host would run the code in it as {us}; set `data_dir` to a folder below those \
+             and the host would run the code in it as {us}; set `{setting}` to a folder below those \
              of root and of {us} alone"
         )));
     }
@@ -42,7 +43,7 @@ pub(super) fn check_above(
         return Err(FolderError::Unsafe(format!(
             "{path} can be written to by {writers} (mode {:o}), who could take {below} away and put \
              another in its place, and the host would run the code in it as {us}; `chmod go-w` \
-             {path} after a look at what is there, or set `data_dir` to another folder",
+             {path} after a look at what is there, or set `{setting}` to another folder",
             above.st_mode & 0o7777
         )));
     }
@@ -53,7 +54,7 @@ pub(super) fn check_above(
             Err(FolderError::Unsafe(format!(
                 "{below} belongs to {owner}: {path} can be written to by {writers}, and {owner} \
                  could put anything in its place, which the host would run as {us}; set \
-                 `data_dir` to a folder that belongs to {us}"
+                 `{setting}` to a folder that belongs to {us}"
             )))
         }
         _ => Ok(()),
@@ -64,13 +65,18 @@ pub(super) fn check_above(
 pub(super) fn check_itself(found: &Stat, path: &Path, access: Access) -> Result<(), FolderError> {
     let us = geteuid().as_raw();
     let path = path.display();
-    let may_visit = access == Access::Visited && us == ROOT;
-    if found.st_uid != us && !may_visit {
+    let setting = access.setting();
+    let is_allowed = match access {
+        Access::Private | Access::Readable => false,
+        Access::Supplied => found.st_uid == ROOT,
+        Access::Visited => us == ROOT,
+    };
+    if found.st_uid != us && !is_allowed {
         let accounts = Accounts::read();
         let (owner, us) = (accounts.user(found.st_uid), accounts.user(us));
         return Err(FolderError::Unsafe(format!(
             "{path} belongs to {owner}, and this is {us}: {owner} could change what is in it, and \
-             the host would run the code in it as {us}; set `data_dir` to a folder of your own, or \
+             the host would run the code in it as {us}; set `{setting}` to a folder of your own, or \
              run the command as {owner}"
         )));
     }
@@ -78,16 +84,21 @@ pub(super) fn check_itself(found: &Stat, path: &Path, access: Access) -> Result<
     if mode & (GROUP_WRITES | OTHERS_WRITE) != 0 {
         let us = Accounts::read().user(us);
         let remedy = match access {
-            Access::Readable => "`chmod go-w`",
-            Access::Private | Access::Visited => "`chmod 700`",
+            Access::Supplied => "`chmod go-w`",
+            Access::Readable => {
+                "remove the folder `compiled`, which is made anew, and `chmod go-w`"
+            }
+            Access::Private | Access::Visited => {
+                "remove the folder `compiled`, which is made anew, and `chmod 700`"
+            }
         };
         return Err(FolderError::Unsafe(format!(
             "{path} has mode {mode:o}: others can write to it, and may have put code there, which \
-             the host would run as {us}; look at what is there, remove the folder `compiled`, which \
-             is made anew, and {remedy} {path}"
+             the host would run as {us}; look at what is there, and {remedy} {path}"
         )));
     }
-    if access != Access::Readable && mode & 0o077 != 0 {
+    let may_be_read = matches!(access, Access::Readable | Access::Supplied);
+    if !may_be_read && mode & 0o077 != 0 {
         return Err(FolderError::Unsafe(format!(
             "{path} has mode {mode:o}: others can enter it and read tasks and results; \
              `chmod 700` {path}"
@@ -127,14 +138,19 @@ pub(super) fn check_writers(found: &Stat, path: &Path) -> Result<(), FolderError
     )))
 }
 
-/// Whether a file that grants something can be written to by its owner and root alone.
-pub(super) fn check_writers_of_settings(found: &Stat, path: &Path) -> Result<(), FolderError> {
+/// Whether a file that a user put there can be written to by its owner and root alone. What
+/// follows from what is in it: `consequence`, in words.
+pub(super) fn check_writers_of_file(
+    found: &Stat,
+    path: &Path,
+    consequence: &str,
+) -> Result<(), FolderError> {
     let us = geteuid().as_raw();
     let Some(writers) = writers(found, us) else { return Ok(()) };
     let (path, mode) = (path.display(), found.st_mode & 0o777);
     Err(FolderError::Unsafe(format!(
-        "{path} has mode {mode:o}: {writers} can write to it, and what it says would be granted; \
-         `chmod go-w` {path} after a look at what it says"
+        "{path} has mode {mode:o}: {writers} can write to it, and {consequence}; `chmod go-w` {path} \
+         after a look at what is in it"
     )))
 }
 

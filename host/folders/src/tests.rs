@@ -80,6 +80,37 @@ fn a_folder_that_others_may_enter_is_refused_and_one_to_be_read_is_not() {
 }
 
 #[test]
+fn a_folder_that_is_supplied_may_be_roots_and_its_setting_is_named() {
+    let (base, inner) = scene();
+    let refused = |phrases: &[&str]| {
+        let error = OwnFolder::open(&inner, Access::Supplied).unwrap_err().to_string();
+        assert!(phrases.iter().all(|phrase| error.contains(phrase)), "{error}");
+        assert!(!error.contains("data_dir") && !error.contains("compiled"), "{error}");
+    };
+    chmod(&inner, 0o757);
+    refused(&["mode 757", "`chmod go-w`"]);
+    chmod(&inner, 0o755);
+    let folder = OwnFolder::open(&inner, Access::Supplied).unwrap();
+    fs::write(inner.join("code"), "code").unwrap();
+    chmod(&inner.join("code"), 0o644);
+    folder.check_code("code").unwrap();
+    chmod(&inner.join("code"), 0o646);
+    let error = folder.check_code("code").unwrap_err().to_string();
+    assert!(error.contains("every user can write to it, and the host would run"), "{error}");
+    symlink("code", inner.join("link")).unwrap();
+    let error = folder.check_code("link").unwrap_err().to_string();
+    assert!(error.contains("it is a link; put the file itself there"), "{error}");
+    chmod(&base.path().join("a"), 0o777);
+    refused(&["/a can be written to by every user", "set `agents_dir` to another folder"]);
+    chmod(&base.path().join("a"), 0o755);
+    // Each folder of a system's own is root's.
+    OwnFolder::open(Path::new("/usr"), Access::Supplied).unwrap();
+    if give_away(&inner, Some(OTHER), None) {
+        refused(&["b belongs to user 54321", "set `agents_dir` to a folder of your own"]);
+    }
+}
+
+#[test]
 fn an_ancestor_that_all_users_can_write_to_is_refused_without_the_sticky_bit() {
     let (base, inner) = scene();
     chmod(&inner, 0o700);

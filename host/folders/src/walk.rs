@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, fsync, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::{FolderError, failed, rules};
+use super::{Access, FolderError, failed, rules};
 
 /// Links on one path; as many as Linux follows.
 const MOST_LINKS: usize = 40;
@@ -50,13 +50,19 @@ struct Walk {
     ahead: VecDeque<OsString>,
     links: usize,
     missing: Missing,
+    access: Access,
 }
 
 /// Walks to a folder. Every part above it is safe; the caller judges the
 /// folder itself. Returns its path without links, too.
-pub(super) fn walk(path: &Path, missing: Missing) -> Result<(Part, PathBuf), FolderError> {
+pub(super) fn walk(
+    path: &Path,
+    missing: Missing,
+    access: Access,
+) -> Result<(Part, PathBuf), FolderError> {
     let absolute = std::path::absolute(path).map_err(failed(path, "found"))?;
-    let mut walk = Walk { behind: Vec::new(), ahead: parts(&absolute), links: 0, missing };
+    let ahead = parts(&absolute);
+    let mut walk = Walk { behind: Vec::new(), ahead, links: 0, missing, access };
     let root = Part::open(CWD, OsStr::new("/"));
     let root = root.map_err(|error| failed(Path::new("/"), "opened")(error.into()))?;
     walk.behind.push((root, OsString::new()));
@@ -102,13 +108,13 @@ impl Walk {
         let next = match Part::open(&here.folder, &name) {
             Err(Errno::NOENT) if self.missing == Missing::Made => {
                 // Nothing is made where another user could take it away.
-                rules::check_above(&here.stat, &path, None, &below)?;
+                rules::check_above(&here.stat, &path, None, &below, self.access)?;
                 make(here, &name).map_err(failed(&below, "made"))?
             }
             Err(Errno::NOENT) => return Err(FolderError::Missing(below)),
             opened => opened.map_err(|error| failed(&below, "opened")(error.into()))?,
         };
-        rules::check_above(&here.stat, &path, Some(&next.stat), &below)?;
+        rules::check_above(&here.stat, &path, Some(&next.stat), &below, self.access)?;
         match next.kind() {
             FileType::Directory => self.behind.push((next, name)),
             FileType::Symlink => self.follow(&next, &below)?,
