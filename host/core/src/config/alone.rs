@@ -97,8 +97,17 @@ fn in_toml(place: &str, value: &serde_json::Value) -> Result<Value, String> {
         Json::Bool(value) => Value::Boolean(*value),
         Json::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Value::Integer(whole),
-            (None, Some(number)) => Value::Float(number),
-            (None, None) => return Err(format!("{} is a number that is too large", shown(place))),
+            // As a fraction it would be another number.
+            (None, Some(fraction)) if !number.is_u64() => Value::Float(fraction),
+            (None, _) => {
+                return Err(format!(
+                    "settings: {} has the wrong form: {number} is a whole number that is too \
+                     large; allowed are {} to {}, or the number as text",
+                    shown(place),
+                    i64::MIN,
+                    i64::MAX
+                ));
+            }
         },
         Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => {
@@ -162,6 +171,11 @@ mod tests {
         assert_eq!(said.unwrap(), declared(&layers, &ResourceQuota::default(), 10).unwrap()["a"]);
         for (settings, expected) in [
             (serde_json::json!({ "parameters": { "a": [null] } }), "parameters.a[0] is null"),
+            (
+                serde_json::json!({ "parameters": { "a": [{ "b": 9_223_372_036_854_775_808_u64 }] } }),
+                "parameters.a[0].b has the wrong form: 9223372036854775808 is a whole number that \
+                 is too large; allowed are -9223372036854775808 to 9223372036854775807",
+            ),
             (serde_json::json!({ "instances": -1 }), "settings: instances has the wrong form"),
             (
                 serde_json::json!({ "instances": u64::MAX }),
