@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use chimera_layer4::fabric::config::{AgentOrigin, TaskStoreKind};
+use chimera_layer4::fabric::config::{AgentDeclaration, AgentOrigin, TaskStoreKind};
 use chimera_layer4::fabric::events::{Event, EventKind};
 use chimera_layer4::fabric::{
-    AgentType, Fabric, FabricConfig, FabricError, Submission, SubmitOptions, TaskId, TaskState,
-    utils,
+    AgentType, Fabric, FabricConfig, FabricError, Submission, SubmitOptions, TaskId, utils,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,9 +19,13 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
+use crate::cli::Chimera;
 use crate::genomes::variants::{BROKEN, Variant};
 use crate::harness::{execute, settings, task};
 use crate::http::declared;
+use crate::http::service::{self, Service};
+
+mod under_load;
 
 const TYPE: &str = "variant";
 /// Far more than two looks at the folder and a compilation take.
@@ -63,6 +67,12 @@ impl Host {
 
     fn remove(&self, file: &str) {
         fs::remove_file(self.folder.join(file)).unwrap();
+    }
+
+    /// Applies settings; what it reports of that is passed over.
+    async fn apply(&mut self, settings: &BTreeMap<String, AgentDeclaration>) {
+        self.fabric.apply_agents(settings, |_| {}).await;
+        self.events = self.fabric.telemetry().subscribe();
     }
 
     /// Waits until the host reports the next change of a type, which must be this; why it
@@ -266,86 +276,179 @@ async fn a_folder_that_others_can_change_is_not_used() {
     assert_eq!((loaded.unwrap().len(), agents), (1, 1));
 }
 
-/// Twenty seconds of it are in the suite.
+/// What cannot be used refuses itself alone, also where it would have been taken as absent.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_task_is_lost_or_doubled_while_files_change() {
-    changes_under_load(Duration::from_secs(20)).await;
-}
-
-/// The long form: `cargo test --workspace --test system -- --ignored long_minute_of_changes`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes over a minute"]
-async fn long_minute_of_changes() {
-    changes_under_load(Duration::from_secs(60)).await;
-}
-
-/// A thousand tasks a second, while the file of their type is replaced, broken, removed and
-/// brought back.
-async fn changes_under_load(long: Duration) {
-    const EACH: Duration = Duration::from_millis(50);
-    const BATCH: usize = 50;
+async fn a_file_that_cannot_be_used_refuses_its_own_type() {
     let mut host = Host::new().await;
+    // A link that leads to itself.
+    symlink("loop.wasm", host.folder.join("loop.wasm")).unwrap();
+    let reason = host.reports("loop", "failed").await.unwrap();
+    assert!(reason.contains("loop.wasm is a link; put the file itself there"), "{reason}");
     host.put("variant.wasm", Variant::version(1).bytes());
     host.reports(TYPE, "started").await;
-    let fabric = Arc::clone(&host.fabric);
-    let submitter = tokio::spawn(async move {
-        let (mut taken, mut refused) = (Vec::new(), BTreeMap::<&str, usize>::new());
-        let (began, mut tick) = (Instant::now(), tokio::time::interval(EACH));
-        while began.elapsed() < long {
-            tick.tick().await;
-            let batch = (0..BATCH).map(|_| Submission::from(task(TYPE, json!(1)))).collect();
-            for answer in fabric.tasks().submit_batch(batch).await.unwrap() {
-                match answer {
-                    Ok(id) => taken.push(id),
-                    Err(error) => *refused.entry(error.code()).or_default() += 1,
-                }
-            }
-        }
-        (taken, refused)
-    });
-    let (mut changes, mut version) = (0, 1);
-    while !submitter.is_finished() {
-        version += 1;
-        host.put("variant.wasm", Variant::version(version).bytes());
-        host.reports(TYPE, "replaced").await;
-        host.put("variant.toml", "fresh = \"no\"");
-        host.reports(TYPE, "failed").await;
-        host.remove("variant.toml");
-        host.put("variant.wasm", "broken");
-        host.reports(TYPE, "failed").await;
-        host.remove("variant.wasm");
-        host.reports(TYPE, "removed").await;
-        host.put("variant.wasm", Variant::version(version).bytes());
-        host.reports(TYPE, "started").await;
-        changes += 5;
-    }
-    let (taken, refused) = submitter.await.unwrap();
-    assert!(!taken.is_empty() && changes >= 5);
-    assert!(refused.keys().all(|code| code.starts_with("agent-type-")), "{refused:?}");
-    for id in &taken {
-        let done = timeout(PATIENCE, host.fabric.tasks().wait(*id)).await.unwrap().unwrap();
-        assert!(done.success, "{done:?}");
-    }
-    // Each once: by the store, and by what was observed of the ends.
-    let mut ids = taken.clone();
-    ids.sort();
-    ids.dedup();
-    assert_eq!(ids.len(), taken.len());
-    let stats = host.fabric.tasks().stats().await.unwrap();
-    let of = |state| usize::try_from(stats.count(state)).unwrap();
-    assert_eq!(of(TaskState::Succeeded), taken.len(), "0 lost, 0 doubled");
-    let open = TaskState::ALL.into_iter().filter(|state| *state != TaskState::Succeeded);
-    assert_eq!(open.map(of).sum::<usize>(), 0);
-    let observed = host.fabric.metrics_text().await.unwrap();
-    let ended = format!("layer4_tasks_succeeded_total{{agent_type=\"{TYPE}\"}} {}\n", taken.len());
-    assert!(observed.contains(&ended), "{ended}{observed}");
-    let refused: usize = refused.values().sum();
-    println!(
-        "{} tasks taken, all ended once; {refused} refused; {changes} changes of the files",
-        taken.len()
-    );
-    host.shows(TYPE, |shown| shown.is_some_and(|shown| shown.waiting == 0)).await;
+    assert_eq!(host.version().await, 1);
+    fs::create_dir(host.folder.join("folder.wasm")).unwrap();
+    assert!(host.reports("folder", "failed").await.unwrap().contains("is a folder"));
+
+    // A component that others can change, and one that is elsewhere.
+    host.put("beside", Variant::version(2).bytes());
+    fs::set_permissions(host.folder.join("beside"), fs::Permissions::from_mode(0o646)).unwrap();
+    fs::rename(host.folder.join("beside"), host.folder.join("variant.wasm")).unwrap();
+    let reason = host.reports(TYPE, "failed").await.unwrap();
+    assert!(reason.contains("every user can write to it, and the host would run"), "{reason}");
+    fs::rename(host.folder.join("variant.wasm"), host.folder.join("beside")).unwrap();
+    fs::set_permissions(host.folder.join("beside"), fs::Permissions::from_mode(0o644)).unwrap();
+    symlink("beside", host.folder.join("variant.wasm")).unwrap();
+    let reason = host.reports(TYPE, "failed").await.unwrap();
+    assert!(reason.contains("variant.wasm is a link"), "{reason}");
+    assert_eq!(host.version().await, 1, "it is as it was");
+    host.put("variant.wasm", Variant::version(3).bytes());
+    host.reports(TYPE, "replaced").await;
+
+    // Settings that lead nowhere are no settings at all.
+    symlink("nowhere", host.folder.join("variant.toml")).unwrap();
+    let reason = host.reports(TYPE, "failed").await.unwrap();
+    assert!(reason.contains("variant.toml is a link"), "{reason}");
+    host.remove("variant.toml");
+    host.shows(TYPE, |shown| shown.is_some_and(|shown| shown.refused.is_none())).await;
+    host.remove("loop.wasm");
+    host.shows("loop", |shown| shown.is_none()).await;
+    assert_eq!(host.version().await, 3);
     host.fabric.shutdown().await.unwrap();
+}
+
+/// A name that serves no type is in the log once, and so is a folder that has gone.
+#[test]
+fn what_serves_no_type_is_in_the_log() {
+    let chimera = Chimera::new();
+    let data = chimera.data().join("data");
+    let folder = data.join("agents");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    for folder in [chimera.data(), data.clone(), folder.clone()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    // A file of a type that the settings declare is no second type.
+    let component = chimera.data().join("settings.wasm");
+    fs::write(&component, Variant::version(1).bytes()).unwrap();
+    fs::write(folder.join("variant.wasm"), Variant::version(2).bytes()).unwrap();
+    let mut service = Service::start(chimera, &service::declare(TYPE, &component, 1));
+    assert!(service.told().contains("1 agent types are up"), "{}", service.told());
+
+    let names = [b"\xff.wasm".to_vec(), b"LOUD.WASM".to_vec(), b"alone.toml".to_vec()];
+    for name in names {
+        fs::write(folder.join(std::ffi::OsString::from_vec(name)), "").unwrap();
+    }
+    let said = [(); 3].map(|()| service.hears("serves no type")).concat();
+    for words in
+        ["is not UTF-8", "LOUD.WASM does not end", "alone.toml is there without alone.wasm"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    fs::rename(&folder, data.join("elsewhere")).unwrap();
+    assert!(service.hears("the agents folder is not read").contains("there is no folder"));
+    assert_eq!(service.end().0, 0);
+}
+
+/// What the host would refuse is found without it.
+#[test]
+fn the_folder_is_checked_with_the_settings() {
+    let chimera = Chimera::new();
+    let folder = crate::folders::data_folder();
+    fs::write(folder.path().join("variant.wasm"), Variant::version(1).bytes()).unwrap();
+    let file = chimera.home().join("chimera.toml");
+    fs::write(&file, format!("agents_dir = {:?}\n", folder.path())).unwrap();
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let done = chimera.run(&check);
+    assert_eq!(done.code, 0, "{}", done.err);
+    fs::write(folder.path().join("variant.toml"), "memory = 3").unwrap();
+    symlink("variant.wasm", folder.path().join("linked.wasm")).unwrap();
+    chimera.refuses(3, &check, &["unknown field `memory`", "linked.wasm is a link"]);
+}
+
+/// Each place has a refusal of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_one_place_is_not_shown_as_anothers_nor_forgotten_with_it() {
+    let mut host = Host::new().await;
+    let component = host.folder.join("component");
+    fs::write(&component, Variant::version(9).bytes()).unwrap();
+    let settings = declared(TYPE, component);
+    host.apply(&settings).await;
+    host.put("variant.toml", "memory = 3");
+    host.put("variant.wasm", Variant::version(1).bytes());
+    let reason = host.reports(TYPE, "failed").await.unwrap();
+    assert!(reason.contains("unknown field `memory`"), "{reason}");
+    let shown = host.shown(TYPE).await.unwrap();
+    assert_eq!((shown.source, &shown.down), (Some(AgentOrigin::Settings), &None));
+    let refused = shown.refused.unwrap();
+    assert!(refused.starts_with("the agents folder declares it too"), "{refused}");
+    assert!(refused.ends_with(&reason), "{refused}");
+
+    // The settings' declaration goes, and the file is refused still.
+    host.apply(&BTreeMap::new()).await;
+    let shown = host.shown(TYPE).await.unwrap();
+    assert_eq!((shown.source, shown.down), (Some(AgentOrigin::Folder), Some(reason)));
+    host.apply(&settings).await;
+
+    // Mended, it is declared beside the settings, and nothing is wrong with it.
+    host.put("variant.toml", "instances = 2");
+    host.reports(TYPE, "failed").await.unwrap();
+    let refused = host.shown(TYPE).await.unwrap().refused.unwrap();
+    assert!(refused.ends_with("does not count beside the settings file"), "{refused}");
+    assert_eq!(host.version().await, 9);
+    host.fabric.shutdown().await.unwrap();
+}
+
+/// What is deployed or in the folder comes after the host takes tasks.
+#[tokio::test(flavor = "multi_thread")]
+async fn until_all_types_are_loaded_none_is_called_unknown() {
+    let folder = crate::folders::data_folder();
+    let path = folder.path().join("agents");
+    let config = FabricConfig { agents_dir: Some(path.clone()), ..settings() };
+    let fabric = Arc::new(crate::harness::fabric(config).await);
+    let refused = async || fabric.tasks().submit(task(TYPE, json!(1))).await.unwrap_err().code();
+    assert_eq!(refused().await, "agent-type-not-found");
+    fabric.await_agent_types();
+    assert_eq!(refused().await, "agent-type-loading");
+    // What could not be loaded is not waited for, and may be loaded again.
+    for _ in 0..2 {
+        let loaded = Box::pin(fabric.load_agent_types(|_| {})).await;
+        let Err(FabricError::Configuration(complaints)) = loaded else { panic!("{loaded:?}") };
+        assert!(complaints[0].contains("make it, or set `agents_dir`"), "{complaints:?}");
+        assert_eq!(refused().await, "agent-type-not-found");
+    }
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(path.join("variant.wasm"), Variant::version(1).bytes()).unwrap();
+    assert_eq!(Box::pin(fabric.load_agent_types(|_| {})).await.unwrap().len(), 1);
+    assert!(execute(&fabric, TYPE, json!(1)).await.success);
+    assert_eq!(Box::pin(fabric.load_agent_types(|_| {})).await.unwrap().len(), 0);
+    fabric.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_folder_of_agents_is_used_where_it_is_there_and_safe() {
+    let folder = crate::folders::data_folder();
+    fs::write(folder.path().join("variant.wasm"), Variant::version(1).bytes()).unwrap();
+    let load = async |config: FabricConfig| {
+        let fabric = Arc::new(crate::harness::fabric(config).await);
+        let loaded = Box::pin(fabric.load_agent_types(|_| {})).await.unwrap().len();
+        fabric.shutdown().await.unwrap();
+        loaded
+    };
+    let without = || FabricConfig { data_dir: None, ..settings() };
+    let local = |path: PathBuf| FabricConfig { local_agents_dir: Some(path), ..without() };
+    let path = folder.path().to_path_buf();
+    assert_eq!(load(local(path.clone())).await, 1);
+    assert_eq!(load(local(path.join("none"))).await, 0);
+    assert_eq!(load(without()).await, 0);
+    // The data folder's goes before it.
+    let data = crate::folders::data_folder();
+    assert_eq!(
+        load(FabricConfig { local_agents_dir: Some(path.clone()), ..durable(&data) }).await,
+        0
+    );
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(load(local(path)).await, 0);
 }
 
 #[expect(clippy::disallowed_methods, reason = "who runs the test says it")]

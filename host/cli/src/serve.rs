@@ -1,6 +1,6 @@
 //! `chimera serve`: the host as a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,6 +46,8 @@ pub(super) async fn run(
     let reloads = Reloads::default();
     let server = Server::bind(Arc::clone(&fabric), &config)?.with_reloads(reloads.clone());
     fabric.await_agents(agents.keys().cloned());
+    // Those that the settings do not name come after these.
+    fabric.await_agent_types();
     fabric.start().await?;
     let (address, ready) = (server.address(), server.not_ready());
     let url = format!("http://{address}");
@@ -117,17 +119,19 @@ async fn load(
         return std::future::pending().await;
     }
     let others = others?;
-    let count = applied.len() + others.len();
-    let mut down = Vec::new();
+    let (mut names, mut down) = (BTreeSet::new(), Vec::new());
     for one in applied {
+        names.insert(one.name.clone());
         one.log("agent-type-changed", "started", "not started");
         if let Outcome::Failed(error) = one.outcome {
             down.push((one.name, error));
         }
     }
-    // The log has their reasons already.
-    let refused = others.iter().filter(|one| matches!(one.outcome, Outcome::Failed(_))).count();
-    let up = count - down.len() - refused;
+    // A type that two places declare is one. The log has the reasons of these already.
+    names.extend(others.into_iter().map(|one| one.name));
+    let count = names.len();
+    let are_down = fabric.agent_types_down();
+    let up = names.iter().filter(|name| !are_down.contains_key(*name)).count();
     if up == 0
         && let Some((name, error)) = down.into_iter().next()
     {
@@ -136,8 +140,9 @@ async fn load(
     output.note(&match up {
         up if up == count => format!("{count} agent types are up"),
         up => format!(
-            "{up} of {count} agent types are up; the log says why the others are not, and \
-             `chimera reload` tries them again"
+            "{up} of {count} agent types are up; the log says why the others are not; `chimera \
+             reload` tries them again, and a file of the agents folder that is refused is tried \
+             when it changes"
         ),
     });
     Ok(())

@@ -22,7 +22,10 @@ pub(super) async fn complaints(settings: &Settings, output: Output) -> Vec<Strin
     let mut complaints = folders(config);
     let mut of_agents = grants(agents, &config.default_resource_quota);
     match fabric(config) {
-        Ok(fabric) => of_agents.extend(components(&fabric, config, agents, output).await),
+        Ok(fabric) => {
+            of_agents.extend(components(&fabric, config, agents, output).await);
+            complaints.extend(fabric.check_agent_types());
+        }
         Err(FabricError::Configuration(more)) => complaints.extend(more),
         Err(error) => complaints.push(error.to_string()),
     }

@@ -28,14 +28,25 @@ pub struct AgentFiles {
     pub settings: Option<FileMark>,
 }
 
+/// What a look found of an agent type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its files.
+    Files(AgentFiles),
+    /// Something that is there and cannot be used, and why.
+    Refused(String),
+}
+
 /// The agent types of a folder, as one look found them.
-pub type Listing = BTreeMap<String, AgentFiles>;
+pub type Listing = BTreeMap<String, Found>;
 
 /// What has become of an agent type's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileChange {
     /// They are new, or others than before.
-    Put,
+    Put(AgentFiles),
+    /// They cannot be used, and why.
+    Refused(String),
     /// They are gone.
     Removed,
 }
@@ -46,18 +57,26 @@ pub struct AgentsDir {
     last: Listing,
     /// What was reported.
     counted: Listing,
+    /// Types that are reported again, although their files are as they were reported.
+    again: BTreeSet<String>,
+    left_out: usize,
 }
 
 impl AgentsDir {
+    /// Agent types of a folder that are looked at.
+    pub const MOST: usize = 1000;
+
     /// The first look. What is there counts at once: it was there before the host.
-    pub fn begin(&mut self, found: Listing) -> BTreeMap<String, FileChange> {
-        self.last = found.clone();
-        self.look(found)
+    pub fn begin(&mut self, found: Listing, is_whole: bool) -> BTreeMap<String, FileChange> {
+        self.last = self.bounded(found.clone(), is_whole);
+        self.look(found, is_whole)
     }
 
     /// Another look. The answer has each type whose files are as the look before found
-    /// them, and other than when they were last reported.
-    pub fn look(&mut self, found: Listing) -> BTreeMap<String, FileChange> {
+    /// them, and other than when they were last reported. Where the look did not see all
+    /// that is there (`is_whole`), what it did not see is taken to be as it was.
+    pub fn look(&mut self, found: Listing, is_whole: bool) -> BTreeMap<String, FileChange> {
+        let found = self.bounded(found, is_whole);
         let names: BTreeSet<String> = [&self.last, &self.counted, &found]
             .iter()
             .flat_map(|files| files.keys())
@@ -66,23 +85,61 @@ impl AgentsDir {
         let mut changes = BTreeMap::new();
         for name in names {
             let now = found.get(&name);
-            if now != self.last.get(&name) || now == self.counted.get(&name) {
+            let is_news = now != self.counted.get(&name) || self.again.contains(&name);
+            if now != self.last.get(&name) || !is_news {
                 continue;
             }
+            self.again.remove(&name);
             let change = match now {
-                Some(files) => {
-                    self.counted.insert(name.clone(), *files);
-                    FileChange::Put
-                }
-                None => {
-                    self.counted.remove(&name);
-                    FileChange::Removed
-                }
+                Some(Found::Files(files)) => FileChange::Put(*files),
+                Some(Found::Refused(reason)) => FileChange::Refused(reason.clone()),
+                None => FileChange::Removed,
             };
+            match now {
+                Some(now) => drop(self.counted.insert(name.clone(), now.clone())),
+                None => drop(self.counted.remove(&name)),
+            }
             changes.insert(name, change);
         }
         self.last = found;
         changes
+    }
+
+    /// The next look reports a type again, if it is there: what was reported could not be
+    /// looked into for a reason that may pass.
+    pub fn again(&mut self, name: &str) {
+        if self.counted.contains_key(name) {
+            self.again.insert(name.to_owned());
+        }
+    }
+
+    /// Types of the last look beyond the most.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// What is looked at of a listing. Types that were reported go before those that are
+    /// new: a file that is added ends no type.
+    fn bounded(&mut self, mut found: Listing, is_whole: bool) -> Listing {
+        if !is_whole {
+            for (name, before) in &self.counted {
+                found.entry(name.clone()).or_insert_with(|| before.clone());
+            }
+        }
+        let all = found.len();
+        let known = found.keys().filter(|name| self.counted.contains_key(*name)).count();
+        let mut room = Self::MOST.saturating_sub(known);
+        found.retain(|name, _| {
+            if self.counted.contains_key(name) {
+                return true;
+            }
+            let fits = room > 0;
+            room = room.saturating_sub(1);
+            fits
+        });
+        self.left_out = all - found.len();
+        found
     }
 }
 
@@ -99,43 +156,94 @@ mod tests {
     fn listing(types: &[(&str, u64, Option<u64>)]) -> Listing {
         let files = |(name, component, settings): &(&str, u64, Option<u64>)| {
             let files = AgentFiles { component: file(*component), settings: settings.map(file) };
-            ((*name).to_owned(), files)
+            ((*name).to_owned(), Found::Files(files))
         };
         types.iter().map(files).collect()
     }
 
-    fn changes(of: &[(&str, FileChange)]) -> BTreeMap<String, FileChange> {
+    /// The types that change, and whether their files were put.
+    fn changes(of: &[(&str, bool)]) -> BTreeMap<String, bool> {
         of.iter().map(|(name, change)| ((*name).to_owned(), *change)).collect()
+    }
+
+    fn put(changes: BTreeMap<String, FileChange>) -> BTreeMap<String, bool> {
+        let put = |change| match change {
+            FileChange::Put(_) => true,
+            FileChange::Removed => false,
+            FileChange::Refused(reason) => panic!("{reason}"),
+        };
+        changes.into_iter().map(|(name, change)| (name, put(change))).collect()
     }
 
     #[test]
     fn a_file_counts_when_two_looks_have_found_it_the_same() {
-        use FileChange::{Put, Removed};
+        let (there, gone) = (changes(&[("a", true)]), changes(&[("a", false)]));
         let mut folder = AgentsDir::default();
-        assert_eq!(folder.begin(listing(&[("a", 1, None)])), changes(&[("a", Put)]));
-        assert_eq!(folder.look(listing(&[("a", 1, None)])), changes(&[]));
+        let mut look = |types: &[(&str, u64, Option<u64>)]| put(folder.look(listing(types), true));
+        assert_eq!(look(&[("a", 1, None)]), changes(&[]));
+        assert_eq!(look(&[("a", 1, None)]), there);
+        assert_eq!(look(&[("a", 1, None)]), changes(&[]));
         // One that grows while it is copied.
         for version in 2..5 {
-            assert_eq!(folder.look(listing(&[("a", version, None)])), changes(&[]));
+            assert_eq!(look(&[("a", version, None)]), changes(&[]));
         }
-        assert_eq!(folder.look(listing(&[("a", 4, None)])), changes(&[("a", Put)]));
-        assert_eq!(folder.look(listing(&[("a", 4, Some(1))])), changes(&[]));
-        assert_eq!(folder.look(listing(&[("a", 4, Some(1))])), changes(&[("a", Put)]));
+        assert_eq!(look(&[("a", 4, None)]), there);
+        assert_eq!(look(&[("a", 4, Some(1))]), changes(&[]));
+        assert_eq!(look(&[("a", 4, Some(1))]), there);
         // Gone for one look: it was replaced.
-        assert_eq!(folder.look(listing(&[])), changes(&[]));
-        assert_eq!(folder.look(listing(&[("a", 4, Some(1))])), changes(&[]));
-        assert_eq!(folder.look(listing(&[])), changes(&[]));
-        assert_eq!(folder.look(listing(&[])), changes(&[("a", Removed)]));
-        assert_eq!(folder.look(listing(&[])), changes(&[]));
+        assert_eq!(look(&[]), changes(&[]));
+        assert_eq!(look(&[("a", 4, Some(1))]), changes(&[]));
+        assert_eq!(look(&[]), changes(&[]));
+        assert_eq!(look(&[]), gone);
+        assert_eq!(look(&[]), changes(&[]));
+        // What was there before the host counts at once.
+        let mut folder = AgentsDir::default();
+        assert_eq!(put(folder.begin(listing(&[("a", 1, None)]), true)), there);
+        assert_eq!(put(folder.look(listing(&[("a", 1, None)]), true)), changes(&[]));
+        // What could not be looked into is reported again.
+        folder.again("a");
+        assert_eq!(put(folder.look(listing(&[("a", 1, None)]), true)), there);
+        assert_eq!(put(folder.look(listing(&[("a", 1, None)]), true)), changes(&[]));
+    }
+
+    #[test]
+    fn a_file_that_is_added_ends_no_type() {
+        let named = |n: usize| format!("type-{n:04}");
+        let all = |from: usize| -> Listing {
+            let names = (from..from + AgentsDir::MOST).map(named).collect::<Vec<_>>();
+            listing(&names.iter().map(|name| (name.as_str(), 1, None)).collect::<Vec<_>>())
+        };
+        let mut folder = AgentsDir::default();
+        assert_eq!(folder.begin(all(1), true).len(), AgentsDir::MOST);
+        // It is before the others by its name, and one too many.
+        let mut more = all(1);
+        more.extend(listing(&[("a", 1, None)]));
+        for _ in 0..2 {
+            assert_eq!(put(folder.look(more.clone(), true)), changes(&[]));
+            assert_eq!(folder.left_out(), 1);
+        }
+        // It comes in when there is room.
+        more.remove(&named(7));
+        assert_eq!(put(folder.look(more.clone(), true)), changes(&[]));
+        assert_eq!(put(folder.look(more, true)), changes(&[("a", true), ("type-0007", false)]));
+        // What a look did not see is taken to be there.
+        for _ in 0..3 {
+            assert_eq!(put(folder.look(listing(&[("a", 1, None)]), false)), changes(&[]));
+        }
     }
 
     fn any_listing() -> impl Strategy<Value = Listing> {
-        let files = (0_u64..3, proptest::option::of(0_u64..2));
+        let files = (0_u64..3, proptest::option::of(0_u64..2), any::<bool>());
         proptest::collection::btree_map("[abc]", files, 0..4).prop_map(|types| {
             let named = types
                 .iter()
-                .map(|(name, (component, settings))| (name.as_str(), *component, *settings));
-            listing(&named.collect::<Vec<_>>())
+                .map(|(name, (component, settings, _))| (name.as_str(), *component, *settings));
+            let mut found = listing(&named.collect::<Vec<_>>());
+            for (name, (component, ..)) in types.into_iter().filter(|(_, (.., is_wrong))| *is_wrong)
+            {
+                found.insert(name, Found::Refused(component.to_string()));
+            }
+            found
         })
     }
 
@@ -147,24 +255,25 @@ mod tests {
         ) {
             let mut folder = AgentsDir::default();
             let mut there = Listing::new();
-            let mut apply = |changes: BTreeMap<String, FileChange>, found: &Listing| {
+            let mut apply = |changes: BTreeMap<String, FileChange>| {
                 for (name, change) in changes {
-                    match change {
-                        FileChange::Put => drop(there.insert(name.clone(), found[&name])),
-                        FileChange::Removed => drop(there.remove(&name)),
-                    }
+                    drop(match change {
+                        FileChange::Put(files) => there.insert(name, Found::Files(files)),
+                        FileChange::Refused(reason) => there.insert(name, Found::Refused(reason)),
+                        FileChange::Removed => there.remove(&name),
+                    });
                 }
                 there.clone()
             };
             let mut looks = looks.into_iter();
             let mut last = looks.next().unwrap();
-            apply(folder.begin(last.clone()), &last);
+            apply(folder.begin(last.clone(), true));
             for look in looks {
-                apply(folder.look(look.clone()), &look);
+                apply(folder.look(look.clone(), true));
                 last = look;
             }
-            prop_assert_eq!(&apply(folder.look(last.clone()), &last), &last);
-            prop_assert_eq!(folder.look(last.clone()), BTreeMap::new());
+            prop_assert_eq!(&apply(folder.look(last.clone(), true)), &last);
+            prop_assert_eq!(folder.look(last.clone(), true), BTreeMap::new());
         }
     }
 }

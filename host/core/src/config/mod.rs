@@ -116,8 +116,12 @@ pub struct FabricConfig {
     /// with the fabric, tasks in memory.
     pub data_dir: Option<PathBuf>,
     /// Where the components of agent types are watched for; `None`: `agents` in the data
-    /// folder, and without that one `agents` in the working directory.
+    /// folder.
     pub agents_dir: Option<PathBuf>,
+    /// A folder of agents that is used where it is there, after `agents_dir` and the data
+    /// folder's. It is no error where it is missing or unsafe; where it is unsafe, the log has
+    /// a warning. No setting names it, and it is made absolute when it is first read.
+    pub local_agents_dir: Option<PathBuf>,
     /// Components, and how they are compiled.
     pub components: ComponentSettings,
     /// Where tasks are kept, and for how long.
@@ -147,6 +151,7 @@ impl Default for FabricConfig {
             worker_threads: 0,
             data_dir: None,
             agents_dir: None,
+            local_agents_dir: None,
             components: ComponentSettings::default(),
             queue: QueueSettings::default(),
             http: HttpSettings::default(),

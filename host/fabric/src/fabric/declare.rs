@@ -42,22 +42,32 @@ impl Force {
 pub(crate) struct Shown {
     /// Where the declaration is that counts.
     pub(crate) origin: AgentOrigin,
-    /// Why its newest declaration is not in force.
-    failed: Option<String>,
-    /// Whether that may go well the next time.
-    is_tried_again: bool,
+    /// Why the newest declaration of a place is not in force.
+    failed: BTreeMap<AgentOrigin, Failure>,
     /// Where another declaration is, which does not count.
     beside: Option<AgentOrigin>,
+}
+
+/// Why a declaration is not in force.
+#[derive(Clone, Debug)]
+struct Failure {
+    reason: String,
+    /// Whether it may go well the next time.
+    is_tried_again: bool,
 }
 
 impl Shown {
     /// What is declared and not in force, and why.
     pub(crate) fn refused(&self) -> Option<String> {
+        let other = || self.failed.keys().copied().find(|by| *by != self.origin);
         let beside = |beside: AgentOrigin| {
             let (counts, other) = (self.origin.words(), beside.words());
-            format!("{other} declares it too, which does not count beside {counts}")
+            let wrong = self.failed.get(&beside).map(|failed| format!(": {}", failed.reason));
+            let wrong = wrong.unwrap_or_default();
+            format!("{other} declares it too, which does not count beside {counts}{wrong}")
         };
-        self.failed.clone().or_else(|| self.beside.map(beside))
+        let own = self.failed.get(&self.origin).map(|failed| failed.reason.clone());
+        own.or_else(|| self.beside.or_else(other).map(beside))
     }
 }
 
@@ -70,9 +80,24 @@ impl Declared {
     /// The types whose newest declaration could not be put in force, and may be now.
     fn failed(&self) -> Vec<String> {
         let shown = self.shown.lock();
-        let is_tried_again = |shown: &Shown| shown.failed.is_some() && shown.is_tried_again;
+        let is_tried_again = |shown: &Shown| {
+            shown.failed.get(&shown.origin).is_some_and(|failed| failed.is_tried_again)
+        };
         let failed = shown.iter().filter(|(_, shown)| is_tried_again(shown));
         failed.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// No place declares a type any more. What another one said that was refused is still
+    /// shown, and is the answer.
+    fn forget(&self, name: &str, origin: AgentOrigin) -> Option<String> {
+        let mut shown = self.shown.lock();
+        let mut left = shown.remove(name)?;
+        left.failed.remove(&origin);
+        let (by, reason) =
+            left.failed.iter().next().map(|(by, failed)| (*by, failed.reason.clone()))?;
+        (left.origin, left.beside) = (by, None);
+        shown.insert(name.to_owned(), left);
+        Some(reason)
     }
 }
 
@@ -169,8 +194,8 @@ impl Fabric {
             changes.into_iter().partition(|(name, change)| is_left(name, change));
         let mut applied = Vec::new();
         for (name, _) in gone {
-            self.declared.shown.lock().remove(&name);
-            self.pool.agents.note_down(&name, None);
+            let refused = self.declared.forget(&name, origin);
+            self.pool.agents.note_down(&name, refused);
             self.pool.agents.not_awaited(&name);
             if let Some(old) = force.types.remove(&name) {
                 told(&name);
@@ -186,6 +211,9 @@ impl Fabric {
             // What it says is wrong, and will be until it says something else.
             let is_tried_again = !matches!(change, Change::Refused(_));
             let is_gone = matches!(change, Change::Gone);
+            // What counts after one that is gone is another place's.
+            let counts = force.sources.of(&name).map_or(origin, |(counts, _)| counts);
+            let of = if is_gone { counts } else { origin };
             let outcome = self.apply_left(force, &name, origin, change).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
             // What is gone is served no longer, also where nothing takes its place.
@@ -197,7 +225,7 @@ impl Fabric {
             {
                 self.remove(&name, origin, old).await;
             }
-            self.note(force, &name, origin, &outcome, is_tried_again);
+            self.note(force, &name, (origin, of), &outcome, is_tried_again);
             applied.push(Applied { name, outcome });
         }
         applied.iter().for_each(|applied| self.tell(origin, applied));
@@ -227,31 +255,35 @@ impl Fabric {
         self.apply_one(&mut force.types, name, counts, &declaration).await
     }
 
-    /// What is shown of a type from now on, and whether tasks can be given to it.
+    /// What is shown of a type from now on, and whether tasks can be given to it. A place
+    /// changed, and the outcome is that of a place's declaration: mostly the same.
     fn note(
         &self,
         force: &Force,
         name: &str,
-        origin: AgentOrigin,
+        (origin, of): (AgentOrigin, AgentOrigin),
         outcome: &Outcome,
         is_tried_again: bool,
     ) {
         let counts = force.sources.of(name).map_or(origin, |(counts, _)| counts);
         let beside = force.sources.beside(name);
         let mut shown = self.declared.shown.lock();
-        let failed = match outcome {
+        let mut failed = shown.remove(name).map(|before| before.failed).unwrap_or_default();
+        failed.remove(&origin);
+        failed.remove(&of);
+        match outcome {
             // It is shown as one that is declared beside another.
-            Outcome::Failed(FabricError::AgentTypeDeclared { .. }) => {
-                shown.get(name).and_then(|before| before.failed.clone())
+            Outcome::Failed(FabricError::AgentTypeDeclared { .. }) => {}
+            Outcome::Failed(error) => {
+                failed.insert(of, Failure { reason: error.to_string(), is_tried_again });
             }
-            Outcome::Failed(error) => Some(error.to_string()),
-            _ => None,
-        };
+            _ => {}
+        }
         // Where something of it is in force, it is as it was before.
-        let down = failed.clone().filter(|_| !force.types.contains_key(name));
-        self.pool.agents.note_down(name, down);
+        let down = failed.get(&counts).filter(|_| !force.types.contains_key(name));
+        self.pool.agents.note_down(name, down.map(|failed| failed.reason.clone()));
         self.pool.agents.not_awaited(name);
-        shown.insert(name.to_owned(), Shown { origin: counts, failed, is_tried_again, beside });
+        shown.insert(name.to_owned(), Shown { origin: counts, failed, beside });
     }
 
     /// Tells listeners what became of a declaration.

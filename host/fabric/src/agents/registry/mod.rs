@@ -39,6 +39,8 @@ struct Registry {
     built_in: BTreeMap<String, AgentType>,
     /// Types that are declared, and whose first agents are being started.
     awaited: BTreeSet<String>,
+    /// More types may come that are not known yet.
+    is_loading: bool,
     /// Types that are declared, and whose agents did not start: why.
     down: BTreeMap<String, String>,
     /// What the last agents of registered types supported, of which none runs now.

@@ -70,6 +70,11 @@ impl AgentRegistry {
         self.write().awaited.extend(names);
     }
 
+    /// Whether more types may come that are not known yet.
+    pub(crate) fn note_loading(&self, is_loading: bool) {
+        self.write().is_loading = is_loading;
+    }
+
     /// A type's agents are up, or could not be started.
     pub(crate) fn not_awaited(&self, name: &str) {
         self.write().awaited.remove(name);
@@ -108,6 +113,9 @@ impl AgentRegistry {
         }
         if let Some(reason) = registry.down.get(name) {
             return FabricError::AgentTypeDown { agent_type, reason: reason.clone() };
+        }
+        if registry.is_loading {
+            return FabricError::AgentTypeLoading { agent_type };
         }
         let down = registry.down.keys().cloned().collect();
         let mut known = registry.names();
