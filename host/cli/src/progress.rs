@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chimera_layer4_core::telemetry::is_deceptive;
+use chimera_layer4_core::telemetry::{is_deceptive, shown};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
@@ -24,8 +24,9 @@ impl Bar {
         Self(bar)
     }
 
+    /// What it is at; it may be the name of a file.
     pub(super) fn say(&self, what: &str) {
-        self.0.set_message(what.to_owned());
+        self.0.set_message(shown(what));
     }
 
     /// Prints something while the bar stands aside.

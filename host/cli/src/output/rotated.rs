@@ -95,8 +95,9 @@ fn current(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.log"))
 }
 
+/// For this user alone: it has what agents log.
 fn file(folder: &Path, name: &str) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(current(folder, name))
+    OpenOptions::new().create(true).append(true).mode(0o600).open(current(folder, name))
 }
 
 /// Of the calendar in UTC, as the times in the lines are. A time that has no such form, as a
@@ -138,6 +139,8 @@ fn put_aside(folder: &Path, name: &str) -> io::Result<Vec<(String, u32, PathBuf)
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// 2026-11-29, midday.
@@ -193,6 +196,8 @@ mod tests {
         let mut again = log(folder, 10, NOON);
         again.put(b"two\n", at(NOON)).unwrap();
         assert_eq!(names(folder), ["layer4.log"]);
+        let mode = fs::metadata(current(folder, "layer4")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         again.put(b"three\n", at(NOON)).unwrap();
         assert_eq!(read(folder, "layer4.2026-11-29.1.log"), "one\ntwo\n");
     }
