@@ -96,6 +96,18 @@ fn a_type_is_deployed_kept_over_a_restart_replaced_and_retired() {
             "invalid-request",
             "`api_token`",
         ),
+        (
+            post(&service, "other", &genome, json!({ "http": ["https://a.example"] })),
+            400,
+            "invalid-request",
+            "settings.http",
+        ),
+        (
+            post(&service, "other", &genome, json!({ "keyvalue": { "max_mb": 1 } })),
+            400,
+            "invalid-request",
+            "settings.keyvalue",
+        ),
         (post(&service, "", &genome, json!({})), 400, "invalid-request", "the name has 0 bytes"),
         (
             post(&service, "echo", &genome, json!({})),

@@ -166,12 +166,13 @@ async fn deploy(
     Body(wanted): Body<DeployRequest>,
 ) -> Json<Deployed> {
     let DeployRequest { name, component, settings } = wanted;
-    // Without a token each user of the machine can ask, and would read the host's files.
-    if settings.contains_key("folders") && !app.guard.wants_token() {
-        return Err(Problem::invalid(
-            "settings.folders is there, and a folder is granted by this route only where the \
-             host has an `api_token`; set one, or declare the agent type in the settings",
-        ));
+    // Without a token each user of the machine can ask, and would have what the host has.
+    let granted = Deployment::GRANTS.into_iter().find(|key| settings.contains_key(*key));
+    if let Some(key) = granted.filter(|_| !app.guard.wants_token()) {
+        return Err(Problem::invalid(format!(
+            "settings.{key} is there, and this route grants something only where the host has an \
+             `api_token`; set one, or declare the agent type in the settings"
+        )));
     }
     let bytes = serde_json::to_vec(&settings).map_or(usize::MAX, |text| text.len());
     if bytes > Deployments::MOST_SETTINGS_BYTES {

@@ -23,6 +23,9 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// The keys of the settings that grant something of the host's.
+    pub const GRANTS: [&str; 3] = ["folders", "http", "keyvalue"];
+
     /// What it declares for a type.
     ///
     /// # Errors
