@@ -31,13 +31,13 @@ async fn long_minute_of_changes() {
 
 /// What changes beside the folder: a type of the settings, one that is deployed, and a trial
 /// of the folder's own type.
-struct Beside {
+struct OtherChanges {
     fabric: Arc<Fabric>,
     folder: TempDir,
     components: [Digest; 2],
 }
 
-impl Beside {
+impl OtherChanges {
     async fn new(fabric: &Arc<Fabric>) -> Self {
         let folder = crate::folders::data_folder();
         let mut components = Vec::new();
@@ -80,7 +80,7 @@ async fn changes_under_load(long: Duration) {
     let mut host = Host::new().await;
     host.put("variant.wasm", Variant::version(1).bytes());
     host.reports(TYPE, "started").await;
-    let beside = Beside::new(&host.fabric).await;
+    let beside = OtherChanges::new(&host.fabric).await;
     let fabric = Arc::clone(&host.fabric);
     let submitter = tokio::spawn(async move {
         let (mut taken, mut refused) = (Vec::new(), BTreeMap::<&str, usize>::new());

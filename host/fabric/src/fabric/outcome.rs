@@ -26,7 +26,7 @@ impl Applied {
             (_, Some(note)) => tracing::warn!(
                 target: EXECUTOR_LOG, code, agent_type = name, done, note, "{changed}"
             ),
-            // What changes nothing is said in detail only.
+            // Without a change, the line is for detailed logs alone.
             (Outcome::Unchanged, None) => tracing::debug!(
                 target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
             ),

@@ -18,7 +18,7 @@ pub(crate) const FOLDER: &str = "agents";
 const SETTINGS_BYTES: u64 = 64 << 10;
 /// Names that one look reads.
 const MOST_NAMES: usize = 10_000;
-/// Names that are no agent's, of which the log is told.
+/// Names that are no agent's and that one look keeps for the log.
 const MOST_STRANGE: usize = 20;
 
 /// The folder of agents.
