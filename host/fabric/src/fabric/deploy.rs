@@ -39,7 +39,7 @@ impl Fabric {
         let (host, name) = (Arc::clone(self), name.to_owned());
         // To the end also where the caller goes away: what is kept and what runs agree.
         let deploy = async move {
-            let outcome = host.deploy(&name, deployment).await;
+            let outcome = Box::pin(host.deploy(&name, deployment)).await;
             log::deployment(&name, outcome.as_ref().map(Outcome::word));
             outcome
         };
@@ -56,7 +56,7 @@ impl Fabric {
     pub async fn retire_agent_type(self: &Arc<Self>, name: &str) -> FabricResult<RetiredType> {
         let (host, name) = (Arc::clone(self), name.to_owned());
         let retire = async move {
-            let retired = host.retire(&name).await;
+            let retired = Box::pin(host.retire(&name)).await;
             log::deployment(&name, retired.as_ref().map(|_| "retired"));
             retired
         };

@@ -282,7 +282,7 @@ impl FolderWatcher {
         let mut force = fabric.declared.in_force.lock().await;
         let applied = fabric.apply_changes(&mut force, AgentOrigin::Folder, changes, told).await;
         drop((force, compiled));
-        for one in &applied {
+        for one in applied.iter().filter(|one| !matches!(one.outcome, Outcome::Unchanged)) {
             one.log(
                 CHANGED,
                 "the agents folder changed",

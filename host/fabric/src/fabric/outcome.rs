@@ -26,10 +26,6 @@ impl Applied {
             (_, Some(note)) => tracing::warn!(
                 target: EXECUTOR_LOG, code, agent_type = name, done, note, "{changed}"
             ),
-            // Without a change, the line is for detailed logs alone.
-            (Outcome::Unchanged, None) => tracing::debug!(
-                target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
-            ),
             (_, None) => tracing::info!(
                 target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
             ),

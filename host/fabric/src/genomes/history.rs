@@ -157,7 +157,7 @@ impl Genomes {
         let running: HashSet<Digest> =
             running.iter().map(|entry| entry.agent.genome().digest()).collect();
         let stores = Arc::clone(&self.stores);
-        let collected = genomes
+        genomes
             .on_disk(move |genomes| {
                 let collected = genomes.store.gc(|| {
                     let deployed = match stores.data_folder() {
@@ -186,8 +186,7 @@ impl Genomes {
                 tracing::info!(count, freed_bytes, "genomes that are not in use were removed");
                 Ok(Ok(collected))
             })
-            .await?;
-        collected
+            .await?
     }
 }
 
