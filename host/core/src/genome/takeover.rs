@@ -87,3 +87,16 @@ pub struct Benchmark {
     /// The score that follows.
     pub fitness: Fitness,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_the_state_is_shown_in_words() {
+        let carried = StateCarried::Carried { bytes: 7, paused_micros: 2 };
+        assert_eq!(carried.to_string(), "carried, 7 bytes");
+        let anew = StateCarried::StartedAnew { why: "it has none".into() };
+        assert_eq!(anew.to_string(), "started anew: it has none");
+    }
+}

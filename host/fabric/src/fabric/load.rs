@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Fabric;
 use super::declare::{Change, Changes};
-use super::outcome::Applied;
+use super::outcome::{Applied, Outcome};
 use crate::agents::AgentSource;
 use crate::agents::registry::AgentType;
 use crate::sources::builtin::{ECHO, ECHO_COMPONENT};

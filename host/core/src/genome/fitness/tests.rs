@@ -39,6 +39,10 @@ fn score(own: Measurements) -> f64 {
     Fitness::of_genome(&own, &SOUND, &Weights::default()).score
 }
 
+fn has_interval(fitness: &Fitness, of: Criterion) -> bool {
+    fitness.terms.iter().any(|term| term.criterion == of && term.interval.is_some())
+}
+
 #[test]
 fn the_champion_itself_has_one_half() {
     let good = measured(true, true, 10);
@@ -46,6 +50,10 @@ fn the_champion_itself_has_one_half() {
     assert_eq!((fitness.score, fitness.formula), (0.5, 1));
     assert_eq!(fitness.terms.len(), 6);
     assert!(fitness.terms.iter().all(|term| term.utility == 0.5), "{fitness:?}");
+    assert!(has_interval(&fitness, Criterion::Success));
+    assert!(!has_interval(&fitness, Criterion::Size));
+    let of_genome = Fitness::of_genome(&SOUND, &SOUND, &Weights::default());
+    assert!(has_interval(&of_genome, Criterion::Success));
     assert!((score(SOUND) - 0.5).abs() < 1e-12);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::trial::Measure;
+use super::super::trial::{Margins, Measure};
 use super::*;
 
 fn genome(name: &str) -> Digest {
@@ -68,6 +68,19 @@ fn a_sound_candidate_takes_every_step_and_is_promoted() {
     assert_eq!(rollout.state(), &RolloutState::Promoted { how: How::Passed });
     assert_eq!((rollout.share(), rollout.lane("anyone")), (1.0, TrafficArm::Candidate));
     assert!(rollout.trial().tasks(Side::Candidate) < 5000);
+}
+
+/// With margins so wide that a few runs show that it is no worse.
+#[test]
+fn the_last_step_takes_as_many_runs_as_each_other() {
+    let margins = Margins { errors: 0.9, latency: 10.0, memory: 10.0, accuracy: 0.9 };
+    let policy = Policy { margins, ..plan().policy };
+    let steps = vec![0.1, 0.5];
+    let mut rollout = start(Plan { steps, least_per_step: 100, policy, ..plan() });
+    assert_eq!(until_it_changes(&mut rollout), Change::Step { share: 0.5 });
+    assert_eq!(rollout.trial().tasks(Side::Candidate), 100);
+    assert_eq!(until_it_changes(&mut rollout), Change::Ended);
+    assert_eq!(rollout.trial().tasks(Side::Candidate), 200);
 }
 
 #[test]
