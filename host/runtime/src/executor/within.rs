@@ -36,21 +36,23 @@ pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
 #[cfg(test)]
 mod tests {
     use tokio::task::coop::poll_proceed;
-    use tokio::time::{advance, sleep};
+    use tokio::time::advance;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_future_has_the_whole_limit_and_no_more() {
-        let limit = Duration::from_secs(2);
-        let takes = |time| async move {
-            sleep(time).await;
+        let (started, limit) = (Instant::now(), Duration::from_secs(2));
+        let after_a_second = || async {
+            advance(Duration::from_secs(1)).await;
             "done"
         };
         assert_eq!(within(Duration::ZERO, async { "at once" }).await, Some("at once"));
-        assert_eq!(within(limit, takes(Duration::from_secs(1))).await, Some("done"));
-        assert_eq!(within(limit, takes(Duration::from_secs(3))).await, None);
-        assert_eq!(within(Duration::MAX, takes(Duration::from_secs(3))).await, Some("done"));
+        assert_eq!(within(limit, after_a_second()).await, Some("done"));
+        assert_eq!(within(Duration::MAX, after_a_second()).await, Some("done"));
+        assert_eq!(within(limit, std::future::pending::<()>()).await, None);
+        let passed = started.elapsed().as_secs_f64();
+        assert!((passed - 4.0).abs() < 0.01, "{passed}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -61,7 +63,8 @@ mod tests {
             std::future::pending::<()>().await;
         };
         assert_eq!(within(Duration::from_secs(2), slow).await, None);
-        assert_eq!(started.elapsed(), Duration::from_secs(3));
+        let passed = started.elapsed().as_secs_f64();
+        assert!((passed - 3.0).abs() < 0.01, "{passed}");
     }
 
     #[tokio::test]

@@ -9,8 +9,7 @@ use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use super::{BLOCK_BYTES, Streamed, Work};
 use crate::sandbox::limits::cpu::charge_caller;
-use crate::sandbox::limits::hosted::Charge;
-use crate::sandbox::limits::memory::OverMemory;
+use crate::sandbox::limits::memory::{Charge, OverMemory};
 use crate::sandbox::limits::threads::Done;
 
 /// What is read for a guest that waits for data before it has asked for any.

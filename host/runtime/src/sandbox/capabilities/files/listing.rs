@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{FsError, FsResult};
 
-use crate::sandbox::limits::hosted::Charge;
+use crate::sandbox::limits::memory::Charge;
 use crate::sandbox::limits::pool::Taken;
 
 /// What the system is asked for at once: some sixty of the longest names.

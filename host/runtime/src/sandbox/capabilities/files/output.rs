@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::{BLOCK_BYTES, Streamed, Work};
 use crate::sandbox::limits::cpu::charge_caller;
-use crate::sandbox::limits::hosted::Charge;
+use crate::sandbox::limits::memory::Charge;
 use crate::sandbox::limits::threads::Done;
 
 /// Where the next byte goes.

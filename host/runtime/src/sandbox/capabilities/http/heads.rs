@@ -19,8 +19,7 @@ use wasmtime_wasi_http::p2::types::{
 
 use super::{CHUNK_BYTES, Client, FIELD_BYTES, Http, REQUESTS, engines_view};
 use crate::sandbox::capability::{Provides, View};
-use crate::sandbox::limits::hosted::Charge;
-use crate::sandbox::limits::memory::OverMemory;
+use crate::sandbox::limits::memory::{Charge, OverMemory};
 
 /// What may be added before it is looked through and charged.
 const STEP_BYTES: usize = 128 * 1024;

@@ -10,8 +10,7 @@ use super::Space;
 use super::failure::{Answer, Failure};
 use crate::sandbox::guest_text::sanitize;
 use crate::sandbox::limits::ceilings::BYTES_PER_HOST_CALL;
-use crate::sandbox::limits::hosted::Charge;
-use crate::sandbox::limits::memory::{InstanceMemory, OverMemory};
+use crate::sandbox::limits::memory::{Charge, InstanceMemory, OverMemory};
 use crate::sandbox::limits::pool::Taken;
 use crate::sandbox::limits::threads::Threads;
 

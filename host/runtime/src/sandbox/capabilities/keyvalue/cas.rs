@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::bucket::{Bucket, OPEN_BYTES, check_change};
 use super::failure::{Answer, Failure};
 use super::{KeyValue, View};
-use crate::sandbox::limits::hosted::Charge;
+use crate::sandbox::limits::memory::Charge;
 
 /// A key as it was when it was read: its version alone, since an instance may
 /// hold thousands of these.
