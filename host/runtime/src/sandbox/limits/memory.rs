@@ -8,20 +8,20 @@
 //! What the host holds for a guest, such as what was read ahead of it, counts in
 //! the same sums, as [`Charge`]s.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chimera_layer4_core::LimitSource;
-use chimera_layer4_core::quota::MEBIBYTE;
 use parking_lot::Mutex;
 use wasmtime::ResourceLimiter;
 
-use super::hosted::{Account, Charge};
+use super::held::{Account, Held};
 use super::run::tighter;
 use crate::sandbox::engine::{
     CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT,
 };
+
+pub(crate) use super::held::OverMemory;
 
 /// What the host holds for each agent without charging it. What is counted
 /// nowhere, such as the record of the agent itself, is the rest of the mebibyte
@@ -146,6 +146,9 @@ impl InstanceMemory {
     }
 }
 
+/// Bytes that the host holds for an instance.
+pub(crate) type Charge = Held<InstanceMemory>;
+
 impl Account for InstanceMemory {
     fn more(&self, bytes: u64) -> Result<(), OverMemory> {
         let wanted = self.held().saturating_add(bytes);
@@ -170,14 +173,6 @@ pub(crate) struct MemoryMeter {
     grown: u64,
     /// What the last permitted growth added, taken back if it then fails.
     last_growth: u64,
-}
-
-/// More memory than the quota was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OverMemory {
-    pub(crate) wanted: u64,
-    pub(crate) limit: u64,
-    pub(crate) set_by: LimitSource,
 }
 
 impl MemoryMeter {
@@ -278,15 +273,6 @@ impl ResourceLimiter for MemoryMeter {
         MEMORIES_PER_COMPONENT as usize
     }
 }
-
-impl fmt::Display for OverMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| bytes as f64 / MEBIBYTE as f64;
-        write!(f, "wanted {:.1} MiB of {:.1} MiB", mib(self.wanted), mib(self.limit))
-    }
-}
-
-impl std::error::Error for OverMemory {}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ pub(crate) mod bandwidth;
 pub(crate) mod bucket;
 pub(crate) mod ceilings;
 pub(crate) mod cpu;
+pub(crate) mod held;
 pub(crate) mod hosted;
 pub(crate) mod memory;
 pub(crate) mod network;
