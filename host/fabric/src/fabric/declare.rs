@@ -214,7 +214,7 @@ impl Fabric {
             // What counts after one that is gone is another place's.
             let counts = force.sources.of(&name).map_or(origin, |(counts, _)| counts);
             let of = if is_gone { counts } else { origin };
-            let outcome = self.apply_left(force, &name, origin, change).await;
+            let outcome = Box::pin(self.apply_left(force, &name, origin, change)).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
             // What is gone is served no longer, also where nothing takes its place.
             if is_gone
