@@ -95,7 +95,7 @@ async fn a_registered_type_has_the_fabrics_own_quota_and_a_name_that_may_be_one(
         assert_eq!(error.code(), "invalid-request", "{error}");
     }
     layer4.register_agent_type::<Registered>("own").await.unwrap();
-    let result = layer4.execute_task(utils::task_for("own", json!(1))).await.unwrap();
-    assert!(!result.success && result.error.unwrap().contains("1 MiB"));
+    let error = layer4.execute_task(utils::task_for("own", json!(1))).await.unwrap_err();
+    assert!(error.to_string().contains("1.0 MiB (the agent's quota)"), "{error}");
     layer4.shutdown().await.unwrap();
 }

@@ -15,19 +15,28 @@ use crate::port::Port;
 use crate::start::Start;
 use crate::{Layer4Config, Layer4Error, Layer4Fabric, Layer4Result};
 
+/// The folder of agents in the working directory.
+const AGENTS: &str = "agents";
+
 impl Layer4Fabric {
     /// Builds the fabric; nothing runs yet.
     ///
     /// What the nine settings of `config` leave open is read from `LAYER4_…` variables and
     /// from `chimera.toml` in the working directory, if it is there: the data folder, the
-    /// agent types, and the rest of `docs/src/settings.md`. The nine are those of `config`,
+    /// agent types, and the rest of `docs/src/settings.md`. Where they name neither a data
+    /// folder nor a folder of agents, `agents` in the working directory is that, if it is
+    /// there. The nine are those of `config`,
     /// whatever the variables say.
     ///
     /// # Errors
     /// `Configuration` with every complaint at once, or where another user could change the
     /// data folder; `WasmRuntime` when the engine cannot be made.
     pub async fn new(config: Layer4Config) -> Layer4Result<Self> {
-        let read = move || settings::read_with(&Given::default(), |all| config.put_into(all));
+        let puts = |all: &mut FabricConfig| {
+            config.put_into(all);
+            all.local_agents_dir = Some(AGENTS.into());
+        };
+        let read = move || settings::read_with(&Given::default(), puts);
         let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|error| Layer4Error::Internal(error.to_string()))?;
         let Settings { config, agents, .. } = read.map_err(|error| match error {

@@ -60,6 +60,7 @@ impl Start {
             return Ok(self.fabric.check_running()?);
         }
         self.fabric.await_agents(self.declared.keys().cloned());
+        self.fabric.await_agent_types();
         #[cfg(feature = "http")]
         self.port.start(&self.fabric).await?;
         #[cfg(not(feature = "http"))]

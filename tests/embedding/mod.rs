@@ -1,5 +1,6 @@
 //! A program that embeds the library, with no program `chimera` beside it.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -86,6 +87,12 @@ fn new_reads_what_the_nine_settings_leave_open_and_no_variable_changes_those() {
     let (output, _) = texts(&program.env("LAYER4_TASK_QUEUE_CAPACITY", "5").output().unwrap());
     let own = folder.join("own");
     assert_eq!(output, format!("[1] 7 1000 Some({own:?})\n"));
+
+    // Without a data folder, the working directory's folder of agents is looked at.
+    std::fs::DirBuilder::new().mode(0o700).create(folder.join("agents")).unwrap();
+    std::fs::write(folder.join("agents/broken.wasm"), "text").unwrap();
+    let (_, log) = texts(&embedder.program().args(["read", "1"]).output().unwrap());
+    assert!(log.contains("agent_type=\"broken\""), "{log}");
 
     let mut program = embedder.program();
     program.args(["read", "1"]).env("LAYER4_MAX_STORE_MB", "many");

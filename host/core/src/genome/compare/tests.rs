@@ -42,7 +42,7 @@ fn pairing_finds_what_the_spread_of_the_tasks_would_hide() {
 }
 
 #[test]
-fn memory_is_told_apart_down_to_a_page() {
+fn memory_counts_down_to_a_page() {
     let with = |memory_peak_mb| Measured { memory_peak_mb, ..measured(1.0) };
     let higher = |champion, candidate| {
         let pair = Pair { champion: with(champion), candidate: with(candidate) };
