@@ -313,7 +313,7 @@ const IN_CI: [(&str, &str); 15] = [
     ),
     ("cargo fmt", "cargo fmt --all --check"),
     ("cargo fmt --all", "cargo fmt --all --check"),
-    ("cargo test executor", "cargo test --locked \"$word\""),
+    ("cargo test executor", "cargo test --workspace --lib --bins --locked \"$word\""),
 ];
 
 #[test]
