@@ -53,56 +53,11 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod builder;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod component;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod document;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub mod fabric;
 pub mod guest;
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod layer4;
-#[cfg(all(feature = "logging", not(target_family = "wasm")))]
-mod logging;
-#[cfg(all(feature = "http", not(target_family = "wasm")))]
-mod port;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod start;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-mod stub;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub mod utils;
+mod host;
 
 #[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::builder::Layer4FabricBuilder;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::component::AgentComponent;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::document::{
-    AgentConfig, BoxError, ExecutionResult, KpiReport, Layer4Config, Layer4Error, Layer4Result,
-    ResourceAllocation, ResourceQuota, Task,
-};
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::fabric::scheduler::Scheduler;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::fabric::{
-    ActiveAgent, AgentCapabilities, AgentHealth, AgentId, AllocationTarget, Fault, GenomeRef,
-    HealthStatus, MetricsCollector, Priority, ResourceUsage, SchedulerStats, SystemHealth,
-    SystemStatus, TaskId, ValidationResult,
-};
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use self::layer4::Layer4Fabric;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use chimera_layer4_fabric::compile_if_asked;
-/// The executor: the life of agents' instances.
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use chimera_layer4_runtime::executor::Executor;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use serde_json;
-#[cfg(all(feature = "host", not(target_family = "wasm")))]
-pub use tokio;
-
+pub use self::host::*;
 #[cfg(not(all(feature = "host", not(target_family = "wasm"))))]
 pub use chimera_agent_sdk::plain::*;

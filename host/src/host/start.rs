@@ -9,8 +9,8 @@ use chimera_layer4_fabric::Fabric;
 use tokio::sync::Mutex;
 
 #[cfg(feature = "http")]
-use crate::port::Port;
-use crate::{Layer4Error, Layer4Result};
+use super::port::Port;
+use super::{Layer4Error, Layer4Result};
 
 /// The start of a fabric, with its port and the agent types that its settings declare.
 pub(crate) struct Start {

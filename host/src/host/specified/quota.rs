@@ -1,7 +1,7 @@
 //! Quotas, and their change while agents run.
 
-use crate::fabric;
-use crate::{AgentId, AllocationTarget};
+use crate::host::fabric;
+use crate::host::{AgentId, AllocationTarget};
 
 /// The limits on one agent or one task. All are enforced by the host.
 ///

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::ResourceQuota;
-use crate::{Priority, TaskId, fabric};
+use crate::host::{Priority, TaskId, fabric};
 
 /// One piece of work for an agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl From<Task> for fabric::Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::utils;
+    use crate::host::utils;
 
     #[test]
     fn a_task_becomes_the_fabrics_with_all_that_it_has() {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::fabric::utils as inner;
-use crate::{AgentConfig, AgentId, Priority, ResourceQuota, Task, TaskId};
+use super::fabric::utils as inner;
+use super::{AgentConfig, AgentId, Priority, ResourceQuota, Task, TaskId};
 
 /// A new task identity. Later ones sort after earlier ones.
 #[must_use]

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde_json::Value;
 
 use super::Layer4Error;
-use crate::{Fault, ResourceUsage, TaskId, fabric};
+use crate::host::{Fault, ResourceUsage, TaskId, fabric};
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,11 +62,11 @@ impl TryFrom<fabric::ExecutionResult> for ExecutionResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fabric::JsonText;
+    use crate::host::fabric::JsonText;
 
     fn with_output(output: JsonText) -> fabric::ExecutionResult {
         fabric::ExecutionResult {
-            task_id: crate::utils::generate_task_id(),
+            task_id: crate::host::utils::generate_task_id(),
             success: true,
             output,
             execution_time_ms: 3,

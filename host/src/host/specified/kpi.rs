@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::{AgentId, fabric};
+use crate::host::{AgentId, fabric};
 
 /// How one agent did with one genome, over the last five minutes.
 #[derive(Clone, Debug, PartialEq, Serialize)]

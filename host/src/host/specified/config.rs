@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::ResourceQuota;
-use crate::fabric::FabricConfig;
-use crate::fabric::config::{Secret, without_userinfo};
+use crate::host::fabric::FabricConfig;
+use crate::host::fabric::config::{Secret, without_userinfo};
 
 /// The settings that the specification names, all of them.
 ///

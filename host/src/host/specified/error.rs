@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chimera_layer4_core::complaints;
 
-use crate::fabric::FabricError;
-use crate::{AgentId, TaskId};
+use crate::host::fabric::FabricError;
+use crate::host::{AgentId, TaskId};
 
 /// What the library returns.
 pub type Layer4Result<T> = Result<T, Layer4Error>;
@@ -206,7 +206,7 @@ fn queue_full(agent_type: &str, capacity: usize, retry_after: Duration) -> Fabri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::utils;
+    use crate::host::utils;
 
     #[test]
     fn an_error_of_the_fabric_keeps_its_code_and_its_words() {

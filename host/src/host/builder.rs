@@ -9,11 +9,11 @@ use chimera_layer4_core::config::AgentDeclaration;
 use chimera_layer4_fabric::Fabric;
 use chimera_layer4_settings::{self as settings, Given, Settings, SettingsError};
 
-use crate::fabric::FabricConfig;
+use super::fabric::FabricConfig;
 #[cfg(feature = "http")]
-use crate::port::Port;
-use crate::start::Start;
-use crate::{Layer4Config, Layer4Error, Layer4Fabric, Layer4Result};
+use super::port::Port;
+use super::start::Start;
+use super::{Layer4Config, Layer4Error, Layer4Fabric, Layer4Result};
 
 /// The folder of agents in the working directory.
 const AGENTS: &str = "agents";
@@ -108,7 +108,7 @@ impl Layer4FabricBuilder {
         let Self { config, agents, opens_port } = self;
         #[cfg(feature = "logging")]
         if config.debug_mode {
-            crate::logging::install();
+            super::logging::install();
         }
         #[cfg(feature = "http")]
         let port = if opens_port { Port::of(config.clone()) } else { Port::shut() };

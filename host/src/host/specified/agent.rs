@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::ResourceQuota;
-use crate::{AgentId, fabric};
+use crate::host::{AgentId, fabric};
 
 /// How an agent is set up. Nothing is granted to it but its variables: folders, origins and
 /// room for keys are in [`fabric::AgentConfig::grants`].
@@ -54,7 +54,7 @@ impl From<AgentConfig> for fabric::AgentConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::utils;
+    use crate::host::utils;
 
     #[test]
     fn an_agent_has_what_it_was_given_and_no_grant_and_shows_no_value() {

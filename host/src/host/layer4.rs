@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chimera_layer4_fabric::Fabric;
 
-use crate::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
-use crate::start::Start;
-use crate::{
+use super::fabric::{self, ActiveAgent, GenomeRef, SchedulerStats, SystemHealth, ValidationResult};
+use super::start::Start;
+use super::{
     AgentComponent, AgentConfig, AgentId, ExecutionResult, KpiReport, Layer4Result,
     ResourceAllocation, Task, TaskId,
 };
