@@ -47,7 +47,7 @@ pub enum FabricError {
         "no agent of type {agent_type:?} runs and none is registered; known: {}{}{}",
         list(.known),
         declared_but_down(.down),
-        supported(.capabilities)
+        supported(.task_types)
     )]
     AgentTypeNotFound {
         /// The name that was asked for.
@@ -57,7 +57,7 @@ pub enum FabricError {
         /// The names that are declared and would do if their agents had started.
         down: Vec<String>,
         /// The task types that agents say they support, which would do too.
-        capabilities: Vec<String>,
+        task_types: Vec<String>,
     },
     /// The type is declared, and its first agents are being started.
     #[error("agents of type {agent_type:?} are being started; ask again in a second")]
@@ -347,7 +347,7 @@ mod tests {
                 agent_type: agent_type.clone(),
                 known,
                 down: Vec::new(),
-                capabilities: Vec::new(),
+                task_types: Vec::new(),
             },
             FabricError::AgentTypeLoading { agent_type: agent_type.clone() },
             FabricError::AgentTypeDown { agent_type: agent_type.clone(), reason: "-".into() },
@@ -389,10 +389,10 @@ mod tests {
     #[test]
     fn a_type_that_is_not_found_names_those_that_would_do() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let said_with = |known: &[&str], down: &[&str], capabilities: &[&str]| {
+        let said_with = |known: &[&str], down: &[&str], task_types: &[&str]| {
             let (agent_type, known, down) = ("ecko".to_owned(), names(known), names(down));
-            let capabilities = names(capabilities);
-            FabricError::AgentTypeNotFound { agent_type, known, down, capabilities }.to_string()
+            let task_types = names(task_types);
+            FabricError::AgentTypeNotFound { agent_type, known, down, task_types }.to_string()
         };
         let said = |known: &[&str], down: &[&str]| said_with(known, down, &[]);
         let begin = "no agent of type \"ecko\" runs and none is registered; known: ";

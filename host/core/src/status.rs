@@ -71,7 +71,7 @@ pub struct AgentType {
     /// The task types that its agents say they support: a task may target one of these
     /// in place of the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capabilities: Vec<String>,
+    pub task_types: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

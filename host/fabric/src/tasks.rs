@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
-use chimera_layer4_core::scheduler::submission::CAPABILITY_LABEL;
+use chimera_layer4_core::scheduler::submission::TASK_TYPE_LABEL;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{ExecutionResult, FabricConfig, FabricError, FabricResult, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
@@ -21,7 +21,7 @@ use crate::telemetry::{Telemetry, log};
 ///
 /// A task's `target_agent_type` is the name of an agent type or, where none has that name, a
 /// task type that agents say they support. The task then goes to an agent type that does, and
-/// its label `layer4.capability` has what was named.
+/// its label `layer4.task_type` has what was named.
 pub struct Tasks {
     pool: Arc<AgentPool>,
     life: Arc<Lifecycle>,
@@ -95,7 +95,7 @@ impl Tasks {
             return Err(FabricError::InvalidRequest(complaints));
         }
         let mut sent = task.clone();
-        sent.metadata.remove(CAPABILITY_LABEL);
+        sent.metadata.remove(TASK_TYPE_LABEL);
         if let Some(name) = self.pool.agents.supporting(&sent.target_agent_type, sent.id) {
             sent.send_to(&name);
         }
@@ -213,7 +213,7 @@ impl Tasks {
     /// taken before stays where it went, whatever agents there are now.
     async fn sent(&self, scheduler: &Scheduler, mut submission: Submission) -> Submission {
         let task = &mut submission.task;
-        task.metadata.remove(CAPABILITY_LABEL);
+        task.metadata.remove(TASK_TYPE_LABEL);
         if self.pool.agents.is_type(&task.target_agent_type) {
             return submission;
         }

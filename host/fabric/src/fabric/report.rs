@@ -76,7 +76,7 @@ impl Fabric {
                 down: down.get(&name).cloned(),
                 refused: declared.and_then(Shown::refused),
                 waiting: waiting.get(&name).copied().unwrap_or(0),
-                capabilities: self.pool.agents.supported_by(&name),
+                task_types: self.pool.agents.supported_by(&name),
                 name,
             }
         };

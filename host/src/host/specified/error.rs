@@ -54,7 +54,7 @@ pub enum Layer4Error {
     #[error("internal: {0}")]
     Internal(String),
     /// No agent of this type runs, and none is registered under this name.
-    #[error("{}", type_not_found(.agent_type, .known, .down, .capabilities))]
+    #[error("{}", type_not_found(.agent_type, .known, .down, .task_types))]
     AgentTypeNotFound {
         /// The name that was asked for.
         agent_type: String,
@@ -63,7 +63,7 @@ pub enum Layer4Error {
         /// The names that are declared and would do if their agents had started.
         down: Vec<String>,
         /// The task types that agents say they support, which would do too.
-        capabilities: Vec<String>,
+        task_types: Vec<String>,
     },
     /// So many tasks wait for the type already.
     #[error("{}", queue_full(.agent_type, *.capacity, *.retry_after))]
@@ -148,8 +148,8 @@ impl From<FabricError> for Layer4Error {
                 Layer4Error::Configuration(complaints::first_of(&complaints))
             }
             FabricError::Internal(reason) => Layer4Error::Internal(reason),
-            FabricError::AgentTypeNotFound { agent_type, known, down, capabilities } => {
-                Layer4Error::AgentTypeNotFound { agent_type, known, down, capabilities }
+            FabricError::AgentTypeNotFound { agent_type, known, down, task_types } => {
+                Layer4Error::AgentTypeNotFound { agent_type, known, down, task_types }
             }
             FabricError::QueueFull { agent_type, capacity, retry_after } => {
                 Layer4Error::QueueFull { agent_type, capacity, retry_after }
@@ -181,13 +181,13 @@ fn type_not_found(
     agent_type: &str,
     known: &[String],
     down: &[String],
-    capabilities: &[String],
+    task_types: &[String],
 ) -> FabricError {
     FabricError::AgentTypeNotFound {
         agent_type: agent_type.to_owned(),
         known: known.to_vec(),
         down: down.to_vec(),
-        capabilities: capabilities.to_vec(),
+        task_types: task_types.to_vec(),
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
                 agent_type: agent_type(),
                 known: vec![],
                 down: vec!["late".into()],
-                capabilities: vec!["sum".into()],
+                task_types: vec!["sum".into()],
             },
             FabricError::QueueFull {
                 agent_type: agent_type(),

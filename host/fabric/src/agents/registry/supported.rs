@@ -7,7 +7,7 @@ use chimera_layer4_core::TaskId;
 
 use super::{AgentRegistry, Registry};
 
-/// Of all that agents support, so many names are shown where nothing fits.
+/// Of all task types that agents support, so many are shown where nothing fits.
 const SHOWN: usize = 100;
 
 impl AgentRegistry {
@@ -63,8 +63,8 @@ impl Registry {
         running.chain(resting)
     }
 
-    /// What agents support, in order, of all types together.
-    pub(super) fn capabilities(&self) -> Vec<String> {
+    /// The task types that agents support, in order, of all agent types together.
+    pub(super) fn task_types(&self) -> Vec<String> {
         let all: BTreeSet<&String> = self.supported().flat_map(|(_, all)| all).collect();
         all.into_iter().take(SHOWN).cloned().collect()
     }

@@ -103,8 +103,8 @@ impl AgentRegistry {
     }
 
     /// Why no task may target a name: `AgentTypeLoading`, `AgentTypeDown`, or
-    /// `AgentTypeNotFound` with those that there are, those that are down, and what agents
-    /// support.
+    /// `AgentTypeNotFound` with those that there are, those that are down, and the task types
+    /// that agents support.
     pub(crate) fn unknown(&self, name: &str) -> FabricError {
         let agent_type = name.to_owned();
         let registry = self.read();
@@ -123,8 +123,8 @@ impl AgentRegistry {
         if known.len() > 1 {
             known.retain(|name| !registry.types.get(name).is_some_and(|its| its.is_built_in));
         }
-        let capabilities = registry.capabilities();
-        FabricError::AgentTypeNotFound { agent_type, known, down, capabilities }
+        let task_types = registry.task_types();
+        FabricError::AgentTypeNotFound { agent_type, known, down, task_types }
     }
 
     /// Whether a task may target the name.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{config_of, execute, fabric, guest, guest_path, settings, spawn, task};
 use crate::http::declared;
 
-const LABEL: &str = "layer4.capability";
+const LABEL: &str = "layer4.task_type";
 /// What the sample agent says that it supports.
 const SUPPORTED: &str = "analyze-table";
 
@@ -39,7 +39,7 @@ async fn a_task_goes_to_a_type_that_supports_what_it_names() {
     spawn(&fabric, "echo").await;
     let unknown = fabric.tasks().submit(task(SUPPORTED, rows())).await.unwrap_err();
     assert!(
-        matches!(&unknown, FabricError::AgentTypeNotFound { capabilities, .. } if capabilities.is_empty())
+        matches!(&unknown, FabricError::AgentTypeNotFound { task_types, .. } if task_types.is_empty())
     );
     analyst(&fabric, "analyst").await;
     let mut asked = task(SUPPORTED, rows());
