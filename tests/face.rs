@@ -12,7 +12,7 @@ use chimera_layer4::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{config_of, guest, guest_path, settings};
+use crate::harness::{config_of, guest, guest_path, root, settings};
 use crate::http::{Answer, call};
 
 /// Far more than a port takes to open or to shut.
@@ -191,5 +191,7 @@ async fn a_redis_server_is_taken_with_a_warning_that_readyz_shows() {
     let said: Value = serde_json::from_str(&ready.body).unwrap();
     assert_eq!(said["warnings"][0]["code"], "redis-not-used", "{said}");
     assert!(!ready.body.contains("hidden"), "{}", ready.body);
+    let page = std::fs::read_to_string(root().join("docs/src/operators.md")).unwrap();
+    assert!(page.contains(&ready.body), "the page shows another answer: {}", ready.body);
     layer4.shutdown().await.unwrap();
 }

@@ -5,9 +5,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use chimera_layer4::fabric::config::SETTINGS;
+use serde_json::Value;
 
 use crate::cli::Chimera;
 use crate::harness::{guests_target, program, root};
+use crate::http::Api;
 use crate::shell::outside_of_cargo;
 
 const SETTINGS_PAGE: &str = "docs/src/settings.md";
@@ -279,6 +281,44 @@ fn tests_that_pages_name_are_there() {
         }
     }
     assert!(found > 5, "the pages lost their commands: {found} found");
+}
+
+/// A page names a route by its method and its path, where the host's own parts may stand for
+/// parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_that_pages_name_are_there() {
+    let api = Api::new(&[]).await;
+    let document = api.get("/openapi.json").await.json();
+    let routes = document["paths"].as_object().unwrap();
+    let (mut found, mut gone) = (0, Vec::new());
+    for (page, text) in pages() {
+        for named in quoted(&text) {
+            let Some((method, path)) = named.split_once(' ') else { continue };
+            let path = path.split('?').next().unwrap();
+            let is_method = ["GET", "PUT", "POST", "DELETE"].contains(&method);
+            if !is_method || !path.starts_with('/') || path.contains('…') {
+                continue;
+            }
+            let method = method.to_lowercase();
+            let fits = |(route, methods): (&String, &Value)| {
+                is_route(route, path) && methods.get(&method).is_some()
+            };
+            found += 1;
+            if !routes.iter().any(fits) {
+                gone.push((page.clone(), named.to_owned()));
+            }
+        }
+    }
+    assert!(found > 20, "the pages lost their routes: {found} found");
+    assert!(gone.is_empty(), "no such route: {gone:?}");
+    api.end().await.unwrap();
+}
+
+/// Whether a path is one of the route: part by part, of which `{…}` stands for any.
+fn is_route(route: &str, path: &str) -> bool {
+    let [route, path] = [route, path].map(|one| one.split('/').collect::<Vec<_>>());
+    route.len() == path.len()
+        && route.iter().zip(&path).all(|(part, named)| part == named || part.starts_with('{'))
 }
 
 #[test]
