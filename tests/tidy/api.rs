@@ -1,10 +1,10 @@
-//! The HTTP API is written down once, in `host/api`: its documents, paths and codes.
+//! The HTTP API is written down once, in `host/api`: its bodies, paths and codes.
 
 use std::io;
 
 use super::{Source, is_word, none, sources};
 
-/// What uses the API's documents.
+/// What uses the API's types.
 const USERS: [&str; 2] = ["host/cli/", "host/server/"];
 /// Where the paths are, and where the codes are that the API's users may compare with.
 const PATHS: &str = "host/api/src/paths.rs";

@@ -13,7 +13,7 @@ pub struct Health {
     /// healthy, degraded, draining or stopped.
     pub status: String,
     /// When this was said, in whole seconds since 1970. All other times of the API are
-    /// RFC 3339; this document has the form that the specification shows.
+    /// RFC 3339; this answer has the form that the specification shows.
     pub timestamp: u64,
     #[expect(missing_docs, reason = "its name says it")]
     pub active_agents: usize,

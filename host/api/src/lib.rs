@@ -1,9 +1,9 @@
 //! The HTTP API as data: what a request and an answer look like on the wire.
 //!
 //! The server writes these types and the client reads them, so a field that is
-//! renamed does not compile on one side only. Each document is both
+//! renamed does not compile on one side only. Each body is both
 //! [`Serialize`](serde::Serialize) and [`Deserialize`](serde::Deserialize).
-//! Where the document is a type of the core, as a task's record is, the core
+//! Where the body is a type of the core, as a task's record is, the core
 //! has it. [`paths`] builds every path, and [`problem::code`] names the codes
 //! that HTTP adds to those of the core.
 //!

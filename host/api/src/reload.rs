@@ -23,7 +23,7 @@ pub struct Reloaded {
     pub note: Option<String>,
 }
 
-/// What came of a reload: the document, and what a header says.
+/// What came of a reload: the body, and what a header says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reload {
     /// What became of each agent type of the file.

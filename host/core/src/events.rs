@@ -221,12 +221,12 @@ impl TaskEventKind {
         }
     }
 
-    /// What an event of this name says in its document; `None` of one that is not
+    /// What an event of this name says in its data; `None` of one that is not
     /// about a task, or not known to this version.
     #[must_use]
-    pub fn read(name: &str, document: &str) -> Option<Self> {
+    pub fn read(name: &str, data: &str) -> Option<Self> {
         let name = serde_json::to_string(name).ok()?;
-        let named: Named = serde_json::from_str(&format!("{{{name}:{document}}}")).ok()?;
+        let named: Named = serde_json::from_str(&format!("{{{name}:{data}}}")).ok()?;
         Some(named.0)
     }
 }

@@ -1,4 +1,4 @@
-//! From the API's documents to what the fabric takes, within bounds.
+//! From the bodies of requests to what the fabric takes, within bounds.
 
 use std::time::{Duration, SystemTime};
 

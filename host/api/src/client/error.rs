@@ -23,9 +23,9 @@ pub enum ClientError {
         /// The status, with its words.
         status: String,
     },
-    /// A document could not be written, or is not what it should be.
+    /// A body could not be written, or is not what it should be.
     #[error(transparent)]
-    Document(#[from] serde_json::Error),
+    Body(#[from] serde_json::Error),
     /// A query could not be written.
     #[error(transparent)]
     Query(#[from] serde_urlencoded::ser::Error),
@@ -45,7 +45,7 @@ impl ClientError {
             ClientError::Refused(problem) => Some(problem),
             ClientError::NoAnswer(_)
             | ClientError::Unexplained { .. }
-            | ClientError::Document(_)
+            | ClientError::Body(_)
             | ClientError::Query(_)
             | ClientError::Request(_)
             | ClientError::Thread(_) => None,

@@ -52,9 +52,9 @@ impl Ask {
         Self::new("DELETE", path)
     }
 
-    /// With a document.
-    pub(super) fn json(self, document: &impl Serialize) -> ClientResult<Self> {
-        Ok(Self { body: serde_json::to_vec(document)?, ..self })
+    /// With a body of JSON.
+    pub(super) fn json(self, body: &impl Serialize) -> ClientResult<Self> {
+        Ok(Self { body: serde_json::to_vec(body)?, ..self })
     }
 
     /// With the bytes of a component.

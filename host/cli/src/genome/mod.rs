@@ -106,7 +106,7 @@ async fn open(config: FabricConfig, command: &GenomeCommand) -> anyhow::Result<G
     }
 }
 
-/// What was done: the document for a program, or what `show` prints for a reader.
+/// What was done: JSON for a program, or what `show` prints for a reader.
 pub(super) fn tell(
     done: &impl Serialize,
     output: &Output,

@@ -30,7 +30,7 @@ pub(super) fn stored(done: &[GenomeSummary], output: &Output) -> anyhow::Result<
     Ok(())
 }
 
-/// All of a document.
+/// All of it, as JSON.
 pub(super) fn whole(done: &impl Serialize, output: &Output) -> anyhow::Result<()> {
     Ok(output.line(&serde_json::to_string_pretty(&in_order(done)?)?)?)
 }

@@ -76,13 +76,13 @@ impl Output {
     }
 }
 
-/// A document with the keys of each object in their order, as the commands print those
+/// A value with the keys of each object in their order, as the commands print those
 /// that have many.
 ///
 /// # Errors
 /// It cannot be written as JSON.
-pub(super) fn in_order(document: &impl Serialize) -> anyhow::Result<Tree> {
-    Ok(serde_json::to_string(document).and_then(|text| json::tree(&text)).map(Tree)?)
+pub(super) fn in_order(value: &impl Serialize) -> anyhow::Result<Tree> {
+    Ok(serde_json::to_string(value).and_then(|text| json::tree(&text)).map(Tree)?)
 }
 
 /// JSON that a terminal only shows.

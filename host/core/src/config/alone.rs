@@ -1,4 +1,4 @@
-//! An agent type that is declared alone: by a file beside its component, or by a document.
+//! An agent type that is declared alone: by a file beside its component, or in JSON.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub fn declared_alone(
     alone(name, component, &shown(file), table, defaults)
 }
 
-/// An agent type that a document declares: an object with the keys of `[agents.NAME]` but
+/// An agent type that is declared in JSON: an object with the keys of `[agents.NAME]` but
 /// for `component`.
 ///
 /// # Errors

@@ -217,7 +217,7 @@ pub enum RolloutState {
 }
 
 impl RolloutState {
-    /// Where it stands, in the word that documents have for it.
+    /// Where it stands, in the word that JSON has for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
