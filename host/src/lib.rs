@@ -15,16 +15,15 @@
 //!     let layer4 = Layer4Fabric::new(Layer4Config::default()).await?;
 //!     layer4.start().await?;
 //!
-//!     let component = std::fs::read("echo.wasm")?;
-//!     let config = utils::agent_config("echo", utils::default_resource_quota());
-//!     layer4.spawn_agent(&component, config).await?;
-//!
+//!     // `echo` is built in: it answers each task with its payload.
 //!     let result = layer4.execute_task(utils::default_task()).await?;
 //!     println!("{} for {} s of processor", result.output, result.resource_usage.cpu_seconds);
 //!
 //!     layer4.shutdown().await
 //! }
 //! ```
+//!
+//! [`Layer4Fabric::spawn_agent`] takes the bytes of a component of your own.
 //!
 //! `tokio` and `serde_json` are re-exported, so that one dependency is enough; a program may
 //! have its own of the same major versions beside them.
