@@ -2,11 +2,13 @@
 
 mod check;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use chimera_layer4_core::config::{AgentDeclaration, GRANT_KEYS, GrantKey, SETTINGS};
 use chimera_layer4_core::telemetry::shown;
-use chimera_layer4_core::{FabricError, ResourceQuota};
+use chimera_layer4_core::{FabricError, Grants, ResourceQuota};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::args::ConfigCommand;
@@ -22,7 +24,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     match command {
         ConfigCommand::Check { .. } => check(settings, output)?,
-        ConfigCommand::Show { .. } if output.is_json() => output.value(&as_json(settings))?,
+        ConfigCommand::Show { .. } if output.is_json() => output.value(&as_json(settings)?)?,
         ConfigCommand::Show { .. } => {
             for line in as_text(settings) {
                 output.line(&shown(&line))?;
@@ -46,43 +48,58 @@ fn check(settings: &Settings, output: &Output) -> anyhow::Result<()> {
     Ok(output.line(&message)?)
 }
 
-fn as_json(Settings { config, agents, layers }: &Settings) -> Map<String, Value> {
+fn as_json(
+    Settings { config, agents, layers }: &Settings,
+) -> serde_json::Result<Map<String, Value>> {
     let rows = SETTINGS.iter().map(|setting| {
         let (value, source) = ((setting.show)(config), layers.source(setting.key));
         (setting.key.to_owned(), json!({ "value": value, "source": source }))
     });
     let defaults = &config.default_resource_quota;
-    let agents = agents.iter().map(|(name, agent)| (name.clone(), agent_as_json(agent, defaults)));
-    let agents = Value::Object(agents.collect());
-    rows.chain([("agents".to_owned(), agents)]).collect()
+    let agents = agents.iter().map(|(name, agent)| (name, ShownAgent::of(agent, defaults)));
+    let agents = serde_json::to_value(agents.collect::<BTreeMap<_, _>>())?;
+    Ok(rows.chain([("agents".to_owned(), agents)]).collect())
 }
 
-/// Values of variables and parameters may be secrets: their names are all.
-fn agent_as_json(agent: &AgentDeclaration, defaults: &ResourceQuota) -> Value {
-    // Field by field, so that none that is added is left out.
-    let AgentDeclaration {
-        component,
-        instances,
-        quota,
-        environment,
-        parameters,
-        grants,
-        fresh,
-        tasks_per_instance,
-    } = agent;
-    let mut shown = json!({
-        "component": component.display().to_string(),
-        "instances": instances,
-        "quota": quota.or(defaults),
-        "environment": environment.keys().collect::<Vec<_>>(),
-        "parameters": parameters.keys().collect::<Vec<_>>(),
-        "fresh": fresh,
-        "tasks_per_instance": tasks_per_instance,
-    });
-    if let (Value::Object(shown), Value::Object(grants)) = (&mut shown, json!(grants)) {
-        shown.extend(grants);
+/// An agent type as `--json` shows it. Values of variables and parameters may be secrets: their
+/// names are all.
+#[derive(Serialize)]
+struct ShownAgent<'a> {
+    component: String,
+    instances: u32,
+    quota: ResourceQuota,
+    environment: Vec<&'a String>,
+    parameters: Vec<&'a String>,
+    fresh: bool,
+    tasks_per_instance: Option<u32>,
+    #[serde(flatten)]
+    grants: &'a Grants,
+}
+
+impl<'a> ShownAgent<'a> {
+    fn of(agent: &'a AgentDeclaration, defaults: &ResourceQuota) -> Self {
+        // Field by field, so that none that is added is left out.
+        let AgentDeclaration {
+            component,
+            instances,
+            quota,
+            environment,
+            parameters,
+            grants,
+            fresh,
+            tasks_per_instance,
+        } = agent;
+        Self {
+            component: component.display().to_string(),
+            instances: *instances,
+            quota: quota.or(defaults),
+            environment: environment.keys().collect(),
+            parameters: parameters.keys().collect(),
+            fresh: *fresh,
+            tasks_per_instance: *tasks_per_instance,
+            grants,
+        }
     }
-    shown
 }
 
 fn as_text(Settings { config, agents, layers }: &Settings) -> Vec<String> {
