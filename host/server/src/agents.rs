@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use chimera_layer4_api::agents::{ActiveAgent, AgentType, DeployRequest, Deployed, Retired};
 use chimera_layer4_api::paths;
 use chimera_layer4_core::config::{Deployment, Deployments};
-use chimera_layer4_core::telemetry::EXECUTOR_LOG;
 use chimera_layer4_core::{AgentId, FabricError};
 use chimera_layer4_fabric::RetiredType;
 use utoipa_axum::router::OpenApiRouter;
@@ -125,12 +124,8 @@ async fn end(
 ) -> Result<StatusCode, Problem> {
     let _turn = client.turn_to_work()?;
     match app.fabric.agents().shutdown(id).await {
-        Err(error) if error.is_of_an_agent() => {
-            tracing::warn!(
-                target: EXECUTOR_LOG, code = "agent-failed",
-                agent = %id, %error, "an agent did not end in good order"
-            );
-        }
+        // The fabric has logged it.
+        Err(error) if error.is_of_an_agent() => {}
         ended => ended?,
     }
     Ok(StatusCode::NO_CONTENT)

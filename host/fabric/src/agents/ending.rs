@@ -40,7 +40,8 @@ impl EndingAgents {
         let mut under_way = self.under_way.lock();
         while under_way.try_join_next().is_some() {}
         under_way.spawn(async move {
-            entry.end_and_log(timeout).await;
+            // The log has what its own `shutdown` failed with.
+            let _ = entry.end(timeout).await;
             // What it took is free before it counts as ended.
             drop(entry);
             drop(ends);

@@ -155,8 +155,8 @@ impl Agents {
     /// are stopped, running ones finish.
     ///
     /// # Errors
-    /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed; it
-    /// is ended all the same.
+    /// `AgentNotFound`; `AgentFault` when the agent's own `shutdown` failed, which the log
+    /// has too; it is ended all the same.
     pub async fn shutdown(&self, agent_id: AgentId) -> FabricResult<()> {
         let entry = self.pool.agents.take(agent_id).ok_or(FabricError::AgentNotFound(agent_id))?;
         self.telemetry.ended(&entry.runner());

@@ -137,13 +137,7 @@ impl AgentPool {
         let mut ending = JoinSet::new();
         for entry in self.agents.take_all() {
             self.telemetry.ended(&entry.runner());
-            ending.spawn(async move {
-                let timeout = limit.min(entry.agent.housekeeping_limit());
-                let ended = entry.agent.shutdown_within(limit).await;
-                let ended =
-                    ended.map_err(|fault| FabricError::from_fault(entry.id(), fault, timeout));
-                ended.inspect_err(|error| entry.log_bad_end(error))
-            });
+            ending.spawn(async move { entry.end_within(limit).await });
         }
         if tokio::time::timeout(limit, self.ending.all()).await.is_err() {
             tracing::warn!("agents that others took over from had not ended when the host did");

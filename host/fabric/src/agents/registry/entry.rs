@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::status::ActiveAgent;
-use chimera_layer4_core::{AgentHealth, AgentId, Digest, FabricError, FabricResult, HealthStatus};
+use chimera_layer4_core::{
+    AgentHealth, AgentId, Digest, FabricError, FabricResult, Fault, HealthStatus,
+};
 use chimera_layer4_runtime::Agent;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
@@ -95,22 +97,28 @@ impl AgentEntry {
     /// `shutdown` has `timeout`.
     ///
     /// # Errors
-    /// What its `shutdown` failed with; it has ended all the same.
+    /// What its `shutdown` failed with, which the log has too; it has ended all the same.
     pub(crate) async fn end(&self, timeout: Duration) -> FabricResult<()> {
         let limit = self.agent.quota().execution_time();
-        let ended = self.agent.shutdown(limit).await;
-        ended.map_err(|fault| FabricError::from_fault(self.id(), fault, timeout))
+        self.ended(self.agent.shutdown(limit).await, timeout)
     }
 
-    /// As [`end`](Self::end); a failure goes to the log.
-    pub(crate) async fn end_and_log(&self, timeout: Duration) {
-        if let Err(error) = self.end(timeout).await {
-            self.log_bad_end(&error);
-        }
+    /// As [`end`](Self::end), with the host: running tasks and its own `shutdown` have `limit`
+    /// together.
+    ///
+    /// # Errors
+    /// As [`end`](Self::end).
+    pub(crate) async fn end_within(&self, limit: Duration) -> FabricResult<()> {
+        let timeout = limit.min(self.agent.housekeeping_limit());
+        self.ended(self.agent.shutdown_within(limit).await, timeout)
     }
 
-    pub(crate) fn log_bad_end(&self, error: &FabricError) {
-        log::failed(&self.runner(), Failed::End(error));
+    fn ended(&self, ended: Result<(), Fault>, timeout: Duration) -> FabricResult<()> {
+        ended.map_err(|fault| {
+            let error = FabricError::from_fault(self.id(), fault, timeout);
+            log::failed(&self.runner(), Failed::End(&error));
+            error
+        })
     }
 
     pub(crate) fn describe(&self) -> ActiveAgent {
