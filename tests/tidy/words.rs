@@ -10,7 +10,7 @@ const THIS: &str = "tests/tidy/words.rs";
 const DATA: [&str; 2] = ["tests/data/", "agents/text-stats/data/"];
 
 /// Names in code that a reader of other queues and hosts would have to learn.
-const NAMES: [(&str, &str); 36] = [
+const NAMES: [(&str, &str); 37] = [
     ("Desk", "TaskQueue"),
     ("Rota", "FairQueue"),
     ("SHARES", "WEIGHTS"),
@@ -47,6 +47,7 @@ const NAMES: [(&str, &str); 36] = [
     ("fall_quiet", "drain"),
     ("blueprint", "template"),
     ("lanes", "split"),
+    ("CAPABILITY_LABEL", "TASK_TYPE_LABEL"),
 ];
 
 /// Words and phrases in any text: comments, docs, messages, `--help`, names of tests.
