@@ -8,6 +8,7 @@ use chimera_layer4::fabric::config::SETTINGS;
 use serde_json::Value;
 
 use crate::cli::Chimera;
+use crate::harness::port_9090::alone_on_port_9090;
 use crate::harness::{guests_target, program, root};
 use crate::http::Api;
 use crate::shell::outside_of_cargo;
@@ -100,6 +101,7 @@ fn every_command_runs() {
 }
 
 fn run(block: &str, scratch: &Path) -> std::process::Output {
+    let _alone = block.contains("chimera serve").then(alone_on_port_9090);
     // The folder goes before whatever PATH these tests were started with.
     let block = format!("PATH={}:$PATH\n{block}", scratch.join("bin").display());
     outside_of_cargo("bash")

@@ -3,10 +3,7 @@
 //! folder, and in its `agents` the component that their tasks name.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use chimera_layer4::{Layer4Config, Layer4Fabric, Task, ValidationResult, utils};
 use serde_json::json;
@@ -14,12 +11,8 @@ use tempfile::TempDir;
 
 use super::guests::component;
 use super::host;
+use crate::harness::port_9090::on_port_9090;
 use crate::harness::{guest, program, settings};
-
-/// How long another program may have the document's port.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The document's port, which only one of these can have.
-static PORT: Mutex<()> = Mutex::new(());
 
 /// The folder that a program runs in and has its data in.
 struct Folder(TempDir);
@@ -48,20 +41,7 @@ impl Folder {
 
     /// As [`run`](Self::run), when port 9090 is free; `None`: it never is.
     fn run_on_its_port(&self, test: &str) -> Option<String> {
-        let _alone = PORT.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if TcpListener::bind(("127.0.0.1", 9090)).is_ok() {
-                let output = self.run(test);
-                let is_taken = String::from_utf8_lossy(&output.stderr).contains("cannot listen on");
-                if !is_taken {
-                    return Some(printed(&output));
-                }
-            }
-            std::thread::sleep(Duration::from_millis(100)); // tidy: another program has the port
-        }
-        println!("NOT TESTED: {test}: another program has port 9090");
-        None
+        on_port_9090(test, || self.run(test)).map(|output| printed(&output))
     }
 }
 
