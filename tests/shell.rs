@@ -6,7 +6,8 @@ use std::process::Command;
 /// set for these tests.
 pub(crate) fn outside_of_cargo(program: &str) -> Command {
     let mut command = Command::new(program);
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "LLVM_PROFILE_FILE"] {
+    let of_flags = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "LLVM_PROFILE_FILE"];
+    for name in of_flags.into_iter().chain(["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]) {
         command.env_remove(name);
     }
     command

@@ -1,19 +1,21 @@
-//! A program that embeds the host and brings its agents along: what its build script
-//! builds, what it refuses, and the whole way to a task's result.
+//! Programs that embed the host: what the build script of one that brings agents along
+//! builds, and what it refuses. The long tests build whole programs.
+
+mod brings_agent;
+mod newcomer;
+mod outside;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
-use chimera_layer4_toolchain::{self as toolchain, Form, Language, New};
 use tempfile::TempDir;
 
 use crate::harness::{guest, guests_target, root};
 use crate::shell::outside_of_cargo;
 
 const BUILD_SCRIPT: &str = include_str!("build.rs");
-const PROGRAM: &str = include_str!("program.rs");
 
 /// A package whose build script runs as cargo runs it. Its agent is in the folder `agent`.
 struct Package(TempDir);
@@ -158,109 +160,4 @@ fn a_build_script_compiles_neither_an_engine_nor_a_generator_of_bindings() {
     let large = ["wasmtime", "cranelift", "wit-bindgen", "axum", "rusqlite", "tokio"];
     let found = names.iter().find(|name| large.iter().any(|large| name.starts_with(large)));
     assert_eq!(found, None, "of {names:?}");
-}
-
-/// A program with its agent beside it, in a workspace of its own. Its folder stays where
-/// it is, so that another run compiles little.
-struct Embedder(PathBuf);
-
-impl Embedder {
-    fn new() -> Self {
-        let folder = target().join("tmp/embedder");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).unwrap();
-        }
-        fs::create_dir_all(folder.join("src")).unwrap();
-        let root = root().canonicalize().unwrap();
-        let sdk = root.join("guest-sdk");
-        toolchain::create(New {
-            language: Language::Rust,
-            form: Form::Typed,
-            folder: &folder.join("agent"),
-            sdk: Some(&sdk),
-        })
-        .unwrap();
-        // As the workspace has them: what both compile is compiled once.
-        let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-        let (_, profiles) = workspace.split_once("[profile.dev]").unwrap();
-        let root = root.display();
-        let manifest = format!(
-            r#"[package]
-name = "embedder"
-version = "0.1.0"
-edition = "2024"
-
-[dependencies]
-chimera-layer4 = {{ path = "{root}/host", default-features = false, features = ["host"] }}
-
-[build-dependencies]
-chimera-layer4-build = {{ path = "{root}/host/build" }}
-
-[workspace]
-exclude = ["agent"]
-
-[profile.dev]{profiles}"#
-        );
-        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-        fs::write(folder.join("build.rs"), BUILD_SCRIPT).unwrap();
-        fs::write(folder.join("src/main.rs"), PROGRAM).unwrap();
-        for place in ["Cargo.lock", "agent/Cargo.lock"] {
-            fs::copy(format!("{root}/Cargo.lock"), folder.join(place)).unwrap();
-        }
-        Self(folder)
-    }
-
-    fn build(&self) -> Ended {
-        let mut cargo = outside_of_cargo("cargo");
-        cargo.arg("build").current_dir(&self.0).env("CARGO_TARGET_DIR", target());
-        Ended::of(cargo.output().unwrap())
-    }
-
-    fn run(&self) -> String {
-        let mut embedder = outside_of_cargo(target().join("debug/embedder").to_str().unwrap());
-        let ended = Ended::of(embedder.current_dir(&self.0).output().unwrap());
-        assert_eq!(ended.code, 0, "{}", ended.err);
-        ended.out
-    }
-
-    fn change_agent(&self, from: &str, to: &str) {
-        let path = self.0.join("agent/src/lib.rs");
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{text}");
-        fs::write(&path, text.replace(from, to)).unwrap();
-    }
-}
-
-/// The target folder of these tests.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
-}
-
-#[test]
-#[ignore = "compiles the library for another program: minutes"]
-fn long_a_program_brings_its_agent_along() {
-    let embedder = Embedder::new();
-    let built = |what: &str| {
-        let ended = embedder.build();
-        assert_eq!(ended.code, 0, "{what}: {}", ended.err);
-        ended.err
-    };
-    built("the first time");
-    assert_eq!(embedder.run(), "agent: {\"texts_so_far\":1,\"words\":3}\n");
-
-    // The agent's lock, which the first build shortened, is a source too.
-    built("with another lock");
-    let again = built("with nothing changed");
-    assert!(!again.contains("Compiling"), "{again}");
-
-    embedder.change_agent("\"words\":", "\"counted\":");
-    built("with another agent");
-    assert_eq!(embedder.run(), "agent: {\"counted\":3,\"texts_so_far\":1}\n");
-
-    embedder.change_agent("self.texts += 1;", "self.texts = \"one\";");
-    let ended = embedder.build();
-    assert_ne!(ended.code, 0, "{}", ended.err);
-    let agent = embedder.0.join("agent").canonicalize().unwrap();
-    let error = format!("the agent crate {} does not build: ", agent.display());
-    ended.said(&["error[E0308]: mismatched types", "src/lib.rs:", &error]);
 }
