@@ -18,6 +18,7 @@ mod allocation;
 mod blame;
 mod cli;
 mod closed_pipes;
+mod compiled;
 mod conformance;
 mod contract;
 mod crash;

@@ -152,6 +152,7 @@ mod tests {
             ("max_component_mb", "3"),
             ("compile_cpu_secs", "3"),
             ("compile_memory_mb", "300"),
+            ("compile_opt_level", "none"),
             ("compile_program", "/b"),
             ("agents_dir", "/e"),
             ("data_dir", "/a"),

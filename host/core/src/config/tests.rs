@@ -102,6 +102,7 @@ fn what_is_no_value_of_a_setting_is_answered_with_what_is() {
     for (key, text, allowed) in [
         ("data_dir", " ", "a path"),
         ("task_store", "sqlite", "`embedded` or `memory`"),
+        ("compile_opt_level", "fast", "`none`, `speed` or `speed-and-size`"),
         ("metrics_port", "65536", "a port from 0 to 65535"),
         ("bind_address", "localhost", "an IP address"),
         ("debug_mode", "yes", "`true` or `false`"),
@@ -125,6 +126,22 @@ fn a_store_is_named_by_the_word_that_it_is_shown_with() {
     assert_eq!("memory".parse(), Ok(TaskStoreKind::Memory));
     for wrong in ["", "Memory", "redis"] {
         assert_eq!(wrong.parse::<TaskStoreKind>(), Err(()), "{wrong}");
+    }
+}
+
+#[test]
+fn a_level_is_named_by_the_word_that_it_is_shown_with() {
+    for level in [OptLevel::None, OptLevel::Speed, OptLevel::SpeedAndSize] {
+        assert_eq!(
+            with("compile_opt_level", &level.to_string()).unwrap().components.compile_opt_level,
+            level
+        );
+        // The process that compiles gets the same word.
+        assert_eq!(serde_json::to_value(level).unwrap(), level.to_string());
+    }
+    assert_eq!(OptLevel::default(), OptLevel::Speed);
+    for wrong in ["", "Speed", "size"] {
+        assert_eq!(wrong.parse::<OptLevel>(), Err(()), "{wrong}");
     }
 }
 

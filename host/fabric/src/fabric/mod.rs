@@ -116,6 +116,7 @@ impl Fabric {
             compiled: stores.compiled().to_path_buf(),
             compile_with: program::find(config.components.compile_program.as_deref())?,
             compile_limits: compile_limits(&config),
+            opt_level: config.components.compile_opt_level,
             capabilities: CapabilityOptions {
                 keyvalue: Arc::clone(&keyvalue),
                 http_ca_file: config.capabilities.http_ca_file.clone(),

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chimera_layer4_core::config::OptLevel;
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
 
@@ -56,6 +57,8 @@ pub struct ExecutorOptions {
     pub compile_with: CompileWith,
     /// What one compilation may use.
     pub compile_limits: CompileLimits,
+    /// How far components are optimised. Code that was compiled at another level is not used.
+    pub opt_level: OptLevel,
     /// What capabilities need of the host.
     pub capabilities: CapabilityOptions,
     /// File descriptors for all agents: files and folders that they have open,
@@ -89,9 +92,10 @@ impl Executor {
         let compiled = cache::open(&options.compiled)?;
         let (agents, spare) = (options.max_agents, options.spare_instances);
         let instances = agents.saturating_add(spare).saturating_add(OVERLAP);
-        let host = Arc::new(HostEngine::new(instances, compiled.code())?);
+        let host = Arc::new(HostEngine::new(instances, compiled.code(), options.opt_level)?);
         let backends = Backends::new(&options.capabilities)?;
-        let compiler = Compiler::new(options.compile_with, options.compile_limits, compiled);
+        let (limits, level) = (options.compile_limits, options.opt_level);
+        let compiler = Compiler::new(options.compile_with, limits, level, compiled);
         Ok(Self {
             loader: Loader::new(Arc::clone(&host), compiler)?,
             host,

@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chimera_layer4_core::config::OptLevel;
 use chimera_layer4_core::quota::MEBIBYTE;
 use chimera_layer4_core::{FabricError, FabricResult, Refusal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -71,6 +72,8 @@ pub(super) struct Request {
     /// Bytes that follow.
     pub(super) bytes: u64,
     pub(super) limits: CompileLimits,
+    /// How far to optimise. The host loads code of its own level alone.
+    pub(super) level: OptLevel,
 }
 
 /// A request is a path and a few numbers.
@@ -165,7 +168,7 @@ fn compiled(request: &Request, bytes: &[u8]) -> Answer {
         Ok(inspection) => inspection,
         Err(refusal) => return Answer::Refused(refusal),
     };
-    match compile(&request.folder, bytes) {
+    match compile(&request.folder, request.level, bytes) {
         Ok(None) => Answer::Compiled(inspection),
         Ok(Some(refusal)) => Answer::Refused(refusal),
         Err(error) => Answer::Failed(error.to_string()),
@@ -173,8 +176,8 @@ fn compiled(request: &Request, bytes: &[u8]) -> Answer {
 }
 
 /// Compiles into `folder` and links once, so that what the host loads works.
-fn compile(folder: &Path, bytes: &[u8]) -> FabricResult<Option<Refusal>> {
-    let engine = engine::compiler(folder)?;
+fn compile(folder: &Path, level: OptLevel, bytes: &[u8]) -> FabricResult<Option<Refusal>> {
+    let engine = engine::compiler(folder, level)?;
     let failed = |error: wasmtime::Error| FabricError::WasmRuntime(format!("{error:#}"));
     let component = match Component::new(&engine, bytes) {
         Ok(component) => component,
@@ -197,7 +200,8 @@ mod tests {
         CompileLimits { address_space: 1 << 30, cpu: Duration::from_secs(10), component: 1 << 20 };
 
     fn request(folder: &Path) -> Request {
-        Request { job: Job::Compile, folder: folder.to_path_buf(), bytes: 4, limits: LIMITS }
+        let folder = folder.to_path_buf();
+        Request { job: Job::Compile, folder, bytes: 4, limits: LIMITS, level: OptLevel::Speed }
     }
 
     #[test]
@@ -227,12 +231,13 @@ mod tests {
     fn what_compiles_leaves_its_code_and_what_does_not_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let component = wat::parse_str("(component (core module (func)))").unwrap();
-        assert_eq!(compile(folder.path(), &component).unwrap(), None);
+        assert_eq!(compile(folder.path(), OptLevel::None, &component).unwrap(), None);
         assert!(folder.path().join("modules").is_dir());
 
         let import = r#"(component (import "wasi:random/random@0.2.0" (instance
             (export "get-random-u64" (func (result string))))))"#;
-        let refusal = compile(folder.path(), &wat::parse_str(import).unwrap()).unwrap().unwrap();
+        let import = wat::parse_str(import).unwrap();
+        let refusal = compile(folder.path(), OptLevel::None, &import).unwrap().unwrap();
         assert!(refusal.to_string().contains("an import does not fit"), "{refusal}");
     }
 }

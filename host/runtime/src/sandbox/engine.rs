@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use chimera_layer4_core::config::OptLevel;
 use chimera_layer4_core::{FabricError, FabricResult};
 use wasmtime::component::Component;
 use wasmtime::{
@@ -54,11 +55,11 @@ pub(crate) struct HostEngine {
 }
 
 impl HostEngine {
-    /// An engine with room for `instances` live at once.
-    pub(crate) fn new(instances: u32, cache_dir: &Path) -> FabricResult<Self> {
+    /// An engine with room for `instances` live at once, for code compiled at `level`.
+    pub(crate) fn new(instances: u32, cache_dir: &Path, level: OptLevel) -> FabricResult<Self> {
         check_mappings(instances)?;
         let cache = open_cache(cache_dir)?;
-        let mut config = code_config(Some(cache.clone()));
+        let mut config = code_config(Some(cache.clone()), level);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
         let engine = Engine::new(&config).map_err(|error| {
             FabricError::WasmRuntime(format!(
@@ -87,7 +88,7 @@ impl HostEngine {
 }
 
 /// What decides the compiled code, and what a guest may contain.
-pub(crate) fn code_config(cache: Option<Cache>) -> Config {
+fn code_config(cache: Option<Cache>, level: OptLevel) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -96,6 +97,11 @@ pub(crate) fn code_config(cache: Option<Cache>) -> Config {
         .async_stack_size(CALL_STACK)
         .async_stack_zeroing(true)
         .memory_init_cow(true)
+        .cranelift_opt_level(match level {
+            OptLevel::None => wasmtime::OptLevel::None,
+            OptLevel::Speed => wasmtime::OptLevel::Speed,
+            OptLevel::SpeedAndSize => wasmtime::OptLevel::SpeedAndSize,
+        })
         .cache(cache);
     // Off: proposals with open advisories, and those no agent toolchain needs.
     config
@@ -153,10 +159,10 @@ fn open_cache(folder: &Path) -> FabricResult<Cache> {
     })
 }
 
-/// The engine that compiles and never runs.
-pub(crate) fn compiler(cache_dir: &Path) -> FabricResult<Engine> {
+/// The engine that compiles at `level` and never runs.
+pub(crate) fn compiler(cache_dir: &Path, level: OptLevel) -> FabricResult<Engine> {
     let cache = open_cache(cache_dir)?;
-    Engine::new(&code_config(Some(cache)))
+    Engine::new(&code_config(Some(cache), level))
         .map_err(|error| FabricError::WasmRuntime(format!("{error:#}")))
 }
 

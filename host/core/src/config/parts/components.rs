@@ -1,6 +1,10 @@
 //! Components: how large they may be, and what compiling one may take.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::super::setting::{Allowed, Setting, put, put_some, shown_path};
 use crate::quota::MEBIBYTE;
@@ -13,6 +17,43 @@ pub const DEFAULT_COMPILE_CPU_SECS: u64 = 30;
 /// Address space of one compilation: the largest interpreter seen needs 400 MiB.
 pub const DEFAULT_COMPILE_MEMORY_MB: u64 = 2048;
 
+/// What the compiler makes of a component: it is done sooner, or the code is faster or
+/// smaller. The words are Cranelift's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptLevel {
+    /// Compiled soonest; tasks take longer.
+    None,
+    /// The fastest code.
+    #[default]
+    Speed,
+    /// Fast code that is small too.
+    SpeedAndSize,
+}
+
+impl fmt::Display for OptLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OptLevel::None => "none",
+            OptLevel::Speed => "speed",
+            OptLevel::SpeedAndSize => "speed-and-size",
+        })
+    }
+}
+
+impl FromStr for OptLevel {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "none" => Ok(OptLevel::None),
+            "speed" => Ok(OptLevel::Speed),
+            "speed-and-size" => Ok(OptLevel::SpeedAndSize),
+            _ => Err(()),
+        }
+    }
+}
+
 /// How large components may be, and what compiling one may take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentSettings {
@@ -23,6 +64,8 @@ pub struct ComponentSettings {
     pub compile_cpu_secs: u64,
     /// Mebibytes of address space that compiling one component may take.
     pub compile_memory_mb: u64,
+    /// How far the compiler optimises.
+    pub compile_opt_level: OptLevel,
     /// The `chimera` program, which compiles components in a process of its
     /// own; `None`: looked for beside the running program.
     pub compile_program: Option<PathBuf>,
@@ -34,6 +77,7 @@ impl Default for ComponentSettings {
             max_component_mb: DEFAULT_MAX_COMPONENT_MB,
             compile_cpu_secs: DEFAULT_COMPILE_CPU_SECS,
             compile_memory_mb: DEFAULT_COMPILE_MEMORY_MB,
+            compile_opt_level: OptLevel::default(),
             compile_program: None,
         }
     }
@@ -80,6 +124,17 @@ pub(in super::super) const SETTINGS: &[Setting] = &[
         reloads: false,
         show: |c| c.components.compile_memory_mb.to_string(),
         set: |c, text| put(&mut c.components.compile_memory_mb, text),
+    },
+    Setting {
+        key: "compile_opt_level",
+        variable: "LAYER4_COMPILE_OPT_LEVEL",
+        flag: None,
+        help: "How far components are optimised: `none` compiles soonest, `speed` makes the fastest code, `speed-and-size` smaller code. A change compiles each component anew.",
+        allowed: Allowed::Words("`none`, `speed` or `speed-and-size`"),
+        default_note: "",
+        reloads: false,
+        show: |c| c.components.compile_opt_level.to_string(),
+        set: |c, text| put(&mut c.components.compile_opt_level, text),
     },
     Setting {
         key: "compile_program",

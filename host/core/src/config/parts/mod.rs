@@ -14,7 +14,7 @@ use super::setting::Setting;
 pub use capabilities::CapabilitySettings;
 pub use components::{
     ComponentSettings, DEFAULT_COMPILE_CPU_SECS, DEFAULT_COMPILE_MEMORY_MB,
-    DEFAULT_MAX_COMPONENT_MB,
+    DEFAULT_MAX_COMPONENT_MB, OptLevel,
 };
 pub use genomes::{DEFAULT_RECORDED_TASKS, GenomeSettings};
 pub use http::{DEFAULT_MAX_CONNECTIONS, DEFAULT_METRICS_PORT, HttpSettings};

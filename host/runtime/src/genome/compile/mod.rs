@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use chimera_layer4_core::config::OptLevel;
 use chimera_layer4_core::{Digest, FabricError, FabricResult, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -49,6 +50,7 @@ pub enum CompileWith {
 pub(crate) struct Compiler {
     with: CompileWith,
     limits: CompileLimits,
+    level: OptLevel,
     folder: Arc<CompiledFolder>,
     permits: Semaphore,
     threads: Threads,
@@ -73,9 +75,14 @@ pub(crate) struct Compiled {
 }
 
 impl Compiler {
-    pub(crate) fn new(with: CompileWith, limits: CompileLimits, folder: CompiledFolder) -> Self {
+    pub(crate) fn new(
+        with: CompileWith,
+        limits: CompileLimits,
+        level: OptLevel,
+        folder: CompiledFolder,
+    ) -> Self {
         let (permits, threads) = (Semaphore::new(COMPILERS), Threads::default());
-        Self { with, limits, folder: Arc::new(folder), permits, threads }
+        Self { with, limits, level, folder: Arc::new(folder), permits, threads }
     }
 
     /// Makes sure that the code of `bytes`, whose digest is `digest`, is in the
@@ -126,7 +133,8 @@ impl Compiler {
         away(known).await.ok().flatten()
     }
 
-    /// The record's name holds everything that decides the code.
+    /// The record's name holds everything that decides the code; the engine's hash has the level
+    /// at which it compiles.
     fn record(engine: &Engine, digest: &Digest) -> String {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -191,8 +199,8 @@ impl Compiler {
         job: Job,
         bytes: &[u8],
     ) -> FabricResult<(PathBuf, FabricResult<Option<Inspection>>)> {
-        let request =
-            |folder| Request { job, folder, bytes: bytes.len() as u64, limits: self.limits };
+        let (limits, level) = (self.limits, self.level);
+        let request = |folder| Request { job, folder, bytes: bytes.len() as u64, limits, level };
         match &self.with {
             CompileWith::Program(program) => {
                 let mut child = program.start()?;
@@ -262,7 +270,8 @@ mod tests {
         let program = CompileProgram { program: program.into(), arguments };
         let cpu = Duration::from_secs(30);
         let limits = CompileLimits { address_space: 1 << 30, cpu, component: 1 << 20 };
-        let compiler = Compiler::new(CompileWith::Program(program), limits, folder);
+        let compiler =
+            Compiler::new(CompileWith::Program(program), limits, OptLevel::Speed, folder);
         compiler.componentize(b"anything").await.unwrap_err().to_string()
     }
 
