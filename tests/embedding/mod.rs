@@ -103,3 +103,26 @@ fn new_reads_what_the_nine_settings_leave_open_and_no_variable_changes_those() {
         "{said}"
     );
 }
+
+/// Lines of its log: of the library's own words, of what becomes of agents, and of requests.
+const DEBUGGED: [&str; 3] = [" INFO executor: ", " DEBUG chimera_layer4", "route=\"/health\""];
+
+#[test]
+fn debug_mode_prints_the_log_where_a_program_has_no_subscriber() {
+    let (output, log) = texts(&Embedder::new().program().args(["debug", "1"]).output().unwrap());
+    assert_eq!(output, "1\n");
+    for words in DEBUGGED {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    // No terminal reads it.
+    assert!(!log.contains('\u{1b}'), "{log:?}");
+}
+
+#[test]
+fn debug_mode_leaves_the_log_to_a_program_that_has_a_subscriber() {
+    let (output, log) = texts(&Embedder::new().program().args(["own-log", "1"]).output().unwrap());
+    assert_eq!(output, "1\n");
+    // Its own one has no details, and each line once.
+    assert!(log.contains(DEBUGGED[0]) && !log.contains(DEBUGGED[1]), "{log}");
+    assert_eq!(log.matches("the host started").count(), 1, "{log}");
+}

@@ -5,8 +5,11 @@
 //!   that are given. With the last word it leaves out the line by which it would compile
 //!   components in a child of itself.
 //! - `embedder read TASK`: with what variables and `chimera.toml` say.
+//! - `embedder debug TASK`: with `debug_mode`, a port of which it asks for its health, and no
+//!   subscriber of its own. `embedder own-log TASK` has one.
 
 use chimera_layer4::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 type Done = Result<String, Box<dyn std::error::Error>>;
 
@@ -15,7 +18,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if words.last().is_none_or(|word| word != "in-process") {
         compile_if_asked();
     }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    if words.get(1).is_none_or(|word| word != "debug") {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Runtime::new()?;
     let done = match words.as_slice() {
@@ -23,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             runtime.block_on(given(folder, component, task))?
         }
         [_, "read", task] => runtime.block_on(read(task))?,
+        [_, "debug" | "own-log", task] => runtime.block_on(debug(task))?,
         _ => return Err("the words are not those in the head of its file".into()),
     };
     #[expect(clippy::print_stdout, reason = "it is what the program is for")]
@@ -48,6 +54,17 @@ async fn read(task: &str) -> Done {
     let output = run(&layer4, task).await?;
     let (config, folder) = (layer4.fabric().config(), layer4.fabric().data_dir());
     Ok(format!("{output} {} {} {folder:?}", config.max_agents, config.task_queue_capacity))
+}
+
+async fn debug(task: &str) -> Done {
+    let config = Layer4Config { metrics_port: 0, debug_mode: true, ..Layer4Config::default() };
+    let layer4 = Layer4Fabric::builder(config).build().await?;
+    layer4.start().await?;
+    let address = layer4.metrics_address().ok_or("there is no port")?;
+    let mut health = tokio::net::TcpStream::connect(address).await?;
+    health.write_all(b"GET /health HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
+    health.read_to_end(&mut Vec::new()).await?;
+    run(&layer4, task).await
 }
 
 async fn run(layer4: &Layer4Fabric, task: &str) -> Done {
