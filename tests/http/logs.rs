@@ -1,5 +1,6 @@
 //! What the log of a service says of what happened, for programs that read it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::service::{Service, declare};
 use crate::cli::Chimera;
-use crate::harness::guest_path;
+use crate::genomes::variants::Variant;
+use crate::harness::{guest_path, root};
 
 const FAR_AHEAD: &str = "2999-01-01T00:00:00Z";
 
@@ -142,6 +144,100 @@ fn what_becomes_of_agents_has_a_file_of_its_own_and_codes() {
     for word in ["spawned", "terminated", "failed"] {
         assert!(own.lines().any(|line| line.contains(word)), "{word}\n{own}");
     }
+}
+
+/// Each place that changes agent types has words of its own; the codes are the same.
+#[test]
+fn each_change_of_an_agent_type_has_one_line() {
+    let badly = declare("badly", &guest_path("hostile"), 1);
+    let config = badly + "parameters = { in_shutdown = \"trap\" }\n";
+    let mut service = Service::start(Chimera::new(), &config);
+    let data = service.chimera.data().join("data");
+    let echo = guest_path("echo").display().to_string();
+    let agent = |service: &Service, words: &[&str]| {
+        let data = ["--data-dir", data.to_str().unwrap()];
+        service.chimera.run(&[&["agent"][..], words, &data].concat()).code == 0
+    };
+    assert!(agent(&service, &["deploy", "deployed", &echo]));
+    service.hears("a deployment changed");
+    service.kill_and_start();
+    assert!(!agent(&service, &["deploy", "badly", &echo]), "the settings have it");
+    assert!(agent(&service, &["retire", "deployed"]));
+
+    let dropped = data.join("agents/dropped.wasm");
+    for version in [1, 2] {
+        fs::write(&dropped, Variant::version(version).bytes()).unwrap();
+        service.hears("the agents folder changed");
+    }
+    fs::write(&dropped, "none").unwrap();
+    service.hears("an agent of the agents folder was refused");
+    fs::remove_file(&dropped).unwrap();
+    service.hears("the agents folder changed");
+
+    let agents = service.get("/v1/agents");
+    let of_type = |agent: &&Value| agent["agent_type"] == "badly";
+    let id = agents.as_array().unwrap().iter().find(of_type).unwrap()["agent_id"].as_str().unwrap();
+    ureq::delete(format!("{}/v1/agents/{id}", service.url())).call().unwrap();
+    let (code, rest) = service.end();
+    assert_eq!(code, 0, "{rest}");
+
+    let said = service.told().to_owned() + &rest;
+    let json: String =
+        said.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n");
+    let written: Vec<String> = lines(&json)
+        .iter()
+        .filter(|line| line["target"] == "executor")
+        .map(|line| &line["fields"])
+        .filter(|fields| {
+            ["agent-type-changed", "agent-failed"].contains(&fields["code"].as_str().unwrap())
+        })
+        .map(|fields| {
+            let words = ["code", "message", "done", "agent_type"];
+            words.map(|name| fields[name].as_str().unwrap_or("-")).join(" | ")
+        })
+        .collect();
+    assert_eq!(
+        written,
+        [
+            "agent-type-changed | started | started | badly",
+            "agent-type-changed | a deployment changed | started | deployed",
+            "agent-type-changed | started | started | badly",
+            "agent-type-changed | deployed | started | deployed",
+            "agent-failed | a deployment was refused | - | badly",
+            "agent-type-changed | a deployment changed | retired | deployed",
+            "agent-type-changed | the agents folder changed | started | dropped",
+            "agent-type-changed | the agents folder changed | replaced | dropped",
+            "agent-failed | an agent of the agents folder was refused | - | dropped",
+            "agent-type-changed | the agents folder changed | removed | dropped",
+            "agent-failed | an agent did not end in good order | - | badly",
+        ],
+        "{said}"
+    );
+}
+
+/// The page for operators lists them, and scripts search for them.
+#[test]
+fn the_codes_of_the_page_are_those_of_the_code() {
+    fn sources(folder: &Path, texts: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, texts);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                texts.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut texts = Vec::new();
+    sources(&root().join("host"), &mut texts);
+    let after = texts.iter().flat_map(|text| text.split("target: EXECUTOR_LOG, code = \"").skip(1));
+    let used: BTreeSet<&str> = after.map(|rest| rest.split('"').next().unwrap()).collect();
+
+    let page = fs::read_to_string(root().join("docs/src/operators.md")).unwrap();
+    let (_, list) = page.split_once("Each of the latter has a `code`:").unwrap();
+    let list = list.split_once('.').unwrap().0;
+    let listed: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(used, listed);
 }
 
 #[test]

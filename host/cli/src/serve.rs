@@ -18,7 +18,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::settings::{self, Settings};
 use super::warnings;
-use chimera_layer4_fabric::{Descriptors, Fabric, Outcome, traces};
+use chimera_layer4_fabric::{AppliedBy, Descriptors, Fabric, Outcome, traces};
 use chimera_layer4_server::{ReloadDone, Reloads, Server, reloaded};
 
 /// Serves until `interrupted`, and shuts down gracefully then.
@@ -122,7 +122,7 @@ async fn load(
     let (mut names, mut down) = (BTreeSet::new(), Vec::new());
     for one in applied {
         names.insert(one.name.clone());
-        one.log("agent-type-changed", "started", "not started");
+        one.log(AppliedBy::Start);
         if let Outcome::Failed(error) = one.outcome {
             down.push((one.name, error));
         }
@@ -172,7 +172,7 @@ async fn reload(fabric: &Fabric, config: &FabricConfig, flags: &SettingsArgs) ->
     }
     let applied = fabric.apply_agents(&settings.agents, |_| {}).await;
     for one in &applied {
-        one.log("reload", "reloaded", "not reloaded");
+        one.log(AppliedBy::Reload);
     }
     let agents = applied.into_iter().map(reloaded).collect();
     let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();

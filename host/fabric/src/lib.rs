@@ -28,7 +28,7 @@ pub use self::keyvalue::KeyValue;
 pub use self::program::{COMPILE_COMMAND, compile_if_asked};
 pub use self::queue::open_queue;
 pub use self::tasks::Tasks;
-pub use self::telemetry::log::TARGET as AGENT_LOG;
+pub use self::telemetry::log::{AppliedBy, TARGET as AGENT_LOG};
 pub use self::telemetry::{Telemetry, events, metrics, traces};
 pub use chimera_layer4_core::keyvalue::KeptByKey;
 pub use chimera_layer4_core::status::{ActiveAgent, AgentType, SystemHealth, SystemStatus};

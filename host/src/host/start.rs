@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chimera_layer4_core::config::AgentDeclaration;
-use chimera_layer4_fabric::Fabric;
+use chimera_layer4_fabric::{AppliedBy, Fabric};
 use tokio::sync::Mutex;
 
 #[cfg(feature = "http")]
@@ -67,7 +67,7 @@ impl Start {
         self.fabric.start().await?;
         if !self.declared.is_empty() {
             let applied = Box::pin(self.fabric.apply_agents(&self.declared, |_| {})).await;
-            applied.iter().for_each(|one| one.log("agent-type-changed", "started", "not started"));
+            applied.iter().for_each(|one| one.log(AppliedBy::Start));
         }
         // Those of the agents folder, which is watched from here on, and the built-in ones.
         Box::pin(self.fabric.load_agent_types(|_| {})).await?;

@@ -11,6 +11,7 @@ use super::Fabric;
 use super::outcome::Outcome;
 use crate::agents::AgentSource;
 use crate::agents::registry::AgentType;
+use crate::telemetry::log;
 use crate::utils;
 
 /// What is in force of a declaration.
@@ -178,9 +179,7 @@ impl Fabric {
             let config = old.declaration.config(name, id, self.default_quota());
             match self.pool.spawn_for_waiting(Arc::clone(genome), config).await {
                 Ok(_) => old.agents.push(id),
-                Err(error) => {
-                    tracing::error!(agent_type = name, %error, "an agent could not be brought back");
-                }
+                Err(error) => log::not_brought_back(name, &error),
             }
         }
     }

@@ -21,13 +21,11 @@ use crate::agents::registry::AgentType;
 use crate::sources::builtin::{ECHO, ECHO_COMPONENT};
 use crate::sources::deployed;
 use crate::sources::folder::{AgentsFolder, FOLDER, NotDeclared};
+use crate::telemetry::log::AppliedBy;
 use crate::utils;
 
 /// Between two looks at the agents folder.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// The code of the lines about a change of an agent type.
-const CHANGED: &str = "agent-type-changed";
 
 /// What goes on beside the agents that the settings declare.
 #[derive(Default)]
@@ -91,7 +89,7 @@ impl Fabric {
     async fn load(self: &Arc<Self>, told: &impl Fn(&str)) -> FabricResult<Vec<Applied>> {
         let mut applied = self.load_deployed(told).await?;
         for one in &applied {
-            one.log(CHANGED, "deployed", "a deployed agent type did not start");
+            one.log(AppliedBy::Deployments);
         }
         let mut watcher = FolderWatcher::of(self);
         if let Some(watcher) = &mut watcher {
@@ -283,11 +281,7 @@ impl FolderWatcher {
         let applied = fabric.apply_changes(&mut force, AgentOrigin::Folder, changes, told).await;
         drop((force, compiled));
         for one in applied.iter().filter(|one| !matches!(one.outcome, Outcome::Unchanged)) {
-            one.log(
-                CHANGED,
-                "the agents folder changed",
-                "an agent of the agents folder was refused",
-            );
+            one.log(AppliedBy::Folder);
         }
         Ok(applied)
     }

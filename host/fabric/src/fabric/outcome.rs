@@ -1,7 +1,8 @@
 //! What became of a declaration that was applied.
 
 use chimera_layer4_core::FabricError;
-use chimera_layer4_core::telemetry::EXECUTOR_LOG;
+
+use crate::telemetry::log::{self, AppliedBy};
 
 /// What became of one declaration.
 #[derive(Debug)]
@@ -13,23 +14,14 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// Logs what became of it, among the lines about what becomes of agents: `changed` under
-    /// `code`, or `refused` under `agent-failed` with the reason.
-    pub fn log(&self, code: &'static str, changed: &str, refused: &str) {
+    /// Logs what became of it, among the lines about what becomes of agents.
+    pub fn log(&self, by: AppliedBy) {
         let Self { name, outcome } = self;
-        let (done, note) = (outcome.word(), outcome.note(name));
-        match (outcome, note) {
-            (Outcome::Failed(error), _) => tracing::error!(
-                target: EXECUTOR_LOG, code = "agent-failed",
-                agent_type = name, %error, "{refused}"
-            ),
-            (_, Some(note)) => tracing::warn!(
-                target: EXECUTOR_LOG, code, agent_type = name, done, note, "{changed}"
-            ),
-            (_, None) => tracing::info!(
-                target: EXECUTOR_LOG, code, agent_type = name, done, "{changed}"
-            ),
-        }
+        let done = match outcome {
+            Outcome::Failed(error) => Err(error),
+            done => Ok((done.word(), done.note(name))),
+        };
+        log::agent_type(name, by, done);
     }
 }
 

@@ -1,11 +1,18 @@
 //! What agents say, and what becomes of tasks and agents, in the host's log.
 //!
 //! Lines of the target [`EXECUTOR_LOG`] have a `code`, a word that stays: a host writes
-//! them to a file of their own too.
+//! them to a file of their own too. Those about agents and their types are in `agents`.
+
+mod agents;
+
+pub use self::agents::AppliedBy;
+pub(crate) use self::agents::{
+    Failed, Life, agent, agent_type, deployment, failed, not_brought_back,
+};
 
 use chimera_layer4_core::scheduler::TaskState;
 use chimera_layer4_core::telemetry::{EXECUTOR_LOG, LogLevel, LogLine};
-use chimera_layer4_core::{FabricError, Task, TaskId};
+use chimera_layer4_core::{Task, TaskId};
 use tracing::field::display;
 use tracing::{Level, Span};
 
@@ -98,82 +105,6 @@ pub(crate) fn done(done: Done, tasks: &[TaskId]) {
         ),
         Done::Purged => tracing::info!(
             target: EXECUTOR_LOG, code = "tasks-purged", count, ids, "tasks were purged"
-        ),
-    }
-}
-
-/// A line for an agent type that was deployed, or retired: what was done, or why it was not.
-pub(crate) fn deployment(agent_type: &str, done: Result<&'static str, &FabricError>) {
-    match done {
-        Ok(done) => tracing::info!(
-            target: EXECUTOR_LOG, code = "agent-type-changed",
-            agent_type, done, "a deployment changed"
-        ),
-        // Its caller has the error, and may be another one than who reads the log.
-        Err(error) => tracing::warn!(
-            target: EXECUTOR_LOG, code = "agent-failed",
-            agent_type, %error, "a deployment was refused"
-        ),
-    }
-}
-
-/// What happened to an agent.
-#[derive(Clone, Copy)]
-pub(crate) enum Life {
-    Started,
-    Restarted,
-    Ended,
-}
-
-/// A line for an agent that starts or stops.
-pub(crate) fn agent(runner: &Runner<'_>, life: Life) {
-    let Runner { agent_id: agent, agent_type, genome } = *runner;
-    match life {
-        Life::Started => tracing::info!(
-            target: EXECUTOR_LOG, code = "agent-spawned",
-            %agent, agent_type, %genome, "an agent spawned"
-        ),
-        Life::Restarted => tracing::info!(
-            target: EXECUTOR_LOG, code = "agent-restarted",
-            %agent, agent_type, %genome, "an agent was restarted"
-        ),
-        Life::Ended => tracing::info!(
-            target: EXECUTOR_LOG, code = "agent-terminated",
-            %agent, agent_type, %genome, "an agent terminated"
-        ),
-    }
-}
-
-/// What an agent failed at.
-#[derive(Clone, Copy)]
-pub(crate) enum Failed<'a> {
-    /// Its caller has the error, and answers or logs it in its own words.
-    Start(&'a FabricError),
-    /// It reported itself unhealthy, or did not answer.
-    Health(&'a str),
-    Restart(&'a FabricError),
-    End(&'a FabricError),
-}
-
-/// A line for an agent that failed by itself, and not with a task.
-pub(crate) fn failed(runner: &Runner<'_>, what: Failed<'_>) {
-    let Runner { agent_id: agent, agent_type, genome } = *runner;
-    match what {
-        Failed::Start(error) => tracing::info!(
-            target: EXECUTOR_LOG, code = "agent-failed",
-            %agent, agent_type, %genome, %error, "an agent did not start"
-        ),
-        Failed::Health(why) => tracing::warn!(
-            target: EXECUTOR_LOG, code = "agent-failed",
-            %agent, agent_type, %genome, why, "unhealthy, restarted"
-        ),
-        Failed::Restart(error) => tracing::error!(
-            target: EXECUTOR_LOG, code = "agent-failed",
-            %agent, agent_type, %genome, %error, "the restart failed"
-        ),
-        Failed::End(error) => tracing::warn!(
-            target: EXECUTOR_LOG, code = "agent-failed",
-            %agent, agent_type, %genome, %error, "an agent did not end in good order"
         ),
     }
 }
