@@ -1,6 +1,7 @@
 //! Writes the document's blocks for the host as one file of modules, which
 //! `document/host.rs` includes. `include!` takes no file of several statements, so each
-//! block is composed first.
+//! block is composed first. And writes what `include_agents!` has in the programs of
+//! `examples/`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,6 +14,13 @@ mod compose;
 
 const BLOCKS: &str = "document/blocks";
 const LEFT_OUT: &str = "document/left_out.toml";
+/// The agents of the examples: each its type, and its package.
+const AGENTS: [(&str, &str); 4] = [
+    ("Words", "words"),
+    ("WordsBySpace", "words-by-space"),
+    ("Dictionary", "dictionary"),
+    ("Primes", "primes"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for path in [BLOCKS, LEFT_OUT] {
@@ -21,7 +29,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let left_out = compose::left_out(&fs::read_to_string(LEFT_OUT)?)?;
     let modules = compose::host_modules(&blocks()?, &left_out)?;
     fs::write(out_dir()?.join("document.rs"), modules)?;
+    let types = AGENTS.map(|(name, package)| agent(name, package));
+    fs::write(out_dir()?.join("chimera_agents.rs"), types.concat())?;
     Ok(())
+}
+
+/// An agent's type as `chimera-layer4-build` makes it, but for the component: it is built
+/// when a test asks for it.
+fn agent(name: &str, package: &str) -> String {
+    format!(
+        r#"
+pub(crate) struct {name};
+
+impl ::chimera_layer4::AgentComponent for {name} {{
+    const NAME: &'static str = {package:?};
+
+    fn component() -> ::std::borrow::Cow<'static, [u8]> {{
+        ::std::borrow::Cow::Owned(crate::harness::guest({package:?}))
+    }}
+}}
+"#
+    )
 }
 
 /// The `rust` blocks by their lines.

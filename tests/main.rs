@@ -27,6 +27,7 @@ mod document;
 mod embedder;
 mod embedding;
 mod evolution;
+mod examples;
 mod fabric;
 mod face;
 mod folders;

@@ -220,7 +220,7 @@ fn files_that_pages_name_are_there() {
     let mut gone = Vec::new();
     for (page, text) in pages().into_iter().chain(others()).chain(decisions) {
         let named = quoted(&text).filter(|name| {
-            ["host/", "tests/", "benches/"].iter().any(|start| name.starts_with(start))
+            ["host/", "tests/", "benches/", "examples/"].iter().any(|start| name.starts_with(start))
         });
         let named = named.filter(|name| !name.contains(['{', '*', ' ', '…']));
         let missing = named.filter(|name| !root().join(name).exists());

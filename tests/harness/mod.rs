@@ -34,7 +34,8 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     let mut built = BUILT.get_or_init(Mutex::default).lock().unwrap();
     let path = built.entry(name.to_owned()).or_insert_with(|| {
-        let folder = ["agents", "tests/guests"].iter().map(|f| root().join(f).join(name));
+        let folder =
+            ["agents", "tests/guests", "examples/agents"].iter().map(|f| root().join(f).join(name));
         let folder =
             folder.into_iter().find(|folder| folder.is_dir()).expect("there is no such guest");
         toolchain::build(&folder, Some(&guests_target()), &Stop::default(), &mut |_| {})

@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where Rust of ours lives.
-const CODE: [&str; 5] = ["host/", "guest-sdk/", "agents/", "tests/", "benches/"];
+const CODE: [&str; 6] = ["host/", "guest-sdk/", "agents/", "examples/", "tests/", "benches/"];
 /// Programs for the sandbox that the tests run. Misbehaving is their purpose.
 const FIXTURES: &str = "tests/guests/";
 /// This file spells out what it looks for.
