@@ -42,6 +42,7 @@ mod memory;
 mod named_files;
 mod network;
 mod older_folder;
+mod port_9090;
 mod queue;
 mod readme;
 mod resources;

@@ -8,9 +8,9 @@ use chimera_layer4::fabric::config::SETTINGS;
 use serde_json::Value;
 
 use crate::cli::Chimera;
-use crate::harness::port_9090::alone_on_port_9090;
 use crate::harness::{guests_target, program, root};
 use crate::http::Api;
+use crate::port_9090::alone_on_port_9090;
 use crate::shell::outside_of_cargo;
 
 const SETTINGS_PAGE: &str = "docs/src/settings.md";

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::guests::component;
 use super::host;
-use crate::harness::port_9090::on_port_9090;
 use crate::harness::{guest, program, settings};
+use crate::port_9090::on_port_9090;
 
 /// The folder that a program runs in and has its data in.
 struct Folder(TempDir);

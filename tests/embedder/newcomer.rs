@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::Ended;
 use super::outside::{Outside, compiled};
-use crate::harness::port_9090::on_port_9090;
 use crate::harness::root;
+use crate::port_9090::on_port_9090;
 use crate::shell::outside_of_cargo;
 
 const NAME: &str = "newcomer";

@@ -89,7 +89,7 @@ fn features_manifest() -> String {
     let metadata: Value = serde_json::from_str(&metadata.out).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let dependencies = packages.iter().flat_map(|one| one["dependencies"].as_array().unwrap());
-    let mut asked: BTreeMap<(&str, &str, &str), Asked> = BTreeMap::new();
+    let mut asked: BTreeMap<(&str, &str, &str), Asked<'_>> = BTreeMap::new();
     for dependency in dependencies {
         let text = |key: &str| dependency[key].as_str().unwrap_or_default();
         let of_guests = text("target") == "cfg(target_arch = \"wasm32\")";

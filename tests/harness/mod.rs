@@ -1,8 +1,6 @@
 //! What the tests stand on: guests built when a test asks for one, and a host
 //! that compiles with the program under test.
 
-pub(crate) mod port_9090;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
