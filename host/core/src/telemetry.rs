@@ -177,6 +177,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_level_is_written_by_its_word() {
+        use LogLevel::{Debug, Error, Info, Trace, Warn};
+        for level in [Trace, Debug, Info, Warn, Error] {
+            assert_eq!(serde_json::to_value(level).unwrap(), level.word());
+        }
+    }
+
+    #[test]
     fn a_tail_is_the_end_within_bounds_and_counts_the_rest() {
         let log = |lines: usize, length: usize| RunTelemetry {
             log: (0..lines)

@@ -215,6 +215,7 @@ mod tests {
         };
         let mut folder = AgentsDir::default();
         assert_eq!(folder.begin(all(1), true).len(), AgentsDir::MOST);
+        assert_eq!(folder.left_out(), 0);
         // It is before the others by its name, and one too many.
         let mut more = all(1);
         more.extend(listing(&[("a", 1, None)]));

@@ -187,7 +187,11 @@ mod tests {
             assert_eq!(before.changed(&with(key, value)), [key]);
         }
         assert_eq!(before.changed(&before), [""; 0]);
-        let secrets = [("api_token", "another-of-sixteen"), ("otlp_endpoint", "http://a:x@c")];
+        let secrets = [
+            ("redis_url", "redis://a:x@c"),
+            ("api_token", "another-of-sixteen"),
+            ("otlp_endpoint", "http://a:x@c"),
+        ];
         for (key, other) in secrets {
             let (_, value) = values.into_iter().find(|(known, _)| *known == key).unwrap();
             assert_eq!(with(key, value).changed(&with(key, other)), [key]);

@@ -132,6 +132,31 @@ mod tests {
     }
 
     #[test]
+    fn each_origin_has_words_of_its_own() {
+        let all = [
+            (AgentOrigin::Settings, "the settings file"),
+            (AgentOrigin::Deployed, "a deployment"),
+            (AgentOrigin::Folder, "the agents folder"),
+            (AgentOrigin::BuiltIn, "the host"),
+        ];
+        assert_eq!(all.map(|(origin, _)| origin.words()), all.map(|(_, words)| words));
+    }
+
+    #[test]
+    fn a_declaration_is_shown_without_what_may_be_secret() {
+        let text = "[agents.a]\ncomponent = \"/c\"\nenvironment = { KEY = \"hush\" }\n\
+                    parameters = { limit = \"hush\" }";
+        let layers = Layers::new().with_file("chimera.toml", text).unwrap();
+        let declared = declared(&layers, &ResourceQuota::default(), 10).unwrap();
+        let shown = format!("{:?}", declared["a"]);
+        assert!(
+            shown.contains("/c") && shown.contains("KEY") && shown.contains("limit"),
+            "{shown}"
+        );
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
     fn the_settings_go_before_what_was_deployed_and_that_before_the_folder() {
         let mut sources = AgentSources::default();
         assert_eq!((counts(&sources), sources.beside("a")), (None, None));
