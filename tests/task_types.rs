@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{config_of, execute, fabric, guest, guest_path, settings, spawn, task};
 use crate::http::declared;
 
-const LABEL: &str = "layer4.task_type";
+const LABEL: &str = "layer4.asked_for";
 /// What the sample agent says that it supports.
 const SUPPORTED: &str = "analyze-table";
 

@@ -13,6 +13,8 @@ mod logs;
 pub(crate) mod metrics;
 mod openapi;
 mod queue;
+mod refinements;
+mod refinements_kept;
 pub(crate) mod service;
 mod settings;
 mod starts;

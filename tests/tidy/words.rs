@@ -47,7 +47,7 @@ const NAMES: [(&str, &str); 37] = [
     ("fall_quiet", "drain"),
     ("blueprint", "template"),
     ("lanes", "split"),
-    ("CAPABILITY_LABEL", "TASK_TYPE_LABEL"),
+    ("CAPABILITY_LABEL", "ASKED_FOR_LABEL"),
 ];
 
 /// Words and phrases in any text: comments, docs, messages, `--help`, names of tests.

@@ -19,6 +19,7 @@ pub mod genomes;
 pub mod host;
 pub mod paths;
 pub mod problem;
+pub mod refinement;
 pub mod reload;
 pub mod tasks;
 

@@ -77,6 +77,8 @@ paths! {
     AGENT_TYPE_GENOME agent_type_genome(name) = "/v1/agent-types/{name}/genome";
     /// Which genomes an agent type had.
     AGENT_TYPE_LINEAGE agent_type_lineage(name) = "/v1/agent-types/{name}/lineage";
+    /// What becomes of tasks that are submitted to an agent type.
+    AGENT_TYPE_REFINEMENT agent_type_refinement(name) = "/v1/agent-types/{name}/refinement";
     /// Puts the genome before in charge.
     AGENT_TYPE_ROLLBACK agent_type_rollback(name) = "/v1/agent-types/{name}/rollback";
 

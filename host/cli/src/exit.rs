@@ -133,6 +133,7 @@ impl Exit {
             | FabricError::TaskEnded { .. }
             | FabricError::GenomeNotFound(_)
             | FabricError::RolloutConflict(_)
+            | FabricError::RefinementConflict(_)
             | FabricError::AgentTypeNotFound { .. }
             | FabricError::AgentTypeDeclared { .. }
             | FabricError::IdempotencyKeyTaken { .. } => Exit::BadInput,

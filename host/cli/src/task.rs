@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use chimera_layer4_core::config::PartialQuota;
 use chimera_layer4_core::{
     AgentConfig, FolderAccess, FolderGrant, Grants, HttpGrant, InstancePolicy, JsonText,
     KeyValueGrant, ResourceQuota, json,
@@ -71,7 +72,22 @@ fn read_json(text: &str, origin: &str) -> Result<JsonText, BadInput> {
 
 /// The quota of the agent: the defaults with what `--quota` replaced.
 pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<ResourceQuota, BadInput> {
-    let mut quota = defaults.clone();
+    let (named, no_network) = named_quota(typed)?;
+    let mut quota = named.or(defaults);
+    if no_network {
+        quota.max_network_mbps = None;
+    }
+    let complaints = quota.complaints();
+    if complaints.is_empty() {
+        Ok(quota)
+    } else {
+        Err(BadInput(format!("--quota: {}", complaints.join("; "))))
+    }
+}
+
+/// What `--quota` names, and whether that is no network.
+pub(super) fn named_quota(typed: &[String]) -> Result<(PartialQuota, bool), BadInput> {
+    let (mut quota, mut no_network) = (PartialQuota::default(), false);
     let mut seen = BTreeSet::new();
     for pair in typed {
         let (key, value) = split(pair, "--quota", "KEY=VALUE")?;
@@ -80,15 +96,16 @@ pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<Resour
         let whole = || value.parse().map_err(|_| wrong("a whole number"));
         match key {
             "cpu" | "max_cpu_cores" => {
-                quota.max_cpu_cores = value.parse().map_err(|_| wrong("a number"))?;
+                let cores = value.parse().map_err(|_| wrong("a number"))?;
+                quota.max_cpu_cores = Some(cores);
             }
-            "memory" | "max_memory_mb" => quota.max_memory_mb = whole()?,
-            "network" | "max_network_mbps" if value == "none" => quota.max_network_mbps = None,
+            "memory" | "max_memory_mb" => quota.max_memory_mb = Some(whole()?),
+            "network" | "max_network_mbps" if value == "none" => no_network = true,
             "network" | "max_network_mbps" => {
                 let rate = value.parse().map_err(|_| wrong("a number, or `none`"))?;
                 quota.max_network_mbps = Some(rate);
             }
-            "time" | "max_execution_time_secs" => quota.max_execution_time_secs = whole()?,
+            "time" | "max_execution_time_secs" => quota.max_execution_time_secs = Some(whole()?),
             _ => {
                 return Err(BadInput(format!(
                     "--quota {pair}: there is no quota {key:?}; the quotas are cpu, memory, time and network"
@@ -96,12 +113,7 @@ pub(super) fn quota(defaults: &ResourceQuota, typed: &[String]) -> Result<Resour
             }
         }
     }
-    let complaints = quota.complaints();
-    if complaints.is_empty() {
-        Ok(quota)
-    } else {
-        Err(BadInput(format!("--quota: {}", complaints.join("; "))))
-    }
+    Ok((quota, no_network))
 }
 
 /// The agent as the flags describe it.
@@ -141,7 +153,7 @@ fn origins(typed: &[String]) -> Result<Vec<HttpGrant>, BadInput> {
     typed.iter().map(origin).collect()
 }
 
-fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
+pub(super) fn parameters(typed: &[String]) -> Result<BTreeMap<String, Value>, BadInput> {
     let mut parameters = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for pair in typed {

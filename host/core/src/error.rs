@@ -163,6 +163,9 @@ pub enum FabricError {
     /// What was asked does not go with what is in charge, or on trial, now.
     #[error("{0}")]
     RolloutConflict(String),
+    /// What was asked does not go with the refinements that are in force or recorded.
+    #[error("{0}")]
+    RefinementConflict(String),
     /// Nothing evolved for this agent type here.
     #[error(
         "there is no evolution of {agent_type:?}; list the evolutions for those that there are"
@@ -268,6 +271,7 @@ impl FabricError {
             FabricError::GenomeNotFound(_) => "genome-not-found",
             FabricError::GenomeRejected { .. } => Self::GENOME_REJECTED,
             FabricError::RolloutConflict(_) => "rollout-conflict",
+            FabricError::RefinementConflict(_) => "refinement-conflict",
             FabricError::EvolutionNotFound { .. } => "evolution-not-found",
             FabricError::GenomeStore { code, .. } => code,
             FabricError::NotRunning { .. } => "not-running",
@@ -365,6 +369,7 @@ mod tests {
                 reason: "-".into(),
             },
             FabricError::RolloutConflict("-".into()),
+            FabricError::RefinementConflict("-".into()),
             FabricError::EvolutionNotFound { agent_type: "parrot".into() },
             FabricError::GenomeStore { code: "genome-store-failed", reason: "-".into() },
             FabricError::NotRunning { state: "not started" },

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::AgentOrigin;
 use crate::metrics::KpiReport;
+use crate::refinement::RefinementSummary;
 use crate::scheduler::{DeadReason, TaskState, Timestamp};
 use crate::{AgentId, Digest, Priority, TaskId};
 
@@ -45,6 +46,7 @@ impl Event {
             | EventKind::AgentEnded { .. }
             | EventKind::AgentRestarted { .. }
             | EventKind::AgentTypeChanged { .. }
+            | EventKind::AgentTypeRefined { .. }
             | EventKind::GenomeSwapped { .. }
             | EventKind::RolloutStep { .. }
             | EventKind::RolloutEnded { .. }
@@ -62,6 +64,7 @@ impl Event {
             EventKind::AgentEnded { .. } => "agent-ended",
             EventKind::AgentRestarted { .. } => "agent-restarted",
             EventKind::AgentTypeChanged { .. } => "agent-type-changed",
+            EventKind::AgentTypeRefined { .. } => "agent-type-refined",
             EventKind::GenomeSwapped { .. } => "genome-swapped",
             EventKind::RolloutStep { .. } => "rollout-step",
             EventKind::RolloutEnded { .. } => "rollout-ended",
@@ -111,6 +114,24 @@ pub enum EventKind {
         /// Why it failed: the type is as it was before.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+    },
+    /// What becomes of tasks that are submitted to an agent type has changed.
+    AgentTypeRefined {
+        /// The type.
+        agent_type: String,
+        /// The entry of the record of refinements.
+        number: u64,
+        /// set or undone.
+        outcome: &'static str,
+        /// Who decided.
+        author: String,
+        /// The layer that it belongs to.
+        source_layer: String,
+        /// Why.
+        reason: String,
+        /// What counts from now on, in short.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refinement: Option<RefinementSummary>,
     },
     /// Another genome took over in agents of a type.
     GenomeSwapped {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::config::AgentOrigin;
+use crate::refinement::RefinementSummary;
 use crate::{AgentCapabilities, AgentHealth, AgentId, Digest};
 
 /// One agent, as it is now.
@@ -47,8 +48,9 @@ pub struct ActiveAgent {
     pub network_rx_bytes: Option<u64>,
 }
 
-/// An agent type: one that tasks may target, that is declared, or that tasks wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An agent type: one that tasks may target, that is declared, that tasks wait for, or that has
+/// a refinement in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentType {
     #[expect(missing_docs, reason = "its name says it")]
@@ -72,6 +74,9 @@ pub struct AgentType {
     /// in place of the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub task_types: Vec<String>,
+    /// What becomes of tasks that are submitted to it, beside what is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<RefinementSummary>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chimera_layer4_core::scheduler::record::{TaskRecord, TaskSummary};
 use chimera_layer4_core::scheduler::store::Filter;
-use chimera_layer4_core::scheduler::submission::TASK_TYPE_LABEL;
+use chimera_layer4_core::scheduler::submission::ASKED_FOR_LABEL;
 use chimera_layer4_core::scheduler::{Submission, TaskState};
 use chimera_layer4_core::{ExecutionResult, FabricConfig, FabricError, FabricResult, Task, TaskId};
 use chimera_layer4_runtime::RunReport;
@@ -21,7 +21,8 @@ use crate::telemetry::{Telemetry, log};
 ///
 /// A task's `target_agent_type` is the name of an agent type or, where none has that name, a
 /// task type that agents say they support. The task then goes to an agent type that does, and
-/// its label `layer4.task_type` has what was named.
+/// its label `layer4.asked_for` has what was named. The refinement of an agent type
+/// (`Fabric::refine_agent_type`) changes the tasks that are submitted to it, however that is done.
 pub struct Tasks {
     pool: Arc<AgentPool>,
     life: Arc<Lifecycle>,
@@ -95,10 +96,7 @@ impl Tasks {
             return Err(FabricError::InvalidRequest(complaints));
         }
         let mut sent = task.clone();
-        sent.metadata.remove(TASK_TYPE_LABEL);
-        if let Some(name) = self.pool.agents.supporting(&sent.target_agent_type, sent.id) {
-            sent.send_to(&name);
-        }
+        self.pool.agents.admit_task(&mut sent);
         let agent = self.pool.admit(&sent.target_agent_type).await?;
         Ok(self.pool.run_on(&agent, &sent, 1, &Placement::default()).await)
     }
@@ -209,23 +207,21 @@ impl Tasks {
         self.readable()?.stats().await
     }
 
-    /// A task that names a task type goes to an agent type that supports it. One that was
-    /// taken before stays where it went, whatever agents there are now.
+    /// What a submission becomes: a task that names a task type goes to an agent type that
+    /// supports it, and refinements change it. One that was taken before stays where it went,
+    /// whatever agents and refinements there are now.
     async fn sent(&self, scheduler: &Scheduler, mut submission: Submission) -> Submission {
         let task = &mut submission.task;
-        task.metadata.remove(TASK_TYPE_LABEL);
-        if self.pool.agents.is_type(&task.target_agent_type) {
-            return submission;
+        task.metadata.remove(ASKED_FOR_LABEL);
+        let mut before = None;
+        if self.pool.agents.may_go_elsewhere(&task.target_agent_type) {
+            // Where the store cannot say, the submission meets the same error.
+            let known = scheduler.get(task.id).await.ok().flatten().map(|record| record.task);
+            before = known.filter(|known| known.asked_for() == task.target_agent_type);
         }
-        // Where the store cannot say, the submission meets the same error.
-        let before = scheduler.get(task.id).await.ok().flatten().map(|record| record.task);
-        let before = before.filter(|before| before.asked_for() == task.target_agent_type);
-        let to = match before {
-            Some(before) => Some(before.target_agent_type),
-            None => self.pool.agents.supporting(&task.target_agent_type, task.id),
-        };
-        if let Some(to) = to.filter(|to| *to != task.target_agent_type) {
-            task.send_to(&to);
+        self.pool.agents.admit_task(task);
+        if let Some(before) = before {
+            task.send_to(&before.target_agent_type);
         }
         submission
     }

@@ -131,7 +131,8 @@ async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The agent types that tasks may target, that are declared, or that tasks wait for.
+/// The agent types that tasks may target, that are declared, that tasks wait for, or that have a
+/// refinement in force.
 #[utoipa::path(
     get, path = paths::AGENT_TYPES, tag = "agents",
     operation_id = "list_agent_types",

@@ -85,6 +85,7 @@ fn status(error: &FabricError) -> StatusCode {
         FabricError::TaskEnded { .. }
         | FabricError::AgentTypeDeclared { .. }
         | FabricError::RolloutConflict(_)
+        | FabricError::RefinementConflict(_)
         | FabricError::IdempotencyKeyTaken { .. } => StatusCode::CONFLICT,
         FabricError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
         FabricError::Refused(_)

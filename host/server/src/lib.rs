@@ -22,6 +22,7 @@ mod keyvalue;
 mod limits;
 mod listening;
 mod problems;
+mod refinements;
 mod reload;
 mod rollouts;
 mod room;

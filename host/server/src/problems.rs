@@ -62,6 +62,12 @@ problems! {
     /// Of a route that has an agent type served.
     Deploying: WRONG, NONE_SUCH, (409, "The settings declare it"), BODY[0], BODY[1], BODY[2],
         (422, "The component is refused, or does not start"), NOT_NOW;
+    /// Of a route that sets what becomes of tasks to come.
+    Refining: WRONG, NONE_SUCH, (409, "It does not go with other refinements, or a genome is on trial"),
+        BODY[0], BODY[1], BODY[2], (422, "An agent does not start with the parameters"), NOT_NOW;
+    /// Of a route that brings an earlier refinement back.
+    Undoing: WRONG, NONE_SUCH, (409, "There is none to undo, or what was before cannot count again"),
+        (422, "An agent does not start with the parameters"), NOT_NOW;
     /// Of a route that takes a component.
     Pushing: WRONG, NONE_SUCH, BODY[0], BODY[1], (415, "The body is not declared as a component, or is compressed"),
         (422, "It was not admitted"), NOT_NOW;

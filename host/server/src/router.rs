@@ -29,7 +29,7 @@ use super::extract::must_be_known;
 use super::limits::Refusal;
 use super::{
     App, agents, auth, dead_letters, document, events, genomes, health, integrations, keyvalue,
-    listening, reload, rollouts, tasks,
+    listening, refinements, reload, rollouts, tasks,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -99,6 +99,7 @@ fn every_route(none: OpenApiRouter<App>, app: &App) -> OpenApiRouter<App> {
     none.merge(tasks::routes())
         .merge(dead_letters::routes())
         .merge(agents::routes())
+        .merge(refinements::routes())
         .merge(integrations::routes())
         .merge(events::routes().layer(listeners))
         .merge(health::routes())

@@ -18,9 +18,9 @@ pub use chimera_layer4_core::{
     AgentCapabilities, AgentConfig, AgentHealth, AgentId, AllocationTarget, Breach, Call, Digest,
     ExecutionResult, FabricConfig, FabricError, FabricResult, Fault, FolderAccess, FolderGrant,
     Grants, GuestFault, HealthStatus, HostFault, HttpGrant, InstancePolicy, JsonText,
-    KeyValueGrant, KpiReport, LimitSource, Priority, QuotaKind, Refusal, ResourceAllocation,
-    ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode, ValidationResult, config,
-    json, keyvalue, telemetry,
+    KeyValueGrant, KpiReport, LimitSource, Priority, QuotaKind, RefinedBy, Refinement, Refusal,
+    ResourceAllocation, ResourceQuota, ResourceUsage, RunTelemetry, Task, TaskId, TrapCode,
+    ValidationResult, config, json, keyvalue, refinement, telemetry,
 };
 pub use chimera_layer4_fabric::metrics::MetricsCollector;
 pub use chimera_layer4_fabric::scheduler::{SchedulerStats, TaskHandle};

@@ -7,6 +7,7 @@ use super::{Client, ClientResult};
 use crate::agents::{ActiveAgent, AgentType, DeployRequest, Deployed, KpiReport, Retired};
 use crate::host::{Health, Stats};
 use crate::paths;
+use crate::refinement::{RecordPage, Refined, RefinedBy, RefinementRequest, RefinementView};
 use crate::reload::{NEEDS_RESTART, Reload};
 
 impl Client {
@@ -56,6 +57,34 @@ impl Client {
     /// [`ClientError`](super::ClientError).
     pub async fn retire_agent_type(&self, name: &str) -> ClientResult<Retired> {
         self.0.ask(Ask::delete(paths::agent_type(name))).await
+    }
+
+    /// Has a refinement count for tasks that are submitted to an agent type from now on.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::ClientError).
+    pub async fn refine_agent_type(
+        &self,
+        name: &str,
+        wanted: &RefinementRequest,
+    ) -> ClientResult<Refined> {
+        self.0.ask(Ask::put(paths::agent_type_refinement(name)).json(wanted)?).await
+    }
+
+    /// Takes the refinement of an agent type back.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::ClientError).
+    pub async fn undo_refinement(&self, name: &str, by: &RefinedBy) -> ClientResult<Refined> {
+        self.0.ask(Ask::delete(paths::agent_type_refinement(name)).query(by)?).await
+    }
+
+    /// The refinement of an agent type, and a page of what was recorded of it.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::ClientError).
+    pub async fn refinement(&self, name: &str, page: RecordPage) -> ClientResult<RefinementView> {
+        self.0.ask(Ask::get(paths::agent_type_refinement(name)).query(&page)?).await
     }
 
     /// How each agent did with each genome over the last minutes.

@@ -7,6 +7,7 @@ mod deploy;
 pub(super) mod dev;
 mod inspect;
 mod new;
+mod refine;
 
 use chimera_layer4_core::FabricConfig;
 
@@ -28,6 +29,9 @@ pub(super) async fn run(
         AgentCommand::Check(args) => check::check(config, *args, output).await,
         AgentCommand::Deploy(args) => deploy::deploy(&config, args, output).await,
         AgentCommand::Retire(args) => deploy::retire(&config, &args, output).await,
+        AgentCommand::Refine(args) => refine::refine(&config, args, output).await,
+        AgentCommand::Refinement(args) => refine::show(&config, &args, output).await,
+        AgentCommand::Unrefine(args) => refine::undo(&config, args, output).await,
     }
 }
 

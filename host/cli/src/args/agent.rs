@@ -6,6 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::flags::GrantArgs;
+use super::priority;
+use chimera_layer4_core::Priority;
 use chimera_layer4_toolchain::{Form, Language};
 
 #[derive(Debug, Subcommand)]
@@ -27,6 +29,13 @@ pub(crate) enum AgentCommand {
     Deploy(DeployArgs),
     /// End an agent type that was deployed
     Retire(RetireArgs),
+    /// Change what becomes of tasks that are submitted to an agent type from now on
+    #[command(after_help = REFINE_HELP)]
+    Refine(RefineArgs),
+    /// Show the refinement of an agent type, and what was recorded of it
+    Refinement(RefinementArgs),
+    /// Take the refinement of an agent type back, to what counted before it
+    Unrefine(UnrefineArgs),
 }
 
 impl AgentCommand {
@@ -39,6 +48,9 @@ impl AgentCommand {
             Self::Check(args) => args.json,
             Self::Deploy(args) => args.json,
             Self::Retire(args) => args.json,
+            Self::Refine(args) => args.json,
+            Self::Refinement(args) => args.json,
+            Self::Unrefine(args) => args.json,
         }
     }
 }
@@ -202,6 +214,79 @@ pub(crate) struct DeployArgs {
 pub(crate) struct RetireArgs {
     /// The agent type's name
     pub(crate) name: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const REFINE_HELP: &str = "\
+It counts for tasks that are submitted from then on, in place of the refinement
+before it, and after a restart of the host, too. What no flag names stays as the
+submitter gave it. For --param the agents of the type are replaced, and tasks
+that run finish in the old ones.
+
+Examples:
+  chimera agent refine parser --priority high --reason 'p95 is over 2 s'
+  chimera agent refine parser --route-to parser-lite --author kpi-loop
+  chimera agent refine parser --quota time=20,memory=256 --param limit=10";
+
+#[derive(Debug, Args)]
+pub(crate) struct RefineArgs {
+    /// The agent type's name
+    pub(crate) name: String,
+    /// Send tasks to another agent type, or to a task type that agents support
+    #[arg(long, value_name = "NAME")]
+    pub(crate) route_to: Option<String>,
+    /// The class of each task: critical, high, normal, low or background
+    #[arg(long, value_name = "CLASS", value_parser = priority)]
+    pub(crate) priority: Option<Priority>,
+    /// The limits of each task, as cpu=CORES, memory=MIB, time=SECONDS, network=MBPS
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) quota: Vec<String>,
+    /// A parameter of the type's agents; a value that is not JSON is taken as text
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) param: Vec<String>,
+    #[command(flatten)]
+    pub(crate) by: RefinedByArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RefinedByArgs {
+    /// Who decides, for the record
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) author: String,
+    /// The layer that it belongs to, for the record
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) source_layer: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RefinementArgs {
+    /// The agent type's name
+    pub(crate) name: String,
+    /// Entries of the record, newest first
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Only entries that are older than this one
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnrefineArgs {
+    /// The agent type's name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) by: RefinedByArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

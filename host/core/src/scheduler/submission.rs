@@ -17,9 +17,10 @@ pub const MOST_NAME_BYTES: usize = 256;
 /// belongs in a granted folder.
 pub const MOST_TASK_BYTES: usize = 16 << 20;
 
-/// The label of a task that was submitted to a task type which agents support, and not to an
-/// agent type: what was asked for. The host sets it, and takes none from a submitter.
-pub const TASK_TYPE_LABEL: &str = "layer4.task_type";
+/// The label of a task that goes to another agent type than its submitter named, since that is a
+/// task type which agents support, or since a refinement routes it on: what was asked for. The
+/// host sets it, and takes none from a submitter.
+pub const ASKED_FOR_LABEL: &str = "layer4.asked_for";
 
 /// In seconds since 1970. Later times have no RFC 3339 form.
 const YEAR_10_000: u64 = 253_402_300_800;
@@ -116,13 +117,13 @@ impl Task {
     /// The agent type, or the task type that agents support, that the submitter named.
     #[must_use]
     pub fn asked_for(&self) -> &str {
-        self.metadata.get(TASK_TYPE_LABEL).unwrap_or(&self.target_agent_type)
+        self.metadata.get(ASKED_FOR_LABEL).unwrap_or(&self.target_agent_type)
     }
 
-    /// It goes to an agent type that supports what the submitter named.
+    /// It goes to another agent type than the submitter named.
     pub fn send_to(&mut self, agent_type: &str) {
         let asked_for = std::mem::replace(&mut self.target_agent_type, agent_type.to_owned());
-        self.metadata.entry(TASK_TYPE_LABEL.to_owned()).or_insert(asked_for);
+        self.metadata.entry(ASKED_FOR_LABEL.to_owned()).or_insert(asked_for);
     }
 
     /// What is wrong with it, however it is run: quota, name, size, depth and times.

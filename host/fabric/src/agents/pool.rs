@@ -7,23 +7,25 @@ use async_trait::async_trait;
 use chimera_layer4_core::scheduler::Ran;
 use chimera_layer4_core::telemetry::LogTail;
 use chimera_layer4_core::{
-    AgentConfig, AgentId, Digest, FabricConfig, FabricError, FabricResult, Fault, HostFault, Task,
+    AgentConfig, AgentId, Digest, FabricConfig, FabricError, FabricResult, Fault, HostFault,
+    Refinement, Task,
 };
 use chimera_layer4_runtime::executor::RunOptions;
 use chimera_layer4_runtime::genome::LoadedFrom;
-use chimera_layer4_runtime::{Executor, Genome, RunReport};
+use chimera_layer4_runtime::{Agent, Executor, Genome, RunReport};
 
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::ending::EndingAgents;
-use super::registry::{AgentEntry, AgentPermit, AgentRegistry, AgentSource};
+use super::registry::{AgentEntry, AgentPermit, AgentRegistry, AgentSource, AgentType};
 use crate::component::read_component;
 use crate::scheduler::{Capacity, Placement, RunTask, Waker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{self, Failed};
 use crate::telemetry::metrics::Runner;
 use crate::telemetry::traces::RunTrace;
+use crate::utils;
 
 /// Agents beyond `max_agents` that may live while they take over from others,
 /// are on trial, or are tried out.
@@ -157,7 +159,7 @@ impl AgentPool {
     ) -> FabricResult<Arc<AgentEntry>> {
         let place = self.agents.reserve(self.max_agents)?;
         let (id, agent_type, of) = (config.agent_id, config.agent_type.clone(), genome.digest());
-        let agent = self.executor.spawn(genome, config).await.inspect_err(|error| {
+        let agent = self.make(genome, config).await.inspect_err(|error| {
             let runner = Runner { agent_id: id, agent_type: &agent_type, genome: of };
             log::failed(&runner, Failed::Start(error));
         })?;
@@ -172,12 +174,50 @@ impl AgentPool {
         genome: Arc<Genome>,
         config: AgentConfig,
     ) -> FabricResult<()> {
-        let agent = self.executor.spawn(genome, config).await?;
+        let agent = self.make(genome, config).await?;
+        self.end_tried_out(agent).await;
+        Ok(())
+    }
+
+    /// An agent with the parameters of its settings and of its type's refinement.
+    async fn make(&self, genome: Arc<Genome>, config: AgentConfig) -> FabricResult<Agent> {
+        match self.agents.refined_parameters(&config) {
+            Some(refined) => self.executor.spawn_refined(genome, config, refined).await,
+            None => self.executor.spawn(genome, config).await,
+        }
+    }
+
+    /// Starts an agent of a registered type with the parameters of this refinement, one that no
+    /// task sees, and ends it.
+    pub(crate) async fn try_refinement(
+        &self,
+        registered: &AgentType,
+        refinement: &Refinement,
+    ) -> FabricResult<()> {
+        let genome = self.load_source(&registered.source).await?;
+        let agent_id = utils::generate_agent_id();
+        let config = AgentConfig { agent_id, ..registered.config.clone() };
+        let parameters = refinement.parameters_over(&config.parameters);
+        let agent = self.executor.spawn_refined(genome, config, parameters).await?;
+        self.end_tried_out(agent).await;
+        Ok(())
+    }
+
+    async fn end_tried_out(&self, agent: Agent) {
         if let Err(fault) = agent.shutdown(self.agent_timeout).await {
             let agent = agent.config().agent_id;
             tracing::warn!(%agent, %fault, "an agent that was tried out did not end well");
         }
-        Ok(())
+    }
+
+    async fn load_source(&self, source: &AgentSource) -> FabricResult<Arc<Genome>> {
+        match source {
+            AgentSource::Bytes(bytes) => self.load(bytes).await,
+            AgentSource::File(path) => {
+                let bytes = read_component(path, self.max_component_bytes).await?;
+                self.load(&bytes).await
+            }
+        }
     }
 
     /// Inspects, compiles and links a component, and counts where it came from.
@@ -207,13 +247,7 @@ impl AgentPool {
         }
         // Or it is registered otherwise now.
         let registered = self.agents.registered(name).ok_or_else(unknown)?;
-        let genome = match &registered.source {
-            AgentSource::Bytes(bytes) => self.load(bytes).await?,
-            AgentSource::File(path) => {
-                let bytes = read_component(path, self.max_component_bytes).await?;
-                self.load(&bytes).await?
-            }
-        };
+        let genome = self.load_source(&registered.source).await?;
         self.spawn(genome, registered.config).await?;
         Ok(())
     }

@@ -5,6 +5,7 @@ mod deploy;
 mod in_force;
 mod load;
 mod outcome;
+mod refine;
 mod report;
 mod warnings;
 

@@ -54,16 +54,17 @@ impl Fabric {
         }
     }
 
-    /// Every agent type that tasks may target, that is declared, or that tasks wait for, in
-    /// the order of their names.
+    /// Every agent type that tasks may target, that is declared, that tasks wait for, or that
+    /// has a refinement in force, in the order of their names.
     pub async fn agent_types(&self) -> Vec<AgentType> {
         let queued = self.tasks.stats().await.map(|stats| stats.queued_by_type);
         let waiting: BTreeMap<String, u64> =
             queued.unwrap_or_default().into_iter().filter(|(_, count)| *count > 0).collect();
         let (shown, down) = (self.declared.shown(), self.agent_types_down());
+        let mut refined = self.pool.agents.refinements();
         let names = self.agents.types().into_iter();
-        let names: BTreeSet<String> =
-            names.chain(shown.keys().cloned()).chain(waiting.keys().cloned()).collect();
+        let names = names.chain(shown.keys().cloned()).chain(waiting.keys().cloned());
+        let names: BTreeSet<String> = names.chain(refined.keys().cloned()).collect();
         let of_type = |name: String| {
             let declared = shown.get(&name);
             let built_in = || {
@@ -77,6 +78,7 @@ impl Fabric {
                 refused: declared.and_then(Shown::refused),
                 waiting: waiting.get(&name).copied().unwrap_or(0),
                 task_types: self.pool.agents.supported_by(&name),
+                refinement: refined.remove(&name),
                 name,
             }
         };

@@ -258,7 +258,9 @@ impl Genomes {
         let name = agent_type.unwrap_or("admission");
         let agent_id = utils::generate_agent_id();
         if let Some(registered) = self.pool.agents.registered(name) {
-            return AgentConfig { agent_id, ..registered.config };
+            let refined = self.pool.agents.refined_parameters(&registered.config);
+            let parameters = refined.unwrap_or_else(|| registered.config.parameters.clone());
+            return AgentConfig { agent_id, parameters, ..registered.config };
         }
         if let Some(running) = self.pool.agents.in_charge(name).first() {
             return running.agent.config_with(agent_id);

@@ -16,6 +16,7 @@ mod layout;
 mod open;
 mod promotion;
 mod record;
+mod refinement;
 mod rollout;
 mod rollout_controller;
 mod state;
@@ -82,10 +83,13 @@ impl Genomes {
     }
 
     /// As a host starts: where genomes are kept, ends the rollouts that were under way
-    /// when the last host went down.
+    /// when the last host went down, and has agents that were started before this get the
+    /// parameters of the refinements in force.
     pub(crate) async fn start(&self) -> FabricResult<()> {
         if self.stores.are_kept() {
-            self.opened().await?.close_interrupted_rollouts().await?;
+            let opened = self.opened().await?;
+            opened.close_interrupted_rollouts().await?;
+            opened.renew_refined().await;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The store, the lineage and the recordings of genomes, open.
+//! The store, the lineage, the recordings of genomes and the record of refinements, open.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use chimera_layer4_core::genome::lineage::Event;
 use chimera_layer4_core::{Digest, FabricConfig, FabricError, FabricResult};
 use chimera_layer4_runtime::Genome;
 use chimera_layer4_stores::genomes::{
-    GenomeStore, GenomeStoreResult, Lineage, NewEntry, Recordings, RecordingsOptions,
+    GenomeStore, GenomeStoreResult, Lineage, NewEntry, Recordings, RecordingsOptions, Refinements,
 };
 use chimera_layer4_stores::{GenomesPlace, Stores};
 use parking_lot::{Mutex, RwLock};
@@ -32,11 +32,14 @@ pub(crate) struct OpenGenomes {
     pub(super) store: GenomeStore,
     pub(super) lineage: Lineage,
     pub(super) recordings: Arc<Recordings>,
+    pub(super) refinements: Refinements,
     pub(super) pool: Arc<AgentPool>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) evidence: Arc<Evidence>,
     /// By agent type: one change of the genome in charge at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One change of a refinement at a time: whether tasks would go in a circle depends on all.
+    pub(super) refining: tokio::sync::Mutex<()>,
     /// One benchmark at a time, so that all have the share of one.
     pub(super) benching: tokio::sync::Semaphore,
     /// Rollouts that are seen through.
@@ -76,8 +79,12 @@ impl OpenGenomes {
             max_types: MOST_TYPES,
             seed: fastrand::u64(..),
         };
+        let refinements = Refinements::open(&store)?;
+        pool.agents.load_refinements(refinements.standing()?);
         Ok(Self {
             lineage: Lineage::open(&store)?,
+            refinements,
+            refining: tokio::sync::Mutex::default(),
             recordings: Arc::new(Recordings::open_or_begin(&store, recordings)?),
             store,
             pool,

@@ -12,7 +12,7 @@ use chimera_layer4_core::genome::Swapped;
 use chimera_layer4_core::genome::lineage::{self, Event};
 use chimera_layer4_core::genome::rollout::How;
 use chimera_layer4_core::telemetry::EXECUTOR_LOG;
-use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult};
+use chimera_layer4_core::{AgentId, Digest, FabricError, FabricResult, Refinement};
 use chimera_layer4_runtime::{Agent, Genome};
 use tokio::sync::oneshot;
 use tracing::field::display;
@@ -115,14 +115,23 @@ fn before_the_last(entries: &[lineage::Entry], agent_type: &str) -> Option<(Dige
     steps.pop().map(|before| (last, before))
 }
 
+/// What agents that take over have that those before them had not.
+#[derive(Clone, Copy)]
+pub(super) enum Succession<'a> {
+    /// Another genome.
+    Genome(&'a Arc<Genome>),
+    /// The parameters of another refinement.
+    Refinement(&'a Refinement),
+}
+
 /// Agents that changed places, wave by wave.
 #[derive(Default)]
-struct TakenOver {
-    agents: Vec<AgentId>,
-    behind: Vec<AgentId>,
+pub(super) struct TakenOver {
+    pub(super) agents: Vec<AgentId>,
+    pub(super) behind: Vec<AgentId>,
     /// The longest that tasks waited for it.
     switch: Duration,
-    state: StateSummary,
+    pub(super) state: StateSummary,
 }
 
 impl TakenOver {
@@ -157,7 +166,8 @@ impl OpenGenomes {
         let (from, to) = (old.agent.genome().digest(), genome.digest());
         let event = Event::Updated { agent: old.id(), from };
         let updated = entry(to, Some(&agent_type), event);
-        let done = self.take_over(&[old], &genome, vec![updated], Unfit::Refuse).await?;
+        let (to_genome, record) = (Succession::Genome(&genome), self.record(vec![updated]));
+        let done = self.take_over(&[old], to_genome, record, Unfit::Refuse).await?;
         Ok(self.tell(done.swapped(agent_type, Some(from), to)))
     }
 
@@ -211,35 +221,40 @@ impl OpenGenomes {
             None => None,
         };
         let old = self.pool.agents.in_charge(agent_type);
-        let done = self.take_over(&old, &loaded, entries, unfit).await?;
+        let (to_genome, record) = (Succession::Genome(&loaded), self.record(entries));
+        let done = self.take_over(&old, to_genome, record, unfit).await?;
         self.pool.agents.set_source(agent_type, AgentSource::Bytes(bytes));
         Ok(self.tell(done.swapped(agent_type.to_owned(), from, to)))
     }
 
-    /// Agents of the genome take over from these, as many at once as the
-    /// engine has room for.
-    async fn take_over(
+    /// Others take over from these agents, as many at once as the engine has room for, once
+    /// the first of them have started and `record` has recorded it.
+    pub(super) async fn take_over(
         self: &Arc<Self>,
         old: &[Arc<AgentEntry>],
-        genome: &Arc<Genome>,
-        entries: Vec<NewEntry>,
+        to: Succession<'_>,
+        record: impl Future<Output = FabricResult<()>> + Send,
         unfit: Unfit,
     ) -> FabricResult<TakenOver> {
         let mut waves = old.chunks(OVERLAPPING);
         let mut done = TakenOver::default();
         let first = waves.next().unwrap_or_default();
-        let (successors, state) = self.successors(first, genome, unfit).await?;
-        self.record(entries).await?;
+        let (successors, state) = self.successors(first, to, unfit).await?;
+        if let Err(error) = record.await {
+            drop(state);
+            self.end_unused(successors).await;
+            return Err(error);
+        }
         self.change_places(first, successors, state, &mut done).await?;
         for wave in waves {
             // The old agents are in charge and have to leave room: those that
             // cannot be replaced are left out.
-            match self.successors(wave, genome, unfit).await {
+            match self.successors(wave, to, unfit).await {
                 Ok((successors, state)) => {
                     self.change_places(wave, successors, state, &mut done).await?;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "agents keep their old genome until it is promoted again");
+                    tracing::error!(%error, "agents stay as they were until the same is asked again");
                     done.behind.extend(wave.iter().map(|entry| entry.id()));
                 }
             }
@@ -247,16 +262,23 @@ impl OpenGenomes {
         Ok(done)
     }
 
-    /// An agent of the genome for each of these, that goes on from its state.
+    /// An agent that takes over from each of these, and goes on from its state.
     async fn successors<'a>(
         &self,
         old: &'a [Arc<AgentEntry>],
-        genome: &Arc<Genome>,
+        to: Succession<'_>,
         unfit: Unfit,
     ) -> FabricResult<(Vec<Agent>, Handovers<'a>)> {
         let mut successors = Vec::with_capacity(old.len());
         for entry in old {
-            let successor = self.pool.executor.succeed(&entry.agent, Arc::clone(genome)).await;
+            let (executor, agent) = (&self.pool.executor, &entry.agent);
+            let successor = match to {
+                Succession::Genome(genome) => executor.succeed(agent, Arc::clone(genome)).await,
+                Succession::Refinement(refinement) => {
+                    let parameters = refinement.parameters_over(&agent.config().declared);
+                    executor.succeed_refined(agent, parameters).await
+                }
+            };
             match successor {
                 Ok(agent) => successors.push(agent),
                 Err(error) => {

@@ -14,6 +14,7 @@ mod report;
 mod totals;
 mod within;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use chimera_layer4_core::config::OptLevel;
 use chimera_layer4_core::keyvalue::KeyValueStore;
 use chimera_layer4_core::{AgentConfig, FabricError, FabricResult};
+use serde_json::Value;
 
 pub use self::agent::{Agent, Carried, Handover, Party, RunOptions};
 pub use self::check::{check, check_quota};
@@ -147,7 +149,24 @@ impl Executor {
     /// variable it needs is not granted, `InvalidRequest` when the
     /// configuration is out of range.
     pub async fn spawn(&self, genome: Arc<Genome>, config: AgentConfig) -> FabricResult<Agent> {
-        self.spawn_with(genome, config, self.backends.clone()).await
+        let template = self.template(genome, config, self.backends.clone())?;
+        self.start(template).await
+    }
+
+    /// As [`spawn`](Self::spawn), with other parameters for `init` than the operator's, which
+    /// the agent's setup has beside them.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn spawn_refined(
+        &self,
+        genome: Arc<Genome>,
+        config: AgentConfig,
+        parameters: BTreeMap<String, Value>,
+    ) -> FabricResult<Agent> {
+        let template = self.template(genome, config, self.backends.clone())?;
+        let setup = AgentSetup::clone(&template.setup).with_parameters(parameters);
+        self.start(InstanceTemplate { setup: Arc::new(setup), ..template }).await
     }
 
     /// Makes an agent that is only tried: what its type keeps by key it neither
@@ -160,16 +179,11 @@ impl Executor {
         genome: Arc<Genome>,
         config: AgentConfig,
     ) -> FabricResult<Agent> {
-        self.spawn_with(genome, config, self.backends.apart()).await
+        let template = self.template(genome, config, self.backends.apart())?;
+        self.start(template).await
     }
 
-    async fn spawn_with(
-        &self,
-        genome: Arc<Genome>,
-        config: AgentConfig,
-        backends: Backends,
-    ) -> FabricResult<Agent> {
-        let template = self.template(genome, config, backends)?;
+    async fn start(&self, template: InstanceTemplate) -> FabricResult<Agent> {
         Agent::spawn(Arc::clone(&self.host), template, &self.pool, Arc::default()).await
     }
 
@@ -193,8 +207,31 @@ impl Executor {
     /// # Errors
     /// As [`spawn`](Self::spawn).
     pub async fn succeed(&self, old: &Agent, genome: Arc<Genome>) -> FabricResult<Agent> {
+        self.succeed_as(old, genome, old.setup()).await
+    }
+
+    /// Makes the agent that takes over from `old` with the same genome and other parameters for
+    /// `init`; apart from that as [`succeed`](Self::succeed).
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn succeed_refined(
+        &self,
+        old: &Agent,
+        parameters: BTreeMap<String, Value>,
+    ) -> FabricResult<Agent> {
+        let setup = old.config().clone().with_parameters(parameters);
+        self.succeed_as(old, Arc::clone(old.genome()), Arc::new(setup)).await
+    }
+
+    async fn succeed_as(
+        &self,
+        old: &Agent,
+        genome: Arc<Genome>,
+        setup: Arc<AgentSetup>,
+    ) -> FabricResult<Agent> {
         let limits = Arc::new(AgentLimits::new(old.quota(), &self.supplies));
-        let template = self.template_of(genome, old.setup(), limits, self.backends.clone());
+        let template = self.template_of(genome, setup, limits, self.backends.clone());
         let totals = old.hand_over_totals();
         Agent::spawn(Arc::clone(&self.host), template, &self.pool, totals).await
     }

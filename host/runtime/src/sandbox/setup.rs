@@ -19,12 +19,22 @@ pub struct AgentSetup {
     pub agent_type: String,
     /// Environment variables granted to the agent.
     pub environment: BTreeMap<String, String>,
-    /// The operator's parameters, handed to the agent's `init`.
+    /// The parameters that the agent's `init` gets: the operator's, with those of the type's
+    /// refinement in place of the ones of their names.
     pub parameters: BTreeMap<String, Value>,
+    /// The operator's parameters.
+    pub declared: BTreeMap<String, Value>,
     /// What is granted to the agent.
     pub grants: Grants,
     /// Whether an instance serves many tasks or one.
     pub instances: InstancePolicy,
+}
+
+impl AgentSetup {
+    /// The same with other parameters for `init`.
+    pub(crate) fn with_parameters(self, parameters: BTreeMap<String, Value>) -> Self {
+        Self { parameters, ..self }
+    }
 }
 
 /// What stays, and the quota that the agent begins with.
@@ -39,7 +49,15 @@ pub(crate) fn split(config: AgentConfig) -> (AgentSetup, ResourceQuota) {
         instances,
     } = config;
     (
-        AgentSetup { agent_id, agent_type, environment, parameters, grants, instances },
+        AgentSetup {
+            agent_id,
+            agent_type,
+            environment,
+            declared: parameters.clone(),
+            parameters,
+            grants,
+            instances,
+        },
         resource_quota,
     )
 }

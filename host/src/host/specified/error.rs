@@ -169,6 +169,7 @@ impl From<FabricError> for Layer4Error {
             | FabricError::GenomeNotFound(_)
             | FabricError::GenomeRejected { .. }
             | FabricError::RolloutConflict(_)
+            | FabricError::RefinementConflict(_)
             | FabricError::EvolutionNotFound { .. }
             | FabricError::GenomeStore { .. }
             | FabricError::Host(_) => Layer4Error::Fabric(Box::new(error)),
@@ -224,6 +225,7 @@ mod tests {
             FabricError::NotRunning { state: "draining" },
             FabricError::AgentTypeLoading { agent_type: agent_type() },
             FabricError::RolloutConflict("why".into()),
+            FabricError::RefinementConflict("why".into()),
             FabricError::AgentTypeNotFound {
                 agent_type: agent_type(),
                 known: vec![],

@@ -7,9 +7,9 @@
 //!
 //! `disk` writes files that survive a crash, `folder` keeps a second writer
 //! out, `oci` has the documents as others define them, `documents` fills them
-//! in, `index` is which genomes there are. Beside them lie two databases:
-//! `lineage`, which says why a genome is in charge, and `recordings`, real tasks
-//! to judge the next one by.
+//! in, `index` is which genomes there are. Beside them lie three databases:
+//! `lineage`, which says why a genome is in charge, `recordings`, real tasks
+//! to judge the next one by, and `refinements`, what layer 5 set for agent types.
 //!
 //! Everything here waits for the disk. A caller that must not block calls from
 //! a thread that may.
@@ -30,6 +30,7 @@ mod oci;
 mod put;
 mod reader;
 mod recordings;
+mod refinements;
 mod report;
 mod steps;
 mod sweep;
@@ -54,6 +55,7 @@ use self::oci::{LAYOUT_VERSION, Marker};
 pub use self::put::Put;
 pub use self::reader::GenomeReader;
 pub use self::recordings::{Recorded, Recordings, RecordingsOptions, Sampled};
+pub use self::refinements::{NewRefinement, NextRefinement, Refinements, Standing};
 pub use self::report::{About, Collected, Finding, Part, Recovered, Report, Stored};
 use self::sweep::Fate;
 

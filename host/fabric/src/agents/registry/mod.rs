@@ -3,6 +3,7 @@
 mod changes;
 mod entry;
 mod group;
+mod refined;
 mod supported;
 mod types;
 
@@ -45,6 +46,8 @@ struct Registry {
     down: BTreeMap<String, String>,
     /// What the last agents of registered types supported, of which none runs now.
     resting: BTreeMap<String, BTreeSet<String>>,
+    /// What the record of refinements says, by the agent types that it names.
+    refined: BTreeMap<String, refined::Refined>,
     /// Agents being spawned hold a place already.
     reserved: usize,
     /// Agents on trial, which do not count against `max_agents`.

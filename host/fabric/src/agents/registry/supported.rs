@@ -18,25 +18,6 @@ impl AgentRegistry {
         registry.is_type(name)
     }
 
-    /// An agent type whose agents support a task type. Of several, a task goes to the same
-    /// one each time as long as they are the same. `None`: there is none, or the name is an
-    /// agent type's.
-    pub(crate) fn supporting(&self, task_type: &str, task: TaskId) -> Option<String> {
-        let registry = self.read();
-        if registry.is_type(task_type) {
-            return None;
-        }
-        let each = registry.supported().filter(|(_, supported)| supported.contains(task_type));
-        // Of each pair of a task and a type the weight is another, and the highest wins: a
-        // type that comes or goes moves no task between the others.
-        let weight = |name: &str| {
-            let mut hasher = DefaultHasher::new();
-            (task, name).hash(&mut hasher);
-            hasher.finish()
-        };
-        each.map(|(name, _)| name).max_by_key(|name| weight(name)).cloned()
-    }
-
     /// The task types that the agents of a type say they support, in order.
     pub(crate) fn supported_by(&self, name: &str) -> Vec<String> {
         let registry = self.read();
@@ -52,6 +33,27 @@ impl Registry {
             || self.types.contains_key(name)
             || self.awaited.contains(name)
             || self.down.contains_key(name)
+    }
+
+    /// An agent type, none of `passed`, whose agents support a task type. Of several, a task
+    /// goes to the same one each time as long as they are the same.
+    pub(super) fn supporting(
+        &self,
+        task_type: &str,
+        task: TaskId,
+        passed: &[String],
+    ) -> Option<String> {
+        let each = self
+            .supported()
+            .filter(|(name, supported)| supported.contains(task_type) && !passed.contains(name));
+        // Of each pair of a task and a type the weight is another, and the highest wins: a
+        // type that comes or goes moves no task between the others.
+        let weight = |name: &str| {
+            let mut hasher = DefaultHasher::new();
+            (task, name).hash(&mut hasher);
+            hasher.finish()
+        };
+        each.map(|(name, _)| name).max_by_key(|name| weight(name)).cloned()
     }
 
     /// By agent type, of those that a task can be given to.

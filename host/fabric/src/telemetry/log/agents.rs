@@ -2,7 +2,10 @@
 //! `executor.log` searches for these words: they stay.
 
 use chimera_layer4_core::FabricError;
+use chimera_layer4_core::refinement::RefinementEntry;
 use chimera_layer4_core::telemetry::EXECUTOR_LOG;
+
+use tracing::field::display;
 
 use crate::telemetry::metrics::Runner;
 
@@ -71,6 +74,29 @@ pub(crate) fn deployment(agent_type: &str, done: Result<&'static str, &FabricErr
         Err(error) => tracing::warn!(
             target: EXECUTOR_LOG, code = "agent-failed",
             agent_type, %error, "a deployment was refused"
+        ),
+    }
+}
+
+/// A line for a change of what becomes of tasks that are submitted to an agent type, or why it
+/// was refused. Values of parameters may be secrets.
+pub(crate) fn refinement(agent_type: &str, changed: Result<&RefinementEntry, &FabricError>) {
+    match changed {
+        Ok(entry) => {
+            let RefinementEntry { number, author, source_layer, reason, .. } = entry;
+            let (done, in_force) = (entry.change.word(), entry.in_force);
+            let now = entry.refinement.as_ref();
+            let route_to = now.and_then(|now| now.route_to.as_deref());
+            let priority = now.and_then(|now| now.priority).map(display);
+            tracing::info!(
+                target: EXECUTOR_LOG, code = "agent-type-refined",
+                agent_type, number, done, in_force, route_to, priority, author, source_layer, reason,
+                "a refinement changed"
+            );
+        }
+        Err(error) => tracing::warn!(
+            target: EXECUTOR_LOG, code = "refinement-refused",
+            agent_type, %error, "a refinement was refused"
         ),
     }
 }

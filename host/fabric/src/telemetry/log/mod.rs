@@ -7,7 +7,7 @@ mod agents;
 
 pub use self::agents::AppliedBy;
 pub(crate) use self::agents::{
-    Failed, Life, agent, agent_type, deployment, failed, not_brought_back,
+    Failed, Life, agent, agent_type, deployment, failed, not_brought_back, refinement,
 };
 
 use chimera_layer4_core::scheduler::TaskState;

@@ -6,6 +6,7 @@ mod foreign;
 mod lineage;
 mod power;
 mod recordings;
+mod refinements;
 pub(super) mod steps;
 mod store;
 
