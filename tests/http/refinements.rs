@@ -247,8 +247,7 @@ async fn circles_unknown_names_and_what_is_too_large_are_refused() {
     refused(&api.get(&path("none")).await, 404, "agent-type-not-found", &["\"none\""]);
     refused(&api.delete(&path("none")).await, 404, "agent-type-not-found", &["\"none\""]);
     refused(&api.delete(&path("third")).await, 409, "refinement-conflict", &["none to undo"]);
-    for (query, words) in
-        [("limit=0", "1 to 1000"), ("limit=1001", "1 to 1000"), ("from=1", "before")]
+    for (query, words) in [("limit=0", "1 to 100"), ("limit=101", "1 to 100"), ("from=1", "before")]
     {
         refused(&api.get(&format!("{}?{query}", path("first"))).await, 400, invalid, &[words]);
     }

@@ -73,7 +73,7 @@ impl RefinementRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 pub struct RecordPage {
     /// Entries on the page; 20 when left out.
-    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000))]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 100))]
     pub limit: Option<usize>,
     /// Only entries that are older than this one: the `next` of the page before.
     #[cfg_attr(feature = "openapi", param(minimum = 0))]

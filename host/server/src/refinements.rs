@@ -17,7 +17,7 @@ use super::turns::Client;
 
 /// Entries on one page.
 const PAGE: usize = 20;
-const MOST_ON_A_PAGE: usize = 1000;
+const MOST_ON_A_PAGE: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(refine, show, undo))
@@ -57,7 +57,10 @@ async fn show(
     State(app): State<App>,
     Id(name): Id<String>,
     Params(page): Params<RecordPage>,
+    client: Client,
 ) -> Json<RefinementView> {
+    // A page may have some megabytes.
+    let _turn = client.turn_to_work()?;
     let limit = page.limit.unwrap_or(PAGE);
     if !(1..=MOST_ON_A_PAGE).contains(&limit) {
         let message = format!("limit is {limit}; allowed is 1 to {MOST_ON_A_PAGE}");

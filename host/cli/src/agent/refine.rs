@@ -86,7 +86,10 @@ fn said(done: &Refined, counts: &str, output: &Output) -> anyhow::Result<Exit> {
         line += &format!("; {} replaced", agents(&done.agents));
     }
     if !done.behind.is_empty() {
-        line += &format!("; {} could not be replaced", agents(&done.behind));
+        line += &format!(
+            "; {} could not be replaced: set the same again to try once more",
+            agents(&done.behind)
+        );
     }
     output.line(&line)?;
     Ok(Exit::Success)

@@ -59,30 +59,34 @@ pub fn admit(task: &mut Task, directory: &impl Directory) {
     }
 }
 
+/// The most names on the way of a task, the one that it is submitted to included.
+pub const MOST_ON_THE_WAY: usize = 16;
+
 /// Where tasks of an agent type would go if they were routed to `to`: the agent type, or the
-/// task type that another supports.
+/// task type that no other supports.
 ///
 /// # Errors
-/// They would come back; the way that they would take is the answer.
+/// They would come back, or the way is longer than [`MOST_ON_THE_WAY`]; the answer is the way
+/// that they would take, up to there.
 pub fn circle(name: &str, to: &str, directory: &impl Directory) -> Result<String, Vec<String>> {
-    let mut passed = vec![name.to_owned()];
-    let mut next = to;
+    let (mut passed, mut next) = (vec![name.to_owned()], to.to_owned());
     loop {
-        let is_circle = passed.iter().any(|before| before == next);
-        passed.push(next.to_owned());
-        if is_circle {
+        let route = directory.refinement(&next).and_then(|(_, one)| one.route_to.clone());
+        // A task type may be passed again: each time another agent type takes the task.
+        let is_task_type = route.is_none() && !directory.is_type(&next);
+        let is_circle = next == name || (!is_task_type && passed.contains(&next));
+        passed.push(next.clone());
+        if is_circle || passed.len() > MOST_ON_THE_WAY {
             return Err(passed);
         }
-        match directory.refinement(next).and_then(|(_, refinement)| refinement.route_to.as_deref())
-        {
-            Some(further) => next = further,
-            None => break,
-        }
+        next = match route {
+            Some(further) => further,
+            None if !is_task_type => return Ok(next),
+            // One that tasks have passed does not count: they would come back to it.
+            None => match directory.supporting(&next, &passed) {
+                Some(supporting) => supporting,
+                None => return Ok(next),
+            },
+        };
     }
-    let last = next.to_owned();
-    if directory.is_type(&last) {
-        return Ok(last);
-    }
-    // One that tasks have passed does not count: they would come back to it.
-    Ok(directory.supporting(&last, &passed).unwrap_or(last))
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::admission::{Directory, REFINEMENT_LABEL, admit, circle};
+pub use self::admission::{Directory, MOST_ON_THE_WAY, REFINEMENT_LABEL, admit, circle};
 
 use crate::config::{PartialQuota, bad_name};
 use crate::genome::StateCarried;

@@ -119,7 +119,7 @@ fn a_task_that_is_routed_is_a_submission_to_where_it_goes() {
     assert_eq!((&*sent.target_agent_type, sent.asked_for()), ("c", "a"));
     assert_eq!((sent.priority, sent.resource_quota.max_memory_mb), (Priority::High, 8));
     assert_eq!(sent.metadata[REFINEMENT_LABEL], "1,2,3");
-    // What is said last counts.
+    // The one that comes last counts.
     host.refine("c", Refinement { priority: Some(Priority::Background), ..Refinement::default() });
     assert_eq!(admitted("a", &host).priority, Priority::Background);
     // It is the same piece of work wherever it goes.
@@ -158,6 +158,28 @@ fn a_circle_is_found_with_its_way_and_a_dead_end_is_not_one() {
     assert_eq!(circle("a", "none", &host), Ok("none".into()));
     assert_eq!(circle("b", "sum", &host), Ok("a".into()));
     assert_eq!(circle("a", "sum", &host), Ok("sum".into()), "it alone supports it");
+
+    // The type that supports it sends tasks on to the same task type: none is left.
+    let mut host = Host::of(&[("a", &["sum"]), ("b", &["sum"])]);
+    host.refine("a", to("sum"));
+    assert_eq!(circle("b", "sum", &host), Ok("sum".into()));
+    let mut host = Host::of(&[("a", &["sum"]), ("b", &["sum"]), ("c", &["sum"])]);
+    host.refine("a", to("sum"));
+    let end = circle("b", "sum", &host);
+    assert_eq!(end, Ok("c".into()));
+}
+
+#[test]
+fn a_way_is_bounded() {
+    let types =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"];
+    let mut host = Host::of(&types.map(|name| (name, &[][..])));
+    for pair in types[1..].windows(2) {
+        host.refine(pair[0], to(pair[1]));
+    }
+    assert_eq!(circle("a", "c", &host), Ok("q".into()), "sixteen");
+    let way = circle("a", "b", &host).unwrap_err();
+    assert_eq!(way.len(), MOST_ON_THE_WAY + 1);
 }
 
 #[test]

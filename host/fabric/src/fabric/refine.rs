@@ -25,7 +25,7 @@ impl Fabric {
     /// no such type and none was recorded; `RefinementConflict` when tasks would go in a
     /// circle; `RolloutConflict` when the parameters change while a genome is on trial; what
     /// the `init` of an agent failed with; `GenomeStore` when it cannot be recorded. All is then
-    /// as it was before.
+    /// as it was before, unless it had been recorded: [`refinement`](Self::refinement) says.
     pub async fn refine_agent_type(
         &self,
         name: &str,
@@ -38,7 +38,8 @@ impl Fabric {
 
     /// Takes the refinement in force of an agent type back: what counted before it counts
     /// again, and the answer to doing so twice is what counted before that, and in the end
-    /// nothing. It is recorded, too.
+    /// nothing. It is recorded, too. A call whose answer was lost is not to be repeated blindly:
+    /// each undoes one step, and [`refinement`](Self::refinement) says what counts.
     ///
     /// # Errors
     /// `RefinementConflict` when none is in force, or the one before it would send tasks in a

@@ -89,7 +89,7 @@ impl Genomes {
         if self.stores.are_kept() {
             let opened = self.opened().await?;
             opened.close_interrupted_rollouts().await?;
-            opened.renew_refined().await;
+            Box::pin(opened.renew_refined()).await;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chimera_layer4_core::refinement::{
-    Refined, RefinedBy, Refinement, RefinementEntry, RefinementView,
+    MOST_ON_THE_WAY, Refined, RefinedBy, Refinement, RefinementEntry, RefinementView,
 };
 use chimera_layer4_core::{FabricError, FabricResult};
 use chimera_layer4_stores::genomes::{NewRefinement, NextRefinement};
@@ -111,10 +111,10 @@ impl OpenGenomes {
             return Ok(refined(RefinementEntry::clone(entry), done));
         }
         if before.is_none() && self.pool.agents.refinements().len() >= Refinement::MOST_TYPES {
-            return Err(FabricError::InvalidRequest(vec![format!(
+            return Err(FabricError::RefinementConflict(format!(
                 "{} agent types have a refinement in force, which is the most; undo one first",
                 Refinement::MOST_TYPES
-            )]));
+            )));
         }
         self.must_lead_somewhere(name, &refinement)?;
         let set = Some(refinement);
@@ -168,7 +168,15 @@ impl OpenGenomes {
         let Some(to) = &refinement.route_to else { return Ok(()) };
         let agents = &self.pool.agents;
         let last = agents.route(name, to).map_err(|way| {
+            let is_long = way.len() > MOST_ON_THE_WAY;
             let way: Vec<String> = way.iter().map(|name| format!("{name:?}")).collect();
+            if is_long {
+                return FabricError::RefinementConflict(format!(
+                    "route_to is {to:?}, and the way of a task would have more than \
+                     {MOST_ON_THE_WAY} types: {}; name the last one",
+                    way.join(" → ")
+                ));
+            }
             FabricError::RefinementConflict(format!(
                 "route_to is {to:?}, and tasks would come back: {}; name another type, or change \
                  the route of one on the way",
@@ -215,7 +223,7 @@ impl OpenGenomes {
         }
         let mut entry = None;
         let record = async {
-            entry = Some(self.record_change(change).await?);
+            entry = Some(Box::pin(self.record_change(change)).await?);
             Ok(())
         };
         let done = self.take_over(&old, Succession::Refinement(&next), record, Unfit::Refuse);

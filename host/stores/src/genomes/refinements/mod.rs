@@ -9,7 +9,7 @@ use chimera_layer4_core::refinement::{RefinedBy, Refinement, RefinementChange, R
 use chimera_layer4_core::scheduler::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::types::Type;
-use rusqlite::{Error, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Error, OptionalExtension, Row, Transaction, params};
 
 use super::GenomeStore;
 use super::columns;
@@ -25,8 +25,10 @@ const KIND: Kind = Kind {
     schema: include_str!("schema.sql"),
     checkpoint_pages: CHECKPOINT_PAGES,
     log_bytes: LOG_BYTES,
-    tune: synced,
+    tune: bounded,
 };
+/// The most pages of the file, of 4 KiB each: 1 GiB. Nothing is ever removed from it.
+const MOST_PAGES: i64 = 1 << 18;
 /// The most entries of one answer.
 const ANSWER: usize = 1000;
 const COLUMNS: &str =
@@ -217,6 +219,11 @@ impl Refinements {
     }
 }
 
+fn bounded(connection: &Connection) -> rusqlite::Result<()> {
+    synced(connection)?;
+    connection.pragma_update(None, "max_page_count", MOST_PAGES)
+}
+
 fn entry(transaction: &Transaction<'_>, number: u64) -> rusqlite::Result<Option<RefinementEntry>> {
     let mut select =
         transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE number = ?1"))?;
@@ -245,4 +252,25 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RefinementEntry> {
         in_force: number(8)?,
         refinement: has_refinement.then(|| columns::json(row, 9)).transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_bounded() {
+        let connection = Connection::open_in_memory().unwrap();
+        bounded(&connection).unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 64; CREATE TABLE t (a BLOB)").unwrap();
+        let full = connection.execute("INSERT INTO t VALUES (zeroblob(1048576))", []).unwrap_err();
+        assert_eq!(full.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = Database::open(folder.path().join(FILE), &KIND).unwrap();
+        let pages = Mutex::new(file).lock().transaction(|to| {
+            to.pragma_query_value(None, "max_page_count", |row| row.get::<_, i64>(0))
+        });
+        assert_eq!(pages.unwrap(), MOST_PAGES);
+    }
 }
