@@ -72,7 +72,11 @@ pub(crate) async fn run(layer4: &Layer4Fabric, folder: &Path) -> Layer4Result<Re
 
     // The heartbeat would find an unhealthy agent by itself, and restart it. Here it is asked
     // now, and does not start without its file.
-    let ill = agents.check(agent).await?.health;
+    let mut ill = agents.check(agent).await?.health;
+    // While it runs a task, a check says what the last one found.
+    while ill.status != HealthStatus::Unhealthy {
+        ill = agents.check(agent).await?.health;
+    }
 
     // The file is back: restart what is unhealthy, and give dead letters all their attempts.
     fs::write(&words, "chimera\nlayer\n")?;

@@ -121,9 +121,9 @@ async fn spawn(layer4: &Layer4Fabric, max_cpu_cores: f64) -> Layer4Result<Durati
     Ok(begun.elapsed())
 }
 
-/// Some tens of milliseconds of a processor.
+/// Some hundred milliseconds of a processor.
 fn task() -> Task {
-    utils::task_for("primes", 200_000)
+    utils::task_for("primes", 500_000)
 }
 
 async fn measure(name: &'static str, layer4: &Layer4Fabric) -> Layer4Result<Measured> {

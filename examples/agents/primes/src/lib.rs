@@ -6,7 +6,8 @@ use chimera_agent_sdk::prelude::*;
 pub struct Primes;
 
 fn is_prime(number: u64) -> bool {
-    number > 1 && (2..).take_while(|part| part * part <= number).all(|part| number % part != 0)
+    number > 1
+        && (2..).take_while(|part| part * part <= number).all(|part| !number.is_multiple_of(part))
 }
 
 impl TypedAgent for Primes {
