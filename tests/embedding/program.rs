@@ -62,8 +62,14 @@ async fn debug(task: &str) -> Done {
     layer4.start().await?;
     let address = layer4.metrics_address().ok_or("there is no port")?;
     let mut health = tokio::net::TcpStream::connect(address).await?;
-    health.write_all(b"GET /health HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
-    health.read_to_end(&mut Vec::new()).await?;
+    health
+        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    health.read_to_end(&mut answer).await?;
+    if !answer.starts_with(b"HTTP/1.1 200") {
+        return Err(String::from_utf8_lossy(&answer).into());
+    }
     run(&layer4, task).await
 }
 
