@@ -184,7 +184,7 @@ fn each_change_of_an_agent_type_has_one_line() {
     let said = service.told().to_owned() + &rest;
     let json: String =
         said.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n");
-    let written: Vec<String> = lines(&json)
+    let mut written: Vec<String> = lines(&json)
         .iter()
         .filter(|line| line["target"] == "executor")
         .map(|line| &line["fields"])
@@ -196,13 +196,15 @@ fn each_change_of_an_agent_type_has_one_line() {
             words.map(|name| fields[name].as_str().unwrap_or("-")).join(" | ")
         })
         .collect();
+    // At the second start both load at the same time.
+    written[2..4].sort_unstable();
     assert_eq!(
         written,
         [
             "agent-type-changed | started | started | badly",
             "agent-type-changed | a deployment changed | started | deployed",
-            "agent-type-changed | started | started | badly",
             "agent-type-changed | deployed | started | deployed",
+            "agent-type-changed | started | started | badly",
             "agent-failed | a deployment was refused | - | badly",
             "agent-type-changed | a deployment changed | retired | deployed",
             "agent-type-changed | the agents folder changed | started | dropped",

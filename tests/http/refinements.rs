@@ -98,7 +98,10 @@ async fn priority_and_quota_count_for_tasks_to_come_and_not_for_those_that_wait(
     let spin = json!({ "target_agent_type": "hostile", "payload": { "do": "spin" }, "max_attempts": 1,
         "resource_quota": { "max_execution_time_secs": 15 } });
     let spun = api.post("/v1/tasks?wait=60s", spin).await.json()["result"].clone();
-    assert!(spun["success"] == false && spun["fault"]["quota"] == "execution-time", "{spun}");
+    assert!(
+        spun["success"] == false && spun["fault"]["detail"]["quota"] == "execution-time",
+        "{spun}"
+    );
     assert!(spun["execution_time_ms"].as_u64().unwrap() < 10_000, "{spun}");
     let order = json!({ "do": "quota" });
     let both = json!([
