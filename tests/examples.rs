@@ -76,7 +76,6 @@ async fn the_numbers_of_the_tuning_have_their_effect() {
         assert!(measured.cpu_seconds > 0.0 && wall > least, "{}: {wall} s", measured.name);
         assert!(measured.ended_per_second > 0.0, "{}", measured.name);
     }
-    assert!(quarter.paused_seconds > 2.0 * quarter.cpu_seconds * 0.7, "{}", quarter.paused_seconds);
     assert!(report.later_spawn < report.first_spawn);
     let full = matches!(report.refused, Layer4Error::QueueFull { capacity: 8, .. });
     assert!(full && report.taken >= 8 && report.waiting <= 8, "{}", report.refused);

@@ -72,7 +72,7 @@ impl CompiledFolder {
         }
         fs::set_permissions(&found, Permissions::from_mode(0o600))?;
         fs::rename(&found, &target)?;
-        fs::remove_dir_all(from)?;
+        remove(from)?;
         Ok(within)
     }
 
@@ -92,6 +92,19 @@ impl CompiledFolder {
             }
         }
     }
+}
+
+/// Removes the cache of one compilation. Where that was in this process, a thread of wasmtime's
+/// may write its notes of the code meanwhile, a file or two, and the folder is not empty.
+fn remove(folder: &Path) -> io::Result<()> {
+    const NOTES: usize = 8;
+    for _ in 0..NOTES {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            removed => return removed,
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -133,6 +146,27 @@ pub(crate) fn open(folder: &Path) -> FabricResult<CompiledFolder> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn code_is_taken_over_while_notes_are_written_beside_it() {
+        for _ in 0..200 {
+            let base = tempfile::tempdir().unwrap();
+            let folder = open(&base.path().join("compiled")).unwrap();
+            let from = folder.compiling("1");
+            let within = from.join("modules");
+            fs::create_dir_all(&within).unwrap();
+            fs::write(within.join("code"), "code").unwrap();
+            let notes = std::thread::spawn(move || {
+                for number in 0..5 {
+                    let _ = fs::write(within.join(format!("{number}.stats")), "used"); // It may be gone.
+                }
+            });
+            let code = folder.adopt(&from).unwrap();
+            notes.join().unwrap();
+            assert_eq!(fs::read(folder.code().join(code)).unwrap(), b"code");
+            assert!(!from.exists());
+        }
+    }
 
     #[test]
     fn a_folder_open_to_others_is_refused_with_the_remedy() {
