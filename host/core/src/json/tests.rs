@@ -76,6 +76,7 @@ fn half_a_surrogate_pair_is_replaced() {
         (r#""\uD83D\uDE00""#, "\"😀\""),
         (r#""\\ud800""#, r#""\\ud800""#),
         (r#"{"\udfff":"\ud800\\udc00"}"#, "{\"\u{fffd}\":\"\u{fffd}\\\\udc00\"}"),
+        (r#""abcdefgh\u0041\ud800""#, "\"abcdefghA\u{fffd}\""),
         (r#""ü\"\ud800""#, "\"ü\\\"\u{fffd}\""),
     ];
     for (text, expected) in rows {

@@ -279,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn a_type_whose_last_task_leaves_has_no_turn_and_takes_none_from_others() {
+        let mut queue = FairQueue::default();
+        for agent_type in 0..3 {
+            queue.join_many(Priority::Normal, agent_type, 1);
+        }
+        queue.leave(Priority::Normal, 1);
+        let taken = take(&mut queue, &mut rooms(9, 3), 9);
+        assert_eq!(taken, [(Priority::Normal, 0), (Priority::Normal, 2)]);
+        assert_eq!(queue.waiting(Priority::Normal), 0);
+    }
+
+    #[test]
     fn one_slot_waits_for_a_critical_task() {
         let mut queue = backlog(1);
         let mut room = HashMap::from([(0, Slots { free: 4, reserved: 1 })]);

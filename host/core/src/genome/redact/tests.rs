@@ -53,6 +53,8 @@ fn what_lies_at_a_path_is_replaced() {
         redacted(&["$..token"], value.clone())
     );
     assert_eq!(redacted(&[], value.clone()), value);
+    let is_empty = |paths: &[&str]| Redaction::new(paths).unwrap().is_empty();
+    assert!(is_empty(&[]) && !is_empty(&["$.a"]));
 }
 
 #[test]
