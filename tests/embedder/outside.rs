@@ -80,7 +80,8 @@ pub(super) fn compiled(said: &str) -> Vec<&str> {
 }
 
 /// A package that depends on what the members of the workspace depend on, with their
-/// features. The dependencies have other names, so that they are in no program's reach.
+/// features. The dependencies have other names, so that they are in no program's reach; cargo
+/// takes one name for a package, in whichever tables it is.
 fn features_manifest() -> String {
     let mut metadata = outside_of_cargo("cargo");
     metadata.args(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
@@ -105,10 +106,10 @@ fn features_manifest() -> String {
     }
     let mut manifest =
         format!("[package]\nname = \"{FEATURES}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    for (number, ((table, package, version), asked)) in asked.iter().enumerate() {
+    for ((table, package, version), asked) in &asked {
         let Asked { features, default_ones } = asked;
         manifest += &format!(
-            "\n[{table}.of-workspace-{number}]\npackage = {package:?}\nversion = {version:?}\n\
+            "\n[{table}.of-workspace-{package}]\npackage = {package:?}\nversion = {version:?}\n\
              default-features = {default_ones}\nfeatures = {:?}\n",
             features.iter().collect::<Vec<_>>()
         );
