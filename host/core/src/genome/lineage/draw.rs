@@ -213,3 +213,17 @@ fn brief(text: &str) -> String {
     let brief: String = clean.take(LETTERS).collect();
     if text.chars().count() > LETTERS { format!("{brief}…") } else { brief }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_texts_are_short() {
+        assert_eq!([1, 500 << 10, 1 << 20].map(size), ["1 KiB", "500 KiB", "1.0 MiB"]);
+        let text = |letters: usize| "x".repeat(letters);
+        assert_eq!(brief(&text(LETTERS)), text(LETTERS));
+        assert_eq!(brief(&text(LETTERS + 2)), text(LETTERS) + "…");
+        assert_eq!(brief("a\nb"), "a b");
+    }
+}
